@@ -1,0 +1,36 @@
+# Everything runs in .venv, which is made when it is missing or pyproject.toml has changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
+export ARTUNE_ASSETS
+
+.PHONY: demo test test-all check bench clean
+
+demo: $(READY)
+	$(BIN)/artune demo -o artune-demo.png
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not assets"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -m "slow or assets"
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python benchmarks/speed.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache artune-demo.png

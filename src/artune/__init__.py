@@ -1,0 +1,45 @@
+"""Style transfer that tunes itself.
+
+import artune
+
+artune.style("photo.jpg", "painting.jpg").save("out.png")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from artune.errors import ArtuneError as ArtuneError
+    from artune.images import Picture as Picture
+    from artune.images import read_picture as read_picture
+    from artune.spec import Optimise as Optimise
+    from artune.spec import StyleSpec as StyleSpec
+    from artune.transfer.style import Network as Network
+    from artune.transfer.style import Progress as Progress
+    from artune.transfer.style import Result as Result
+    from artune.transfer.style import style as style
+
+_HOMES = {
+    "ArtuneError": "artune.errors",
+    "Network": "artune.transfer.style",
+    "Optimise": "artune.spec",
+    "Picture": "artune.images",
+    "Progress": "artune.transfer.style",
+    "Result": "artune.transfer.style",
+    "StyleSpec": "artune.spec",
+    "read_picture": "artune.images",
+    "style": "artune.transfer.style",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded when first used: importing artune imports no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'artune' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

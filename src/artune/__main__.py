@@ -1,0 +1,5 @@
+"""``python -m artune``."""
+
+from artune.cli import main
+
+main()

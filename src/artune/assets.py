@@ -1,0 +1,164 @@
+"""Weights and sample pictures: bundled, then cached, then downloaded; the only code that uses the network.
+
+Everything is checked against its sha256 before it is used.
+"""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from artune.errors import UnknownNameError, WeightsError
+from artune.files import atomic, file_digest
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes received so far and in all (0 where unknown)."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that artune knows.
+
+    Attributes:
+        name: file name, in the package or in the cache.
+        sha256: its digest, or the beginning of it where the publisher gives no more.
+        licence: under which terms it may be used.
+        url: where it is downloaded from; ``None`` for what travels with the package.
+        source: who made it.
+    """
+
+    name: str
+    sha256: str
+    licence: str
+    url: str | None = None
+    source: str = "artune"
+
+
+WEIGHTS = {
+    "compact": Asset("compact.safetensors", "a03b85df930f59559e2c71913a33781c9ffa7a459972ee031b4ea4ae3f834f73", "MIT"),
+    "vgg19": Asset(
+        "vgg19-dcbb9e9d.pth",
+        "dcbb9e9d",
+        "CC BY 4.0",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        source="torchvision, VGG19_Weights.IMAGENET1K_V1; the Oxford VGG-19",
+    ),
+}
+"""Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone."""
+
+
+SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
+"""Style pictures of our own (``training/samples.py``)."""
+SAMPLE_PHOTOS = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "motorcycle": "motorcycle_left.png",
+}
+"""Photographs that scikit-image installs with itself."""
+
+
+def sample_style(name: str) -> Path:
+    """A style picture that travels with the package.
+
+    Raises:
+        UnknownNameError: with the names there are.
+    """
+    if name not in SAMPLE_STYLES:
+        raise UnknownNameError("sample style", name, SAMPLE_STYLES)
+    return Path(str(resources.files("artune") / "bundled" / f"{name}.jpg"))
+
+
+def sample_photo(name: str) -> Path:
+    """A photograph from scikit-image's own data; scikit-image itself is not imported.
+
+    Raises:
+        UnknownNameError: with the names there are.
+    """
+    if name not in SAMPLE_PHOTOS:
+        raise UnknownNameError("sample photograph", name, SAMPLE_PHOTOS)
+    home = find_spec("skimage")
+    if home is None or home.origin is None:
+        raise WeightsError("scikit-image is missing; reinstall artune")
+    return Path(home.origin).parent / "data" / SAMPLE_PHOTOS[name]
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: ``$ARTUNE_CACHE``, or ``artune`` in the user's cache folder."""
+    if "ARTUNE_CACHE" in os.environ:
+        return Path(os.environ["ARTUNE_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "artune"
+
+
+def locate(asset: Asset) -> Path | None:
+    """Where an asset is on this machine, unchecked; ``None`` if it is not."""
+    path = Path(str(resources.files("artune") / "bundled" / asset.name))
+    if path.is_file():
+        return path
+    path = cache_folder() / asset.name
+    return path if path.is_file() else None
+
+
+def fetch(asset: Asset, *, network: str, progress: Progress | None = None) -> Path:
+    """An asset's file: bundled, cached or downloaded, with its digest checked.
+
+    Raises:
+        WeightsError: damaged; or not there and not to be had, with where it was looked for and what to do.
+    """
+    path = locate(asset)
+    if path is not None:
+        found = file_digest(path)
+        if not found.startswith(asset.sha256):
+            remedy = "reinstall artune" if asset.url is None else f"remove {path} and try again"
+            raise WeightsError(
+                f"{path} is damaged: its sha256 begins with {found[:12]}, {asset.sha256[:12]} is needed; {remedy}"
+            )
+        return path
+    if asset.url is None:
+        raise WeightsError(f"{asset.name} is missing from the package; reinstall artune")
+    path = cache_folder() / asset.name
+    try:
+        _download(asset.url, path, asset.sha256, progress)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WeightsError(
+            f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
+            f"at {path}, or give one with --weights FILE, or use --network compact, which needs no download"
+        ) from error
+    return path
+
+
+def _download(url: str, path: Path, sha256: str, progress: Progress | None) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "artune"})
+    seen = hashlib.sha256()
+    with urllib.request.urlopen(request, timeout=30) as answer, atomic(path) as temporary:
+        total, done = int(answer.headers.get("Content-Length") or 0), 0
+        with temporary.open("wb") as file:
+            while block := _receive(answer, url):
+                file.write(block)
+                seen.update(block)
+                done += len(block)
+                if progress:
+                    progress(done, total)
+        if total and done < total:
+            raise WeightsError(f"the download of {url} ended after {done} of {total} bytes; try again")
+        if not seen.hexdigest().startswith(sha256):
+            raise WeightsError(
+                f"what came from {url} is not the file that was asked for: its sha256 begins with "
+                f"{seen.hexdigest()[:12]}, {sha256[:12]} is needed"
+            )
+
+
+def _receive(answer: IO[bytes], url: str) -> bytes:
+    """The next piece; a lost connection must not look like a full disk."""
+    try:
+        return answer.read(1 << 20)
+    except OSError as error:
+        raise WeightsError(f"the download of {url} broke off ({error}); try again") from error

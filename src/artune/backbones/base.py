@@ -1,0 +1,91 @@
+"""The one interface of perceptual networks: a picture goes in, named activations come out."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from artune.errors import UnknownNameError
+
+Image = Float[Tensor, "b 3 h w"]
+"""sRGB in [0, 1]; a backbone normalises inside itself."""
+
+Features = Mapping[str, Float[Tensor, "b c h w"]]
+"""Tap name -> activations. ``image`` is the picture itself."""
+
+
+@dataclass(frozen=True)
+class TapInfo:
+    """What is known of a tap without running the network.
+
+    Attributes:
+        channels: number of feature maps.
+        stride: picture pixels per feature pixel.
+        receptive_field: side, in picture pixels, of the square that one feature pixel sees.
+        cost: multiply-adds per picture pixel to run the network up to this tap.
+        values: activations per picture pixel on the way to this tap, itself included: what a gradient keeps in memory.
+        reachable: whether the weights at hand go this deep.
+    """
+
+    channels: int
+    stride: int
+    receptive_field: int
+    cost: float
+    values: float
+    reachable: bool = True
+
+
+IMAGE_TAP = TapInfo(channels=3, stride=1, receptive_field=1, cost=0.0, values=3.0)
+
+
+class Backbone(nn.Module):
+    """A perceptual network with named taps.
+
+    ``forward`` runs to the deepest tap asked for and no further. The result also holds ``image``
+    when that tap is asked for. Parameters never require gradients.
+
+    Attributes:
+        name: what the user calls the network.
+        taps: every tap the structure has, also those out of reach of the weights at hand.
+        smallest: shortest picture side, in pixels, that the network takes.
+    """
+
+    name: str
+    taps: Mapping[str, TapInfo]
+    smallest: int = 16
+
+    def forward(self, image: Image, taps: Collection[str]) -> Features:
+        raise NotImplementedError
+
+    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """Take the weights of a file.
+
+        Args:
+            weights: tensors by name.
+            where: the file, for messages.
+
+        Raises:
+            WeightsError: when they do not fit.
+        """
+        raise NotImplementedError
+
+    def check(self, taps: Collection[str]) -> None:
+        """Raise if a tap does not exist or is out of reach of the weights at hand.
+
+        Raises:
+            UnknownNameError: naming the tap, the nearest names and the network.
+        """
+        for tap in taps:
+            info = IMAGE_TAP if tap == "image" else self.taps.get(tap)
+            if info is None:
+                raise UnknownNameError("layer", tap, self.taps, where=f"network {self.name}")
+            if not info.reachable:
+                reach = [name for name, other in self.taps.items() if other.reachable]
+                raise UnknownNameError(
+                    "layer",
+                    tap,
+                    reach,
+                    where=f"network {self.name}",
+                    why="the weights at hand end before it",
+                )

@@ -1,0 +1,1 @@
+"""Descent of any function that returns values and a gradient."""

@@ -1,0 +1,147 @@
+"""The one loop of descent, a generator: what happens between two steps is up to the caller."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from artune.engine.methods import Method, Slots
+
+
+class Evaluation(NamedTuple):
+    """What a function returns at (x, step).
+
+    Attributes:
+        total: the value to descend, ``[b]``.
+        losses: its named parts, ``[b]`` each.
+        gradient: of the sum of ``total``, shaped like ``x``.
+    """
+
+    total: Float[Tensor, "b"]
+    losses: Mapping[str, Float[Tensor, "b"]]
+    gradient: Tensor
+
+
+class Function(Protocol):
+    """Anything that can be descended."""
+
+    def __call__(self, x: Tensor, step: int) -> Evaluation: ...
+
+
+class End(StrEnum):
+    """Why a descent ended."""
+
+    DONE = "done"
+    STALLED = "stalled"
+    DIVERGED = "diverged"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is needed to go on, to the bit.
+
+    Attributes:
+        x: the raw iterate.
+        average: decayed sum of the iterates (not yet divided by its mass).
+        mass: sum of the weights in ``average``.
+        step: steps done.
+        slots: the method's memory.
+        still: steps in a row in which the total hardly moved.
+        total: total of the last evaluation, ``[b]``, or ``None`` before the first.
+    """
+
+    x: Tensor
+    average: Tensor
+    mass: float = 0.0
+    step: int = 0
+    slots: Slots = field(default_factory=dict)
+    still: int = 0
+    total: Tensor | None = None
+
+    @property
+    def image(self) -> Tensor:
+        """Average of the iterates so far; before the first step the start itself."""
+        return self.average / self.mass if self.mass else self.x
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is happening.
+
+    Attributes:
+        index: steps done, from 1.
+        total: the value before this step's move, ``[b]``.
+        losses: its named parts.
+        state: everything to go on from here.
+        seconds: since the descent began.
+        end: set on the last step.
+    """
+
+    index: int
+    total: Float[Tensor, "b"]
+    losses: Mapping[str, Float[Tensor, "b"]]
+    state: State
+    seconds: float
+    end: End | None = None
+
+    @property
+    def image(self) -> Tensor:
+        """The picture so far: the average of the iterates."""
+        return self.state.image
+
+
+STILL = 10  # steps without movement after which a descent has stalled
+
+
+def begin(x0: Tensor, slots: Slots | None = None) -> State:
+    """State before the first step."""
+    return State(x0, torch.zeros_like(x0), slots=slots or {})
+
+
+@torch.no_grad()
+def descend(
+    f: Function, x0: Tensor, method: Method, *, steps: int, average: float = 0.0, state: State | None = None
+) -> Iterator[Step]:
+    """Descend ``f`` from ``x0``, one step at a time.
+
+    Args:
+        f: returns total, losses and gradient at (x, step).
+        x0: where to start, ``[b, ...]``; not used with ``state``.
+        method: how to move.
+        steps: how many in all, those of ``state`` included.
+        average: decay of the average of the iterates, in [0, 1); 0 keeps the last one.
+        state: where an earlier descent was left; the result is the same to the bit.
+
+    Yields:
+        a step after each move. The last one's ``end`` says why: all steps DONE; STALLED, when the gradient is zero or
+        the total has not moved for ten steps; DIVERGED, when a value or gradient is not finite: its picture is the
+        last good one.
+    """
+    state = state or begin(x0)
+    began = time.perf_counter()
+    while state.step < steps:
+        value = f(state.x, state.step)
+        index, seconds = state.step + 1, time.perf_counter() - began
+        if not (value.total.isfinite().all() and value.gradient.isfinite().all()):
+            yield Step(index, value.total, value.losses, state, seconds, End.DIVERGED)
+            return
+        if not value.gradient.any():
+            yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
+            return
+        x, slots = method.update(state.x, value.gradient, state.slots)
+        still = 0
+        if state.total is not None and torch.allclose(value.total, state.total, rtol=1e-7, atol=0):
+            still = state.still + 1
+        summed = average * state.average + (1 - average) * x
+        mass = average * state.mass + (1 - average)
+        state = State(x, summed, mass, index, slots, still, value.total)
+        end = End.STALLED if still >= STILL else End.DONE if index >= steps else None
+        yield Step(index, value.total, value.losses, state, seconds, end)
+        if end is End.STALLED:
+            return

@@ -1,0 +1,71 @@
+"""Everything that artune raises on purpose.
+
+    ArtuneError (Exception)
+    ├── InputError (ValueError)        something that was given cannot be used
+    │   ├── UnknownNameError           a network, layer, loss or option that does not exist
+    │   ├── PictureError               a picture that cannot be read, or must not be
+    │   ├── SpecError                  a spec with a wrong shape or a value out of range
+    │   └── CheckpointError            a checkpoint that is damaged or belongs to another run
+    ├── WeightsError                   weights that are missing, damaged or do not fit
+    ├── OutputError (OSError)          a place that cannot be written
+    └── ResourceError (MemoryError)    not enough memory for the size asked for
+
+A message says what was given, what is needed and what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ArtuneError(Exception):
+    """Root of all errors that artune raises on purpose."""
+
+
+class InputError(ArtuneError, ValueError):
+    """Something that was given cannot be used."""
+
+
+class UnknownNameError(InputError):
+    """A name that does not exist; the message offers the nearest ones.
+
+    Args:
+        kind: what was named (``network``, ``layer``).
+        name: what was given.
+        known: the names there are.
+        where: where they were looked for.
+        why: why a name that is known elsewhere is missing here.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", why: str = "") -> None:
+        names = list(known)
+        message = f"there is no {kind} {name!r}" + (f" in {where}" if where else "")
+        if why:
+            message += f": {why}"
+        close = get_close_matches(name, names, n=3, cutoff=0.6)
+        message += f"; did you mean {' or '.join(close)}?" if close else "."
+        super().__init__(f"{message} Known: {', '.join(names)}.")
+        self.name = name
+
+
+class PictureError(InputError):
+    """A picture that cannot be read, or must not be."""
+
+
+class SpecError(InputError):
+    """A spec with a wrong shape or a value out of range."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+
+class WeightsError(ArtuneError):
+    """Weights that are missing, damaged or do not fit."""
+
+
+class OutputError(ArtuneError, OSError):
+    """A place that cannot be written."""
+
+
+class ResourceError(ArtuneError, MemoryError):
+    """Not enough memory for the size asked for."""

@@ -1,0 +1,117 @@
+"""Writing that is whole or not at all, digests, and checkpoints."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artune.errors import CheckpointError, OutputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@contextlib.contextmanager
+def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """A temporary file beside ``path`` that takes its place when the block ends well.
+
+    A kill at any moment leaves the old file or the new one; with ``sync`` a power cut does too. A link is followed,
+    so that it stays a link.
+
+    Raises:
+        OutputError: when the place cannot be written or the disk is full.
+    """
+    path = Path(os.path.realpath(path))
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        if sync:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        temporary.chmod(mode)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place with -o"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_writable(path: Path) -> None:
+    """Raise before the work begins, not after it.
+
+    Raises:
+        OutputError: when a file cannot be made at ``path``.
+    """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}")
+    parent = path.parent
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise OutputError(f"cannot write {path}: {parent} is not a folder; choose another place with -o")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {parent}; choose another place with -o")
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(data: bytes | memoryview) -> str:
+    """sha256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as indented JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:
+    """Write tensors and plain data to one safetensors file, atomically but without waiting for the disk."""
+    from safetensors.torch import save_file
+
+    with atomic(path, sync=False) as temporary:
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(whole, temporary, metadata={"artune": json.dumps(about)})
+
+
+def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """What :func:`save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: when the file is damaged or is no checkpoint of artune.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["artune"])
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        reason = "it is damaged or no checkpoint of artune"
+        raise CheckpointError(f"cannot resume from {path}: {reason} ({error}); remove it to start anew") from error

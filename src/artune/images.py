@@ -1,0 +1,485 @@
+"""Pictures and the files they live in: the only code that reads or writes image files.
+
+Everything inside is sRGB in [0, 1], upright. Reading applies EXIF's rotation and converts an embedded colour profile;
+writing adds an sRGB profile and the spec that made the picture, and drops where the photograph was taken.
+"""
+
+import io
+import json
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from artune.errors import OutputError, PictureError
+from artune.files import atomic, digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+HUGE = 100_000_000
+"""Pixels above which a picture is refused unless huge ones are allowed."""
+
+READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif")
+"""Suffixes that are looked for in a folder."""
+
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+}
+_DEEP = (".png", ".tif", ".tiff")
+_NOTE = "artune"  # key of the embedded spec in PNG; its first word elsewhere
+_USER_COMMENT = 0x9286
+_ICC_TAG = 34675
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels, transparency and what else a file carries.
+
+    Attributes:
+        pixels: ``[h, w, 3]``, float32, sRGB in [0, 1].
+        alpha: ``[h, w]``, float32 in [0, 1], or ``None`` where all is opaque.
+        exif: EXIF data worth keeping, without rotation, place and preview.
+        note: plain data embedded by artune.
+    """
+
+    pixels: Floats
+    alpha: Floats | None = None
+    exif: bytes = b""
+    note: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def digest(self) -> str:
+        """sha256 of the pixels and the transparency."""
+        data = np.ascontiguousarray(self.pixels).tobytes()
+        if self.alpha is not None:
+            data += np.ascontiguousarray(self.alpha).tobytes()
+        return digest(f"{self.pixels.shape}".encode() + data)
+
+    def filled(self) -> Floats:
+        """Pixels with transparent areas filled by the mean of what can be seen (grey where nothing can)."""
+        if self.alpha is None:
+            return self.pixels
+        weight = self.alpha[..., None]
+        mass = float(weight.sum())
+        colour = (self.pixels * weight).sum((0, 1)) / mass if mass > 0 else np.full(3, 0.5, np.float32)
+        filled: Floats = (self.pixels * weight + colour * (1 - weight)).astype(np.float32)
+        return filled
+
+    def tensor(self) -> "Tensor":
+        """``[1, 3, h, w]``, transparent areas filled."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(self.filled().transpose(2, 0, 1)))[None]
+
+    def resized(self, width: int, height: int) -> "Picture":
+        """The picture at another size, antialiased (Lanczos)."""
+        if (width, height) == self.size:
+            return self
+        if self.alpha is None:
+            return Picture(_resize(self.pixels, width, height), None, self.exif, self.note)
+        # colours of what cannot be seen must not bleed in: they are weighted by alpha
+        alpha = _resize(self.alpha[..., None], width, height)
+        pixels = _resize(self.filled(), width, height)
+        return Picture(pixels, alpha[..., 0], self.exif, self.note)
+
+
+def from_tensor(image: "Tensor", like: Picture | None = None) -> Picture:
+    """A picture of ``[1, 3, h, w]``, clamped to [0, 1], with another's transparency and metadata."""
+    pixels = image.detach()[0].permute(1, 2, 0).clamp(0, 1).float().cpu().numpy()
+    pixels = np.ascontiguousarray(pixels)
+    return Picture(pixels) if like is None else Picture(pixels, like.alpha, like.exif)
+
+
+def _resize(array: Floats, width: int, height: int) -> Floats:
+    planes = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(array[..., i])).resize((width, height), Image.Resampling.LANCZOS)
+        )
+        for i in range(array.shape[2])
+    ]
+    return _floats(np.clip(np.stack(planes, -1), 0, 1))
+
+
+# -------------------------------------------------------------------------------------------- reading
+
+
+def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
+    """Read JPEG, PNG, WebP, TIFF, BMP, GIF (first frame), and HEIC where pillow-heif is installed.
+
+    16 bits are kept for PNG and TIFF. A picture with a colour profile other than sRGB is converted at 8 bits.
+
+    Args:
+        path: the file.
+        allow_huge: read more than ``HUGE`` pixels.
+
+    Raises:
+        PictureError: missing, empty, truncated, not a picture, or too large.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PictureError(f"there is no picture {path}{_nearest(path)}")
+    if path.is_dir():
+        raise PictureError(f"{path} is a folder; give a picture")
+    try:
+        if path.stat().st_size == 0:
+            raise PictureError(f"{path} is empty (0 bytes); give a picture")
+        with path.open("rb") as file:
+            data = file.read()
+    except PermissionError as error:
+        raise PictureError(f"cannot read {path}: no permission") from error
+    except OSError as error:
+        raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
+    return decode_picture(data, where=str(path), allow_huge=allow_huge)
+
+
+def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
+    """A picture from the bytes of a file; see :func:`read_picture`."""
+    heif = _register_heif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata and Pillow's own size warning; the size is checked here
+        try:
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                opened = Image.open(io.BytesIO(data))
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+            width, height = opened.size
+            if width * height > HUGE and not allow_huge:
+                raise PictureError(
+                    f"{where} has {width}x{height} pixels, above the limit of {HUGE // 1_000_000} million; "
+                    "reduce it, or allow it with --allow-huge"
+                )
+            return _convert(opened, data)
+        except PictureError:
+            raise
+        except UnidentifiedImageError as error:
+            hint = "" if heif or data[4:8] != b"ftyp" else "; for HEIC: pip install 'artune[heif]'"
+            raise PictureError(
+                f"{where} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC){hint}"
+            ) from error
+        except MemoryError as error:
+            raise PictureError(f"{where} does not fit in memory") from error
+        except Exception as error:  # decoders raise of every kind on damaged files
+            raise PictureError(f"{where} is damaged or cut short: {error}") from error
+
+
+def _convert(opened: Image.Image, data: bytes) -> Picture:
+    opened.seek(0)
+    exif = opened.getexif()
+    note = _read_note(opened, exif)
+    profile = opened.info.get("icc_profile")
+    deep = _read_deep(opened, data)
+    opened.load()
+    turned = exif.get(ExifTags.Base.Orientation, 1)
+    if deep is not None and not _other_profile(profile):
+        pixels, alpha = deep
+        if turned != 1:
+            pixels, alpha = _turn(pixels, turned), None if alpha is None else _turn(alpha, turned)
+    else:
+        upright = ImageOps.exif_transpose(opened)
+        pixels, alpha = _eight_bits(upright, profile)
+    if alpha is not None and alpha.min() >= 1:
+        alpha = None
+    return Picture(pixels, alpha, _clean_exif(exif), note)
+
+
+def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floats | None]:
+    alpha = None
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = _floats(np.asarray(image.getchannel("A")) / np.float32(255))
+        image = image.convert("RGB")
+    elif image.mode.startswith("I;16"):
+        return _grey(np.asarray(image) / 65535), None
+    elif image.mode in ("I", "F"):
+        values = np.asarray(image).astype(np.float32)
+        top = 1.0 if image.mode == "F" else 65535.0 if values.max(initial=0) > 255 else 255.0
+        return _grey(np.clip(np.nan_to_num(values / top), 0, 1)), None
+    elif image.mode in ("P", "1", "LAB", "HSV", "YCbCr"):
+        image = image.convert("RGB")
+    if profile and _other_profile(profile):
+        image = _to_srgb(image, profile)
+    return _floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
+
+
+def _grey(values: NDArray[Any]) -> Floats:
+    return _floats(np.repeat(values[..., None], 3, axis=2))
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _other_profile(profile: bytes | None) -> bool:
+    if not profile:
+        return False
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return "srgb" not in name.lower()
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return image  # a profile of another colour model, or a damaged one
+    return converted or image
+
+
+def _read_deep(opened: Image.Image, data: bytes) -> tuple[Floats, Floats | None] | None:
+    """16-bit colour of PNG and TIFF, which Pillow would cut to 8."""
+    if opened.format == "PNG" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06"):
+        import png
+
+        width, height, rows, info = png.Reader(bytes=data).read()
+        samples = np.vstack([np.frombuffer(row, np.uint16) for row in rows])
+        array = samples.reshape(height, width, info["planes"]).astype(np.float32) / 65535
+    elif opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] == 16:  # type: ignore[attr-defined]
+        import tifffile
+
+        raw = tifffile.imread(io.BytesIO(data), key=0)
+        if raw.dtype != np.uint16 or opened.tag_v2.get(262) not in (1, 2):  # type: ignore[attr-defined]
+            return None
+        array = raw.astype(np.float32) / 65535
+        if array.ndim == 2:
+            array = array[..., None]
+        elif array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
+            array = array.transpose(1, 2, 0)  # planes apart
+    else:
+        return None
+    planes = array.shape[2]
+    alpha = _floats(array[..., -1]) if planes in (2, 4) else None
+    pixels = array[..., :3] if planes >= 3 else np.repeat(array[..., :1], 3, axis=2)
+    return _floats(pixels), alpha
+
+
+def _turn(array: Floats, orientation: int) -> Floats:
+    """What EXIF's orientation asks for."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
+
+
+def _clean_exif(exif: Image.Exif) -> bytes:
+    """EXIF without rotation (applied), place, preview and our own note."""
+    kept = Image.Exif()
+    for tag, value in exif.items():
+        if tag not in (
+            ExifTags.Base.Orientation,
+            ExifTags.IFD.GPSInfo,
+            ExifTags.IFD.Exif,
+            ExifTags.Base.ImageDescription,
+        ):
+            kept[tag] = value
+    camera = kept.get_ifd(ExifTags.IFD.Exif)
+    for tag, value in exif.get_ifd(ExifTags.IFD.Exif).items():
+        if tag not in (_USER_COMMENT, ExifTags.Base.MakerNote):
+            camera[tag] = value
+    try:
+        return kept.tobytes() if len(kept) or camera else b""
+    except Exception:  # values that no writer accepts are not worth a picture
+        return b""
+
+
+def _read_note(opened: Image.Image, exif: Image.Exif) -> dict[str, Any]:
+    text = opened.info.get(_NOTE)
+    if text is None:
+        comment = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT, b"")
+        raw = comment.encode("latin-1", "replace") if isinstance(comment, str) else bytes(comment)
+        start = raw.find(_NOTE.encode() + b" ")
+        text = raw[start + len(_NOTE) + 1 :].decode("utf-8", "replace") if start >= 0 else None
+    try:
+        note = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _register_heif() -> bool:
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _nearest(path: Path) -> str:
+    from difflib import get_close_matches
+
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent} either"
+    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The pictures directly in a folder, by name.
+
+    Raises:
+        PictureError: when the folder cannot be read or holds none.
+    """
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
+    except OSError as error:
+        raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if not found:
+        raise PictureError(f"there is no picture in {folder} (looked for {', '.join(READABLE)})")
+    return found
+
+
+# -------------------------------------------------------------------------------------------- writing
+
+
+def check_suffix(path: Path, bits: int = 8) -> None:
+    """Raise unless the format of a result can be told by its suffix.
+
+    Raises:
+        OutputError: naming the suffixes there are.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise OutputError(f"cannot write {path}: unknown format {suffix or '(no suffix)'!r}; use {', '.join(_FORMATS)}")
+    if bits == 16 and suffix not in _DEEP:
+        raise OutputError(f"cannot write 16 bits to {path}: only {', '.join(_DEEP)} hold them")
+    if _FORMATS[suffix] == "HEIF" and not _register_heif():
+        raise OutputError(f"cannot write {path}: HEIC needs pillow-heif; pip install 'artune[heif]'")
+
+
+def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality: int = 95) -> None:
+    """Write by suffix, atomically, with an sRGB profile and the picture's note.
+
+    A format without transparency shows it on white. BMP and GIF hold no note.
+
+    Args:
+        picture: what to write.
+        path: where.
+        bits: 8, or 16 for PNG and TIFF.
+        quality: of JPEG, WebP and HEIC.
+
+    Raises:
+        OutputError: unknown suffix, no permission, no space.
+    """
+    path = Path(path)
+    check_suffix(path, bits)
+    with atomic(path) as temporary:
+        if bits == 16:
+            _write_deep(picture, temporary)
+        else:
+            _write_eight(picture, temporary, quality)
+
+
+def _write_eight(picture: Picture, path: Path, quality: int) -> None:
+    form = _FORMATS[path.suffix.lower()]
+    pixels = picture.pixels
+    if picture.alpha is not None and form in ("PNG", "WEBP", "TIFF", "HEIF", "GIF"):
+        pixels = np.concatenate([pixels, picture.alpha[..., None]], 2)
+    elif picture.alpha is not None:
+        pixels = pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
+    image = Image.fromarray((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
+    options: dict[str, Any] = {}
+    if form not in ("BMP", "GIF"):
+        options["icc_profile"] = srgb_profile()
+    if form == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        text = PngInfo()
+        if picture.note:
+            text.add_itxt(_NOTE, json.dumps(picture.note))
+        options["pnginfo"] = text
+        if picture.exif:
+            options["exif"] = picture.exif
+    elif form not in ("BMP", "GIF"):
+        exif = _exif_with_note(picture)
+        if exif:
+            options["exif"] = exif
+    if form in ("JPEG", "WEBP", "HEIF"):
+        options["quality"] = quality
+    if form == "JPEG":
+        options["subsampling"] = 0
+    if form == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
+    image.save(path, format=form, **options)
+
+
+def _exif_with_note(picture: Picture) -> bytes:
+    exif = Image.Exif()
+    if picture.exif:
+        exif.load(picture.exif)
+    if picture.note:
+        exif.get_ifd(ExifTags.IFD.Exif)[_USER_COMMENT] = f"ASCII\0\0\0{_NOTE} {json.dumps(picture.note)}".encode()
+    return exif.tobytes() if picture.note or picture.exif else b""
+
+
+def _write_deep(picture: Picture, path: Path) -> None:
+    pixels = picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], 2)
+    samples = (np.clip(pixels, 0, 1) * 65535 + 0.5).astype(np.uint16)
+    if path.suffix.lower() != ".png":
+        import tifffile
+
+        extra: list[tuple[Any, ...]] = [(_ICC_TAG, "B", len(srgb_profile()), srgb_profile(), True)]
+        note = f"{_NOTE} {json.dumps(picture.note)}" if picture.note else None
+        tifffile.imwrite(
+            path,
+            samples,
+            photometric="rgb",
+            compression="zlib",
+            description=note,
+            metadata=None,
+            extrasamples=["unassalpha"] if picture.alpha is not None else None,
+            extratags=extra,
+        )
+        return
+    height, width, planes = samples.shape
+    rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
+    raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], 1)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6 if planes == 4 else 2, 0, 0, 0))]
+    chunks.append((b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile())))
+    if picture.note:
+        chunks.append((b"iTXt", _NOTE.encode() + b"\0\0\0\0\0" + json.dumps(picture.note).encode()))
+    chunks += [(b"IDAT", zlib.compress(raw.tobytes(), 6)), (b"IEND", b"")]
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for kind, body in chunks:
+            file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+
+
+def srgb_profile() -> bytes:
+    """The sRGB colour profile that every result carries."""
+    profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile
+
+
+def frames(folder: Path) -> Iterator[Path]:
+    """Pictures of a folder in order."""
+    yield from find_pictures(folder)

@@ -1,0 +1,1 @@
+"""Losses: formulas, terms, objectives."""

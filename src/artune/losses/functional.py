@@ -1,0 +1,184 @@
+"""The formulas of the losses: pure functions of tensors.
+
+Statistics are fp32 whatever the features are: Gram matrices overflow in fp16 and lose digits in bf16.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+RIDGE = 1e-4
+"""Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
+positions than channels has a singular covariance, whose root has no finite gradient."""
+
+
+class Moments(NamedTuple):
+    """First and second moments of features over positions, as sums: those of two tiles add up.
+
+    Attributes:
+        mass: sum of the mask, ``[b]``; without a mask the number of positions.
+        first: sum of the features, ``[b, c]``.
+        second: sum of their outer products, ``[b, c, c]``.
+    """
+
+    mass: Float[Tensor, "b"]
+    first: Float[Tensor, "b c"]
+    second: Float[Tensor, "b c c"]
+
+
+class _Sums(torch.autograd.Function):
+    """Sum of the rows of ``[b, n, c]`` and of their outer products, in fp32.
+
+    Its own gradient needs one product where autograd would make two, and keeps the features in the
+    precision in which they came.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows)
+        wide = rows.float()
+        return wide.sum(1), wide.transpose(1, 2) @ wide
+
+    @staticmethod
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        both = (second + second.transpose(1, 2)).to(rows.dtype)
+        return torch.baddbmm(first.to(rows.dtype).unsqueeze(1), rows, both)
+
+
+def moments(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Moments:
+    """Moments of features over positions, weighted by a mask of values in [0, 1]."""
+    rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # b n c; a view where channels are last
+    if mask is None:
+        first, second = _Sums.apply(rows)
+        return Moments(first.new_full((len(rows),), rows.shape[1]), first, second)
+    weight = mask.permute(0, 2, 3, 1).flatten(1, 2).float()  # b n 1
+    wide = rows.float()
+    weighted = wide * weight
+    mass = weight.sum((1, 2)).expand(len(rows))
+    return Moments(mass, weighted.sum(1), weighted.transpose(1, 2) @ wide)
+
+
+def mix(parts: list[Moments], weights: list[float]) -> Moments:
+    """Moments of a mixture of several distributions, in the given proportions, with a mass of 1."""
+    total = sum(weights)
+    shares = [weight / total for weight in weights]
+    scaled = [share / part.mass for share, part in zip(shares, parts, strict=True)]
+    return Moments(
+        torch.ones_like(parts[0].mass),
+        torch.stack([s[:, None] * p.first for s, p in zip(scaled, parts, strict=True)]).sum(0),
+        torch.stack([s[:, None, None] * p.second for s, p in zip(scaled, parts, strict=True)]).sum(0),
+    )
+
+
+def gram(m: Moments) -> Float[Tensor, "b c c"]:
+    """Gram matrix as a mean over positions (Gatys 2016, equation 3, over the number of positions)."""
+    return m.second / m.mass[:, None, None]
+
+
+def mean_and_covariance(m: Moments) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c c"]]:
+    """Mean and covariance over positions."""
+    mean = m.first / m.mass[:, None]
+    return mean, gram(m) - mean.unsqueeze(2) * mean.unsqueeze(1)
+
+
+def energy(m: Moments) -> Float[Tensor, "b"]:
+    """Mean squared length of the feature vectors."""
+    return m.second.diagonal(dim1=1, dim2=2).sum(1) / m.mass
+
+
+def add_ridge(cov: Float[Tensor, "b c c"], ridge: float = RIDGE) -> Float[Tensor, "b c c"]:
+    """Covariance plus ``ridge`` times its mean eigenvalue (and a speck, for a flat picture's zero)."""
+    level = cov.diagonal(dim1=1, dim2=2).mean(1)
+    eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
+    return cov + (ridge * level + 1e-12)[:, None, None] * eye
+
+
+def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
+    """Symmetric square root of a symmetric positive semidefinite matrix."""
+    values, vectors = torch.linalg.eigh(m)
+    root: Tensor = (vectors * values.clamp(min=0).sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
+    return root
+
+
+class _TraceOfRoot(torch.autograd.Function):
+    """Trace of the square root, with the analytic gradient: half the inverse root.
+
+    ``eigh``'s own gradient divides by differences of eigenvalues and is NaN where two are equal.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, m: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(m)
+        floor = 1e-7 * values[:, -1:].clamp(min=1e-20)  # fp32 knows nothing below
+        roots: Tensor = values.clamp(min=floor).sqrt()
+        ctx.save_for_backward(roots, vectors)
+        return roots.sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        roots, vectors = ctx.saved_tensors
+        inverse: Tensor = (vectors / roots.unsqueeze(1)) @ vectors.transpose(1, 2)
+        return 0.5 * grad[:, None, None] * inverse
+
+
+def trace_of_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b"]:
+    """tr(M^(1/2)) of a symmetric positive semidefinite matrix, differentiable."""
+    out: Tensor = _TraceOfRoot.apply(m)
+    return out
+
+
+class Gaussian(NamedTuple):
+    """The frozen side of :func:`wasserstein`: mean, covariance and its root."""
+
+    mean: Float[Tensor, "b c"]
+    cov: Float[Tensor, "b c c"]
+    root: Float[Tensor, "b c c"]
+
+
+def gaussian(m: Moments) -> Gaussian:
+    """Mean, covariance with a ridge, and the root of that."""
+    mean, cov = mean_and_covariance(m)
+    cov = add_ridge(cov)
+    return Gaussian(mean, cov, matrix_root(cov))
+
+
+def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
+    """Squared 2-Wasserstein distance of the Gaussians with these means and covariances.
+
+    |mu - mu'|^2 + tr(C + C' - 2 (C'^(1/2) C C'^(1/2))^(1/2))  (Dowson and Landau 1982).
+    """
+    mean, cov = mean_and_covariance(m)
+    cov = add_ridge(cov)
+    cross = trace_of_root(target.root @ cov @ target.root)
+    traces = (cov + target.cov).diagonal(dim1=1, dim2=2).sum(1)
+    apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * cross
+    return apart.clamp(min=0)
+
+
+def gram_distance(m: Moments, target: Float[Tensor, "b c c"]) -> Float[Tensor, "b"]:
+    """Frobenius norm of the difference of two Gram matrices: in squared feature units.
+
+    Floored inside the root, whose gradient at zero is infinite.
+    """
+    square = (gram(m) - target).square().sum((1, 2))
+    return (square + 1e-12 * target.square().sum((1, 2)) + 1e-20).sqrt()
+
+
+def total_variation(
+    image: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None
+) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
+    """Sum over neighbours below and to the right of the squared difference, and how many there are.
+
+    Squared differences (Mahendran and Vedaldi 2015, beta = 2), summed over channels.
+    """
+    across = (image[..., 1:] - image[..., :-1]).square().sum(1)
+    down = (image[..., 1:, :] - image[..., :-1, :]).square().sum(1)
+    if mask is None:
+        count = float(across[0].numel() + down[0].numel())
+        return across.sum((1, 2)) + down.sum((1, 2)), across.new_full((len(image),), count)
+    wide = (mask[:, 0, :, 1:] * mask[:, 0, :, :-1], mask[:, 0, 1:] * mask[:, 0, :-1])
+    total = (across * wide[0]).sum((1, 2)) + (down * wide[1]).sum((1, 2))
+    return total, (wide[0].sum((1, 2)) + wide[1].sum((1, 2))).expand(len(image))

@@ -1,0 +1,174 @@
+"""Terms of an objective: each measures features, freezes a target once, and compares.
+
+A term is one table line away from the user: see ``STYLE_TERMS``.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from artune.backbones.base import Features
+from artune.losses import functional as fn
+
+Mask = Float[Tensor, "#b 1 h w"]
+Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
+Source = Literal["content", "style", "none"]
+
+
+class Term(Protocol):
+    """One loss at one place of the network.
+
+    Attributes:
+        name: its name in a step's losses.
+        taps: what it needs of the network.
+        source: which picture its target comes from.
+        additive: whether what it measures on two tiles adds up to what it measures on the whole.
+    """
+
+    name: str
+    taps: tuple[str, ...]
+    source: Source
+    additive: bool
+
+    def measure(self, features: Features, mask: Mask | None = None) -> Any:
+        """Statistics of a picture, differentiable, with the batch axis kept."""
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        """Statistics of several styles at once."""
+
+    def freeze(self, measured: Any) -> Any:
+        """The target: whatever can be computed once."""
+
+    def distance(self, measured: Any, target: Any) -> Float[Tensor, "b"]:
+        """How far a picture is from the target."""
+
+    def energy(self, measured: Any) -> Float[Tensor, "b"]:
+        """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+
+
+class Content:
+    """Mean squared difference of the features (Gatys 2016, equation 1, up to its factor).
+
+    Scales: ``calibrated`` and ``raw`` sum over channels and average over positions; ``tutorial`` averages over
+    both; ``gatys`` is half the sum over both.
+    """
+
+    source: Source = "content"
+    taps: tuple[str, ...]
+    additive = True
+
+    def __init__(self, tap: str, scale: Scale = "calibrated") -> None:
+        self.name, self.taps, self.scale = f"content {tap}", (tap,), scale
+
+    def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Mask | None]:
+        return features[self.taps[0]], mask
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        raise ValueError("there is one content")
+
+    def freeze(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
+        return measured[0]
+
+    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Tensor:
+        features, mask = measured
+        error = self._mean((features - target).float().square().sum(1, keepdim=True), mask)
+        if self.scale == "tutorial":
+            return error / features.shape[1]
+        if self.scale == "gatys":
+            return 0.5 * error * features[0, 0].numel()
+        return error
+
+    def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
+        features, mask = measured
+        return self._mean(features.float().square().sum(1, keepdim=True), mask)
+
+    @staticmethod
+    def _mean(value: Tensor, mask: Mask | None) -> Tensor:
+        if mask is None:
+            return value.mean((1, 2, 3))
+        return (value * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1e-6)
+
+
+class _Moments:
+    """What the terms share that compare first and second moments of the features of one tap."""
+
+    source: Source = "style"
+    taps: tuple[str, ...]
+    additive = True
+
+    def __init__(self, tap: str, scale: Scale = "calibrated") -> None:
+        self.name, self.taps, self.scale = f"style {tap}", (tap,), scale
+
+    def measure(self, features: Features, mask: Mask | None = None) -> fn.Moments:
+        return fn.moments(features[self.taps[0]], mask)
+
+    def mix(self, parts: Sequence[fn.Moments], weights: Sequence[float]) -> fn.Moments:
+        return fn.mix(list(parts), list(weights))
+
+    def energy(self, measured: fn.Moments) -> Tensor:
+        return fn.energy(measured)
+
+
+class Wasserstein(_Moments):
+    """Squared 2-Wasserstein distance between Gaussians fitted to the features."""
+
+    def freeze(self, measured: fn.Moments) -> fn.Gaussian:
+        return fn.gaussian(measured)
+
+    def distance(self, measured: fn.Moments, target: fn.Gaussian) -> Tensor:
+        return fn.wasserstein(measured, target)
+
+
+class Gram(_Moments):
+    """Distance of Gram matrices.
+
+    Scales: ``calibrated`` is the norm of the difference, in squared feature units; the others are squares of it:
+    ``tutorial`` the mean over entries of matrices divided by the number of channels (PyTorch's tutorial), ``gatys``
+    a quarter of the sum over them divided by channels only (Gatys 2016, equation 4, for any two sizes), ``raw`` the
+    sum with no denominator at all.
+    """
+
+    def freeze(self, measured: fn.Moments) -> Tensor:
+        return fn.gram(measured)
+
+    def distance(self, measured: fn.Moments, target: Tensor) -> Tensor:
+        if self.scale == "calibrated":
+            return fn.gram_distance(measured, target)
+        square = (fn.gram(measured) - target).square().sum((1, 2))
+        channels = target.shape[1]
+        if self.scale == "tutorial":
+            return square / channels**4
+        if self.scale == "gatys":
+            return square / (4 * channels**2)
+        return square * measured.mass**2
+
+
+class TotalVariation:
+    """Mean squared difference of neighbouring pixels."""
+
+    name = "tv"
+    taps: tuple[str, ...] = ("image",)
+    source: Source = "none"
+    additive = True
+
+    def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Tensor]:
+        return fn.total_variation(features["image"], mask)
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        total = sum(w * (p[0] / p[1].clamp(min=1)) for p, w in zip(parts, weights, strict=True))
+        return total / sum(weights), parts[0][1].new_ones(parts[0][1].shape)
+
+    def freeze(self, measured: Any) -> None:
+        return None
+
+    def distance(self, measured: tuple[Tensor, Tensor], target: None) -> Tensor:
+        total, count = measured
+        return total / count.clamp(min=1)
+
+    def energy(self, measured: tuple[Tensor, Tensor]) -> Tensor:
+        return measured[0].new_full(measured[0].shape, 1e-3)
+
+
+STYLE_TERMS: dict[str, type[Wasserstein] | type[Gram]] = {"w2": Wasserstein, "gram": Gram}

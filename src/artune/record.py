@@ -1,0 +1,50 @@
+"""What happened: enough to tell, repeat or skip it."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from artune.spec import StyleSpec
+
+ALGORITHM = 1
+"""Raised by hand when the same spec gives other results."""
+
+
+class Record(BaseModel):
+    """A finished run.
+
+    Attributes:
+        key: of the resolved spec, the digests and the algorithm: the same key, the same picture.
+        spec: resolved: every default and automatic choice filled in.
+        digests: sha256 of each picture (its pixels) and of the weights.
+        losses: of each step, by name; relative where they are calibrated.
+        end: why the run ended: done, stalled, diverged or cancelled.
+        steps: steps done.
+        timings: seconds by phase.
+        metrics: measures of the result.
+        versions: of artune, torch, and the algorithm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    spec: StyleSpec
+    digests: dict[str, str]
+    losses: dict[str, list[float]] = {}
+    end: str = "done"
+    steps: int = 0
+    timings: dict[str, float] = {}
+    metrics: dict[str, float] = {}
+    versions: dict[str, str] = {}
+
+
+def run_key(spec: StyleSpec, digests: dict[str, str]) -> str:
+    """``sha256`` of the resolved spec, the digests and ``ALGORITHM``."""
+    parts: dict[str, Any] = {
+        "spec": spec.model_dump(mode="json"),
+        "digests": dict(sorted(digests.items())),
+        "algorithm": ALGORITHM,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

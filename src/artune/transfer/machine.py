@@ -1,0 +1,100 @@
+"""What the machine can do: device, precision, memory."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from artune.errors import ResourceError, SpecError, UnknownNameError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        UnknownNameError: there is no such device in PyTorch.
+        SpecError: the machine has none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UnknownNameError("device", name, ("auto", "cpu", "cuda", "cuda:1", "mps")) from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SpecError(f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SpecError("device mps: this machine has none; use --device auto")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise SpecError(f"device {name}: only cpu, cuda and mps are supported")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Precision of activations; ``auto`` takes bf16 where the hardware multiplies it, else fp32."""
+    if name == "auto":
+        name = "bf16" if has_bf16(device) else "fp32"
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bf16 faster than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return device.type == "cpu" and any(flag in flags for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def memory_free() -> int | None:
+    """Bytes of main memory that can still be taken; ``None`` where the system does not say."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    for top, used in (("memory.max", "memory.current"),):  # a container's own limit
+        folder = Path("/sys/fs/cgroup")
+        try:
+            limits.append(int((folder / top).read_text()) - int((folder / used).read_text()))
+        except (OSError, ValueError):
+            pass
+    try:
+        import resource
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if soft != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limits.append(soft - pages * os.sysconf("SC_PAGE_SIZE"))
+    except (ImportError, OSError):
+        pass
+    return min(limits) if limits else None
+
+
+def check_memory(width: int, height: int, per_pixel: float, device: torch.device) -> None:
+    """Raise before the work begins when it cannot fit.
+
+    Args:
+        width: of the result, pixels.
+        height: of the result, pixels.
+        per_pixel: bytes that a step takes per pixel.
+        device: where it will run.
+
+    Raises:
+        ResourceError: with the longest side that fits.
+    """
+    if device.type == "cuda":
+        free: int | None = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = memory_free()
+    need = width * height * per_pixel
+    if free is not None and need > free:
+        fits = int(max(width, height) * (free / need) ** 0.5 * 0.95)
+        raise ResourceError(
+            f"{width}x{height} pixels need about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
+            f"--size {fits} fits"
+        )

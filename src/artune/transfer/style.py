@@ -1,0 +1,397 @@
+"""Style transfer of one picture: resolve, then size by size build an objective and descend it."""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from artune.backbones.base import Backbone, Image
+from artune.backbones.load import load_network
+from artune.engine.descend import End, State, Step, begin, descend
+from artune.engine.methods import LBFGS, Adam, Method
+from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError
+from artune.files import load_checkpoint, save_checkpoint
+from artune.images import Picture, from_tensor, read_picture, write_picture
+from artune.losses.objective import Objective, Weights, build
+from artune.record import ALGORITHM, Record, run_key
+from artune.spec import Optimise, Rung, StyleSpec, with_options
+from artune.transfer.machine import check_memory, choose_device, choose_precision
+from artune.transfer.resolve import fitted, resolve
+from artune.transfer.start import start
+
+Source = Picture | Path | str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is happening, between two steps.
+
+    Attributes:
+        rung: the size at work.
+        level: its place among the sizes, from 0.
+        done: steps done over all sizes.
+        total: steps over all sizes.
+        step: the engine's step.
+        seconds: since the run began.
+        run: the job itself.
+    """
+
+    rung: Rung
+    level: int
+    done: int
+    total: int
+    step: Step
+    seconds: float
+    run: "Job"
+
+    def picture(self) -> Picture:
+        """The picture so far, at its present size."""
+        return from_tensor(self.step.image)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint to go on from, atomically."""
+        state = self.step.state
+        tensors = {"x": state.x, "average": state.average, **{f"slot.{k}": v for k, v in state.slots.items()}}
+        if state.total is not None:
+            tensors["total"] = state.total
+        about = {
+            "key": self.run.key,
+            "level": self.level,
+            "step": state.step,
+            "mass": state.mass,
+            "still": state.still,
+            "losses": self.run.losses,
+            "seconds": self.seconds,
+        }
+        save_checkpoint(path, tensors, about)
+
+
+OnStep = Callable[[Progress], bool | None]
+"""Called after every step; returning true cancels the run."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture and its record."""
+
+    picture: Picture
+    record: Record
+
+    def save(self, path: Path | str, *, bits: int = 8) -> Path:
+        """Write the picture with its resolved spec embedded; the format follows from the suffix.
+
+        Raises:
+            OutputError: unknown suffix, no permission, no space.
+        """
+        note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
+        write_picture(replace(self.picture, note=note), path, bits=bits)
+        return Path(path)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loss network, loaded once for many pictures.
+
+    Attributes:
+        backbone: ready to run.
+        name: as in the spec.
+        pooling: as in the spec.
+        digest: sha256 of its weights.
+        device: where it is.
+        dtype: of its activations.
+    """
+
+    backbone: Backbone
+    name: str
+    pooling: str
+    digest: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def load(
+        cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> "Network":
+        """The network that a spec asks for.
+
+        Raises:
+            UnknownNameError: no such network or device.
+            WeightsError: missing or unfit weights.
+        """
+        device = choose_device(spec.device)
+        dtype = choose_precision(spec.precision, device)
+        backbone, digest = load_network(
+            spec.method.network,
+            weights=None if weights is None else Path(weights),
+            pooling=spec.method.pooling,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
+        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype)
+
+
+def style(
+    content: Source,
+    *styles: Source,
+    spec: StyleSpec | None = None,
+    weights: Path | str | None = None,
+    network: Network | None = None,
+    resume: Path | str | None = None,
+    on_step: OnStep | None = None,
+    **options: Any,
+) -> Result:
+    """The photograph in the style of the paintings.
+
+    Args:
+        content: the photograph: a picture or a file.
+        styles: one or more paintings.
+        spec: how; default: all defaults.
+        weights: file with the network's weights.
+        network: a loaded network, instead of ``weights``.
+        resume: a checkpoint of the same run to go on from.
+        on_step: called after every step; returning true cancels, and the picture so far is the result.
+        options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
+
+    Raises:
+        InputError: something given cannot be used.
+        WeightsError: missing or unfit weights.
+        ResourceError: not enough memory.
+    """
+    if options:
+        spec = with_options(spec or StyleSpec(), options)
+    job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network)
+    return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
+
+
+class Job:
+    """One run, prepared: everything is read, checked and resolved before the first step.
+
+    Attributes:
+        spec: resolved.
+        key: of the spec and all digests.
+        losses: of the steps so far, by name.
+    """
+
+    def __init__(
+        self, spec: StyleSpec, content: Picture, styles: Sequence[Picture], network: Network, digests: dict[str, str]
+    ) -> None:
+        self.spec, self.content, self.styles, self.network = spec, content, tuple(styles), network
+        self.digests = digests
+        self.key = run_key(spec, digests)
+        self.losses: dict[str, list[float]] = {}
+
+    @classmethod
+    def prepare(
+        cls,
+        content: Source,
+        styles: Sequence[Source],
+        spec: StyleSpec,
+        *,
+        weights: Path | str | None = None,
+        network: Network | None = None,
+        allow_huge: bool = False,
+    ) -> "Job":
+        """Read, check and resolve; the arguments are those of :func:`style`."""
+        if not styles:
+            raise InputError("no style picture was given; give at least one")
+        photograph, *paintings = (_read(source, allow_huge) for source in (content, *styles))
+        network = network or Network.load(spec, weights)
+        precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
+        resolved = resolve(spec, photograph.size, len(paintings), device=str(network.device), precision=precision)
+        method = resolved.method
+        taps = [*(method.content_layers or {}), *(method.style_layers or {})]
+        network.backbone.check(taps)
+        assert isinstance(resolved.size, int)
+        width, height = fitted(*photograph.size, resolved.size)
+        if min(width, height) < network.backbone.smallest:
+            least = network.backbone.smallest
+            longer = -(-least * max(width, height) // min(width, height))
+            shape = f"{photograph.size[0]}x{photograph.size[1]}"
+            raise SpecError(
+                f"a {shape} picture at size {resolved.size} is {width}x{height} pixels; network {network.name} needs "
+                f"at least {least} on the shorter side: --size {longer} or more"
+            )
+        for painting in paintings:
+            if min(painting.size) < 1:
+                raise PictureError("a style picture has no pixels")
+        per_pixel = step_bytes(network.backbone, taps, network.dtype)
+        check_memory(width, height, per_pixel, network.device)
+        digests = {"content": photograph.digest(), "weights": network.digest}
+        digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
+        if method.start not in ("content", "noise", "style"):
+            digests["start"] = read_picture(method.start).digest()
+        return cls(resolved, photograph, paintings, network, digests)
+
+    @property
+    def method(self) -> Optimise:
+        """The resolved method."""
+        return self.spec.method
+
+    def run(self, *, resume: Path | None = None, on_step: OnStep | None = None) -> Result:
+        """Descend size by size; see :func:`style`."""
+        began = time.perf_counter()
+        level, state, before = self._load(resume) if resume else (0, None, 0.0)
+        rungs = self.method.rungs or ()
+        total = sum(rung.steps for rung in rungs)
+        done, end, image = 0, End.DONE, None
+        if self.spec.strength == 0 and self.method.scale == "calibrated":
+            return self._result(self._content(rungs[-1].size).tensor(), End.DONE, 0, began)
+        method = self._descent()
+        try:
+            for index, rung in enumerate(rungs):
+                if index < level:
+                    done += rung.steps
+                    continue
+                size = fitted(*self.content.size, rung.size)
+                if state is None or index > level:
+                    state = self._enter(size, state, method)
+                objective = self._objective(rung)
+                average = self.method.average or 0.0
+                for step in descend(objective, state.x, method, steps=rung.steps, average=average, state=state):
+                    state = step.state
+                    self._note(step)
+                    seconds = before + time.perf_counter() - began
+                    progress = Progress(rung, index, done + step.index, total, step, seconds, self)
+                    if on_step and on_step(progress):
+                        end = End.CANCELLED
+                        break
+                    if step.end is End.DIVERGED:
+                        end = End.DIVERGED
+                        break
+                    end = step.end or end
+                done += state.step
+                if end in (End.CANCELLED, End.DIVERGED):
+                    break
+            if state is None:
+                raise SpecError("the spec has no rungs")
+            image = state.image
+        except RuntimeError as error:
+            if "alloc" not in str(error) and "out of memory" not in str(error).lower():
+                raise
+            raise ResourceError(
+                f"memory ran out at size {rung.size}; choose a smaller --size (half needs a quarter of the memory)"
+            ) from error
+        return self._result(image, end, done, began, before)
+
+    def _content(self, longer: int) -> Picture:
+        return self.content.resized(*fitted(*self.content.size, longer))
+
+    def _objective(self, rung: Rung) -> Objective:
+        method, device = self.method, self.network.device
+        content = self._content(rung.size).tensor().to(device)
+        paintings = []
+        for painting in self.styles:
+            longer = round(rung.size * self.spec.style_scale)
+            longer = max(min(longer, max(painting.size)), 1)  # never enlarged: that would invent a smooth style
+            sized = painting.resized(*fitted(*painting.size, longer)).tensor().to(device)
+            paintings.append(_at_least(sized, self.network.backbone.smallest))
+        weights = Weights(
+            method.content_layers or {},
+            method.style_layers or {},
+            method.content_weight or 0.0,
+            method.style_weight or 0.0,
+            method.tv or 0.0,
+        )
+        return build(
+            self.network.backbone,
+            content,
+            paintings,
+            weights,
+            loss=method.loss,
+            scale=method.scale,
+            style_weights=self.spec.style_weights,
+        )
+
+    def _descent(self) -> Method:
+        assert self.method.rate is not None
+        return Adam(rate=self.method.rate) if self.method.optimiser == "adam" else LBFGS(rate=self.method.rate)
+
+    def _enter(self, size: tuple[int, int], state: State | None, method: Method) -> State:
+        """The state at the beginning of a size: the start, or the last size's picture and memory enlarged."""
+        width, height = size
+        if state is None:
+            content = self.content.resized(width, height).tensor().to(self.network.device)
+            return begin(start(self.method.start, content, self.styles, self.spec.seed))
+
+        def resize(x: Tensor) -> Tensor:
+            return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+        image = F.interpolate(state.image, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
+        return begin(image, method.carry(state.slots, resize))
+
+    def _note(self, step: Step) -> None:
+        for name, value in {"total": step.total, **step.losses}.items():
+            self.losses.setdefault(name, []).append(float(value[0]))
+
+    def _load(self, path: Path) -> tuple[int, State, float]:
+        tensors, about = load_checkpoint(path)
+        if about.get("key") != self.key:
+            raise CheckpointError(
+                f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
+                "or remove it to start anew"
+            )
+        device = self.network.device
+        slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
+        if "count" in slots:
+            slots["count"] = slots["count"].cpu()
+        state = State(
+            tensors["x"].to(device),
+            tensors["average"].to(device),
+            about["mass"],
+            about["step"],
+            slots,
+            about["still"],
+            tensors["total"].to(device) if "total" in tensors else None,
+        )
+        self.losses = {name: list(values) for name, values in about["losses"].items()}
+        return int(about["level"]), state, float(about["seconds"])
+
+    def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
+        height, width = image.shape[-2:]
+        picture = from_tensor(image, like=self.content.resized(width, height))
+        record = Record(
+            key=self.key,
+            spec=self.spec,
+            digests=self.digests,
+            losses=self.losses,
+            end=str(end),
+            steps=done,
+            timings={"total": before + time.perf_counter() - began},
+            versions=versions(),
+        )
+        return Result(picture, record)
+
+
+def versions() -> dict[str, str]:
+    """Of everything that decides on the bits of a result."""
+    return {
+        "artune": version("artune"),
+        "algorithm": str(ALGORITHM),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def step_bytes(backbone: Backbone, taps: Sequence[str], dtype: torch.dtype) -> float:
+    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
+    values = max(backbone.taps[tap].values for tap in taps if tap != "image") if taps else 3.0
+    return 2.2 * values * dtype.itemsize + 3 * 4 * 14
+
+
+def _read(source: Source, allow_huge: bool) -> Picture:
+    return source if isinstance(source, Picture) else read_picture(source, allow_huge=allow_huge)
+
+
+def _at_least(image: Image, side: int) -> Image:
+    """Repeat the border of a style picture that is too small for the network."""
+    height, width = image.shape[-2:]
+    down, right = max(0, side - height), max(0, side - width)
+    return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image

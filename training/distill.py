@@ -1,0 +1,452 @@
+"""Make the compact network: distil VGG-19 into it.
+
+    python training/distill.py targets  --assets DIR --work DIR [--crops 5000]
+    python training/distill.py train    --assets DIR --work DIR --steps 12000 -o compact.safetensors
+    python training/distill.py evaluate --assets DIR --work DIR WEIGHTS
+
+``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation has
+half finished), runs the teachers on them once and keeps the principal components of their features.
+``train`` fits the network to them. Every step depends on (seed, step) alone, and a killed training goes
+on from its last checkpoint.
+
+Teachers: the Oxford VGG-19 for relu1_1 .. relu3_4 and its 16 times smaller emulator for relu4_1, relu5_1.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as PIL
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artune.backbones.compact import Compact, CompactConfig
+
+SIDE = 192
+MOMENTS_EVERY = 4  # statistics are dear to compare and slow to change
+VGG_TAPS = {"relu1_1": 0, "relu2_1": 5, "relu3_1": 10, "relu3_4": 16}
+EMULATOR_TAPS = {"relu4_1": "conv4_1", "relu5_1": "conv5_1"}
+COMPONENTS = {"relu1_1": 13, "relu2_1": 32, "relu3_1": 64, "relu3_4": 64, "relu4_1": 128, "relu5_1": 128}
+TAUGHT_BY = {
+    "relu1_1": "relu1_1",
+    "relu2_1": "relu2_1",
+    "relu3_1": "relu3_1",
+    "relu3_4": "relu3_1",
+    "relu4_1": "relu4_1",
+    "relu5_1": "relu5_1",
+}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+# ------------------------------------------------------------------------------------------- teachers
+
+
+class Teachers(nn.Module):
+    """The two teachers, with reflected borders throughout so that no frame is taught."""
+
+    def __init__(self, assets: Path) -> None:
+        super().__init__()
+        self.vgg = load_file(assets / "weights/vgg19-blocks1-3.safetensors")
+        self.small = load_file(assets / "weights/vgg19-emulator-16x.safetensors")
+        for weights in (self.vgg, self.small):
+            for key, value in weights.items():
+                weights[key] = value.to(torch.bfloat16)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Features after ReLU, ``[b, c, h, w]`` in bf16, of pictures ``[b, 3, h, w]`` in [0, 1]."""
+        out: dict[str, Tensor] = {}
+        x = (image - image.new_tensor(MEAN).view(3, 1, 1)) / image.new_tensor(STD).view(3, 1, 1)
+        x = x.to(torch.bfloat16, memory_format=torch.channels_last)
+        for index in (0, 2, 5, 7, 10, 12, 14, 16):
+            if index in (5, 10):
+                x = F.max_pool2d(x, 2)
+            x = self.convolve(x, self.vgg[f"features.{index}.weight"], self.vgg[f"features.{index}.bias"])
+            for tap, at in VGG_TAPS.items():
+                if at == index:
+                    out[tap] = x
+        x = image.to(torch.bfloat16, memory_format=torch.channels_last)
+        for block, depth in enumerate((2, 2, 4, 4, 1), start=1):
+            if block > 1:
+                x = F.max_pool2d(x, 2)
+            for layer in range(1, depth + 1):
+                name = f"conv{block}_{layer}"
+                x = self.convolve(x, self.small[f"{name}.weight"], self.small[f"{name}.bias"])
+                for tap, at in EMULATOR_TAPS.items():
+                    if at == name:
+                        weight, bias = self.small[f"{name}.to_vgg19.weight"], self.small[f"{name}.to_vgg19.bias"]
+                        out[tap] = F.relu(F.conv2d(x, weight, bias))
+        return out
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias))
+
+
+# ---------------------------------------------------------------------------------------------- crops
+
+
+def pictures(folder: Path) -> list[np.ndarray]:
+    """Every picture below a folder, as uint8 arrays ``[h, w, 3]``."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    return [np.asarray(PIL.open(p).convert("RGB")) for p in files]
+
+
+def draw(pool: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """One random crop ``[SIDE, SIDE, 3]``: enlarged, reduced (then a mosaic of four), or as it is."""
+    kind = rng.random()
+    if kind < 0.25:  # four small ones: the scale of pictures seen from far
+        half = SIDE // 2
+        rows = [np.concatenate([zoom(pool, rng, half) for _ in range(2)], 1) for _ in range(2)]
+        return np.concatenate(rows, 0)
+    return zoom(pool, rng, SIDE)
+
+
+def zoom(pool: list[np.ndarray], rng: np.random.Generator, side: int) -> np.ndarray:
+    picture = pool[rng.integers(len(pool))]
+    h, w = picture.shape[:2]
+    cut = int(min(h, w) * rng.uniform(0.45, 1.0))
+    if rng.random() < 0.3:
+        cut = min(side, h, w)  # pixels as they are
+    top, left = rng.integers(h - cut + 1), rng.integers(w - cut + 1)
+    crop = PIL.fromarray(picture[top : top + cut, left : left + cut])
+    crop = crop.resize((side, side), PIL.Resampling.LANCZOS)
+    array = np.asarray(crop)
+    return array[:, ::-1] if rng.random() < 0.5 else array
+
+
+def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise of several kinds and strengths on three crops in ten."""
+    if rng.random() > 0.3:
+        return crop
+    x = crop.astype(np.float32) / 255
+    kind, amount = rng.integers(4), math.exp(rng.uniform(math.log(0.01), math.log(0.3)))
+    grain = rng.standard_normal((SIDE, SIDE, 3)).astype(np.float32)
+    if kind == 1:  # colour noise of equal brightness
+        grain -= grain.mean(2, keepdims=True)
+    elif kind == 2:  # coarser grain
+        small = torch.from_numpy(grain[: SIDE // 2, : SIDE // 2]).permute(2, 0, 1)[None]
+        grain = F.interpolate(small, scale_factor=2, mode="bilinear")[0].permute(1, 2, 0).numpy()
+    elif kind == 3:  # flat tint
+        grain = np.broadcast_to(rng.standard_normal(3).astype(np.float32), grain.shape)
+    return (np.clip(x + amount * grain, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def half_finished(assets: Path, photos: list, paintings: list, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Pictures seen on the way of an optimisation: Gaussian Wasserstein-2 through the emulator."""
+    small = {k: v.bfloat16() for k, v in load_file(assets / "weights/vgg19-emulator-16x.safetensors").items()}
+
+    def features(x: Tensor) -> list[Tensor]:
+        out = []
+        x = x.to(torch.bfloat16, memory_format=torch.channels_last)
+        for block, depth in enumerate((2, 2, 4, 4, 1), start=1):
+            x = F.max_pool2d(x, 2) if block > 1 else x
+            for layer in range(1, depth + 1):
+                pad = F.pad(x, (1, 1, 1, 1), mode="reflect")
+                x = F.relu(F.conv2d(pad, small[f"conv{block}_{layer}.weight"], small[f"conv{block}_{layer}.bias"]))
+                if layer == 1:
+                    out.append(x)
+        return out
+
+    def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+        flat = x.flatten(2).float()
+        mean = flat.mean(2)
+        return mean, flat @ flat.transpose(1, 2) / flat.shape[2]
+
+    rng = np.random.default_rng(seed)
+    batch, snapshots, done = 16, 5, 0
+    while done < count:
+        draws = [[zoom(pool, rng, SIDE) for _ in range(batch)] for pool in (photos, paintings)]
+        content, style = (torch.from_numpy(np.stack(d)).permute(0, 3, 1, 2).float() / 255 for d in draws)
+        with torch.no_grad():
+            want = [moments(f) for f in features(style)]
+            have = features(content)[3]
+        start = content.clone()
+        start[::4] = torch.from_numpy(rng.random(start[::4].shape, dtype=np.float32))
+        x = start.requires_grad_()
+        adam = torch.optim.Adam([x], lr=float(rng.uniform(0.02, 0.06)))
+        weight = torch.from_numpy(np.exp(rng.uniform(-2, 1.5, batch)).astype(np.float32))
+        keep = set(np.unique(np.geomspace(2, 60, snapshots).astype(int)).tolist())
+        for step in range(1, 61):
+            adam.zero_grad()
+            got = features(x)
+            content_loss = ((got[3] - have).float() ** 2).mean((1, 2, 3)) / (have.float() ** 2).mean((1, 2, 3))
+            loss = content_loss
+            for (mean, second), (m, s) in zip(map(moments, got), want, strict=True):
+                term = ((mean - m) ** 2).sum(1) / (m**2).sum(1)
+                term = term + ((second - s) ** 2).sum((1, 2)) / (s**2).sum((1, 2))
+                loss = loss + weight * term
+            loss.sum().backward()
+            adam.step()
+            with torch.no_grad():
+                x.clamp_(0, 1)
+            if step in keep:
+                for one in (x.detach().permute(0, 2, 3, 1).numpy() * 255 + 0.5).astype(np.uint8):
+                    done += 1
+                    yield one
+
+
+def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
+    """Write ``crops.npy``, ``basis.safetensors`` and ``TAP.npy`` (fp16, ``[n, c, h, w]``) to ``work``."""
+    work.mkdir(parents=True, exist_ok=True)
+    photos, paintings = pictures(assets / "data/photos"), pictures(assets / "data/paintings")
+    rng = np.random.default_rng(seed)
+    unfinished = count // 4
+    crops = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    for i in range(count - unfinished):
+        crops[i] = disturb(draw(photos if i % 2 else paintings, rng), rng)
+    print(f"{count - unfinished} crops of {len(photos)} photographs and {len(paintings)} paintings", flush=True)
+    for i, crop in zip(
+        range(count - unfinished, count), half_finished(assets, photos, paintings, unfinished, seed + 1), strict=False
+    ):
+        crops[i] = crop
+    crops = crops[rng.permutation(count)]
+    np.save(work / "crops.npy", crops)
+    teachers = Teachers(assets)
+    batches = [to_image(crops[i : i + 8]) for i in range(0, 480, 8)]
+    total = {}
+    for image in batches:
+        for tap, value in teachers(image).items():
+            flat = value.permute(1, 0, 2, 3).flatten(1).float()
+            if tap not in total:
+                total[tap] = [
+                    0,
+                    torch.zeros(len(flat), dtype=torch.float64),
+                    torch.zeros(len(flat), len(flat), dtype=torch.float64),
+                ]
+            total[tap][0] += flat.shape[1]
+            total[tap][1] += flat.sum(1)
+            total[tap][2] += flat @ flat.T
+    basis = {}
+    for tap, (n, s, ss) in total.items():
+        mean = s / n
+        values, vectors = torch.linalg.eigh(ss / n - torch.outer(mean, mean))
+        size = COMPONENTS[tap]
+        variance = values.sum()
+        kept = (values[-size:].sum() / variance).item()
+        basis[f"{tap}.mean"] = mean.float()
+        basis[f"{tap}.project"] = (vectors[:, -size:].flip(1).T / variance.sqrt()).float().contiguous()
+        basis[f"{tap}.kept"] = torch.tensor(kept)
+        print(f"{tap}: {size} of {len(mean)} components keep {kept:.4f} of the variance", flush=True)
+    save_file(basis, work / "basis.safetensors")
+    files = {}
+    for i in range(0, count, 8):
+        for tap, value in teachers(to_image(crops[i : i + 8])).items():
+            if tap == "relu1_1":
+                continue  # cheap enough to make again
+            target = project(value, basis, tap).half().numpy()
+            if tap not in files:
+                shape = (count, *target.shape[1:])
+                files[tap] = np.lib.format.open_memmap(work / f"{tap}.npy", mode="w+", dtype=np.float16, shape=shape)
+            files[tap][i : i + 8] = target
+    print("targets are ready", flush=True)
+
+
+def to_image(crops: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
+
+
+def project(value: Tensor, basis: dict[str, Tensor], tap: str) -> Tensor:
+    """Features -> principal components, scaled so that the whole tap has a variance of 1."""
+    matrix, mean = basis[f"{tap}.project"], basis[f"{tap}.mean"]
+    weight = matrix[:, :, None, None]
+    return F.conv2d(value.float(), weight, -(matrix @ mean))
+
+
+# ------------------------------------------------------------------------------------------- training
+
+
+def moments_error(x: Tensor, y: Tensor) -> Tensor:
+    """Relative squared error of mean and covariance over positions, mean over the batch."""
+    x, y = x.flatten(2).float(), y.flatten(2).float()
+    mx, my = x.mean(2, keepdim=True), y.mean(2, keepdim=True)
+    cx = (x - mx) @ (x - mx).transpose(1, 2) / x.shape[2]
+    cy = (y - my) @ (y - my).transpose(1, 2) / y.shape[2]
+    # floored: a nearly flat crop has no covariance to be relative to
+    cov = ((cx - cy) ** 2).sum((1, 2)) / ((cy**2).sum((1, 2)) + 1e-3)
+    return (cov + ((mx - my) ** 2).sum((1, 2)) / ((my**2).sum((1, 2)) + 0.1)).mean()
+
+
+class Batches:
+    """Crops and targets as a function of (seed, step)."""
+
+    def __init__(self, assets: Path, work: Path, size: int, seed: int) -> None:
+        self.crops = np.load(work / "crops.npy", mmap_mode="r")
+        self.basis = load_file(work / "basis.safetensors")
+        taps = [t for t in (*VGG_TAPS, *EMULATOR_TAPS) if t != "relu1_1"]
+        self.targets = {tap: np.load(work / f"{tap}.npy", mmap_mode="r") for tap in taps}
+        vgg = load_file(assets / "weights/vgg19-blocks1-3.safetensors")
+        self.first = [vgg[f"features.0.{part}"].to(torch.bfloat16) for part in ("weight", "bias")]
+        self.size, self.seed = size, seed
+        self.held_out = len(self.crops) // 50
+
+    def relu1_1(self, image: Tensor) -> Tensor:
+        x = (image - image.new_tensor(MEAN).view(3, 1, 1)) / image.new_tensor(STD).view(3, 1, 1)
+        x = F.pad(x, (1, 1, 1, 1), mode="reflect").to(torch.bfloat16, memory_format=torch.channels_last)
+        x = F.relu(F.conv2d(x, *self.first))
+        matrix, mean = self.basis["relu1_1.project"], self.basis["relu1_1.mean"]
+        return F.conv2d(x, matrix[:, :, None, None].to(x), -(matrix @ mean).to(x))
+
+    def at(self, index: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+        """Crops and the targets of all taps but the first."""
+        index = np.sort(index)
+        targets = {tap: torch.from_numpy(t[index]).float() for tap, t in self.targets.items()}
+        return to_image(self.crops[index]), targets
+
+    def step(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = np.random.default_rng((self.seed, step))
+        return self.at(rng.choice(len(self.crops) - self.held_out, self.size, replace=False) + self.held_out)
+
+
+class Student(nn.Module):
+    """The compact network and, for the training alone, 1x1 maps from its taps to the teachers' components."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        self.network = Compact(config)
+        self.maps = nn.ModuleDict(
+            {t: nn.Conv2d(self.network.taps[TAUGHT_BY[t]].channels, n, 1) for t, n in COMPONENTS.items()}
+        )
+        for one in self.maps.values():  # a first guess far off would kill the units below
+            nn.init.zeros_(one.weight)
+            nn.init.zeros_(one.bias)
+
+    def forward(self, image: Tensor, targets: Iterable[str]) -> dict[str, Tensor]:
+        targets = list(targets)
+        features = self.network(image, {TAUGHT_BY[target] for target in targets})
+        return {target: self.maps[target](features[TAUGHT_BY[target]]) for target in targets}
+
+
+@torch.no_grad()
+def standardise(model: Compact, image: Tensor) -> None:
+    """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
+    x = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    for index, stage in enumerate(model.stages):
+        x = F.avg_pool2d(x, 2) if index else x
+        for conv in stage:
+            nn.init.orthogonal_(conv.weight)
+            conv.bias.zero_()
+            conv.weight /= conv(x).std((0, 2, 3)).view(-1, 1, 1, 1)
+            conv.bias.copy_(-conv(x).mean((0, 2, 3)))
+            model.pin_colour()
+            x = F.relu(conv(x))
+
+
+def fit_first(student: Student, batches: Batches, steps: int) -> None:
+    """Fit the first stage alone: it sees 3x3 pixels, so small crops do; then it is frozen."""
+    parameters = [*student.network.stages[0].parameters(), *student.maps["relu1_1"].parameters()]
+    adam = torch.optim.Adam(parameters, lr=5e-3)
+    for step in range(steps):
+        for group in adam.param_groups:
+            group["lr"] = 5e-3 * 0.5 * (1 + math.cos(math.pi * step / steps))
+        rng = np.random.default_rng((batches.seed, 1, step))
+        index = np.sort(rng.choice(len(batches.crops) - batches.held_out, 12, replace=False) + batches.held_out)
+        top, left = rng.integers(SIDE - 64, size=2)
+        image = to_image(batches.crops[index][:, top : top + 64, left : left + 64])
+        got = student(image, ["relu1_1"])["relu1_1"]
+        loss = ((got - batches.relu1_1(image).float()) ** 2).sum(1).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        student.network.pin_colour()
+
+
+def errors(student: Student, batches: Batches) -> dict[str, float]:
+    """Held-out share of the teachers' variance that is lost, per tap, cut-off components included."""
+    sums: dict[str, list[float]] = {}
+    with torch.no_grad():
+        for i in range(0, batches.held_out, 8):
+            image, targets = batches.at(np.arange(i, min(i + 8, batches.held_out)))
+            targets["relu1_1"] = batches.relu1_1(image).float()
+            with torch.autocast("cpu", torch.bfloat16):
+                got = student(image, targets)
+            for tap, want in targets.items():
+                sums.setdefault(tap, []).append(((got[tap].float() - want) ** 2).sum(1).mean().item())
+    cut = {tap: 1 - batches.basis[f"{tap}.kept"].item() for tap in sums}
+    return {tap: round(float(np.mean(sums[tap])) + cut[tap], 4) for tap in COMPONENTS}
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    config = CompactConfig()
+    if args.shape:
+        config = CompactConfig(*(tuple(int(n) for n in part.split("/")) for part in args.shape.split(":")))
+    student = Student(config)
+    cost = max(info.cost for info in student.network.taps.values())
+    batches = Batches(args.assets, args.work, args.batch, args.seed)
+    state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
+    if state.exists():
+        kept = torch.load(state, weights_only=True)
+        student.load_state_dict(kept["student"])
+        first = kept["step"]
+    elif args.start:
+        student.load_state_dict(torch.load(args.start, weights_only=True)["student"])
+    else:
+        standardise(student.network, batches.step(0)[0])
+        fit_first(student, batches, args.first)
+    student.network.stages[0].requires_grad_(False)
+    student.maps["relu1_1"].requires_grad_(False)
+    student.to(memory_format=torch.channels_last)
+    adam = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=args.rate, weight_decay=1e-4)
+    if first:
+        adam.load_state_dict(kept["adam"])
+    began = time.perf_counter()
+    for step in range(first, args.steps):
+        warm = min(1.0, (step + 1) / 100)
+        for group in adam.param_groups:
+            group["lr"] = args.rate * warm * 0.5 * (1 + math.cos(math.pi * step / args.steps))
+        image, targets = batches.step(step)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = student(image, targets)
+        loss = image.new_zeros(())
+        for tap, want in targets.items():
+            have = got[tap].float()
+            loss = loss + ((have - want) ** 2).sum(1).mean()
+            if args.moments and step % MOMENTS_EVERY == 0:
+                loss = loss + MOMENTS_EVERY * args.moments * moments_error(have, want)
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(student.parameters(), 20.0)
+        adam.step()
+        if (step + 1) % args.every == 0 or step + 1 == args.steps:
+            row = {"step": step + 1, "loss": round(loss.item(), 4), "seconds": round(time.perf_counter() - began, 1)}
+            row |= {"cost": round(cost), "error": errors(student, batches)}
+            with log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+            partial = state.with_suffix(".new")
+            torch.save({"student": student.state_dict(), "adam": adam.state_dict(), "step": step + 1}, partial)
+            partial.replace(state)
+            save_file({k: v.contiguous() for k, v in student.network.state_dict().items()}, args.output)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["targets", "train"])
+    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the targets, about 1 MB a crop")
+    parser.add_argument("--crops", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--first", type=int, default=3000, help="steps for the first stage alone")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--moments", type=float, default=0.1, help="weight of the error in mean and covariance")
+    parser.add_argument("--shape", default="", help="widths:depths, as 16/32/64/128/128:1/2/2/2/2")
+    parser.add_argument("--start", type=Path, help="state file to start from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=250)
+    parser.add_argument("-o", "--output", type=Path)
+    args = parser.parse_args()
+    if args.command == "targets":
+        make_targets(args.assets, args.work, args.crops, args.seed)
+    else:
+        train(args)
+
+
+if __name__ == "__main__":
+    main()
