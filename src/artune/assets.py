@@ -127,7 +127,10 @@ def fetch(asset: Asset, *, network: str, progress: Progress | None = None) -> Pa
     try:
         _download(asset.url, path, asset.sha256, progress)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = getattr(error, "reason", error)
+        if isinstance(error, urllib.error.HTTPError):
+            reason = str(error)
+            error.close()
         raise WeightsError(
             f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
             f"at {path}, or give one with --weights FILE, or use --network compact, which needs no download"

@@ -67,10 +67,10 @@ def _guarded(command: Callable[P, R]) -> Callable[P, R]:
 def _field(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
     """An option whose help and default are those of the spec."""
     info = Optimise.model_fields.get(name) or StyleSpec.model_fields[name]
-    shown = "" if info.default is None else f" [default: {info.default}]"
+    shown = "" if info.default is None else f" (default: {info.default})"
     text = (info.description or "").replace("`", "")
     return typer.Option(
-        *flags, help=text.replace("[", "\\[") + shown, show_default=False, rich_help_panel=panel, **more
+        *flags, help=text + shown, show_default=False, rich_help_panel=panel, **more
     )
 
 
@@ -428,16 +428,21 @@ def networks(
 
     console = Console()
     if name is None:
-        table = Table("network", "weights", "cost per pixel", "taps", "what it is")
+        table = Table(
+            caption="cost: thousand multiply-adds per pixel, to the last tap; `artune networks NAME` lists taps"
+        )
+        for heading in ("network", "weights", "cost", "taps"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("what it is")
         for key, backbone in made.items():
             deepest = max(info.cost for info in backbone.taps.values())
-            taps = ", ".join(list(backbone.taps)[:3]) + f" ... {list(backbone.taps)[-1]} ({len(backbone.taps)})"
-            table.add_row(key, where[key], f"{deepest / 1000:.1f} thousand", taps, NETWORKS[key].about)
+            table.add_row(key, where[key], f"{deepest / 1000:.1f}", str(len(backbone.taps)), NETWORKS[key].about)
     else:
-        table = Table("tap", "channels", "stride", "receptive field", "cost per pixel", title=f"{name}: {where[name]}")
+        table = Table("tap", "channels", "stride", "receptive field", "cost", title=f"{name}: {where[name]}")
+        table.caption = "cost: thousand multiply-adds per pixel, up to the tap; receptive field: pixels"
         for tap, info in made[name].taps.items():
             numbers = (info.channels, info.stride, info.receptive_field)
-            table.add_row(tap, *map(str, numbers), f"{info.cost / 1000:.1f} thousand")
+            table.add_row(tap, *map(str, numbers), f"{info.cost / 1000:.1f}")
     console.print(table)
 
 

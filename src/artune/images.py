@@ -192,8 +192,8 @@ def _convert(opened: Image.Image, data: bytes) -> Picture:
     note = _read_note(opened, exif)
     profile = opened.info.get("icc_profile")
     deep = _read_deep(opened, data)
+    turned = exif.get(ExifTags.Base.Orientation, 1)  # Pillow forgets it when it loads a TIFF
     opened.load()
-    turned = exif.get(ExifTags.Base.Orientation, 1)
     if deep is not None and not _other_profile(profile):
         pixels, alpha = deep
         if turned != 1:
@@ -314,7 +314,7 @@ def _clean_exif(exif: Image.Exif) -> bytes:
 def _read_note(opened: Image.Image, exif: Image.Exif) -> dict[str, Any]:
     text = opened.info.get(_NOTE)
     if text is None:
-        comment = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT, b"")
+        comment = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT) or exif.get(ExifTags.Base.ImageDescription, b"")
         raw = comment.encode("latin-1", "replace") if isinstance(comment, str) else bytes(comment)
         start = raw.find(_NOTE.encode() + b" ")
         text = raw[start + len(_NOTE) + 1 :].decode("utf-8", "replace") if start >= 0 else None
@@ -379,7 +379,7 @@ def check_suffix(path: Path, bits: int = 8) -> None:
 def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality: int = 95) -> None:
     """Write by suffix, atomically, with an sRGB profile and the picture's note.
 
-    A format without transparency shows it on white. BMP and GIF hold no note.
+    A format without transparency shows it on white. BMP and GIF hold no note; TIFF keeps no other metadata.
 
     Args:
         picture: what to write.
@@ -393,8 +393,10 @@ def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality:
     path = Path(path)
     check_suffix(path, bits)
     with atomic(path) as temporary:
-        if bits == 16:
-            _write_deep(picture, temporary)
+        if path.suffix.lower() in (".tif", ".tiff"):
+            _write_tiff(picture, temporary, bits)
+        elif bits == 16:
+            _write_deep_png(picture, temporary)
         else:
             _write_eight(picture, temporary, quality)
 
@@ -402,7 +404,7 @@ def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality:
 def _write_eight(picture: Picture, path: Path, quality: int) -> None:
     form = _FORMATS[path.suffix.lower()]
     pixels = picture.pixels
-    if picture.alpha is not None and form in ("PNG", "WEBP", "TIFF", "HEIF", "GIF"):
+    if picture.alpha is not None and form in ("PNG", "WEBP", "HEIF", "GIF"):
         pixels = np.concatenate([pixels, picture.alpha[..., None]], 2)
     elif picture.alpha is not None:
         pixels = pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
@@ -427,8 +429,6 @@ def _write_eight(picture: Picture, path: Path, quality: int) -> None:
         options["quality"] = quality
     if form == "JPEG":
         options["subsampling"] = 0
-    if form == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
     image.save(path, format=form, **options)
 
 
@@ -441,25 +441,29 @@ def _exif_with_note(picture: Picture) -> bytes:
     return exif.tobytes() if picture.note or picture.exif else b""
 
 
-def _write_deep(picture: Picture, path: Path) -> None:
+def _samples(picture: Picture, bits: int) -> NDArray[Any]:
     pixels = picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], 2)
-    samples = (np.clip(pixels, 0, 1) * 65535 + 0.5).astype(np.uint16)
-    if path.suffix.lower() != ".png":
-        import tifffile
+    top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
+    return (np.clip(pixels, 0, 1) * top + 0.5).astype(kind)
 
-        extra: list[tuple[Any, ...]] = [(_ICC_TAG, "B", len(srgb_profile()), srgb_profile(), True)]
-        note = f"{_NOTE} {json.dumps(picture.note)}" if picture.note else None
-        tifffile.imwrite(
-            path,
-            samples,
-            photometric="rgb",
-            compression="zlib",
-            description=note,
-            metadata=None,
-            extrasamples=["unassalpha"] if picture.alpha is not None else None,
-            extratags=extra,
-        )
-        return
+
+def _write_tiff(picture: Picture, path: Path, bits: int) -> None:
+    import tifffile
+
+    tifffile.imwrite(
+        path,
+        _samples(picture, bits),
+        photometric="rgb",
+        compression="zlib",
+        description=f"{_NOTE} {json.dumps(picture.note)}" if picture.note else None,
+        metadata=None,
+        extrasamples=["unassalpha"] if picture.alpha is not None else None,
+        extratags=[(_ICC_TAG, "B", len(srgb_profile()), srgb_profile(), True)],
+    )
+
+
+def _write_deep_png(picture: Picture, path: Path) -> None:
+    samples = _samples(picture, 16)
     height, width, planes = samples.shape
     rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
     raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], 1)

@@ -96,6 +96,7 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
         WeightsError: missing, or neither.
     """
     import pickle
+    import warnings
 
     import torch
     from safetensors import SafetensorError
@@ -106,7 +107,9 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it then refuses anyway
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(

@@ -3,7 +3,7 @@
 All are scale-free: multiplying the function by a number changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 Slots = Mapping[str, Tensor]
+Resize = Callable[[Tensor], Tensor]
+"""Brings a tensor shaped like the iterate to the new size."""
 
 
 class Method(Protocol):
@@ -19,14 +21,8 @@ class Method(Protocol):
     def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
         """The next iterate and what to remember; ``slots`` is empty at the first step."""
 
-    def carry(self, slots: Slots, resize: "Resize") -> Slots:
+    def carry(self, slots: Slots, resize: Resize) -> Slots:
         """What remains of the slots when the iterate changes size."""
-
-
-class Resize(Protocol):
-    """Brings a tensor shaped like the iterate to the new size."""
-
-    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)

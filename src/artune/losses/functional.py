@@ -38,7 +38,7 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(rows)
-        wide = rows.float()
+        wide = _wide(rows)
         return wide.sum(1), wide.transpose(1, 2) @ wide
 
     @staticmethod
@@ -54,11 +54,16 @@ def moments(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] 
     if mask is None:
         first, second = _Sums.apply(rows)
         return Moments(first.new_full((len(rows),), rows.shape[1]), first, second)
-    weight = mask.permute(0, 2, 3, 1).flatten(1, 2).float()  # b n 1
-    wide = rows.float()
+    wide = _wide(rows)
+    weight = mask.permute(0, 2, 3, 1).flatten(1, 2).to(wide.dtype)  # b n 1
     weighted = wide * weight
     mass = weight.sum((1, 2)).expand(len(rows))
     return Moments(mass, weighted.sum(1), weighted.transpose(1, 2) @ wide)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least fp32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def mix(parts: list[Moments], weights: list[float]) -> Moments:
@@ -112,7 +117,7 @@ class _TraceOfRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, m: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(m)
-        floor = 1e-7 * values[:, -1:].clamp(min=1e-20)  # fp32 knows nothing below
+        floor = torch.finfo(m.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
         roots: Tensor = values.clamp(min=floor).sqrt()
         ctx.save_for_backward(roots, vectors)
         return roots.sum(1)

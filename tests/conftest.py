@@ -1,0 +1,62 @@
+"""What all tests share. Shapes and types of the package are checked at run time by beartype."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+for module in ("losses.functional", "metrics"):
+    install_import_hook(f"artune.{module}", "beartype.beartype").__enter__()
+
+from artune.images import Picture, write_picture  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """No test sees the user's cache."""
+    monkeypatch.setenv("ARTUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def photo(rng):
+    """A small picture with forms and colours, 48x32."""
+    y, x = np.mgrid[0:32, 0:48] / 32
+    pixels = np.stack([x / 1.5, y, 0.5 + 0.5 * np.sin(9 * x * y)], -1)
+    return Picture((0.9 * pixels + 0.1 * rng.random(pixels.shape)).astype(np.float32))
+
+
+@pytest.fixture
+def painting(rng):
+    """A small picture of another kind, 40x40."""
+    cells = rng.random((8, 8, 3)).astype(np.float32)
+    return Picture(np.kron(cells, np.ones((5, 5, 1), np.float32)))
+
+
+@pytest.fixture
+def files(tmp_path, photo, painting):
+    """The two pictures as files, and a folder to write to."""
+    write_picture(photo, tmp_path / "photo.png")
+    write_picture(painting, tmp_path / "painting.png")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def assets():
+    """The folder with pictures and weights, or a skip that says why."""
+    folder = os.environ.get("ARTUNE_ASSETS")
+    if not folder or not (Path(folder) / "weights").is_dir():
+        pytest.skip("ARTUNE_ASSETS names no folder with weights and pictures")
+    return Path(folder)

@@ -1,0 +1,286 @@
+"""The command line, as a user meets it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from artune.cli import app
+from artune.images import Picture, read_picture, write_picture
+from artune.spec import StyleSpec
+
+FAST = ["--size", "48", "--steps", "3", "--precision", "fp32"]
+
+
+def call(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refused(*arguments):
+    """The one message of a call that is refused."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return re.sub(r"[\s│]+", " ", result.output)
+
+
+def style(files, *more, out="out.png"):
+    return ["style", files / "photo.png", files / "painting.png", "-o", files / out, *FAST, *more]
+
+
+def test_one_picture(files):
+    result = call(*style(files))
+    assert result.exit_code == 0, result.output
+    assert "48x32, 3 steps" in result.output
+    assert read_picture(files / "out.png").size == (48, 32)
+    assert not (files / "out.png.partial").exists()
+
+
+def test_quiet_says_nothing(files):
+    assert call(*style(files, "--quiet")).output == ""
+
+
+def test_json_is_the_record(files):
+    record = json.loads(call(*style(files, "--json", "--quiet")).output)
+    assert record["out"].endswith("out.png")
+    assert record["end"] == "done"
+    assert StyleSpec.model_validate(record["spec"]).method.steps == 3
+
+
+def test_info_gives_the_spec_back(files):
+    call(*style(files, "--strength", "0.3"))
+    printed = call("info", files / "out.png").output
+    assert json.loads(printed)["strength"] == 0.3
+    (files / "spec.json").write_text(printed)
+    result = call(
+        "style", files / "photo.png", files / "painting.png", "-o", files / "b.png", "--spec", files / "spec.json"
+    )
+    assert result.exit_code == 0, result.output
+    assert read_picture(files / "b.png").digest() == read_picture(files / "out.png").digest()
+
+
+def test_flags_override_the_spec_file(files):
+    (files / "spec.yaml").write_text("strength: 0.2\nsize: 40\nmethod:\n  steps: 2\n")
+    call(
+        "style",
+        files / "photo.png",
+        files / "painting.png",
+        "-o",
+        files / "o.png",
+        "--spec",
+        files / "spec.yaml",
+        "--strength",
+        "0.9",
+    )
+    spec = read_picture(files / "o.png").note["spec"]
+    assert (spec["strength"], spec["size"], spec["method"]["steps"]) == (0.9, 40, 2)
+
+
+def test_every_flag_reaches_the_spec(files):
+    flags = {
+        "--no-enlarge": None,
+        "--strength": "0.4",
+        "--style-scale": "0.5",
+        "--content-layers": "relu3_1:2,relu4_1",
+        "--style-layers": "relu1_1:0.5",
+        "--loss": "gram",
+        "--tv": "0.25",
+        "--quality": "draft",
+        "--optimiser": "lbfgs",
+        "--rate": "0.01",
+        "--start": "noise",
+        "--seed": "7",
+    }
+    more = [part for flag, value in flags.items() for part in ([flag] if value is None else [flag, value])]
+    result = call(*style(files, *more, "--quiet", "--json"))
+    spec = json.loads(result.output)["spec"]
+    method = spec["method"]
+    assert (spec["enlarge"], spec["strength"], spec["style_scale"], spec["seed"]) == (False, 0.4, 0.5, 7)
+    assert method["content_layers"] == {"relu3_1": 2.0, "relu4_1": 1.0}
+    assert method["style_layers"] == {"relu1_1": 0.5}
+    assert [method[k] for k in ("loss", "tv", "quality", "optimiser", "rate", "start")] == [
+        "gram", 0.25, "draft", "lbfgs", 0.01, "noise",
+    ]  # fmt: skip
+
+
+def test_two_styles_with_weights(files):
+    painting = files / "painting.png"
+    result = call(
+        "style", files / "photo.png", painting, painting, "-o", files / "o.png", *FAST, "--style-weights", "3,1"
+    )
+    assert result.exit_code == 0, result.output
+    assert read_picture(files / "o.png").note["spec"]["style_weights"] == [0.75, 0.25]
+
+
+def test_steps_are_kept(files):
+    call(*style(files, "--keep-steps", files / "steps"))
+    assert [p.name for p in sorted((files / "steps").iterdir())] == ["00003.png"]
+
+
+def test_sixteen_bits(files):
+    call(*style(files, "--16"))
+    assert (files / "out.png").read_bytes()[24] == 16
+
+
+def test_a_folder(files, photo):
+    folder = files / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        write_picture(photo, folder / name)
+    (folder / "bad.png").write_bytes(b"nothing")
+    message = refused("style", folder, files / "painting.png", "-o", files / "styled", *FAST)
+    assert "1 of 3 pictures failed" in message
+    assert "bad.png is not a picture" in message
+    assert sorted(p.name for p in (files / "styled").iterdir()) == ["a.png", "b.png"]
+    again = refused("style", folder, files / "painting.png", "-o", files / "styled", *FAST)
+    assert again.count("exists, left as it is") == 2
+
+
+def test_a_quoted_glob_and_twins(files, photo):
+    write_picture(photo, files / "photo.jpg")
+    result = call("style", f"{files}/photo.*", files / "painting.png", "-o", files / "styled", *FAST)
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in (files / "styled").iterdir()) == ["photo.jpg.png", "photo.png.png"]
+    assert "no picture matches" in refused("style", f"{files}/x*.png", files / "painting.png", "-o", files / "s", *FAST)
+    assert "need a folder as OUT" in refused(
+        "style", f"{files}/photo.*", files / "painting.png", "-o", files / "out.png", *FAST
+    )
+
+
+def test_demo_and_networks(tmp_path):
+    result = call("demo", "-o", tmp_path / "demo.png", "--size", "48", "--photo", "cat", "--style", "mosaic")
+    assert result.exit_code == 0, result.output
+    assert f"The picture is at {tmp_path / 'demo.png'}" in result.output
+    assert read_picture(tmp_path / "demo.png").size == (48, 32)
+    table = call("networks").output
+    for word in ("compact", "vgg19", "in the package", "to be downloaded", "by --weights FILE"):
+        assert word in re.sub(r"[\s│]+", " ", table)
+    taps = json.loads(call("networks", "--json").output)
+    assert taps["vgg19"]["taps"]["relu4_2"]["channels"] == 512
+    assert "receptive" in call("networks", "compact").output
+
+
+def test_help_shows_the_defaults():
+    text = re.sub(r"[\s│]+", " ", call("style", "--help").output)
+    assert "(default: 512)" in text
+    assert "Examples" in text
+
+
+BAD = {
+    "missing": (["missing.png", "painting.png"], "there is no picture"),
+    "typo": (["phto.png", "painting.png"], "did you mean"),
+    "empty": (["empty.png", "painting.png"], "is empty"),
+    "truncated": (["cut.png", "painting.png"], "damaged or cut short"),
+    "no picture": (["photo.png", "text.jpg"], "not a picture that can be read"),
+    "1x5000": (["thin.png", "painting.png"], "needs at least 16 on the shorter side: --size"),
+    "huge": (["huge.png", "painting.png"], "--allow-huge"),
+    "folder as style": (["photo.png", "."], "is a folder"),
+    "network": (["photo.png", "painting.png", "--network", "vgg91"], "did you mean vgg19"),
+    "layer": (["photo.png", "painting.png", "--style-layers", "relu1_2"], "there is no layer 'relu1_2'"),
+    "loss": (["photo.png", "painting.png", "--loss", "gramm"], "'w2' or 'gram'"),
+    "device": (["photo.png", "painting.png", "--device", "tpu"], "there is no device 'tpu'"),
+    "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),
+    "nan": (["photo.png", "painting.png", "--strength", "nan"], "strength"),
+    "above 1": (["photo.png", "painting.png", "--strength", "2"], "less than or equal to 1"),
+    "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: Input should be greater than or equal to 0"),
+    "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "greater than or equal to 0"),
+    "layer weight": (["photo.png", "painting.png", "--style-layers", "relu1_1:x"], "is not a weight"),
+    "style weights": (["photo.png", "painting.png", "--style-weights", "1,2"], "2 style weights for 1 styles"),
+    "words": (["photo.png", "painting.png", "--style-weights", "a,b"], "not a list of numbers"),
+    "too small": (["photo.png", "painting.png", "--size", "8"], "needs at least 16"),
+    "size": (["photo.png", "painting.png", "--size", "big"], "original"),
+    "weights": (["photo.png", "painting.png", "--weights", "text.jpg"], "damaged or not a weights file"),
+    "no weights": (["photo.png", "painting.png", "--weights", "none.pth"], "there is no weights file"),
+    "spec": (["photo.png", "painting.png", "--spec", "bad.yaml"], "did you mean strength"),
+    "spec syntax": (["photo.png", "painting.png", "--spec", "cut.yaml"], "neither YAML nor JSON"),
+    "spec list": (["photo.png", "painting.png", "--spec", "list.yaml"], "must hold names and values"),
+    "no spec": (["photo.png", "painting.png", "--spec", "none.yaml"], "cannot read the spec"),
+    "start": (["photo.png", "painting.png", "--start", "nosie"], "there is no picture nosie"),
+    "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
+    "no style": (["photo.png"], "Missing argument"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(files, case, monkeypatch):
+    monkeypatch.chdir(files)
+    (files / "empty.png").write_bytes(b"")
+    (files / "text.jpg").write_text("hello")
+    (files / "cut.png").write_bytes((files / "photo.png").read_bytes()[:-900])
+    (files / "bad.yaml").write_text("stregth: 0.5")
+    (files / "cut.yaml").write_text("{a: [1")
+    (files / "list.yaml").write_text("- 1")
+    write_picture(Picture(np.zeros((1, 5000, 3), np.float32)), files / "thin.png")
+    if case == "huge":
+        Image.new("1", (20_000, 20_000)).save(files / "huge.png")
+    arguments, message = BAD[case]
+    steps = [] if "--size" in arguments else ["--size", "48"]
+    assert message in refused("style", *arguments, "-o", "out.png", *steps, "--steps", "1")
+    assert not (files / "out.png").exists()
+    assert not list(files.glob("*.partial"))
+
+
+def test_offline_weights_say_what_to_do(files, monkeypatch):
+    import urllib.request
+
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    message = refused(*style(files, "--network", "vgg19"))
+    for part in ("download.pytorch.org", "--weights FILE", "--network compact"):
+        assert part in message
+
+
+def test_outputs_that_cannot_be_written(files):
+    (files / "dir.png").mkdir()
+    assert "it is a folder" in refused(*style(files, out="dir.png"))
+    assert "unknown format" in refused(*style(files, out="out.xyz"))
+    assert "is not a folder" in refused(*style(files, out="photo.png/out.png"))
+    assert "16 bits" in refused(*style(files, "--16", out="out.jpg"))
+
+
+def test_an_existing_result_is_kept(files):
+    (files / "out.png").write_bytes(b"mine")
+    assert "--overwrite replaces it" in refused(*style(files))
+    assert (files / "out.png").read_bytes() == b"mine"
+    assert call(*style(files, "--overwrite")).exit_code == 0
+    assert read_picture(files / "out.png").size == (48, 32)
+
+
+def test_checkpoints_that_cannot_be_resumed(files):
+    (files / "out.png.partial").write_bytes(b"rubbish")
+    assert "--resume, or start anew with --overwrite" in refused(*style(files))
+    assert "damaged or no checkpoint" in refused(*style(files, "--resume"))
+    assert (files / "out.png.partial").read_bytes() == b"rubbish"
+    assert call(*style(files, "--overwrite")).exit_code == 0
+    assert not (files / "out.png.partial").exists()
+    assert "is finished" in refused(*style(files, "--resume"))
+
+
+def test_resume_without_a_checkpoint_starts_anew(files):
+    result = call(*style(files, "--resume"))
+    assert result.exit_code == 0
+    assert "starting anew" in result.output
+
+
+def test_a_full_disk_at_the_end_is_said_plainly(files, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    message = refused(*style(files))
+    assert "No space left on device" in message
+    assert not (files / "out.png").exists()
+
+
+def test_info_of_a_picture_without_a_spec(files):
+    assert "carries no spec" in refused("info", files / "photo.png")
+    assert "there is no picture" in refused("info", files / "no.png")
+    assert "did you mean compact" in refused("networks", "compct")

@@ -1,0 +1,98 @@
+import os
+import stat
+
+import pytest
+import torch
+
+from artune.errors import CheckpointError, OutputError
+from artune.files import atomic, check_writable, digest, file_digest, load_checkpoint, save_checkpoint, write_json
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="stop"), atomic(path) as temporary:
+        temporary.write_text("new")
+        raise ValueError("stop")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_block_that_ends_well_replaces_it_and_keeps_its_mode(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    with atomic(path) as temporary:
+        assert temporary.parent == tmp_path
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_has_the_users_mode(tmp_path):
+    with atomic(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    with atomic(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_a_full_disk_is_said_plainly(tmp_path):
+    with pytest.raises(OutputError, match="No space left"), atomic(tmp_path / "a.txt"):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        check_writable(tmp_path / "file" / "out.png")
+    with pytest.raises(OutputError, match="it is a folder"):
+        check_writable(tmp_path)
+    check_writable(tmp_path / "new" / "folder" / "out.png")
+
+
+def test_digests(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_digest(tmp_path / "a") == digest(b"abc") == want
+
+
+def test_json(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_checkpoints_come_back(tmp_path):
+    tensors = {"x": torch.rand(2, 3), "count": torch.ones((), dtype=torch.float64)}
+    save_checkpoint(tmp_path / "a.partial", tensors, {"step": 3, "losses": {"a": [0.1]}})
+    back, about = load_checkpoint(tmp_path / "a.partial")
+    assert about == {"step": 3, "losses": {"a": [0.1]}}
+    assert all(torch.equal(back[name], value) for name, value in tensors.items())
+    assert back["count"].dtype == torch.float64
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x08\0\0\0\0\0\0\0{}      ", bytes(100)])
+def test_damaged_checkpoints(content, tmp_path):
+    path = tmp_path / "a.partial"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="remove it to start anew"):
+        load_checkpoint(path)
+
+
+def test_a_cut_checkpoint(tmp_path):
+    path = tmp_path / "a.partial"
+    save_checkpoint(path, {"x": torch.rand(100)}, {})
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)

@@ -1,0 +1,259 @@
+import io
+
+import numpy as np
+import png
+import pytest
+import tifffile
+from PIL import ExifTags, Image, ImageCms, ImageOps
+
+from artune.errors import OutputError, PictureError
+from artune.images import (
+    Picture,
+    check_suffix,
+    decode_picture,
+    find_pictures,
+    from_tensor,
+    read_picture,
+    srgb_profile,
+    write_picture,
+)
+
+
+def encoded(image: Image.Image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def eight(photo):
+    return Image.fromarray((photo.pixels * 255 + 0.5).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "tolerance"),
+    [(".png", 0.51), (".tif", 0.51), (".tiff", 0.51), (".bmp", 0.51), (".jpg", 40), (".webp", 60), (".gif", 90)],
+)
+def test_every_format_comes_back(photo, tmp_path, suffix, tolerance):
+    path = tmp_path / f"a{suffix}"
+    write_picture(photo, path)
+    back = read_picture(path)
+    assert back.size == (48, 32)
+    assert back.pixels.dtype == np.float32
+    assert back.alpha is None
+    assert np.abs(back.pixels - photo.pixels).max() * 255 <= tolerance
+    assert np.abs(back.pixels - photo.pixels).mean() * 255 <= 8
+
+
+def test_heic_comes_back_where_pillow_heif_is_installed(photo, tmp_path):
+    pytest.importorskip("pillow_heif")
+    write_picture(photo, tmp_path / "a.heic")
+    assert np.abs(read_picture(tmp_path / "a.heic").pixels - photo.pixels).mean() * 255 < 12
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_sixteen_bits_come_back(photo, tmp_path, rng, suffix, transparent):
+    alpha = rng.random((32, 48), np.float32) if transparent else None
+    path = tmp_path / f"a{suffix}"
+    write_picture(Picture(photo.pixels, alpha, note={"spec": {"size": 3}}), path, bits=16)
+    back = read_picture(path)
+    assert np.abs(back.pixels - photo.pixels).max() <= 0.51 / 65535
+    if alpha is None:
+        assert back.alpha is None
+    else:
+        assert np.abs(back.alpha - alpha).max() <= 0.51 / 65535
+    assert back.note == {"spec": {"size": 3}}
+
+
+def test_sixteen_bit_files_of_others(tmp_path, rng):
+    deep = rng.integers(0, 65536, (8, 10, 3), dtype=np.uint16)
+    with (tmp_path / "a.png").open("wb") as file:
+        png.Writer(10, 8, greyscale=False, bitdepth=16, interlace=True).write(file, deep.reshape(8, 30).tolist())
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
+    tifffile.imwrite(tmp_path / "grey.tif", deep[..., 0], photometric="minisblack")
+    Image.fromarray(deep[..., 0]).save(tmp_path / "grey.png")
+    for name in ("a.png", "a.tif"):
+        np.testing.assert_allclose(read_picture(tmp_path / name).pixels * 65535, deep, atol=0.01)
+    for name in ("grey.tif", "grey.png"):
+        got = read_picture(tmp_path / name).pixels * 65535
+        np.testing.assert_allclose(got, np.repeat(deep[..., :1], 3, 2), atol=0.01)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("deep", [False, True])
+def test_exif_rotation(eight, orientation, deep, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    tagged = Image.open(io.BytesIO(encoded(eight, "PNG", exif=exif)))
+    want = np.asarray(ImageOps.exif_transpose(tagged)) / 255
+    if deep:
+        data = np.asarray(eight).astype(np.uint16) * 257
+        tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
+        back = read_picture(tmp_path / "a.tif")
+    else:
+        back = decode_picture(encoded(eight, "PNG", exif=exif))
+    np.testing.assert_allclose(back.pixels, want, atol=1e-4)
+
+
+def test_grey_palette_and_bilevel(eight):
+    for mode in ("L", "P", "1", "LA"):
+        source = eight.convert("L").convert("LA") if mode == "LA" else eight.convert(mode)
+        want = np.asarray(source.convert("RGB")) / 255
+        np.testing.assert_allclose(decode_picture(encoded(source, "PNG")).pixels, want, atol=1e-6)
+
+
+def test_cmyk(eight):
+    back = decode_picture(encoded(eight.convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(back.pixels - np.asarray(eight) / 255).mean() < 0.05
+
+
+def test_an_embedded_profile_is_converted(eight):
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    assert "srgb" in ImageCms.getProfileDescription(lab).lower()
+    swapped = _profile_with_red_and_green_swapped()
+    back = decode_picture(encoded(eight, "PNG", icc_profile=swapped))
+    want = np.asarray(eight)[..., [1, 0, 2]] / 255
+    assert np.abs(back.pixels - want).mean() < 0.01
+    same = decode_picture(encoded(eight, "PNG", icc_profile=srgb_profile()))
+    np.testing.assert_allclose(same.pixels, np.asarray(eight) / 255, atol=1e-6)
+
+
+def _profile_with_red_and_green_swapped() -> bytes:
+    """sRGB with two of its colorant tags exchanged, and another name."""
+    data = bytearray(srgb_profile())
+    count = int.from_bytes(data[128:132], "big")
+    entries = {bytes(data[132 + 12 * i : 136 + 12 * i]): 132 + 12 * i for i in range(count)}
+    red, green = entries[b"rXYZ"], entries[b"gXYZ"]
+    data[red : red + 4], data[green : green + 4] = data[green : green + 4], data[red : red + 4]
+    for name in ("sRGB", "RGB built-in"):
+        data = bytearray(bytes(data).replace(name.encode("utf-16-be"), ("x" * len(name)).encode("utf-16-be")))
+    return bytes(data)
+
+
+def test_a_damaged_profile_is_ignored(eight):
+    back = decode_picture(encoded(eight, "PNG", icc_profile=b"not a profile"))
+    np.testing.assert_allclose(back.pixels, np.asarray(eight) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_alpha_is_kept(photo, tmp_path, suffix):
+    alpha = np.linspace(0, 1, 32 * 48, dtype=np.float32).reshape(32, 48)
+    write_picture(Picture(photo.pixels, alpha), tmp_path / f"a{suffix}")
+    back = read_picture(tmp_path / f"a{suffix}")
+    assert np.abs(back.alpha - alpha).max() <= 0.6 / 255
+
+
+def test_alpha_shows_white_where_the_format_has_none(photo, tmp_path):
+    write_picture(Picture(photo.pixels, np.zeros((32, 48), np.float32)), tmp_path / "a.bmp")
+    assert (read_picture(tmp_path / "a.bmp").pixels == 1).all()
+
+
+def test_what_cannot_be_seen_is_filled_neutrally():
+    pixels = np.zeros((2, 2, 3), np.float32)
+    pixels[0] = 0.8
+    alpha = np.array([[1, 1], [0, 0]], np.float32)
+    np.testing.assert_allclose(Picture(pixels, alpha).filled(), 0.8, atol=1e-6)
+    np.testing.assert_allclose(Picture(pixels, 0 * alpha).filled(), 0.5)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_the_note_is_embedded_and_the_place_is_dropped(eight, tmp_path, suffix):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Maker"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (1.0, 2.0, 3.0)
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber] = 2.8
+    source = decode_picture(encoded(eight, "JPEG", exif=exif))
+    path = tmp_path / f"a{suffix}"
+    note = {"spec": {"strength": 0.5, "name": "ü"}}
+    write_picture(Picture(source.pixels, None, source.exif, note), path)
+    assert read_picture(path).note == note
+    with Image.open(path) as opened:
+        back = opened.getexif()
+        assert not back.get_ifd(ExifTags.IFD.GPSInfo)
+        assert ExifTags.Base.GPSInfo not in back
+        assert (back.get(ExifTags.Base.Make) == "Maker") == (suffix != ".tif")
+        assert opened.info["icc_profile"] == srgb_profile()
+
+
+def test_gif_shows_its_first_frame(eight):
+    data = encoded(eight, "GIF", save_all=True, append_images=[Image.new("RGB", eight.size)])
+    assert decode_picture(data).pixels.mean() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.png", None, "there is no picture"),
+        ("empty.png", b"", "is empty"),
+        ("text.png", b"hello", "not a picture that can be read"),
+        ("cut.png", "cut", "damaged or cut short"),
+    ],
+)
+def test_bad_files(eight, tmp_path, name, content, message):
+    path = tmp_path / name
+    if content == "cut":
+        content = encoded(eight, "PNG")[:600]
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PictureError, match=message):
+        read_picture(path)
+
+
+def test_a_folder_is_no_picture_and_a_typo_gets_a_hint(eight, tmp_path):
+    eight.save(tmp_path / "flower.png")
+    with pytest.raises(PictureError, match="is a folder"):
+        read_picture(tmp_path)
+    with pytest.raises(PictureError, match=r"did you mean .*flower\.png"):
+        read_picture(tmp_path / "flowr.png")
+    with pytest.raises(PictureError, match="there is no folder"):
+        read_picture(tmp_path / "no" / "flower.png")
+
+
+def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    with pytest.raises(PictureError, match=r"20000x20000 pixels.*--allow-huge"):
+        read_picture(tmp_path / "huge.png")
+
+
+def test_resizing_is_antialiased_and_keeps_edges_of_alpha_clean():
+    stripes = np.tile(np.array([0.0, 1.0], np.float32), (64, 32))
+    small = Picture(np.repeat(stripes[..., None], 3, 2)).resized(16, 16)
+    np.testing.assert_allclose(small.pixels, 0.5, atol=0.06)
+    pixels = np.zeros((8, 8, 3), np.float32)
+    pixels[:, :4] = 1
+    alpha = np.zeros((8, 8), np.float32)
+    alpha[:, :4] = 1  # what is black cannot be seen
+    assert Picture(pixels, alpha).resized(4, 4).pixels.min() > 0.95
+    assert Picture(pixels).resized(8, 8).pixels is pixels
+
+
+def test_tensors_there_and_back(photo):
+    tensor = photo.tensor()
+    assert tensor.shape == (1, 3, 32, 48)
+    np.testing.assert_array_equal(from_tensor(tensor).pixels, photo.pixels)
+    assert from_tensor(tensor * 3 - 1).pixels.min() >= 0
+
+
+def test_digests_tell_pictures_apart(photo, painting):
+    assert photo.digest() == Picture(photo.pixels.copy()).digest()
+    turned = Picture(photo.pixels.reshape(48, 32, 3))
+    clear = Picture(photo.pixels, np.ones((32, 48), np.float32))
+    assert len({p.digest() for p in (photo, painting, turned, clear)}) == 4
+
+
+def test_suffixes_and_bits(tmp_path):
+    with pytest.raises(OutputError, match="unknown format"):
+        check_suffix(tmp_path / "a.xyz")
+    with pytest.raises(OutputError, match=r"\(no suffix\)"):
+        check_suffix(tmp_path / "a")
+    with pytest.raises(OutputError, match="16 bits"):
+        check_suffix(tmp_path / "a.jpg", 16)
+
+
+def test_pictures_of_a_folder(eight, tmp_path):
+    with pytest.raises(PictureError, match="there is no picture"):
+        find_pictures(tmp_path)
+    for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in find_pictures(tmp_path)] == ["a.jpg", "b.PNG"]

@@ -1,0 +1,134 @@
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from artune.errors import SpecError
+from artune.record import Record, run_key
+from artune.spec import Optimise, Rung, StyleSpec, parse_spec, with_options
+from artune.transfer.resolve import RECIPES, STEPS, fitted, plan, resolve, side_weights
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"strength": 1.5}, r"strength: .*less than or equal to 1, not 1\.5"),
+        ({"strength": math.nan}, "strength"),
+        ({"style_weights": (1.0, -1.0)}, r"style_weights\.1: .*greater than or equal to 0"),
+        ({"style_weights": (0.0, 0.0)}, "above 0"),
+        ({"method": {"style_layers": {"relu1_1": math.inf}}}, "finite"),
+        ({"method": {"style_layers": {"relu1_1": 0}}}, "at least one layer"),
+        ({"stength": 0.5}, "did you mean strength"),
+        ({"method": {"tvv": 0.5}}, "did you mean tv"),
+        ({"method": {"loss": "grim"}}, "'w2' or 'gram'"),
+        ({"method": {"scale": "gatys"}}, "use loss gram"),
+        ({"method": {"rate": 0}}, "greater than 0"),
+        ({"size": 0}, "size"),
+        ({"size": "big"}, "original"),
+        ({"seed": -1}, "seed"),
+        ({"style_scale": 9}, "style_scale"),
+        ([], "dictionary"),
+        (None, "dictionary"),
+    ],
+)
+def test_bad_specs_are_explained(data, message):
+    with pytest.raises(SpecError, match=message):
+        parse_spec(data)
+
+
+def test_specs_are_frozen_and_come_back_from_json():
+    spec = StyleSpec(method=Optimise(style_layers={"relu1_1": 2.0}), strength=0.25, style_weights=(1.0, 3.0))
+    assert parse_spec(json.loads(spec.model_dump_json())) == spec
+    with pytest.raises(Exception, match="frozen"):
+        spec.strength = 1.0
+
+
+def test_options_reach_the_spec_and_its_method():
+    spec = with_options(StyleSpec(), {"strength": 0.7, "tv": 2.0})
+    assert (spec.strength, spec.method.tv) == (0.7, 2.0)
+
+
+def test_neither_specs_nor_the_command_line_import_torch():
+    code = "import sys, artune, artune.spec, artune.record, artune.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(512, [128, 256, 512]), (300, [150, 300]), (64, [64]), (2048, [128, 256, 512, 1024, 2048])]
+)
+def test_the_pyramid_doubles(size, sizes):
+    rungs = plan(size, "normal", None)
+    assert [rung.size for rung in rungs] == sizes
+    assert rungs[0].steps == STEPS["normal"][0]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
+def test_steps_are_divided_without_loss(steps):
+    assert sum(rung.steps for rung in plan(512, "normal", steps)) == steps
+
+
+def test_sizes_keep_the_proportions():
+    assert fitted(400, 200, 512) == (512, 256)
+    assert fitted(1, 5000, 512) == (1, 512)
+
+
+def resolved(spec: StyleSpec, size=(640, 480), styles=1) -> StyleSpec:
+    return resolve(spec, size, styles, device="cpu", precision="fp32")
+
+
+def test_a_resolved_spec_has_nothing_left_to_choose():
+    spec = resolved(StyleSpec())
+
+    def leaves(value):
+        for item in value.values() if isinstance(value, dict) else [value]:
+            yield from leaves(item) if isinstance(item, dict) else [item]
+
+    values = list(leaves(spec.model_dump(mode="json")))
+    assert None not in values
+    assert "auto" not in values
+    assert resolved(spec) == spec
+
+
+def test_sizes_are_resolved():
+    assert resolved(StyleSpec(size="original")).size == 640
+    assert resolved(StyleSpec(size=2000, enlarge=False)).size == 640
+    assert resolved(StyleSpec(size=2000)).size == 2000
+    with pytest.raises(SpecError, match="last rung"):
+        resolved(StyleSpec(method=Optimise(rungs=(Rung(size=100, steps=5),))))
+
+
+def test_style_weights_are_shares():
+    assert resolved(StyleSpec(style_weights=(1, 3)), styles=2).style_weights == (0.25, 0.75)
+    assert resolved(StyleSpec(), styles=4).style_weights == (0.25,) * 4
+    with pytest.raises(SpecError, match="2 style weights for 3 styles"):
+        resolved(StyleSpec(style_weights=(1, 3)), styles=3)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_strength_is_a_ratio_of_weights(strength):
+    recipe = RECIPES["compact"]
+    content, style = side_weights(Optimise(), strength, recipe)
+    assert style * (1 - strength) == pytest.approx(content * recipe.balance["w2"] * strength)
+
+
+def test_weights_of_the_literature():
+    spec = resolved(StyleSpec(method=Optimise(loss="gram", scale="tutorial")))
+    assert (spec.method.content_weight, spec.method.style_weight) == (1.0, 1e6)
+    spec = resolved(StyleSpec(method=Optimise(loss="gram", scale="tutorial", style_weight=5.0)))
+    assert spec.method.style_weight == 5.0
+
+
+def test_the_key_is_of_spec_and_digests():
+    digests = {"content": "a", "style 0": "b"}
+    key = run_key(StyleSpec(), digests)
+    assert key == run_key(StyleSpec(), dict(reversed(digests.items())))
+    assert key != run_key(StyleSpec(seed=1), digests)
+    assert key != run_key(StyleSpec(), {"content": "b", "style 0": "a"})
+    assert len(key) == 64
+
+
+def test_records_come_back_from_json():
+    record = Record(key="k", spec=StyleSpec(), digests={}, losses={"total": [1.0]}, end="done", steps=1)
+    assert Record.model_validate_json(record.model_dump_json()) == record

@@ -1,0 +1,268 @@
+"""Styling small pictures with the bundled network, end to end in memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import artune
+from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError, UnknownNameError
+from artune.images import Picture, read_picture, write_picture
+from artune.spec import Optimise, Rung, StyleSpec
+from artune.transfer import machine
+from artune.transfer.style import Network, style
+
+RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network.load(StyleSpec(precision="fp32"))
+
+
+def spec(**method) -> StyleSpec:
+    return StyleSpec(size=48, precision="fp32", method=Optimise(**{"rungs": RUNGS, **method}))
+
+
+def test_the_result_is_nearer_to_the_style(photo, painting, network):
+    result = style(photo, painting, spec=spec(), network=network)
+    assert result.picture.size == (48, 32)
+    assert result.record.end == "done"
+    assert result.record.steps == 8
+    losses = result.record.losses
+    assert len(losses["total"]) == 8
+    for tap in ("relu1_1", "relu3_1", "relu5_1"):
+        assert losses[f"style {tap}"][-1] < 0.75 * losses[f"style {tap}"][0]
+
+
+def test_strength_0_is_the_photograph(photo, painting, network):
+    result = style(photo, painting, spec=spec().model_copy(update={"strength": 0.0}), network=network)
+    np.testing.assert_array_equal(result.picture.pixels, photo.pixels)
+
+
+def test_strength_1_is_style_alone(photo, painting, network):
+    result = style(photo, painting, spec=spec().model_copy(update={"strength": 1.0}), network=network)
+    assert not any(name.startswith("content") for name in result.record.losses)
+
+
+def test_more_strength_is_less_content(photo, painting, network):
+    def distance(strength):
+        result = style(photo, painting, spec=spec().model_copy(update={"strength": strength}), network=network)
+        return np.abs(result.picture.pixels - photo.pixels).mean()
+
+    assert distance(0.02) < distance(0.5) < distance(0.99)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", ["w2", "gram"])
+def test_every_loss_with_every_optimiser(photo, painting, network, loss, optimiser):
+    result = style(photo, painting, spec=spec(loss=loss, optimiser=optimiser), network=network)
+    total = result.record.losses["total"]
+    assert total[-1] < total[0]
+    assert result.picture.pixels.min() >= 0
+    assert result.picture.pixels.max() <= 1
+
+
+@pytest.mark.parametrize("scale", ["tutorial", "gatys", "raw"])
+def test_scales_of_the_literature(photo, painting, network, scale):
+    result = style(photo, painting, spec=spec(loss="gram", scale=scale), network=network)
+    assert (
+        result.record.losses["total"][-1] < result.record.losses["total"][4]
+    )  # within one size: the units are its own
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_the_same_spec_gives_the_same_bits(photo, painting, network, optimiser):
+    one, two = (style(photo, painting, spec=spec(optimiser=optimiser, start="noise"), network=network) for _ in "12")
+    assert one.record.key == two.record.key
+    assert one.picture.digest() == two.picture.digest()
+
+
+def test_another_seed_gives_another_noise(photo, painting, network):
+    one = style(photo, painting, spec=spec(start="noise"), network=network)
+    two = style(photo, painting, spec=spec(start="noise").model_copy(update={"seed": 1}), network=network)
+    assert one.record.key != two.record.key
+    assert one.picture.digest() != two.picture.digest()
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 8])
+def test_resumed_is_uninterrupted_to_the_bit(photo, painting, network, tmp_path, optimiser, stop):
+    whole = style(photo, painting, spec=spec(optimiser=optimiser), network=network)
+    path = tmp_path / "a.partial"
+
+    def halt(progress):
+        if progress.done == stop:
+            progress.save(path)
+        return progress.done == stop
+
+    part = style(photo, painting, spec=spec(optimiser=optimiser), network=network, on_step=halt)
+    assert part.record.end == "cancelled"
+    assert part.record.steps == stop
+    rest = style(photo, painting, spec=spec(optimiser=optimiser), network=network, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
+    assert rest.record.losses == whole.record.losses
+    assert rest.record.steps == whole.record.steps
+
+
+def test_a_checkpoint_of_another_run_is_refused(photo, painting, network, tmp_path):
+    path = tmp_path / "a.partial"
+    style(photo, painting, spec=spec(), network=network, on_step=lambda p: p.save(path))
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        style(photo, painting, spec=spec(tv=2.0), network=network, resume=path)
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        style(painting, photo, spec=spec(), network=network, resume=path)
+
+
+def test_transparency_comes_back(photo, painting, network):
+    alpha = np.zeros((32, 48), np.float32)
+    alpha[:, 8:] = 1
+    result = style(Picture(photo.pixels, alpha), painting, spec=spec(), network=network)
+    np.testing.assert_array_equal(result.picture.alpha, alpha)
+
+
+def test_starts(photo, painting, network, tmp_path):
+    write_picture(painting, tmp_path / "start.png")
+    painting = read_picture(tmp_path / "start.png")  # rounded
+    pictures = {
+        start: style(photo, painting, spec=spec(start=start, steps=None), network=network).picture.digest()
+        for start in ("content", "style", "noise", str(tmp_path / "start.png"))
+    }
+    assert len(set(pictures.values())) == 3  # the file is the style
+    with pytest.raises(PictureError, match="there is no picture"):
+        style(photo, painting, spec=spec(start="nosie"), network=network)
+
+
+def test_several_styles(photo, painting, network):
+    other = Picture(painting.pixels[::-1, :, ::-1] ** 2)
+    both = spec().model_copy(update={"style_weights": (1.0, 0.0)})
+    alone = style(photo, painting, spec=spec(), network=network).picture.pixels
+    first = style(photo, painting, other, spec=both, network=network).picture.pixels
+    mixed = style(photo, painting, other, spec=spec(), network=network).picture.pixels
+    assert np.abs(first - alone).mean() < 0.02
+    assert np.abs(mixed - alone).mean() > np.abs(first - alone).mean()
+
+
+def test_size_original_and_no_enlarging(photo, painting, network):
+    plain = StyleSpec(size="original", precision="fp32", method=Optimise(steps=2))
+    assert style(photo, painting, spec=plain, network=network).picture.size == (48, 32)
+    capped = plain.model_copy(update={"size": 400, "enlarge": False})
+    assert style(photo, painting, spec=capped, network=network).picture.size == (48, 32)
+
+
+def test_a_picture_that_diverges_keeps_the_last_good_one(photo, painting, network, monkeypatch):
+    from artune.losses.objective import Objective
+
+    plain, calls = Objective.__call__, []
+
+    def breaks(self, x, step):
+        calls.append(1)
+        value = plain(self, x, step)
+        return value if len(calls) < 6 else value._replace(total=value.total * float("nan"))
+
+    monkeypatch.setattr(Objective, "__call__", breaks)
+    result = style(photo, painting, spec=spec(), network=network)
+    assert result.record.end == "diverged"
+    assert result.record.steps == 5
+    assert np.isfinite(result.picture.pixels).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (3, 200)])
+def test_too_small_for_the_network(painting, network, shape):
+    thin = Picture(np.full((*shape, 3), 0.5, np.float32))
+    with pytest.raises(SpecError, match=r"network compact needs at least 16 .* --size \d+ or more"):
+        style(thin, painting, spec=StyleSpec(size=15, precision="fp32"), network=network)
+
+
+def test_a_single_pixel_can_be_styled_and_be_a_style(photo, network):
+    dot = Picture(np.full((1, 1, 3), 0.25, np.float32))
+    small = StyleSpec(size=32, precision="fp32", method=Optimise(steps=3))
+    assert style(dot, photo, spec=small, network=network).picture.size == (32, 32)
+    result = style(photo, dot, spec=small, network=network)
+    assert np.isfinite(result.picture.pixels).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_flat_pictures(photo, network, value):
+    flat = Picture(np.full((32, 48, 3), value, np.float32))
+    for content, painting in ((flat, photo), (photo, flat), (flat, flat)):
+        result = style(content, painting, spec=spec(), network=network)
+        assert np.isfinite(result.picture.pixels).all()
+        assert result.record.end in ("done", "stalled")
+
+
+def test_content_as_its_own_style_stays_recognisable(photo, network):
+    result = style(photo, photo, spec=spec(), network=network)
+    assert np.abs(result.picture.pixels - photo.pixels).mean() < 0.12
+
+
+def test_the_saved_picture_carries_its_spec_and_gives_the_same_again(photo, painting, network, tmp_path):
+    result = style(photo, painting, spec=spec(), network=network)
+    result.save(tmp_path / "a.png")
+    note = read_picture(tmp_path / "a.png").note
+    assert "photo" not in str(note)
+    again = StyleSpec.model_validate(note["spec"])
+    assert again == result.record.spec
+    assert style(photo, painting, spec=again, network=network).record.key == result.record.key
+
+
+def test_not_enough_memory_names_a_size_that_fits(photo, painting, network, monkeypatch):
+    monkeypatch.setattr(machine, "memory_free", lambda: 50_000_000)
+    big = StyleSpec(size=8000, precision="fp32")
+    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* --size (\d+) fits") as error:
+        style(photo, painting, spec=big, network=network)
+    fits = int(str(error.value).split("--size ")[1].split()[0])
+    assert 100 < fits < 1000
+
+
+def test_memory_that_runs_out_on_the_way(photo, painting, network, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr("artune.transfer.style.build", fail)
+    with pytest.raises(ResourceError, match="choose a smaller --size"):
+        style(photo, painting, spec=spec(), network=network)
+
+
+def test_bad_names(photo, painting, network):
+    with pytest.raises(UnknownNameError, match="did you mean relu1_1"):
+        style(photo, painting, spec=spec(style_layers={"relu1_l": 1.0}), network=network)
+    with pytest.raises(UnknownNameError, match="device"):
+        Network.load(StyleSpec(device="gpu"))
+    if not torch.cuda.is_available():
+        with pytest.raises(SpecError, match="0 CUDA devices"):
+            Network.load(StyleSpec(device="cuda"))
+    with pytest.raises(InputError, match="at least one"):
+        style(photo, spec=spec(), network=network)
+
+
+def test_the_public_function_takes_options(files):
+    result = artune.style(files / "photo.png", str(files / "painting.png"), size=48, steps=2, precision="fp32")
+    assert result.record.steps == 2
+    assert result.record.spec.size == 48
+    with pytest.raises(SpecError, match="did you mean strength"):
+        artune.style(files / "photo.png", files / "painting.png", stength=0.5)
+
+
+def test_public_names_are_there():
+    for name in artune.__all__:
+        assert getattr(artune, name) is not None
+    with pytest.raises(AttributeError):
+        _ = artune.nothing
+
+
+def test_bf16_statistics_are_fp32(photo, painting):
+    network = Network.load(StyleSpec(precision="bf16"))
+    result = style(photo, painting, spec=spec().model_copy(update={"precision": "bf16"}), network=network)
+    exact = style(photo, painting, spec=spec())
+    for name, values in exact.record.losses.items():
+        assert result.record.losses[name][0] == pytest.approx(values[0], rel=0.05, abs=0.01), name
+    assert result.record.losses["total"][-1] == pytest.approx(exact.record.losses["total"][-1], rel=0.1)
+    assert result.record.spec.precision == "bf16"
+
+
+def test_resolved_specs_of_another_machine_keep_their_key(photo, painting, network):
+    one = style(photo, painting, spec=spec(), network=network)
+    other = replace(network, digest="0" * 64)
+    assert style(photo, painting, spec=spec(), network=other).record.key != one.record.key
