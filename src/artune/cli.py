@@ -69,9 +69,7 @@ def _field(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any
     info = Optimise.model_fields.get(name) or StyleSpec.model_fields[name]
     shown = "" if info.default is None else f" (default: {info.default})"
     text = (info.description or "").replace("`", "")
-    return typer.Option(
-        *flags, help=text + shown, show_default=False, rich_help_panel=panel, **more
-    )
+    return typer.Option(*flags, help=text + shown, show_default=False, rich_help_panel=panel, **more)
 
 
 LOOK, RUN, OUTPUT = "The look", "The run", "The output"

@@ -93,11 +93,15 @@ def write_json(path: Path, data: Any) -> None:
 
 def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:
     """Write tensors and plain data to one safetensors file, atomically but without waiting for the disk."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with atomic(path, sync=False) as temporary:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(whole, temporary, metadata={"artune": json.dumps(about)})
+        try:
+            save_file(whole, temporary, metadata={"artune": json.dumps(about)})
+        except SafetensorError as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":

@@ -11,9 +11,14 @@ from artune.files import atomic, check_writable, digest, file_digest, load_check
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(ValueError, match="stop"), atomic(path) as temporary:
-        temporary.write_text("new")
-        raise ValueError("stop")
+
+    def fail():
+        with atomic(path) as temporary:
+            temporary.write_text("new")
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

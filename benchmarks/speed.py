@@ -1,0 +1,172 @@
+"""How fast: one table, in one run, on the same inputs, with two threads. Takes some minutes.
+
+    python benchmarks/speed.py [--threads 2]
+
+(a) the machine's peaks; (b) a whole step at 512x512 (loss, gradient, update), its share of the peak, and its ratio to
+the plain recipe of PyTorch's tutorial; (c) the whole command in both precisions, beside 300 L-BFGS steps of the plain
+recipe; (d) time against size. Weights do not change the time, so VGG-19's are random.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from artune.assets import sample_photo, sample_style
+from artune.backbones.base import Backbone
+from artune.backbones.load import load_network
+from artune.backbones.vgg import VGG
+from artune.engine.descend import descend
+from artune.engine.methods import Adam
+from artune.images import read_picture
+from artune.losses.objective import Weights, build
+from artune.transfer.machine import has_bf16
+from artune.transfer.resolve import STYLE_TAPS
+
+
+def median_time(f: Callable[[], object], runs: int = 7) -> float:
+    f()
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - began)
+    return sorted(times)[len(times) // 2]
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Multiply-adds per second of a matrix product."""
+    a, b = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
+    return 2048**3 / median_time(lambda: a @ b)
+
+
+def inputs(size: int) -> tuple[Tensor, Tensor]:
+    return tuple(
+        read_picture(p).resized(size, size).tensor() for p in (sample_photo("astronaut"), sample_style("strokes"))
+    )
+
+
+def step_time(backbone: Backbone, size: int, runs: int = 7) -> float:
+    """Seconds of a whole step of artune."""
+    content, painting = inputs(size)
+    objective = build(backbone, content, [painting], Weights({"relu4_1": 1.0}, STYLE_TAPS, 1.0, 5.0))
+    steps = descend(objective, content, Adam(), steps=runs + 2, average=0.95)
+    next(steps)
+    return median_time(lambda: next(steps), runs)
+
+
+class Plain:
+    """The recipe of PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS."""
+
+    def __init__(self, size: int) -> None:
+        from torchvision.models import vgg19
+
+        layers = vgg19(weights=None).features.eval().requires_grad_(False)
+        for layer in layers:
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = False
+        self.layers = layers[:11]  # conv_1 .. conv_5
+        content, painting = inputs(size)
+        self.styles = [self.gram(f) for f in self.features(painting)]
+        self.content = self.features(content)[3]
+        self.image = content.clone().requires_grad_()
+        self.optimiser = torch.optim.LBFGS([self.image])
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        out = []
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.Conv2d):
+                out.append(x)
+        return out
+
+    def gram(self, f: Tensor) -> Tensor:
+        rows = f.flatten(2)[0]
+        return rows @ rows.T / rows.numel()
+
+    def closure(self) -> Tensor:
+        self.optimiser.zero_grad()
+        features = self.features(self.image)
+        style = sum((self.gram(f) - s).square().mean() for f, s in zip(features, self.styles, strict=True))
+        loss = 1e6 * style + (features[3] - self.content).square().mean()
+        loss.backward()
+        return loss
+
+    def step_time(self, runs: int = 5) -> float:
+        """Seconds of one evaluation of the closure: of one of its L-BFGS steps."""
+        return median_time(self.closure, runs)
+
+
+def whole_command(precision: str, threads: int) -> tuple[float, float]:
+    """Wall seconds and peak memory in MB of the command at 512 pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [
+            sys.executable,
+            "-m",
+            "artune",
+            "style",
+            str(sample_photo("astronaut")),
+            str(sample_style("strokes")),
+        ]
+        arguments += ["-o", str(Path(folder) / "out.png"), "--precision", precision, "--quiet"]
+        began = time.perf_counter()
+        process = subprocess.Popen(arguments, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"the command failed ({status})")
+        return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    kinds = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if has_bf16(torch.device("cpu")) else {})
+    peaks = {name: peak(dtype) for name, dtype in kinds.items()}
+    print(f"torch {torch.__version__}, {args.threads} threads")
+    print("(a) matrix product 2048: " + ", ".join(f"{n} {2e-9 * p:.0f} GFLOP/s" for n, p in peaks.items()))
+
+    print("(b) one step at 512x512 (forward and backward count as two passes)")
+    plain = Plain(512).step_time()
+    print(f"    plain recipe   vgg19    fp32  {1e3 * plain:7.0f} ms")
+    for name in ("compact", "vgg19"):
+        for kind, dtype in kinds.items():
+            if name == "compact":
+                backbone = load_network(name, dtype=dtype)[0]
+            else:
+                backbone = VGG().eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
+            seconds = step_time(backbone, 512)
+            work = 2 * 512**2 * backbone.taps["relu5_1"].cost
+            share = work / seconds / peaks[kind]
+            print(
+                f"    artune         {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
+                f"{share:4.0%} of the peak, {seconds / plain:.3f} of plain"
+            )
+
+    print("(c) the whole command at 512 pixels, start-up included")
+    for kind in kinds:
+        seconds, memory = whole_command(kind, args.threads)
+        print(
+            f"    artune style             {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, "
+            f"{seconds / (300 * plain):.3f} of plain"
+        )
+    print(f"    plain recipe, 300 steps  fp32  {300 * plain:7.1f} s (extrapolated from 5 steps)")
+
+    print("(d) one step of compact against size, in the fastest precision")
+    dtype = list(kinds.values())[-1]
+    backbone = load_network("compact", dtype=dtype)[0]
+    for size in (256, 512, 1024, 2048):
+        seconds = step_time(backbone, size, runs=3)
+        print(f"    {size:5} px {1e3 * seconds:8.0f} ms, {1e9 * seconds / size**2:5.0f} ns per pixel")
+
+
+if __name__ == "__main__":
+    main()

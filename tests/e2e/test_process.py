@@ -1,0 +1,140 @@
+"""Whole processes: killed, interrupted, short of disk and memory, without network."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from artune.images import read_picture
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def command(files, out, *more):
+    pictures = [str(files / "photo.png"), str(files / "painting.png")]
+    fixed = ["--size", "128", "--steps", "400", "--precision", "fp32", "--quiet"]
+    return [sys.executable, "-m", "artune", "style", *pictures, "-o", str(files / out), *fixed, *more]
+
+
+def begun(files, out) -> subprocess.Popen:
+    """A run that has written a checkpoint."""
+    process = subprocess.Popen(command(files, out), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    partial = files / f"{out}.partial"
+    deadline = time.monotonic() + 120
+    while not partial.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+@pytest.fixture
+def whole(files):
+    subprocess.run(command(files, "whole.png"), check=True, env=ENVIRONMENT)
+    return read_picture(files / "whole.png")
+
+
+def test_killed_then_resumed_gives_the_same_bits(files, whole):
+    process = begun(files, "out.png")
+    process.kill()
+    process.communicate()
+    assert not (files / "out.png").exists()
+    subprocess.run(command(files, "out.png", "--resume"), check=True, env=ENVIRONMENT)
+    assert read_picture(files / "out.png").digest() == whole.digest()
+    assert not (files / "out.png.partial").exists()
+
+
+def test_interrupted_keeps_the_picture_and_goes_on(files, whole):
+    process = begun(files, "out.png")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Go on with --resume" in said
+    assert "Traceback" not in said
+    assert read_picture(files / "out.png").size == (128, 85)
+    subprocess.run(command(files, "out.png", "--resume"), check=True, env=ENVIRONMENT)
+    assert read_picture(files / "out.png").digest() == whole.digest()
+
+
+def test_interrupted_before_the_first_step_is_quiet(files):
+    process = subprocess.Popen(command(files, "out.png"), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    time.sleep(0.6)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (130, 1)
+    assert "Traceback" not in said
+
+
+def test_a_full_disk(files):
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("mounting a small disk needs root")
+    disk = files / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        done = subprocess.run(
+            command(files, "disk/out.png"), capture_output=True, text=True, env=ENVIRONMENT, check=False
+        )
+        assert done.returncode == 2
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_too_little_memory_names_a_size(files):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+
+    arguments = [*command(files, "out.png"), "--size", "20000"]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, check=False, preexec_fn=limit)
+    assert done.returncode == 2, done.stderr
+    assert "GiB are free; --size" in done.stderr
+
+
+def test_folders_without_permission(files):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    locked = files / "locked"
+    locked.mkdir(mode=0o500)
+    done = subprocess.run(
+        command(files, "locked/out.png"), capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == 2
+    assert "no permission" in done.stderr
+
+
+def test_the_wheel_holds_all_that_the_demo_needs(tmp_path):
+    """Built, unpacked elsewhere, and run from there with every connection refused."""
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(pip, check=True)
+    (wheel,) = tmp_path.glob("artune-*.whl")
+    assert wheel.stat().st_size < 5_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise OSError('no network')\n"
+        "socket.socket.connect = socket.create_connection = refuse\n"
+        "import artune; assert artune.__file__.startswith(sys.argv.pop(1)), artune.__file__\n"
+        "from artune.cli import main; main()\n"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "site"), "demo", "-o", "demo.png", "--size", "64"]
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_picture(tmp_path / "demo.png").size == (64, 64)

@@ -1,0 +1,151 @@
+"""What holds for every input."""
+
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from artune.engine.descend import descend
+from artune.engine.methods import Adam
+from artune.errors import PictureError, SpecError
+from artune.images import Picture, decode_picture, write_picture
+from artune.losses import functional as fn
+from artune.spec import StyleSpec, parse_spec
+from artune.transfer.resolve import fitted, plan, resolve
+from tests.unit.test_engine import bowl
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from([*StyleSpec.model_fields, *StyleSpec.model_fields["method"].annotation.model_fields, "x"])
+
+
+def pixels(side=12):
+    shape = st.tuples(st.integers(1, side), st.integers(1, side), st.just(3))
+    return shape.flatmap(lambda s: arrays(np.float32, s, elements=st.floats(0, 1, width=32)))
+
+
+@given(st.dictionaries(names, plain | st.dictionaries(names, plain, max_size=4), max_size=4))
+@settings(max_examples=400)
+def test_a_spec_is_valid_or_refused_in_words(data):
+    try:
+        spec = parse_spec(data)
+    except SpecError:
+        return
+    assert parse_spec(spec.model_dump(mode="json")) == spec
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=300)
+def test_any_bytes_are_a_picture_or_refused(data):
+    with pytest.raises(PictureError):
+        decode_picture(data)
+
+
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]), st.data())
+@settings(max_examples=300)
+def test_damaged_pictures_are_read_or_refused(form, data):
+    buffer = io.BytesIO()
+    grid = np.arange(20 * 16 * 3, dtype=np.uint8).reshape(20, 16, 3)
+    Image.fromarray(grid).save(buffer, form)
+    raw = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    raw = raw[: data.draw(st.integers(len(raw) // 2, len(raw)))]
+    try:
+        picture = decode_picture(bytes(raw))
+    except PictureError:
+        return
+    assert np.isfinite(picture.pixels).all()
+    assert picture.pixels.min() >= 0
+    assert picture.pixels.max() <= 1
+
+
+@given(pixels(), st.sampled_from([8, 16]), st.sampled_from([".png", ".tif"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_is_read(tmp_path, array, bits, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_picture(Picture(array), path, bits=bits)
+    back = decode_picture(path.read_bytes())
+    assert np.abs(back.pixels - array).max() <= 0.51 / (2**bits - 1)
+
+
+features = arrays(np.float64, (1, 3, 4, 5), elements=st.floats(-3, 3))
+
+
+@given(features, st.randoms(use_true_random=False))
+def test_the_order_of_positions_does_not_matter(array, random):
+    order = list(range(20))
+    random.shuffle(order)
+    x = torch.from_numpy(array)
+    shuffled = x.flatten(2)[..., order].view_as(x)
+    for a, b in zip(fn.moments(x), fn.moments(shuffled), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@given(features, features)
+def test_wasserstein_is_a_distance(a, b):
+    a, b = (fn.moments(torch.from_numpy(x)) for x in (a, b))
+    ab, ba = (fn.wasserstein(x, fn.gaussian(y)).item() for x, y in ((a, b), (b, a)))
+    level = (fn.energy(a) + fn.energy(b)).item() + 1e-6
+    assert ab >= 0
+    assert ab == pytest.approx(ba, rel=1e-3, abs=1e-4 * level)
+    assert fn.wasserstein(a, fn.gaussian(a)).item() <= 1e-4 * level
+
+
+@given(features, st.floats(0.01, 100))
+def test_distances_grow_with_the_square_of_the_features(array, factor):
+    x = torch.from_numpy(array)
+    other = x.flip(2) * 0.5 + 0.1
+    for distance in (
+        lambda p, q: fn.wasserstein(fn.moments(p), fn.gaussian(fn.moments(q))),
+        lambda p, q: fn.gram_distance(fn.moments(p), fn.gram(fn.moments(q))),
+    ):
+        one, scaled = distance(x, other).item(), distance(factor * x, factor * other).item()
+        assert scaled == pytest.approx(one * factor**2, rel=1e-3, abs=1e-3 * factor**2)
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(1, 4000))
+def test_fitted_sizes_have_the_longer_side_asked_for(width, height, longer):
+    got = fitted(width, height, longer)
+    assert max(got) == longer
+    assert min(got) >= 1
+
+
+@given(st.integers(1, 65_536), st.sampled_from(["draft", "normal", "best"]), st.none() | st.integers(0, 5000))
+def test_a_plan_grows_to_the_size(size, quality, steps):
+    rungs = plan(size, quality, steps)
+    assert rungs[-1].size == size
+    assert all(a.size < b.size for a, b in pairwise(rungs))
+    assert steps is None or sum(rung.steps for rung in rungs) == steps
+
+
+@given(st.floats(0, 1), st.integers(1, 4), st.integers(1, 3000))
+def test_resolving_twice_is_resolving_once(strength, styles, size):
+    spec = StyleSpec(strength=strength, size=size)
+    once = resolve(spec, (300, 200), styles, device="cpu", precision="fp32")
+    assert resolve(once, (300, 200), styles, device="cpu", precision="fp32") == once
+
+
+@given(st.integers(0, 12), st.floats(0, 0.99))
+@settings(max_examples=30)
+def test_resumed_anywhere_is_uninterrupted(stop, average):
+    start = torch.tensor([[0.9, 0.1]])
+    whole = list(descend(bowl, start, Adam(), steps=12, average=average))[-1]
+    state = None
+    for step in descend(bowl, start, Adam(), steps=stop, average=average):
+        state = step.state
+    rest = list(descend(bowl, start, Adam(), steps=12, average=average, state=state))
+    image = rest[-1].image if rest else state.image
+    assert torch.equal(image, whole.image)
