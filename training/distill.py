@@ -2,12 +2,13 @@
 
     python training/distill.py targets  --assets DIR --work DIR [--crops 5000]
     python training/distill.py train    --assets DIR --work DIR --steps 12000 -o compact.safetensors
-    python training/distill.py evaluate --assets DIR --work DIR WEIGHTS
+    python training/distill.py evaluate --assets DIR [--start compact.safetensors]
 
 ``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation has
 half finished), runs the teachers on them once and keeps the principal components of their features.
 ``train`` fits the network to them. Every step depends on (seed, step) alone, and a killed training goes
-on from its last checkpoint.
+on from its last checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
+pictures and prints the share of their variance that it misses on pictures never trained on.
 
 Teachers: the Oxford VGG-19 for relu1_1 .. relu3_4 and its 16 times smaller emulator for relu4_1, relu5_1.
 """
@@ -26,7 +27,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.compact import Compact, CompactConfig
+from artune.assets import WEIGHTS, fetch
+from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
 
 SIDE = 192
 MOMENTS_EVERY = 4  # statistics are dear to compare and slow to change
@@ -425,11 +427,79 @@ def train(args: argparse.Namespace) -> None:
             save_file({k: v.contiguous() for k, v in student.network.state_dict().items()}, args.output)
 
 
+# ----------------------------------------------------------------------------------------- evaluation
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
+    model = Compact()
+    path = args.start or fetch(WEIGHTS["compact"], network="compact")
+    model.load_state_dict(load_file(path))
+    teachers = Teachers(args.assets)
+    rng = np.random.default_rng(args.seed)
+    photos, paintings = pictures(args.assets / "data/photos"), pictures(args.assets / "data/paintings")
+    training = [to_image(draw(pool, rng)[None]) for _ in range(40) for pool in (photos, paintings)]
+    maps = {target: linear_map(model, teachers, target, training) for target in COMPONENTS}
+    fresh = {
+        f"styleid {kind}": [to_image(zoom([p], rng, SIDE)[None]) for p in pictures(args.assets / "data/styleid" / kind)]
+        for kind in ("content", "style")
+    }
+    unseen = [pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style")]
+    halfway = half_finished(args.assets, *unseen, 80, args.seed + 9)
+    fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
+    for name, images in fresh.items():
+        lost = {}
+        for target, (weight, variance) in maps.items():
+            rest = [
+                (apply_map(model, target, weight, x) - teachers(x)[target].float()).square().sum(1).mean()
+                for x in images
+            ]
+            lost[target] = round(float(torch.stack(rest).mean() / variance), 3)
+        print(f"{name} ({len(images)} crops of {SIDE} pixels): " + ", ".join(f"{t} {v}" for t, v in lost.items()))
+    worst = 0.0
+    for images in fresh.values():
+        for x in images:
+            worst = max(worst, float((model(x, ["relu1_1"])["relu1_1"][:, :RGB] / GAIN - x).abs().max()))
+    print(f"colour from the first tap: off by {255 * worst:.4f} / 255 at most")
+
+
+def rows(model: Compact, target: str, image: Tensor) -> Tensor:
+    tap = TAUGHT_BY[target]
+    with torch.no_grad():
+        flat = model(image, [tap])[tap].permute(0, 2, 3, 1).flatten(0, 2).double()
+    return torch.cat([flat, torch.ones(len(flat), 1, dtype=torch.float64)], 1)
+
+
+def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Least squares from a tap to a teacher's features, and the variance of those over these pictures."""
+    xx: Tensor | float = 0.0
+    xy: Tensor | float = 0.0
+    first: Tensor | float = 0.0
+    second, count = 0.0, 0
+    for image in images:
+        x = rows(model, target, image)
+        y = teachers(image)[target].permute(0, 2, 3, 1).flatten(0, 2).double()
+        xx, xy, first = xx + x.T @ x, xy + x.T @ y, first + y.sum(0)
+        second, count = second + float(y.square().sum()), count + len(y)
+    ridge = 1e-6 * xx.diagonal().mean() * torch.eye(len(xx), dtype=torch.float64)
+    mean = first / count
+    return torch.linalg.solve(xx + ridge, xy), second / count - mean.square().sum()
+
+
+def apply_map(model: Compact, target: str, weight: Tensor, image: Tensor) -> Tensor:
+    tap = TAUGHT_BY[target]
+    stride = model.taps[tap].stride
+    height, width = image.shape[-2] // stride, image.shape[-1] // stride
+    return (rows(model, target, image) @ weight).view(1, height, width, -1).permute(0, 3, 1, 2).float()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["targets", "train"])
+    parser.add_argument("command", choices=["targets", "train", "evaluate"])
     parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the targets, about 1 MB a crop")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/distill"), help="folder for the targets, about 1 MB a crop"
+    )
     parser.add_argument("--crops", type=int, default=5000)
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--first", type=int, default=3000, help="steps for the first stage alone")
@@ -437,15 +507,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--moments", type=float, default=0.1, help="weight of the error in mean and covariance")
     parser.add_argument("--shape", default="", help="widths:depths, as 16/32/64/128/128:1/2/2/2/2")
-    parser.add_argument("--start", type=Path, help="state file to start from")
+    parser.add_argument("--start", type=Path, help="train: a state file to start from; evaluate: the weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=250)
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     if args.command == "targets":
         make_targets(args.assets, args.work, args.crops, args.seed)
-    else:
+    elif args.command == "train":
         train(args)
+    else:
+        evaluate(args)
 
 
 if __name__ == "__main__":

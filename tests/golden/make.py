@@ -1,0 +1,27 @@
+"""Make the golden pictures anew: python -m tests.golden.make. Look at them before they are committed."""
+
+from pathlib import Path
+
+from artune.assets import sample_photo, sample_style
+from artune.images import Picture, write_picture
+from artune.spec import Optimise, StyleSpec
+from artune.transfer.style import style
+
+HERE = Path(__file__).parent
+CASES = {
+    "w2-adam": StyleSpec(size=96, precision="fp32", method=Optimise(steps=40)),
+    "gram-lbfgs": StyleSpec(size=96, precision="fp32", method=Optimise(steps=40, loss="gram", optimiser="lbfgs")),
+}
+
+
+def render(name: str) -> Picture:
+    return style(sample_photo("cat"), sample_style("strokes"), spec=CASES[name]).picture
+
+
+def main() -> None:
+    for name in CASES:
+        write_picture(render(name), HERE / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
