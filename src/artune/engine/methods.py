@@ -29,8 +29,9 @@ class Method(Protocol):
 class Adam:
     """Adam (Kingma and Ba 2015), scale-free, in a box.
 
-    Departure: ``eps`` is a share of the root mean square of the gradient over the whole iterate, so that pixels with
-    hardly any gradient are not driven at full rate.
+    Departures: ``eps`` is a share of the root mean square of the gradient over the whole iterate, so that pixels with
+    hardly any gradient are not driven at full rate; and the second mean forgets as fast as the first, because a new
+    size brings new gradients, which old and larger ones would hold back for a hundred steps.
 
     Args:
         rate: step size, in units of the iterate.
@@ -40,8 +41,8 @@ class Adam:
     """
 
     rate: float = 0.03
-    betas: tuple[float, float] = (0.9, 0.99)
-    eps: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.9)
+    eps: float = 0.1
     box: tuple[float, float] | None = (0.0, 1.0)
 
     def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:

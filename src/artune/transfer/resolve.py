@@ -25,8 +25,8 @@ class Recipe:
 
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 10.0, "gram": 10.0})
-    tv: float = 0.0
+    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 4.0, "gram": 4.0})
+    tv: float = 0.1
     rate: float = 0.03
     average: float = 0.95
 
@@ -37,11 +37,11 @@ RECIPES: dict[str, Recipe] = {
     "vgg19-emulator": Recipe(),
 }
 
-# Steps at the first size, at those after it, and at those above 512 pixels, where only the finest strokes are new.
+# Steps at the first size, at those up to 256 pixels, and at those above, where only the finest strokes are new.
 STEPS: dict[Quality, tuple[int, int, int]] = {
-    "draft": (50, 25, 12),
-    "normal": (100, 60, 30),
-    "best": (300, 200, 100),
+    "draft": (30, 20, 8),
+    "normal": (60, 40, 25),
+    "best": (200, 120, 80),
 }
 SMALLEST_RUNG = 128
 LITERATURE = {"content": 1.0, "style": 1e6}
@@ -60,7 +60,7 @@ def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
     while sizes[-1] / 2 >= SMALLEST_RUNG * 0.75:
         sizes.append(round(sizes[-1] / 2))
     first, later, large = STEPS[quality]
-    counts = [first if i == 0 else later if side <= 512 else large for i, side in enumerate(reversed(sizes))]
+    counts = [first if i == 0 else later if side <= 256 else large for i, side in enumerate(reversed(sizes))]
     if steps is not None:
         whole = sum(counts)
         ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]

@@ -241,7 +241,7 @@ class Job:
         level, state, before = self._load(resume) if resume else (0, None, 0.0)
         rungs = self.method.rungs or ()
         total = sum(rung.steps for rung in rungs)
-        done, end, image = 0, End.DONE, None
+        done, end = 0, End.DONE
         if self.spec.strength == 0 and self.method.scale == "calibrated":
             return self._result(self._content(rungs[-1].size).tensor(), End.DONE, 0, began)
         method = self._descent()
@@ -270,16 +270,16 @@ class Job:
                 done += state.step
                 if end in (End.CANCELLED, End.DIVERGED):
                     break
-            if state is None:
-                raise SpecError("the spec has no rungs")
-            image = state.image
         except RuntimeError as error:
             if "alloc" not in str(error) and "out of memory" not in str(error).lower():
                 raise
             raise ResourceError(
-                f"memory ran out at size {rung.size}; choose a smaller --size (half needs a quarter of the memory)"
+                f"memory ran out on the way to size {self.spec.size}; choose a smaller --size (half of it needs a "
+                "quarter of the memory)"
             ) from error
-        return self._result(image, end, done, began, before)
+        if state is None:
+            raise SpecError("the spec has no rungs; leave them out, or give at least one")
+        return self._result(state.image, end, done, began, before)
 
     def _content(self, longer: int) -> Picture:
         return self.content.resized(*fitted(*self.content.size, longer))
