@@ -162,7 +162,7 @@ def style(
             f"photographs, or give --style-weights to mix more than {MOST_STYLES} styles"
         )
     contents = _contents(content)
-    job = _Job(
+    call = _Call(
         wanted,
         tuple(styles),
         weights,
@@ -175,13 +175,13 @@ def style(
         as_json=as_json,
     )
     if contents is None:
-        job.one(Path(content), out)
+        call.one(Path(content), out)
     else:
-        job.many(contents, out)
+        call.many(contents, out)
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Call:
     """What is the same for every picture of a call."""
 
     spec: StyleSpec
@@ -398,7 +398,7 @@ def demo(
     photograph = sample_photo(photo)
     if not quiet:
         _say(f"{photo} in the style {style}")
-    _Job(spec, (painting,), overwrite=True, quiet=quiet).one(photograph, out)
+    _Call(spec, (painting,), overwrite=True, quiet=quiet).one(photograph, out)
     if not quiet:
         _say(f"The picture is at {out.resolve()}")
 

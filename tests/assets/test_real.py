@@ -85,7 +85,7 @@ def test_the_referees_controls(assets, referee):
     content, painting = (p.tensor() for p in pictures(assets, (8, 21)))
     same, other = referee.distances(content, content, painting), referee.distances(painting, content, painting)
     assert (same.fine, same.strokes) == pytest.approx((1, 1))
-    assert same.content == pytest.approx(0, abs=1e-5)
+    assert same.content == pytest.approx(0, abs=1e-4)
     assert (other.fine, other.strokes) == pytest.approx((0, 0), abs=1e-5)
     assert 0.7 < other.content < 1.3
 
@@ -131,3 +131,14 @@ def test_vgg19_as_far_as_its_weights_go(assets, referee):
     content, painting = pictures(assets, (8, 21))
     result = style(content, painting, spec=spec, weights=assets / "weights/vgg19-blocks1-3.safetensors")
     assert referee.distances(result.picture.tensor(), content.tensor(), painting.tensor()).fine < 0.5
+
+
+def test_pooling_factors_on_the_true_vgg19(assets, image):
+    """What the other poolings hand to relu3_4 is as strong as what the maximum does."""
+    path = assets / "weights/vgg19-blocks1-3.safetensors"
+    level = {}
+    for pooling in ("max", "average", "l2"):
+        network, _ = load_network("vgg19", weights=path, pooling=pooling)
+        level[pooling] = network(image, ["relu3_4"])["relu3_4"].mean().item()
+    assert 0.75 < level["average"] / level["max"] < 1.33
+    assert 0.75 < level["l2"] / level["max"] < 1.33

@@ -162,8 +162,8 @@ def test_l2_pooling_by_hand():
     from artune.backbones.vgg import POOLINGS
 
     x = torch.tensor([[[[3.0, 0.0], [4.0, 0.0]]]])
-    assert POOLINGS["l2"](x).item() == pytest.approx(0.78 * 5)
-    assert POOLINGS["average"](x).item() == pytest.approx(2 * 7 / 4)
+    assert POOLINGS["l2"](x).item() == pytest.approx(0.64 * 5)
+    assert POOLINGS["average"](x).item() == pytest.approx(1.4 * 7 / 4)
 
 
 @pytest.mark.parametrize("shape", [(6, 8), (7, 5), (1, 9)])

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import png
@@ -257,3 +258,23 @@ def test_pictures_of_a_folder(eight, tmp_path):
     for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [p.name for p in find_pictures(tmp_path)] == ["a.jpg", "b.PNG"]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(PictureError, match=r"cannot read the folder .*Permission denied"):
+        find_pictures(tmp_path)
+
+
+def test_a_file_that_cannot_be_read(eight, tmp_path, monkeypatch):
+    eight.save(tmp_path / "a.png")
+
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PictureError, match="no permission"):
+        read_picture(tmp_path / "a.png")

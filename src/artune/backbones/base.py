@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from artune.errors import UnknownNameError
 
-Image = Float[Tensor, "b 3 h w"]
+Image = Float[Tensor, "b 3 _ _"]
 """sRGB in [0, 1]; a backbone normalises inside itself."""
 
-Features = Mapping[str, Float[Tensor, "b c h w"]]
+Features = Mapping[str, Float[Tensor, "b _ _ _"]]
 """Tap name -> activations. ``image`` is the picture itself."""
 
 

@@ -22,12 +22,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 EMULATOR = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))
 
-# Other poolings answer less than the maximum does; the factors keep the deeper taps at the size for which their
-# weights were trained (measured on VGG-19).
+# Other poolings answer otherwise than the maximum does; the factors keep the deeper taps at the level for which their
+# weights were trained: on the true VGG-19, over 12 photographs and paintings, the mean of relu3_4 stays within 1 % in
+# the median, and within 16 % for each.
 POOLINGS: dict[Pooling, Callable[[Tensor], Tensor]] = {
     "max": lambda x: F.max_pool2d(x, 2),
-    "average": lambda x: 2.0 * F.avg_pool2d(x, 2),
-    "l2": lambda x: 0.78 * (4 * F.avg_pool2d(x.square(), 2) + 1e-12).sqrt(),
+    "average": lambda x: 1.4 * F.avg_pool2d(x, 2),
+    "l2": lambda x: 0.64 * (4 * F.avg_pool2d(x.square(), 2) + 1e-12).sqrt(),
 }
 
 

@@ -257,14 +257,14 @@ class Job:
                 average = self.method.average or 0.0
                 for step in descend(objective, state.x, method, steps=rung.steps, average=average, state=state):
                     state = step.state
+                    if step.end is End.DIVERGED:
+                        end = End.DIVERGED
+                        break
                     self._note(step)
                     seconds = before + time.perf_counter() - began
                     progress = Progress(rung, index, done + step.index, total, step, seconds, self)
                     if on_step and on_step(progress):
                         end = End.CANCELLED
-                        break
-                    if step.end is End.DIVERGED:
-                        end = End.DIVERGED
                         break
                     end = step.end or end
                 done += state.step
