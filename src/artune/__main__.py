@@ -1,5 +1,23 @@
-"""``python -m artune``."""
+"""``python -m artune`` and the ``artune`` command."""
 
-from artune.cli import main
+import os
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C before there is anything to save, and a closed output, end without a traceback."""
+    try:
+        from artune.cli import app
+
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"artune: cannot write to the standard output: {error.strerror or error}\n")
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

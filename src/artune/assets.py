@@ -4,6 +4,7 @@ Everything is checked against its sha256 before it is used.
 """
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -41,7 +42,7 @@ class Asset:
 
 
 WEIGHTS = {
-    "compact": Asset("compact.safetensors", "a03b85df930f59559e2c71913a33781c9ffa7a459972ee031b4ea4ae3f834f73", "MIT"),
+    "compact": Asset("compact.safetensors", "b8c28e83d679e5e65b501f277fae87f073e3c9eff1ed22579cc7a50660ee78c5", "MIT"),
     "vgg19": Asset(
         "vgg19-dcbb9e9d.pth",
         "dcbb9e9d",
@@ -126,7 +127,7 @@ def fetch(asset: Asset, *, network: str, progress: Progress | None = None) -> Pa
     path = cache_folder() / asset.name
     try:
         _download(asset.url, path, asset.sha256, progress)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(error, urllib.error.HTTPError):
             reason = str(error)

@@ -3,12 +3,13 @@
 import functools
 import glob
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -35,15 +36,8 @@ R = TypeVar("R")
 
 CANCELLED, BAD_INPUT = 130, 2
 MOST_STYLES = 4
+DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
-
-
-def main() -> None:
-    """Entry point: Ctrl-C before there is anything to save ends quietly."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(CANCELLED)
 
 
 def _say(message: str) -> None:
@@ -200,10 +194,15 @@ class _Call:
         from artune.files import check_writable
         from artune.images import check_suffix
 
-        check_suffix(out, self.bits)
+        longer = self.spec.size if isinstance(self.spec.size, int) else 1
+        check_suffix(out, self.bits, longer)
         check_writable(out)
         partial = out.with_name(out.name + ".partial")
-        if self.resume and out.exists() and not partial.exists():
+        check_writable(partial)
+        for source in (content, *self.styles, Path(self.spec.method.start), *([self.weights] if self.weights else [])):
+            if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
+                raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
+        if self.resume and not self.overwrite and out.exists() and not partial.exists():
             raise OutputError(f"{out} is finished: there is no {partial.name} to resume; --overwrite makes it anew")
         if not (self.resume or self.overwrite):
             if out.exists():
@@ -233,8 +232,15 @@ class _Call:
             result = job.run(resume=started, on_step=on_step)
         result.save(out, bits=self.bits)
         if result.record.end == "cancelled":
-            _say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. Go on with --resume")
+            rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
+            _say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
             raise typer.Exit(CANCELLED)
+        if result.record.end == "diverged":
+            partial.unlink(missing_ok=True)
+            raise InputError(
+                f"the descent diverged after {result.record.steps} steps; {out} is the last good picture. Choose "
+                "smaller weights or a smaller --rate"
+            )
         partial.unlink(missing_ok=True)
         self._report(result, out)
         return result
@@ -245,16 +251,25 @@ class _Call:
             raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
         names = [folder / f"{content.stem}.png" for content in contents]
         twins = {name for name in names if names.count(name) > 1}
+        if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
+            raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
         network = self.network()
         failed: list[str] = []
         for content, name in zip(contents, names, strict=True):
             out = folder / f"{content.name}.png" if name in twins else name
-            if out.exists() and not self.overwrite and not out.with_name(out.name + ".partial").exists():
+            call = self
+            if self.keep_steps:
+                call = replace(self, keep_steps=self.keep_steps / out.stem)
+            begun = out.with_name(out.name + ".partial").exists()
+            if begun and not (self.resume or self.overwrite):
+                failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
+                continue
+            if out.exists() and not (self.overwrite or begun):
                 if not self.quiet:
                     _say(f"{out} exists, left as it is")
                 continue
             try:
-                self.one(content, out, network)
+                call.one(content, out, network)
             except ArtuneError as error:
                 failed.append(f"{content}: {error}")
         if failed:
@@ -327,7 +342,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
     """A line with size, step, losses and time left."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda progress: None
         return
     from rich.console import Console
@@ -356,7 +371,7 @@ def _display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
 
 @contextmanager
 def _download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -383,10 +398,11 @@ def _download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 @app.command()
 @_guarded
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result.")] = Path("artune-demo.png"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result.")] = DEMO,
     photo: Annotated[str, typer.Option(help="One of the sample photographs.")] = "astronaut",
     style: Annotated[str, typer.Option(help="One of the sample styles.")] = "strokes",
     size: Annotated[str, typer.Option(help="Longer side, pixels.")] = "512",
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result (the default one always is).")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Style a sample photograph: no file and no download needed."""
@@ -398,7 +414,7 @@ def demo(
     photograph = sample_photo(photo)
     if not quiet:
         _say(f"{photo} in the style {style}")
-    _Call(spec, (painting,), overwrite=True, quiet=quiet).one(photograph, out)
+    _Call(spec, (painting,), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
     if not quiet:
         _say(f"The picture is at {out.resolve()}")
 
@@ -477,10 +493,12 @@ def _contents(given: str) -> list[Path] | None:
     """The photographs of a folder or a glob; ``None`` for a single file."""
     from artune.images import READABLE, find_pictures
 
+    if not given:
+        raise InputError("the photograph's name is empty")
     path = Path(given)
-    if path.is_dir():
+    if os.path.isdir(path):
         return find_pictures(path)
-    if path.exists() or not glob.has_magic(given):
+    if os.path.exists(path) or not glob.has_magic(given):
         return None
     found = [Path(p) for p in sorted(glob.glob(given, recursive=True))]
     found = [p for p in found if p.is_file() and p.suffix.lower() in READABLE]
@@ -501,7 +519,7 @@ def _read_spec(path: Path | None) -> StyleSpec:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SpecError(f"{path} must hold names and values (size: 512), not {type(data).__name__}")

@@ -29,7 +29,9 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
+        if path.exists() and not path.is_file():
+            raise OutputError(f"cannot write {path}: it is no regular file; choose another place")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -44,7 +46,7 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
         if isinstance(error, OutputError):
             raise
         raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another place with -o"
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
         ) from error
     finally:
         if temporary is not None:
@@ -63,15 +65,22 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: when a file cannot be made at ``path``.
     """
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}")
-    parent = path.parent
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir():
-        raise OutputError(f"cannot write {path}: {parent} is not a folder; choose another place with -o")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}: no permission to write in {parent}; choose another place with -o")
+    try:
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"cannot write {path}: it is no regular file; choose another place")
+        parent = path.parent
+        while not parent.exists() and parent != parent.parent:
+            parent = parent.parent
+        if not parent.is_dir():
+            raise OutputError(f"cannot write {path}: {parent} is not a folder; choose another place")
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
 
 
 def file_digest(path: Path) -> str:
@@ -83,12 +92,6 @@ def file_digest(path: Path) -> str:
 def digest(data: bytes | memoryview) -> str:
     """sha256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write plain data as indented JSON, atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:

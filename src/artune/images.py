@@ -9,7 +9,6 @@ import json
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,13 +43,15 @@ _FORMATS = {
     ".heic": "HEIF",
     ".heif": "HEIF",
 }
+_LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 _DEEP = (".png", ".tif", ".tiff")
 _NOTE = "artune"  # key of the embedded spec in PNG; its first word elsewhere
 _USER_COMMENT = 0x9286
+_LARGEST_EXIF = 50_000  # JPEG holds 64 kB, our note among it
 _ICC_TAG = 34675
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """Pixels, transparency and what else a file carries.
 
@@ -65,6 +66,10 @@ class Picture:
     alpha: Floats | None = None
     exif: bytes = b""
     note: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or 0 in self.pixels.shape:
+            raise PictureError(f"pixels of shape {self.pixels.shape} are no picture; [height, width, 3] is needed")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -139,19 +144,19 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
         PictureError: missing, empty, truncated, not a picture, or too large.
     """
     path = Path(path)
-    if not path.exists():
-        raise PictureError(f"there is no picture {path}{_nearest(path)}")
-    if path.is_dir():
-        raise PictureError(f"{path} is a folder; give a picture")
     try:
-        if path.stat().st_size == 0:
-            raise PictureError(f"{path} is empty (0 bytes); give a picture")
+        if path.is_dir():
+            raise PictureError(f"{path} is a folder; give a picture")
         with path.open("rb") as file:
             data = file.read()
+    except FileNotFoundError:
+        raise PictureError(f"there is no picture {path}{_nearest(path)}") from None
     except PermissionError as error:
         raise PictureError(f"cannot read {path}: no permission") from error
     except OSError as error:
         raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
+    if not data:
+        raise PictureError(f"{path} is empty (0 bytes); give a picture")
     return decode_picture(data, where=str(path), allow_huge=allow_huge)
 
 
@@ -339,7 +344,8 @@ def _nearest(path: Path) -> str:
 
     if not path.parent.is_dir():
         return f"; there is no folder {path.parent} either"
-    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    names = [p.name for p in path.parent.iterdir() if p.exists()]
+    close = get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
@@ -350,7 +356,9 @@ def find_pictures(folder: Path) -> list[Path]:
         PictureError: when the folder cannot be read or holds none.
     """
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
+        found = sorted(
+            p for p in folder.iterdir() if p.suffix.lower() in READABLE and p.name[0] != "." and not p.is_dir()
+        )
     except OSError as error:
         raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not found:
@@ -361,8 +369,13 @@ def find_pictures(folder: Path) -> list[Path]:
 # -------------------------------------------------------------------------------------------- writing
 
 
-def check_suffix(path: Path, bits: int = 8) -> None:
-    """Raise unless the format of a result can be told by its suffix.
+def check_suffix(path: Path, bits: int = 8, longer: int = 1) -> None:
+    """Raise unless the format of a result can be told by its suffix and holds it.
+
+    Args:
+        path: where the result will be written.
+        bits: per channel.
+        longer: longer side, pixels.
 
     Raises:
         OutputError: naming the suffixes there are.
@@ -372,6 +385,8 @@ def check_suffix(path: Path, bits: int = 8) -> None:
         raise OutputError(f"cannot write {path}: unknown format {suffix or '(no suffix)'!r}; use {', '.join(_FORMATS)}")
     if bits == 16 and suffix not in _DEEP:
         raise OutputError(f"cannot write 16 bits to {path}: only {', '.join(_DEEP)} hold them")
+    if longer > (most := _LONGEST.get(_FORMATS[suffix], longer)):
+        raise OutputError(f"cannot write {longer} pixels a side to {path}: the format ends at {most}; use .png or .tif")
     if _FORMATS[suffix] == "HEIF" and not _register_heif():
         raise OutputError(f"cannot write {path}: HEIC needs pillow-heif; pip install 'artune[heif]'")
 
@@ -391,18 +406,21 @@ def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality:
         OutputError: unknown suffix, no permission, no space.
     """
     path = Path(path)
-    check_suffix(path, bits)
-    with atomic(path) as temporary:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            _write_tiff(picture, temporary, bits)
-        elif bits == 16:
-            _write_deep_png(picture, temporary)
-        else:
-            _write_eight(picture, temporary, quality)
-
-
-def _write_eight(picture: Picture, path: Path, quality: int) -> None:
+    check_suffix(path, bits, max(picture.size))
     form = _FORMATS[path.suffix.lower()]
+    with atomic(path) as temporary:
+        try:
+            if form == "TIFF":
+                _write_tiff(picture, temporary, bits)
+            elif bits == 16:
+                _write_deep_png(picture, temporary)
+            else:
+                _write_eight(picture, temporary, form, quality)
+        except (ValueError, RuntimeError) as error:  # of an encoder
+            raise OutputError(f"cannot write {path}: {error}; try .png") from error
+
+
+def _write_eight(picture: Picture, path: Path, form: str, quality: int) -> None:
     pixels = picture.pixels
     if picture.alpha is not None and form in ("PNG", "WEBP", "HEIF", "GIF"):
         pixels = np.concatenate([pixels, picture.alpha[..., None]], 2)
@@ -434,7 +452,7 @@ def _write_eight(picture: Picture, path: Path, quality: int) -> None:
 
 def _exif_with_note(picture: Picture) -> bytes:
     exif = Image.Exif()
-    if picture.exif:
+    if picture.exif and len(picture.exif) < _LARGEST_EXIF:
         exif.load(picture.exif)
     if picture.note:
         exif.get_ifd(ExifTags.IFD.Exif)[_USER_COMMENT] = f"ASCII\0\0\0{_NOTE} {json.dumps(picture.note)}".encode()
@@ -482,8 +500,3 @@ def srgb_profile() -> bytes:
     """The sRGB colour profile that every result carries."""
     profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile
-
-
-def frames(folder: Path) -> Iterator[Path]:
-    """Pictures of a folder in order."""
-    yield from find_pictures(folder)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from artune.errors import SpecError
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = dict[str, NotNegative]
 
@@ -69,7 +69,7 @@ class Optimise(Model):
     rungs: tuple[Rung, ...] | None = None
     """Sizes and their steps; default: by quality."""
     start: Annotated[str, Field(min_length=1)] = "content"
-    """Where to start: content, noise, style, or a picture file."""
+    """Where to start: content, noise, style, or a picture file (`file` in a resolved spec, which names no paths)."""
 
     @field_validator("content_layers", "style_layers")
     @classmethod
@@ -126,13 +126,33 @@ def parse_spec(data: Any, *, where: str = "the spec") -> StyleSpec:
         raise SpecError(f"{where}: {explain(error)}") from None
 
 
+DERIVED = {
+    "strength": ("content_weight", "style_weight"),
+    "loss": ("content_weight", "style_weight"),
+    "scale": ("content_weight", "style_weight"),
+    "network": ("content_layers", "style_layers", "content_weight", "style_weight", "tv", "rate", "average"),
+    "optimiser": ("rate",),
+    "size": ("rungs", "steps"),
+    "enlarge": ("rungs", "steps"),
+    "quality": ("rungs", "steps"),
+    "steps": ("rungs",),
+    "rungs": ("steps",),
+}
+"""What follows from a field, and must be chosen anew when that field is replaced in a resolved spec."""
+
+
 def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     """The spec with some of its fields, or its method's, replaced and checked.
+
+    What had been derived from a replaced field is open again, unless it is given too.
 
     Raises:
         SpecError: an unknown field or a bad value.
     """
     data = spec.model_dump()
+    for name in options:
+        for derived in DERIVED.get(name, ()):
+            data["method"][derived] = None
     for name, value in options.items():
         place = data["method"] if name in Optimise.model_fields and name != "kind" else data
         place[name] = value

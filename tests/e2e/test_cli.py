@@ -284,3 +284,103 @@ def test_info_of_a_picture_without_a_spec(files):
     assert "carries no spec" in refused("info", files / "photo.png")
     assert "there is no picture" in refused("info", files / "no.png")
     assert "did you mean compact" in refused("networks", "compct")
+
+
+def test_a_flag_opens_what_followed_from_it(files):
+    """A resolved spec, given back, must not hold on to weights, sizes or steps that a flag changes."""
+    call(*style(files, "--strength", "0.3"))
+    (files / "spec.json").write_text(call("info", files / "out.png").output)
+    again = ["style", files / "photo.png", files / "painting.png", "-o", files / "b.png", "--spec", files / "spec.json"]
+    spec = json.loads(call(*again, "--strength", "0.9", "--overwrite", "--json").output.splitlines()[-1])["spec"]
+    fresh = json.loads(call(*style(files, "--strength", "0.9", "--json", "--overwrite")).output.splitlines()[-1])[
+        "spec"
+    ]
+    assert spec["method"]["style_weight"] == fresh["method"]["style_weight"]
+    assert spec["method"]["content_weight"] == pytest.approx(0.1)
+    spec = json.loads(call(*again, "--size", "40", "--steps", "5", "--overwrite", "--json").output.splitlines()[-1])[
+        "spec"
+    ]
+    assert (spec["size"], spec["method"]["steps"]) == (40, 5)
+
+
+def test_inputs_are_never_overwritten(files):
+    before = (files / "photo.png").read_bytes()
+    assert "is one of the inputs" in refused(*style(files, "--overwrite", out="photo.png"))
+    assert "is one of the inputs" in refused(*style(files, "--overwrite", out="painting.png"))
+    (files / "link.png").symlink_to(files / "photo.png")
+    assert "is one of the inputs" in refused(*style(files, "--overwrite", out="link.png"))
+    assert "is the folder of the photographs" in refused(
+        "style", files, files / "painting.png", "-o", files, *FAST, "--overwrite"
+    )
+    assert (files / "photo.png").read_bytes() == before
+
+
+def test_the_demo_keeps_files_that_are_not_its_own(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    assert "--overwrite replaces it" in refused("demo", "-o", tmp_path / "mine.png")
+
+
+def test_the_embedded_spec_names_no_path(files):
+    assert call(*style(files, "--start", files / "painting.png")).exit_code == 0
+    assert str(files) not in call("info", files / "out.png").output
+    assert json.loads(call("info", files / "out.png").output)["method"]["start"] == "file"
+
+
+def test_a_link_with_another_suffix_takes_the_format_of_its_name(files):
+    (files / "store").write_bytes(b"")
+    (files / "out.png").symlink_to(files / "store")
+    assert call(*style(files, "--overwrite")).exit_code == 0
+    assert (files / "store").read_bytes().startswith(b"\x89PNG")
+
+
+def test_formats_that_end_before_the_size(files):
+    message = refused("style", files / "photo.png", files / "painting.png", "-o", files / "o.webp", "--size", "20000")
+    assert "the format ends at 16383" in message
+
+
+def test_diverging_is_said(files, monkeypatch):
+    from artune.losses.objective import Objective
+
+    plain, calls = Objective.__call__, []
+
+    def breaks(self, x, step):
+        calls.append(1)
+        value = plain(self, x, step)
+        return value if len(calls) < 2 else value._replace(total=value.total * float("inf"))
+
+    monkeypatch.setattr(Objective, "__call__", breaks)
+    assert "diverged after 1 steps" in refused(*style(files))
+    assert read_picture(files / "out.png").size == (48, 32)
+
+
+def test_names_that_are_too_long(files):
+    long = "x" * 300 + ".png"
+    assert "File name too long" in refused("style", files / long, files / "painting.png", "-o", files / "o.png")
+    assert "File name too long" in refused(*style(files, out=long))
+
+
+def test_a_checkpoint_that_is_a_folder(files):
+    (files / "out.png.partial").mkdir()
+    assert "it is a folder" in refused(*style(files, "--overwrite"))
+
+
+def test_weights_that_cancel_the_run(files):
+    assert "all weights are 0" in refused(*style(files, "--content-weight", "0", "--style-weight", "0", "--tv", "0"))
+
+
+def test_spec_files_that_yaml_chokes_on(files):
+    for text in ("a: 2021-99-99", "[" * 5000, "a: " + "9" * 5000):
+        (files / "spec.yaml").write_text(text)
+        refused(*style(files, "--spec", files / "spec.yaml"))
+
+
+def test_each_picture_of_a_folder_keeps_its_own_steps(files, photo):
+    folder = files / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        write_picture(photo, folder / name)
+    call("style", folder, files / "painting.png", "-o", files / "styled", *FAST, "--keep-steps", files / "steps")
+    assert sorted(str(p.relative_to(files / "steps")) for p in (files / "steps").rglob("*.png")) == [
+        "a/00003.png",
+        "b/00003.png",
+    ]

@@ -131,9 +131,10 @@ def test_a_plan_grows_to_the_size(size, quality, steps):
     assert steps is None or sum(rung.steps for rung in rungs) == steps
 
 
-@given(st.floats(0, 1), st.integers(1, 4), st.integers(1, 3000))
-def test_resolving_twice_is_resolving_once(strength, styles, size):
-    spec = StyleSpec(strength=strength, size=size)
+@given(st.floats(0, 1), st.lists(st.floats(0.01, 1e6), min_size=1, max_size=4), st.integers(1, 3000))
+def test_resolving_twice_is_resolving_once(strength, weights, size):
+    styles = len(weights)
+    spec = StyleSpec(strength=strength, size=size, style_weights=tuple(weights))
     once = resolve(spec, (300, 200), styles, device="cpu", precision="fp32")
     assert resolve(once, (300, 200), styles, device="cpu", precision="fp32") == once
 

@@ -120,3 +120,9 @@ def test_adams_memory_changes_size():
     assert wide["first"].shape == (1, 4)
     assert (wide["second"] >= 0).all()
     assert LBFGS().carry(slots, lambda x: x) == {}
+
+
+def test_a_stalled_descent_resumes_to_nothing():
+    ramp = function(lambda x: 1 + 0 * x.sum(1) + (x.sum(1) - x.detach().sum(1)))
+    stalled = last(descend(ramp, torch.full((1, 2), 0.5), Adam(), steps=50))
+    assert list(descend(ramp, stalled.state.x, Adam(), steps=50, state=stalled.state)) == []

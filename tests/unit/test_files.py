@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import atomic, check_writable, digest, file_digest, load_checkpoint, save_checkpoint, write_json
+from artune.files import atomic, check_writable, digest, file_digest, load_checkpoint, save_checkpoint
 
 
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):
@@ -71,11 +71,6 @@ def test_digests(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_digest(tmp_path / "a") == digest(b"abc") == want
-
-
-def test_json(tmp_path):
-    write_json(tmp_path / "a.json", {"a": 1})
-    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
 
 
 def test_checkpoints_come_back(tmp_path):

@@ -115,6 +115,45 @@ def test_a_checkpoint_of_another_run_is_refused(photo, painting, network, tmp_pa
         style(painting, photo, spec=spec(), network=network, resume=path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda t, a: a.pop("mass"),
+        lambda t, a: a.update(level=99),
+        lambda t, a: a.update(step=99),
+        lambda t, a: a.update(losses=3),
+        lambda t, a: t.pop("average"),
+        lambda t, a: t.pop("slot.second"),
+        lambda t, a: t.update(x=torch.zeros(1, 3, 5, 5)),
+        lambda t, a: t["x"].fill_(float("nan")),
+    ],
+)
+def test_a_checkpoint_with_damaged_fields_is_refused(photo, painting, network, tmp_path, damage):
+    from artune.files import load_checkpoint, save_checkpoint
+
+    path = tmp_path / "a.partial"
+    style(photo, painting, spec=spec(), network=network, on_step=lambda p: p.save(path))
+    tensors, about = load_checkpoint(path)
+    damage(tensors, about)
+    save_checkpoint(path, tensors, about)
+    with pytest.raises(CheckpointError, match="remove it to start anew"):
+        style(photo, painting, spec=spec(), network=network, resume=path)
+
+
+def test_a_network_of_another_name_is_refused(photo, painting, network):
+    with pytest.raises(SpecError, match="asks for network vgg19"):
+        style(photo, painting, spec=spec(network="vgg19"), network=network)
+
+
+def test_pictures_that_are_none(photo, network):
+    with pytest.raises(PictureError, match="not finite"):
+        style(photo, Picture(photo.pixels * np.float32("nan")), spec=spec(), network=network)
+    with pytest.raises(PictureError, match="a list is no picture"):
+        style(photo, [photo], spec=spec(), network=network)
+    with pytest.raises(PictureError, match=r"\[height, width, 3\]"):
+        Picture(photo.pixels[..., 0])
+
+
 def test_transparency_comes_back(photo, painting, network):
     alpha = np.zeros((32, 48), np.float32)
     alpha[:, 8:] = 1
@@ -262,7 +301,7 @@ def test_bf16_statistics_are_fp32(photo, painting):
     assert result.record.spec.precision == "bf16"
 
 
-def test_resolved_specs_of_another_machine_keep_their_key(photo, painting, network):
+def test_other_weights_give_another_key(photo, painting, network):
     one = style(photo, painting, spec=spec(), network=network)
     other = replace(network, digest="0" * 64)
     assert style(photo, painting, spec=spec(), network=other).record.key != one.record.key

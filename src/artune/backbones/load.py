@@ -1,5 +1,6 @@
 """The networks by name, and how each gets its weights."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,10 @@ def load_network(
         found = file_digest(path)
     else:
         path = Path(weights)
-        found = file_digest(path) if path.is_file() else ""
+        found = file_digest(path) if os.path.isfile(path) else ""
     backbone.load(read_weights(path), str(path))
+    if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
+        raise WeightsError(f"{path} holds weights that are not finite; give another file")
     backbone.eval().requires_grad_(False)
     backbone.to(device=device, dtype=dtype or torch.float32).to(memory_format=torch.channels_last)
     return backbone, found
@@ -95,22 +98,20 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     Raises:
         WeightsError: missing, or neither.
     """
-    import pickle
     import warnings
 
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}")
+    if not os.path.isfile(path):  # a forbidden folder is a no, too
+        raise WeightsError(f"there is no weights file {path}, or no permission to see it")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it then refuses anyway
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # a damaged file raises of every kind
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
             f"{path} is damaged or not a weights file ({first[:120]}); give safetensors, or a state dict saved by "

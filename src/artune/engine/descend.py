@@ -125,7 +125,7 @@ def descend(
     """
     state = state or begin(x0)
     began = time.perf_counter()
-    while state.step < steps:
+    while state.step < steps and state.still < STILL:
         value = f(state.x, state.step)
         index, seconds = state.step + 1, time.perf_counter() - began
         if not (value.total.isfinite().all() and value.gradient.isfinite().all()):

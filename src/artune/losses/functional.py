@@ -101,9 +101,17 @@ def add_ridge(cov: Float[Tensor, "b c c"], ridge: float = RIDGE) -> Float[Tensor
     return cov + (ridge * level + 1e-12)[:, None, None] * eye
 
 
+def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and vectors; NaN where the matrix is not finite, which LAPACK would refuse."""
+    if not m.isfinite().all():
+        return m.new_full(m.shape[:-1], torch.nan), torch.full_like(m, torch.nan)
+    values, vectors = torch.linalg.eigh(m)
+    return values, vectors
+
+
 def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
     """Symmetric square root of a symmetric positive semidefinite matrix."""
-    values, vectors = torch.linalg.eigh(m)
+    values, vectors = _eigh(m)
     root: Tensor = (vectors * values.clamp(min=0).sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
     return root
 
@@ -116,7 +124,7 @@ class _TraceOfRoot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, m: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(m)
+        values, vectors = _eigh(m)
         floor = torch.finfo(m.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
         roots: Tensor = values.clamp(min=floor).sqrt()
         ctx.save_for_backward(roots, vectors)

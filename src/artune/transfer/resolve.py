@@ -18,7 +18,7 @@ class Recipe:
         content: content taps and their weights.
         style: style taps and their weights.
         balance: style weight over content weight at strength 0.5, per style loss.
-        tv: weight of total variation.
+        tv: weight of total variation at strength 1; it falls with the strength.
         rate: step size of Adam.
         average: decay of the average of the iterates.
     """
@@ -26,7 +26,7 @@ class Recipe:
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
     balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 4.0, "gram": 4.0})
-    tv: float = 0.1
+    tv: float = 0.2
     rate: float = 0.03
     average: float = 0.95
 
@@ -44,6 +44,8 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
     "best": (200, 120, 80),
 }
 SMALLEST_RUNG = 128
+STARTS = ("content", "noise", "style")
+"""Starts that need no file."""
 LITERATURE = {"content": 1.0, "style": 1e6}
 """Weights in the units of the literature, where the user gives none: those of PyTorch's tutorial."""
 
@@ -100,14 +102,20 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
         raise SpecError(f"{len(spec.style_weights)} style weights for {styles} styles; give one for each")
     weights = spec.style_weights or (1.0,) * styles
     whole = math.fsum(weights)
+    if abs(whole - 1) > 1e-9:  # shares stay what they are, to the bit
+        weights = tuple(weight / whole for weight in weights)
     content, style = side_weights(method, spec.strength, recipe)
+    tv = recipe.tv * spec.strength if method.tv is None else method.tv
+    if not (content or style or tv):
+        raise SpecError("all weights are 0; give the content, the style or the total variation one above 0")
     filled = method.model_copy(
         update={
             "content_layers": dict(method.content_layers or recipe.content),
             "style_layers": dict(method.style_layers or recipe.style),
             "content_weight": content,
             "style_weight": style,
-            "tv": recipe.tv if method.tv is None else method.tv,
+            "tv": tv,
+            "start": method.start if method.start in STARTS else "file",
             "rate": method.rate or (recipe.rate if method.optimiser == "adam" else 0.02),
             "average": recipe.average if method.average is None else method.average,
             "steps": sum(rung.steps for rung in rungs),
@@ -118,7 +126,7 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
         update={
             "method": filled,
             "size": size,
-            "style_weights": tuple(weight / whole for weight in weights),
+            "style_weights": weights,
             "device": device,
             "precision": precision,
         }

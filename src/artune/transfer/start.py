@@ -1,24 +1,19 @@
 """Where the descent starts."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from artune.backbones.base import Image
-from artune.images import Picture, read_picture
-
-STARTS = ("content", "noise", "style")
+from artune.images import Picture
 
 
-def start(kind: str, content: Image, styles: Sequence[Picture], seed: int) -> Image:
+def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:
     """The first iterate, shaped like ``content``.
 
     Args:
-        kind: ``content``; ``noise``: uniform; ``style``: the first style, resized; else a picture file, resized.
+        kind: ``content``; ``noise``: uniform; anything else: ``picture``, resized.
         content: the photograph at the first size.
-        styles: the paintings.
+        picture: the first style, or what was read from a file.
         seed: of the noise.
     """
     height, width = content.shape[-2:]
@@ -28,5 +23,4 @@ def start(kind: str, content: Image, styles: Sequence[Picture], seed: int) -> Im
         generator = torch.Generator().manual_seed(seed)
         noise: Tensor = torch.rand(content.shape, generator=generator)
         return noise.to(content.device)
-    picture = styles[0] if kind == "style" else read_picture(Path(kind))
     return picture.resized(width, height).tensor().to(content.device)

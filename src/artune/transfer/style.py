@@ -8,13 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Backbone, Image
 from artune.backbones.load import load_network
-from artune.engine.descend import End, State, Step, begin, descend
+from artune.engine.descend import STILL, End, State, Step, begin, descend
 from artune.engine.methods import LBFGS, Adam, Method
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError
 from artune.files import load_checkpoint, save_checkpoint
@@ -23,7 +25,7 @@ from artune.losses.objective import Objective, Weights, build
 from artune.record import ALGORITHM, Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.machine import check_memory, choose_device, choose_precision
-from artune.transfer.resolve import fitted, resolve
+from artune.transfer.resolve import STARTS, fitted, resolve
 from artune.transfer.start import start
 
 Source = Picture | Path | str
@@ -181,9 +183,16 @@ class Job:
     """
 
     def __init__(
-        self, spec: StyleSpec, content: Picture, styles: Sequence[Picture], network: Network, digests: dict[str, str]
+        self,
+        spec: StyleSpec,
+        content: Picture,
+        styles: Sequence[Picture],
+        first: Picture,
+        network: Network,
+        digests: dict[str, str],
     ) -> None:
         self.spec, self.content, self.styles, self.network = spec, content, tuple(styles), network
+        self.first = first  # where a start that is neither content nor noise comes from
         self.digests = digests
         self.key = run_key(spec, digests)
         self.losses: dict[str, list[float]] = {}
@@ -204,31 +213,35 @@ class Job:
             raise InputError("no style picture was given; give at least one")
         photograph, *paintings = (_read(source, allow_huge) for source in (content, *styles))
         network = network or Network.load(spec, weights)
+        if (network.name, network.pooling) != (spec.method.network, spec.method.pooling):
+            raise SpecError(
+                f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
+                f"{network.name} with {network.pooling} pooling; make them equal"
+            )
         precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
         resolved = resolve(spec, photograph.size, len(paintings), device=str(network.device), precision=precision)
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        assert isinstance(resolved.size, int)
-        width, height = fitted(*photograph.size, resolved.size)
-        if min(width, height) < network.backbone.smallest:
-            least = network.backbone.smallest
-            longer = -(-least * max(width, height) // min(width, height))
-            shape = f"{photograph.size[0]}x{photograph.size[1]}"
-            raise SpecError(
-                f"a {shape} picture at size {resolved.size} is {width}x{height} pixels; network {network.name} needs "
-                f"at least {least} on the shorter side: --size {longer} or more"
-            )
-        for painting in paintings:
-            if min(painting.size) < 1:
-                raise PictureError("a style picture has no pixels")
+        for rung in method.rungs or ():
+            width, height = fitted(*photograph.size, rung.size)
+            if min(width, height) < network.backbone.smallest:
+                least = network.backbone.smallest
+                longer = -(-least * max(photograph.size) // min(photograph.size))
+                shape = f"{photograph.size[0]}x{photograph.size[1]}"
+                raise SpecError(
+                    f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
+                    f"at least {least} on the shorter side: --size {longer} or more"
+                )
         per_pixel = step_bytes(network.backbone, taps, network.dtype)
         check_memory(width, height, per_pixel, network.device)
         digests = {"content": photograph.digest(), "weights": network.digest}
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
-        if method.start not in ("content", "noise", "style"):
-            digests["start"] = read_picture(method.start).digest()
-        return cls(resolved, photograph, paintings, network, digests)
+        first = paintings[0]
+        if spec.method.start not in STARTS:
+            first = read_picture(spec.method.start, allow_huge=allow_huge)
+            digests["start"] = first.digest()
+        return cls(resolved, photograph, paintings, first, network, digests)
 
     @property
     def method(self) -> Optimise:
@@ -255,6 +268,8 @@ class Job:
                     state = self._enter(size, state, method)
                 objective = self._objective(rung)
                 average = self.method.average or 0.0
+                if state.still >= STILL:
+                    end = End.STALLED
                 for step in descend(objective, state.x, method, steps=rung.steps, average=average, state=state):
                     state = step.state
                     if step.end is End.DIVERGED:
@@ -319,7 +334,7 @@ class Job:
         width, height = size
         if state is None:
             content = self.content.resized(width, height).tensor().to(self.network.device)
-            return begin(start(self.method.start, content, self.styles, self.spec.seed))
+            return begin(start(self.method.start, content, self.first, self.spec.seed))
 
         def resize(x: Tensor) -> Tensor:
             return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
@@ -332,12 +347,31 @@ class Job:
             self.losses.setdefault(name, []).append(float(value[0]))
 
     def _load(self, path: Path) -> tuple[int, State, float]:
-        tensors, about = load_checkpoint(path)
-        if about.get("key") != self.key:
+        tensors, data = load_checkpoint(path)
+        try:
+            about = _Saved.model_validate(data)
+        except ValidationError as error:
+            raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        if about.key != self.key:
             raise CheckpointError(
                 f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
                 "or remove it to start anew"
             )
+        rungs = self.method.rungs or ()
+        if about.level >= len(rungs) or about.step > rungs[about.level].steps:
+            raise _damaged(path, "it is further than the run goes")
+        width, height = fitted(*self.content.size, rungs[about.level].size)
+        pictures = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
+        if not {"x", "average"} <= tensors.keys() or any(
+            tensors[name].shape != (1, 3, height, width) for name in pictures if name in tensors
+        ):
+            raise _damaged(path, f"it holds no picture of {width}x{height} pixels")
+        needed = {"adam": {"count", "first", "second"}, "lbfgs": {"x", "gradient", "moves", "turns"}}
+        slots_there = {name.removeprefix("slot.") for name in tensors if name.startswith("slot.")}
+        if about.step and slots_there != needed[self.method.optimiser]:
+            raise _damaged(path, "the optimiser's memory is not whole")
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise _damaged(path, "it holds values that are not finite")
         device = self.network.device
         slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
         if "count" in slots:
@@ -345,14 +379,14 @@ class Job:
         state = State(
             tensors["x"].to(device),
             tensors["average"].to(device),
-            about["mass"],
-            about["step"],
+            about.mass,
+            about.step,
             slots,
-            about["still"],
+            about.still,
             tensors["total"].to(device) if "total" in tensors else None,
         )
-        self.losses = {name: list(values) for name, values in about["losses"].items()}
-        return int(about["level"]), state, float(about["seconds"])
+        self.losses = about.losses
+        return about.level, state, about.seconds
 
     def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
         height, width = image.shape[-2:]
@@ -370,6 +404,24 @@ class Job:
         return Result(picture, record)
 
 
+class _Saved(BaseModel):
+    """What a checkpoint says beside its tensors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    key: str
+    level: NonNegativeInt
+    step: NonNegativeInt
+    mass: NonNegativeFloat
+    still: NonNegativeInt
+    losses: dict[str, list[float]]
+    seconds: NonNegativeFloat
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")
+
+
 def versions() -> dict[str, str]:
     """Of everything that decides on the bits of a result."""
     return {
@@ -382,12 +434,18 @@ def versions() -> dict[str, str]:
 
 def step_bytes(backbone: Backbone, taps: Sequence[str], dtype: torch.dtype) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    values = max(backbone.taps[tap].values for tap in taps if tap != "image") if taps else 3.0
+    values = max((backbone.taps[tap].values for tap in taps if tap != "image"), default=3.0)
     return 2.2 * values * dtype.itemsize + 3 * 4 * 14
 
 
 def _read(source: Source, allow_huge: bool) -> Picture:
-    return source if isinstance(source, Picture) else read_picture(source, allow_huge=allow_huge)
+    if isinstance(source, str | Path):
+        return read_picture(source, allow_huge=allow_huge)
+    if not isinstance(source, Picture):
+        raise PictureError(f"a {type(source).__name__} is no picture; give a path or an artune.Picture")
+    if not np.isfinite(source.pixels).all():
+        raise PictureError("a picture has values that are not finite; its pixels must be in [0, 1]")
+    return source
 
 
 def _at_least(image: Image, side: int) -> Image:
