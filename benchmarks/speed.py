@@ -116,12 +116,17 @@ def whole_command(precision: str, threads: int) -> tuple[float, float]:
             str(sample_style("strokes")),
         ]
         arguments += ["-o", str(Path(folder) / "out.png"), "--precision", precision, "--quiet"]
-        began = time.perf_counter()
-        process = subprocess.Popen(arguments, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"the command failed ({status})")
-        return time.perf_counter() - began, usage.ru_maxrss / 1024
+        # a small process starts the command: a child's peak counts from what its parent held
+        code = (
+            "import resource, subprocess, sys, time; began = time.perf_counter(); "
+            "subprocess.run(sys.argv[1:], check=True); seconds = time.perf_counter() - began; "
+            "print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+        )
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        small = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(small, env=environment, check=True, capture_output=True, text=True)
+        seconds, memory = done.stdout.split()
+        return float(seconds), float(memory)
 
 
 def main() -> None:

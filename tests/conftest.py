@@ -1,4 +1,4 @@
-"""What all tests share. Shapes and types of the package are checked at run time by beartype."""
+"""What all tests share. Shapes in the formulas and the measures are checked at run time by beartype."""
 
 import os
 from pathlib import Path

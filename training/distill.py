@@ -250,7 +250,7 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
 
 
 def to_image(crops: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.array(crops)).permute(0, 3, 1, 2).float() / 255
 
 
 def project(value: Tensor, basis: dict[str, Tensor], tap: str) -> Tensor:
@@ -432,7 +432,7 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    model = Compact()
+    model = Compact().requires_grad_(False)
     path = args.start or fetch(WEIGHTS["compact"], network="compact")
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)
@@ -449,11 +449,13 @@ def evaluate(args: argparse.Namespace) -> None:
     fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
     for name, images in fresh.items():
         lost = {}
-        for target, (weight, variance) in maps.items():
+        for target, weight in maps.items():
+            wanted = [teachers(x)[target].float() for x in images]
             rest = [
-                (apply_map(model, target, weight, x) - teachers(x)[target].float()).square().sum(1).mean()
-                for x in images
+                (apply_map(model, target, weight, x) - y).square().mean() for x, y in zip(images, wanted, strict=True)
             ]
+            mean = torch.stack([y.mean((0, 2, 3)) for y in wanted]).mean(0).view(-1, 1, 1)
+            variance = torch.stack([(y - mean).square().mean() for y in wanted]).mean()
             lost[target] = round(float(torch.stack(rest).mean() / variance), 3)
         print(f"{name} ({len(images)} crops of {SIDE} pixels): " + ", ".join(f"{t} {v}" for t, v in lost.items()))
     worst = 0.0
@@ -470,20 +472,16 @@ def rows(model: Compact, target: str, image: Tensor) -> Tensor:
     return torch.cat([flat, torch.ones(len(flat), 1, dtype=torch.float64)], 1)
 
 
-def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Least squares from a tap to a teacher's features, and the variance of those over these pictures."""
+def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Tensor]) -> Tensor:
+    """Least squares from a tap to a teacher's features."""
     xx: Tensor | float = 0.0
     xy: Tensor | float = 0.0
-    first: Tensor | float = 0.0
-    second, count = 0.0, 0
     for image in images:
         x = rows(model, target, image)
         y = teachers(image)[target].permute(0, 2, 3, 1).flatten(0, 2).double()
-        xx, xy, first = xx + x.T @ x, xy + x.T @ y, first + y.sum(0)
-        second, count = second + float(y.square().sum()), count + len(y)
+        xx, xy = xx + x.T @ x, xy + x.T @ y
     ridge = 1e-6 * xx.diagonal().mean() * torch.eye(len(xx), dtype=torch.float64)
-    mean = first / count
-    return torch.linalg.solve(xx + ridge, xy), second / count - mean.square().sum()
+    return torch.linalg.solve(xx + ridge, xy)
 
 
 def apply_map(model: Compact, target: str, weight: Tensor, image: Tensor) -> Tensor:

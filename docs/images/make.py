@@ -8,28 +8,22 @@ from artune.assets import sample_photo, sample_style
 from artune.images import Picture, read_picture, write_picture
 from artune.transfer.style import style
 
-SIDE, GAP = 400, 12
+WIDTH, HEIGHT, INSET, GAP = 480, 320, 120, 8
 
 
 def main() -> None:
-    photo, paintings = sample_photo("cat"), ("strokes", "mosaic", "woodcut")
-    rows = []
-    for name in paintings:
-        result = style(photo, sample_style(name)).picture
-        row = [
-            read_picture(sample_style(name)).resized(SIDE * 2 // 3, SIDE * 2 // 3),
-            result.resized(SIDE, SIDE * 2 // 3),
-        ]
-        rows.append(row)
-    height = SIDE * 2 // 3
-    first = read_picture(photo).resized(SIDE, height)
-    width = SIDE + GAP + height + GAP + SIDE
-    page = np.ones((len(rows) * (height + GAP) - GAP, width, 3), np.float32)
-    page[:height, :SIDE] = first.pixels
-    for index, (painting, result) in enumerate(rows):
-        top = index * (height + GAP)
-        page[top : top + height, SIDE + GAP : SIDE + GAP + height] = painting.pixels
-        page[top : top + height, SIDE + height + 2 * GAP :] = result.pixels
+    photo = sample_photo("cat")
+    tiles = [read_picture(photo).resized(WIDTH, HEIGHT).pixels]
+    for name in ("strokes", "mosaic", "woodcut"):
+        painting = sample_style(name)
+        tile = style(photo, painting).picture.resized(WIDTH, HEIGHT).pixels.copy()
+        tile[HEIGHT - INSET - 4 :, : INSET + 4] = 1
+        tile[HEIGHT - INSET :, :INSET] = read_picture(painting).resized(INSET, INSET).pixels
+        tiles.append(tile)
+    page = np.ones((2 * HEIGHT + GAP, 2 * WIDTH + GAP, 3), np.float32)
+    for index, tile in enumerate(tiles):
+        top, left = (HEIGHT + GAP) * (index // 2), (WIDTH + GAP) * (index % 2)
+        page[top : top + HEIGHT, left : left + WIDTH] = tile
     write_picture(Picture(page), Path(__file__).with_name("readme.jpg"), quality=88)
 
 
