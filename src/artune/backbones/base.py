@@ -1,5 +1,6 @@
 """The one interface of perceptual networks: a picture goes in, named activations come out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class TapInfo:
 IMAGE_TAP = TapInfo(channels=3, stride=1, receptive_field=1, cost=0.0, values=3.0)
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """A perceptual network with named taps.
 
     ``forward`` runs to the deepest tap asked for and no further. The result also holds ``image``
@@ -55,9 +56,10 @@ class Backbone(nn.Module):
     taps: Mapping[str, TapInfo]
     smallest: int = 16
 
-    def forward(self, image: Image, taps: Collection[str]) -> Features:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, image: Image, taps: Collection[str]) -> Features: ...
 
+    @abstractmethod
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         """Take the weights of a file.
 
@@ -68,7 +70,6 @@ class Backbone(nn.Module):
         Raises:
             WeightsError: when they do not fit.
         """
-        raise NotImplementedError
 
     def check(self, taps: Collection[str]) -> None:
         """Raise if a tap does not exist or is out of reach of the weights at hand.

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from artune.backbones.base import Backbone, Image
 from artune.backbones.load import load_network
 from artune.engine.descend import STILL, End, State, Step, begin, descend
-from artune.engine.methods import LBFGS, Adam, Method
+from artune.engine.methods import METHODS, Method
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError
 from artune.files import load_checkpoint, save_checkpoint
 from artune.images import Picture, from_tensor, read_picture, write_picture
@@ -327,7 +327,7 @@ class Job:
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
-        return Adam(rate=self.method.rate) if self.method.optimiser == "adam" else LBFGS(rate=self.method.rate)
+        return METHODS[self.method.optimiser](rate=self.method.rate)
 
     def _enter(self, size: tuple[int, int], state: State | None, method: Method) -> State:
         """The state at the beginning of a size: the start, or the last size's picture and memory enlarged."""
