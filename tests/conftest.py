@@ -53,6 +53,24 @@ def files(tmp_path, photo, painting):
     return tmp_path
 
 
+@pytest.fixture
+def diverging(monkeypatch):
+    """Call it with a number: every objective is finite for so many evaluations, and then never again."""
+    from artune.losses.objective import Objective
+
+    def after(count):
+        plain, calls = Objective.__call__, []
+
+        def breaks(self, x, step):
+            calls.append(1)
+            value = plain(self, x, step)
+            return value if len(calls) <= count else value._replace(total=value.total * float("nan"))
+
+        monkeypatch.setattr(Objective, "__call__", breaks)
+
+    return after
+
+
 @pytest.fixture(scope="session")
 def assets():
     """The folder with pictures and weights, or a skip that says why."""
