@@ -4,60 +4,102 @@
     python benchmarks/quality.py --assets DIR run long --pairs 6
     python benchmarks/quality.py --assets DIR table
     python benchmarks/quality.py --assets DIR sheet artune --strength 0.5 -o sheet.png
+    python benchmarks/quality.py --assets DIR sizes
 
 ``run`` adds a line per picture to ``results/quality.jsonl`` and skips what is there; ``table`` compares the methods at
 equal content distance, pair by pair. The controls are the untouched photograph and the painting itself.
 
-Methods: ``artune`` (the defaults), ``draft`` and ``best``; ``emulator``: Wasserstein-2 on the 16 times smaller VGG-19,
-sizes 128, 256, 512 with 100, 60, 60 steps of Adam at 0.03, average 0.95; ``long``: the same loss in fp32, sizes growing
-by sqrt 2 from 128, Adam at 0.02, average 0.99, 1000 steps and then 500 per size.
+Methods: ``artune`` (the defaults), ``draft`` and ``best``. References, by a plain loop with the usual Adam:
+``emulator``: Wasserstein-2 on the 16 times smaller VGG-19 in bf16, sizes 128, 256, 512 with 100, 60, 60 steps at 0.03,
+average 0.95; ``long``: the same loss in fp32, sizes growing by sqrt 2 from 128, 1000 steps and then 500 per size at
+0.02, average 0.99.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn import functional as F
 
-from artune.images import read_picture
+from artune.backbones.base import Backbone
+from artune.images import Picture, from_tensor, read_picture, write_picture
+from artune.losses.objective import Weights, build
 from artune.metrics.perceptual import Referee
-from artune.spec import Optimise, Rung, StyleSpec
-from artune.transfer.style import Network, style
+from artune.spec import Optimise, StyleSpec
+from artune.transfer.machine import keep_freed_memory
+from artune.transfer.resolve import fitted
+from artune.transfer.style import Job, Network
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
-LADDER = {
-    "artune": (0.1, 0.25, 0.5, 0.75, 0.9),
-    "draft": (0.1, 0.25, 0.5, 0.75, 0.9),
-    "best": (0.1, 0.25, 0.5, 0.75, 0.9),
-    "emulator": (0.1, 0.25, 0.5, 0.75, 0.9),
-    "long": (0.1, 0.25, 0.5, 0.75, 0.9),
-}
+LADDER = (0.2, 0.5, 0.8, 0.95)
+SHALLOW = {"content_layers": {"relu3_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}}
 AT = (0.5, 0.7, 0.85)
-EMULATOR = {"network": "vgg19-emulator", "tv": 0.0, "content_layers": {"relu4_1": 1.0}}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A plain descent on the emulator, as others do it; nothing of artune's engine is in it, only the loss.
+
+    Attributes:
+        plan: longer sides and their steps.
+        rate: of Adam, whose other settings are (0.9, 0.99) and 1e-8.
+        average: decay of the average of the iterates.
+        dtype: of the network.
+    """
+
+    plan: Sequence[tuple[int, int]]
+    rate: float
+    average: float
+    dtype: torch.dtype
+
+    def run(self, backbone: Backbone, content: Picture, painting: Picture, strength: float) -> Picture:
+        taps = {f"relu{block}_1": 1.0 for block in range(1, 6)}
+        weights = Weights({"relu4_1": 1.0}, taps, 1 - strength, 4 * strength, 0.0)
+        x = first = second = None
+        count = 0
+        for size, steps in self.plan:
+            photograph = content.resized(*fitted(*content.size, size)).tensor()
+            style = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
+            objective = build(backbone, photograph, [style], weights)
+            side = photograph.shape[-2:]
+            if x is None:
+                x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)
+            else:
+                x = F.interpolate(mean, side, mode="bicubic").clamp(0, 1)
+                first = F.interpolate(first, side, mode="bicubic")
+                second = F.interpolate(second, side, mode="bilinear")
+            mean, mass = torch.zeros_like(x), 0.0
+            for step in range(steps):
+                gradient = objective(x, step).gradient
+                count += 1
+                first = first.lerp(gradient, 0.1)
+                second = second.lerp(gradient.square(), 0.01)
+                root = (second / (1 - 0.99**count)).sqrt() + 1e-8
+                x = (x - self.rate * first / (1 - 0.9**count) / root).clamp(0, 1)
+                mean = mean.lerp(x, 1 - self.average)
+                mass += (1 - mass) * (1 - self.average)
+            mean = mean / mass
+        return from_tensor(mean)
+
+
+REFERENCES = {
+    "emulator": Reference(((128, 100), (256, 60), (512, 60)), 0.03, 0.95, torch.bfloat16),
+    "long": Reference(((128, 1000), (181, 500), (256, 500), (362, 500), (512, 500)), 0.02, 0.99, torch.float32),
+}
 SPECS = {
     "artune": StyleSpec(),
     "draft": StyleSpec(method=Optimise(quality="draft")),
     "best": StyleSpec(method=Optimise(quality="best")),
-    "emulator": StyleSpec(
-        method=Optimise(
-            **EMULATOR,
-            rate=0.03,
-            average=0.95,
-            rungs=(Rung(size=128, steps=100), Rung(size=256, steps=60), Rung(size=512, steps=60)),
-        )
-    ),
-    "long": StyleSpec(
-        precision="fp32",
-        method=Optimise(
-            **EMULATOR,
-            rate=0.02,
-            average=0.99,
-            rungs=tuple(Rung(size=side, steps=500 if side > 128 else 1000) for side in (128, 181, 256, 362, 512)),
-        ),
-    ),
+    "same taps, compact": StyleSpec(method=Optimise(**SHALLOW)),
+    "same taps, emulator": StyleSpec(method=Optimise(**SHALLOW, network="vgg19-emulator")),
+    "same taps, vgg19": StyleSpec(method=Optimise(**SHALLOW, network="vgg19")),
 }
 
 
@@ -77,49 +119,91 @@ def referee(assets: Path) -> Referee:
 
 
 def rows() -> list[dict]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    """The last row of each method, pair and strength: earlier ones are of other weights or recipes."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    found = [json.loads(line) for line in lines]
+    return list({(row["method"], *row["pair"], row["strength"]): row for row in found}.values())
+
+
+def network_of(method: str, assets: Path) -> Network:
+    files_of = {"vgg19-emulator": "vgg19-emulator-16x.safetensors", "vgg19": "vgg19-blocks1-3.safetensors"}
+    spec = SPECS.get(method)
+    if spec is None:
+        precision = "bf16" if REFERENCES[method].dtype == torch.bfloat16 else "fp32"
+        spec = StyleSpec(method=Optimise(network="vgg19-emulator"), precision=precision)
+    name = spec.method.network
+    return Network.load(spec, assets / "weights" / files_of[name] if name in files_of else None)
+
+
+def measured(judge: Referee, pictures: Sequence[Picture]) -> dict[str, float]:
+    """Distances of (result, photograph, painting)."""
+    d = judge.distances(*(picture.tensor() for picture in pictures))
+    return {"fine": round(d.fine, 4), "strokes": round(d.strokes, 4), "content": round(d.content, 4)}
+
+
+def write(row: dict) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
 
 
 def run(args: argparse.Namespace) -> None:
     judge = referee(args.assets)
-    done = {(r["method"], r["pair"][0], r["pair"][1], r["strength"]) for r in rows()}
-    RESULTS.parent.mkdir(exist_ok=True)
+    done = {row["key"] for row in rows()}
     for method in args.methods:
-        weights = args.assets / "weights/vgg19-emulator-16x.safetensors" if method in ("emulator", "long") else None
-        network = Network.load(SPECS[method], weights)
+        reference = REFERENCES.get(method)
+        network = network_of(method, args.assets)
         for pair in pairs(args.pairs):
             content, painting = (read_picture(p) for p in files(args.assets, pair))
-            for strength in args.strengths or LADDER[method]:
-                if (method, *pair, strength) in done:
+            for strength in args.strengths:
+                spec = SPECS.get(method, StyleSpec()).model_copy(update={"strength": strength})
+                job = None if reference else Job.prepare(content, [painting], spec, network=network)
+                key = job.key if job else f"{method} {pair} {strength}"
+                if key in done:
                     continue
-                spec = SPECS[method].model_copy(update={"strength": strength})
                 began = time.perf_counter()
-                result = style(content, painting, spec=spec, network=network)
-                seconds = time.perf_counter() - began
-                d = judge.distances(result.picture.tensor(), content.tensor(), painting.tensor())
-                row = {"method": method, "pair": pair, "strength": strength, "seconds": round(seconds, 2)}
-                row |= {"fine": round(d.fine, 4), "strokes": round(d.strokes, 4), "content": round(d.content, 4)}
-                row["key"] = result.record.key
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
+                picture = job.run().picture if job else reference.run(network.backbone, content, painting, strength)
+                seconds = round(time.perf_counter() - began, 2)
+                row = {"method": method, "pair": pair, "strength": strength, "seconds": seconds}
+                write(row | measured(judge, (picture, content, painting)) | {"key": key})
                 if args.pictures:
-                    result.save(args.pictures / f"{method}-{pair[0]:02d}-{pair[1]:02d}-{strength}.png")
-    if not any(r["method"] == "controls" for r in rows()):
-        with RESULTS.open("a") as file:
-            for pair in pairs(24):
-                content, painting = (read_picture(p).tensor() for p in files(args.assets, pair))
-                for name, picture in (("content", content), ("style", painting)):
-                    d = judge.distances(picture, content, painting)
-                    row = {"method": "controls", "pair": pair, "strength": name, "seconds": 0.0}
-                    row |= {"fine": round(d.fine, 4), "strokes": round(d.strokes, 4), "content": round(d.content, 4)}
-                    file.write(json.dumps(row) + "\n")
+                    write_picture(picture, args.pictures / f"{method}-{pair[0]:02d}-{pair[1]:02d}-{strength}.png")
+    if "controls" not in done:
+        for pair in pairs(24):
+            content, painting = (read_picture(p) for p in files(args.assets, pair))
+            for name, picture in (("content", content), ("style", painting)):
+                row = {"method": "controls", "pair": pair, "strength": name, "seconds": 0.0}
+                write(row | measured(judge, (picture, content, painting)) | {"key": "controls"})
+
+
+def sizes(args: argparse.Namespace) -> None:
+    """The same strength at several sizes of both pictures, and on several networks; judged at 256 pixels."""
+    judge = referee(args.assets)
+    for method in ("artune", "same taps, compact", "same taps, emulator", "same taps, vgg19"):
+        network = network_of(method, args.assets)
+        medians = []
+        for size in (128, 256, 512):
+            found = []
+            for pair in pairs(args.pairs):
+                both = [read_picture(p) for p in files(args.assets, pair)]
+                both = [picture.resized(*fitted(*picture.size, size)) for picture in both]
+                spec = SPECS[method].model_copy(update={"size": size})
+                result = Job.prepare(both[0], both[1:], spec, network=network).run().picture
+                shown = [picture.resized(*fitted(*picture.size, 256)) for picture in (result, *both)]
+                found.append(list(measured(judge, shown).values()))
+            medians.append(np.median(found, 0))
+            print(f"{method:20} {size:4} px: fine {medians[-1][0]:.3f} strokes {medians[-1][1]:.3f} ", end="")
+            print(f"content {medians[-1][2]:.3f}", flush=True)
+        middle = medians[1]
+        apart = np.abs(np.array(medians) / middle - 1).max(0)
+        print(f"{method:20} apart from 256 px: fine {apart[0]:.0%} strokes {apart[1]:.0%} content {apart[2]:.0%}")
 
 
 def table(args: argparse.Namespace) -> None:
     """Medians at the ladder's strengths, and at equal content distance, interpolated pair by pair."""
     kept = rows()
-    methods = [m for m in (*SPECS, "controls") if any(r["method"] == m for r in kept)]
+    methods = [m for m in (*SPECS, *REFERENCES, "controls") if any(r["method"] == m for r in kept)]
     print(f"{'method':10} {'strength':>8} {'pairs':>5} {'fine':>6} {'strokes':>7} {'content':>7} {'seconds':>7}")
     for method in methods:
         for strength in sorted({str(r["strength"]) for r in kept if r["method"] == method}):
@@ -154,13 +238,13 @@ def interpolated(kept: list[dict], at: float) -> dict[tuple[int, int], tuple[flo
 def sheet(args: argparse.Namespace) -> None:
     """Photograph, painting and result, side by side, for every pair."""
     side, columns = 256, 2
-    network = Network.load(SPECS[args.method])
+    network = network_of(args.method, args.assets)
     todo = pairs(args.pairs)
     page = Image.new("RGB", (3 * side * columns, side * -(-len(todo) // columns)))
     for index, pair in enumerate(todo):
         content, painting = (read_picture(p) for p in files(args.assets, pair))
         spec = SPECS[args.method].model_copy(update={"strength": args.strength})
-        result = style(content, painting, spec=spec, network=network)
+        result = Job.prepare(content, [painting], spec, network=network).run()
         for column, picture in enumerate((content, painting, result.picture)):
             tile = Image.fromarray((picture.pixels * 255 + 0.5).astype(np.uint8)).resize(
                 (side, side), Image.Resampling.LANCZOS
@@ -174,9 +258,9 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, required=True)
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("run")
-    one.add_argument("methods", nargs="+", choices=list(SPECS))
+    one.add_argument("methods", nargs="+", choices=[*SPECS, *REFERENCES])
     one.add_argument("--pairs", type=int, default=24)
-    one.add_argument("--strengths", type=float, nargs="+")
+    one.add_argument("--strengths", type=float, nargs="+", default=LADDER)
     one.add_argument("--pictures", type=Path, help="folder to keep the pictures in")
     one.set_defaults(do=run)
     two = commands.add_parser("table")
@@ -187,7 +271,11 @@ def main() -> None:
     three.add_argument("--strength", type=float, default=0.5)
     three.add_argument("-o", "--output", type=Path, required=True)
     three.set_defaults(do=sheet)
+    four = commands.add_parser("sizes")
+    four.add_argument("--pairs", type=int, default=8)
+    four.set_defaults(do=sizes)
     args = parser.parse_args()
+    keep_freed_memory()
     args.do(args)
 
 

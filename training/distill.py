@@ -14,6 +14,7 @@ Teachers: the Oxford VGG-19 for relu1_1 .. relu3_4 and its 16 times smaller emul
 """
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -29,10 +30,11 @@ from torch.nn import functional as F
 
 from artune.assets import WEIGHTS, fetch
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
+from artune.backbones.vgg import EMULATOR, VGG, VGG19
 
 SIDE = 192
 MOMENTS_EVERY = 4  # statistics are dear to compare and slow to change
-VGG_TAPS = {"relu1_1": 0, "relu2_1": 5, "relu3_1": 10, "relu3_4": 16}
+VGG_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
 EMULATOR_TAPS = {"relu4_1": "conv4_1", "relu5_1": "conv5_1"}
 COMPONENTS = {"relu1_1": 13, "relu2_1": 32, "relu3_1": 64, "relu3_4": 64, "relu4_1": 128, "relu5_1": 128}
 TAUGHT_BY = {
@@ -43,51 +45,41 @@ TAUGHT_BY = {
     "relu4_1": "relu4_1",
     "relu5_1": "relu5_1",
 }
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 # ------------------------------------------------------------------------------------------- teachers
 
 
+def network(assets: Path, name: str) -> VGG:
+    """A teacher in bf16, with reflected borders throughout so that no frame is taught."""
+    if name == "vgg19":
+        made, file = VGG("vgg19", VGG19[:3], reflect=True), "vgg19-blocks1-3"
+    else:
+        made, file = VGG("vgg19-emulator", EMULATOR, normalise=False, reflect=True), "vgg19-emulator-16x"
+    made.load(load_file(assets / f"weights/{file}.safetensors"), file)
+    return made.requires_grad_(False).to(torch.bfloat16)
+
+
 class Teachers(nn.Module):
-    """The two teachers, with reflected borders throughout so that no frame is taught."""
+    """The two teachers: VGG-19 itself, and for the deep taps its emulator, mapped to VGG-19's features."""
 
     def __init__(self, assets: Path) -> None:
         super().__init__()
-        self.vgg = load_file(assets / "weights/vgg19-blocks1-3.safetensors")
-        self.small = load_file(assets / "weights/vgg19-emulator-16x.safetensors")
-        for weights in (self.vgg, self.small):
-            for key, value in weights.items():
-                weights[key] = value.to(torch.bfloat16)
+        self.vgg, self.small = network(assets, "vgg19"), network(assets, "vgg19-emulator")
+        weights = load_file(assets / "weights/vgg19-emulator-16x.safetensors")
+        self.maps = {
+            tap: [weights[f"{layer}.to_vgg19.{part}"].to(torch.bfloat16) for part in ("weight", "bias")]
+            for tap, layer in EMULATOR_TAPS.items()
+        }
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Features after ReLU, ``[b, c, h, w]`` in bf16, of pictures ``[b, 3, h, w]`` in [0, 1]."""
-        out: dict[str, Tensor] = {}
-        x = (image - image.new_tensor(MEAN).view(3, 1, 1)) / image.new_tensor(STD).view(3, 1, 1)
-        x = x.to(torch.bfloat16, memory_format=torch.channels_last)
-        for index in (0, 2, 5, 7, 10, 12, 14, 16):
-            if index in (5, 10):
-                x = F.max_pool2d(x, 2)
-            x = self.convolve(x, self.vgg[f"features.{index}.weight"], self.vgg[f"features.{index}.bias"])
-            for tap, at in VGG_TAPS.items():
-                if at == index:
-                    out[tap] = x
-        x = image.to(torch.bfloat16, memory_format=torch.channels_last)
-        for block, depth in enumerate((2, 2, 4, 4, 1), start=1):
-            if block > 1:
-                x = F.max_pool2d(x, 2)
-            for layer in range(1, depth + 1):
-                name = f"conv{block}_{layer}"
-                x = self.convolve(x, self.small[f"{name}.weight"], self.small[f"{name}.bias"])
-                for tap, at in EMULATOR_TAPS.items():
-                    if at == name:
-                        weight, bias = self.small[f"{name}.to_vgg19.weight"], self.small[f"{name}.to_vgg19.bias"]
-                        out[tap] = F.relu(F.conv2d(x, weight, bias))
-        return out
-
-    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias))
+        small = self.small(image, EMULATOR_TAPS)
+        return {
+            **self.vgg(image, VGG_TAPS),
+            **{tap: F.relu(F.conv2d(small[tap], *self.maps[tap])) for tap in EMULATOR_TAPS},
+        }
 
 
 # ---------------------------------------------------------------------------------------------- crops
@@ -141,19 +133,12 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def half_finished(assets: Path, photos: list, paintings: list, count: int, seed: int) -> Iterator[np.ndarray]:
     """Pictures seen on the way of an optimisation: Gaussian Wasserstein-2 through the emulator."""
-    small = {k: v.bfloat16() for k, v in load_file(assets / "weights/vgg19-emulator-16x.safetensors").items()}
+    emulator = network(assets, "vgg19-emulator")
+    taps = [f"relu{block}_1" for block in range(1, 6)]
 
     def features(x: Tensor) -> list[Tensor]:
-        out = []
-        x = x.to(torch.bfloat16, memory_format=torch.channels_last)
-        for block, depth in enumerate((2, 2, 4, 4, 1), start=1):
-            x = F.max_pool2d(x, 2) if block > 1 else x
-            for layer in range(1, depth + 1):
-                pad = F.pad(x, (1, 1, 1, 1), mode="reflect")
-                x = F.relu(F.conv2d(pad, small[f"conv{block}_{layer}.weight"], small[f"conv{block}_{layer}.bias"]))
-                if layer == 1:
-                    out.append(x)
-        return out
+        found = emulator(x, taps)
+        return [found[tap] for tap in taps]
 
     def moments(x: Tensor) -> tuple[Tensor, Tensor]:
         flat = x.flatten(2).float()
@@ -282,15 +267,13 @@ class Batches:
         self.basis = load_file(work / "basis.safetensors")
         taps = [t for t in (*VGG_TAPS, *EMULATOR_TAPS) if t != "relu1_1"]
         self.targets = {tap: np.load(work / f"{tap}.npy", mmap_mode="r") for tap in taps}
-        vgg = load_file(assets / "weights/vgg19-blocks1-3.safetensors")
-        self.first = [vgg[f"features.0.{part}"].to(torch.bfloat16) for part in ("weight", "bias")]
+        self.vgg = network(assets, "vgg19")
         self.size, self.seed = size, seed
         self.held_out = len(self.crops) // 50
 
     def relu1_1(self, image: Tensor) -> Tensor:
-        x = (image - image.new_tensor(MEAN).view(3, 1, 1)) / image.new_tensor(STD).view(3, 1, 1)
-        x = F.pad(x, (1, 1, 1, 1), mode="reflect").to(torch.bfloat16, memory_format=torch.channels_last)
-        x = F.relu(F.conv2d(x, *self.first))
+        with torch.no_grad():
+            x = self.vgg(image, ["relu1_1"])["relu1_1"]
         matrix, mean = self.basis["relu1_1.project"], self.basis["relu1_1.mean"]
         return F.conv2d(x, matrix[:, :, None, None].to(x), -(matrix @ mean).to(x))
 
@@ -327,7 +310,7 @@ class Student(nn.Module):
 @torch.no_grad()
 def standardise(model: Compact, image: Tensor) -> None:
     """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
-    x = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    x = image
     for index, stage in enumerate(model.stages):
         x = F.avg_pool2d(x, 2) if index else x
         for conv in stage:
@@ -337,6 +320,27 @@ def standardise(model: Compact, image: Tensor) -> None:
             conv.bias.copy_(-conv(x).mean((0, 2, 3)))
             model.pin_colour()
             x = F.relu(conv(x))
+
+
+@torch.no_grad()
+def even_out(model: Compact, image: Tensor) -> Compact:
+    """The same network with the taps' channels brought halfway to equal variance (a scale passes through ReLU).
+
+    A Wasserstein distance weighs channels by their variance, which distillation leaves to chance.
+    """
+    model = copy.deepcopy(model)
+    for number, stage in enumerate(model.stages, start=1):
+        tap = f"relu{number}_1"
+        spread = model(image, [tap])[tap].std((0, 2, 3))
+        level = spread.square().mean().sqrt()
+        scale = (spread.clamp(min=0.03 * level) / level) ** -0.5
+        if number == 1:
+            scale[:RGB] = 1
+        stage[-1].weight *= scale.view(-1, 1, 1, 1)
+        stage[-1].bias *= scale
+        if number < len(model.stages):
+            model.stages[number][0].weight /= scale.view(1, -1, 1, 1)
+    return model
 
 
 def fit_first(student: Student, batches: Batches, steps: int) -> None:
@@ -361,14 +365,15 @@ def fit_first(student: Student, batches: Batches, steps: int) -> None:
 def errors(student: Student, batches: Batches) -> dict[str, float]:
     """Held-out share of the teachers' variance that is lost, per tap, cut-off components included."""
     sums: dict[str, list[float]] = {}
+    device = next(student.parameters()).device
     with torch.no_grad():
         for i in range(0, batches.held_out, 8):
             image, targets = batches.at(np.arange(i, min(i + 8, batches.held_out)))
             targets["relu1_1"] = batches.relu1_1(image).float()
-            with torch.autocast("cpu", torch.bfloat16):
-                got = student(image, targets)
+            with torch.autocast(device.type, torch.bfloat16):
+                got = student(image.to(device), targets)
             for tap, want in targets.items():
-                sums.setdefault(tap, []).append(((got[tap].float() - want) ** 2).sum(1).mean().item())
+                sums.setdefault(tap, []).append(((got[tap].float().cpu() - want) ** 2).sum(1).mean().item())
     cut = {tap: 1 - batches.basis[f"{tap}.kept"].item() for tap in sums}
     return {tap: round(float(np.mean(sums[tap])) + cut[tap], 4) for tap in COMPONENTS}
 
@@ -377,7 +382,7 @@ def train(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     config = CompactConfig()
     if args.shape:
-        config = CompactConfig(*(tuple(int(n) for n in part.split("/")) for part in args.shape.split(":")))
+        config = CompactConfig(tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/")))
     student = Student(config)
     cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
@@ -393,7 +398,7 @@ def train(args: argparse.Namespace) -> None:
         fit_first(student, batches, args.first)
     student.network.stages[0].requires_grad_(False)
     student.maps["relu1_1"].requires_grad_(False)
-    student.to(memory_format=torch.channels_last)
+    student.to(args.device).to(memory_format=torch.channels_last)
     adam = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=args.rate, weight_decay=1e-4)
     if first:
         adam.load_state_dict(kept["adam"])
@@ -403,11 +408,12 @@ def train(args: argparse.Namespace) -> None:
         for group in adam.param_groups:
             group["lr"] = args.rate * warm * 0.5 * (1 + math.cos(math.pi * step / args.steps))
         image, targets = batches.step(step)
-        with torch.autocast("cpu", torch.bfloat16):
+        image = image.to(args.device)
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16):
             got = student(image, targets)
         loss = image.new_zeros(())
-        for tap, want in targets.items():
-            have = got[tap].float()
+        for tap, target in targets.items():
+            have, want = got[tap].float(), target.to(args.device)
             loss = loss + ((have - want) ** 2).sum(1).mean()
             if args.moments and step % MOMENTS_EVERY == 0:
                 loss = loss + MOMENTS_EVERY * args.moments * moments_error(have, want)
@@ -424,7 +430,9 @@ def train(args: argparse.Namespace) -> None:
             partial = state.with_suffix(".new")
             torch.save({"student": student.state_dict(), "adam": adam.state_dict(), "step": step + 1}, partial)
             partial.replace(state)
-            save_file({k: v.contiguous() for k, v in student.network.state_dict().items()}, args.output)
+            finished = even_out(student.network.cpu(), to_image(batches.crops[: batches.held_out]))
+            student.to(args.device)
+            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, args.output)
 
 
 # ----------------------------------------------------------------------------------------- evaluation
@@ -504,9 +512,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--moments", type=float, default=0.1, help="weight of the error in mean and covariance")
-    parser.add_argument("--shape", default="", help="widths:depths, as 16/32/64/128/128:1/2/2/2/2")
+    parser.add_argument("--shape", default="", help="channels of the convolutions, as 16/32-32/64-64/128-128/128")
     parser.add_argument("--start", type=Path, help="train: a state file to start from; evaluate: the weights")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, for train")
     parser.add_argument("--every", type=int, default=250)
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()

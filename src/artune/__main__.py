@@ -1,6 +1,7 @@
 """``python -m artune`` and the ``artune`` command."""
 
 import os
+import signal
 import sys
 
 
@@ -17,6 +18,8 @@ def main() -> None:
             sys.stderr.write(f"artune: cannot write to the standard output: {error.strerror or error}\n")
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
         sys.exit(2)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: an impatient second Ctrl-C has nothing to stop
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import IO
 from artune.errors import UnknownNameError, WeightsError
 from artune.files import atomic, file_digest
 
-Progress = Callable[[int, int], None]
+OnBytes = Callable[[int, int], None]
 """Called with the bytes received so far and in all (0 where unknown)."""
 
 
@@ -42,7 +42,7 @@ class Asset:
 
 
 WEIGHTS = {
-    "compact": Asset("compact.safetensors", "b8c28e83d679e5e65b501f277fae87f073e3c9eff1ed22579cc7a50660ee78c5", "MIT"),
+    "compact": Asset("compact.safetensors", "661dac1c9c1a0f2d90834dab5c28762175059bc878c43d2242d5957f065ea1b9", "MIT"),
     "vgg19": Asset(
         "vgg19-dcbb9e9d.pth",
         "dcbb9e9d",
@@ -107,7 +107,7 @@ def locate(asset: Asset) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch(asset: Asset, *, network: str, progress: Progress | None = None) -> Path:
+def fetch(asset: Asset, *, network: str, progress: OnBytes | None = None) -> Path:
     """An asset's file: bundled, cached or downloaded, with its digest checked.
 
     Raises:
@@ -139,7 +139,7 @@ def fetch(asset: Asset, *, network: str, progress: Progress | None = None) -> Pa
     return path
 
 
-def _download(url: str, path: Path, sha256: str, progress: Progress | None) -> None:
+def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> None:
     request = urllib.request.Request(url, headers={"User-Agent": "artune"})
     seen = hashlib.sha256()
     with urllib.request.urlopen(request, timeout=30) as answer, atomic(path) as temporary:

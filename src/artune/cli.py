@@ -194,8 +194,7 @@ class _Call:
         from artune.files import check_writable
         from artune.images import check_suffix
 
-        longer = self.spec.size if isinstance(self.spec.size, int) else 1
-        check_suffix(out, self.bits, longer)
+        check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         check_writable(out)
         partial = out.with_name(out.name + ".partial")
         check_writable(partial)
@@ -212,10 +211,12 @@ class _Call:
                     f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
                 )
 
+        network = network or self.network()
         from artune.transfer.style import Job
 
-        network = network or self.network()
         job = Job.prepare(content, self.styles, self.spec, network=network, allow_huge=self.allow_huge)
+        check_suffix(out, self.bits, int(job.spec.size))
+        self._check_steps(content)
         checkpoint = _Checkpoint(partial)
         with _interruptible() as interrupted, _display(self.quiet) as show:
 
@@ -230,10 +231,12 @@ class _Call:
             if self.resume and started is None and not self.quiet:
                 _say(f"there is no {partial} to resume; starting anew")
             result = job.run(resume=started, on_step=on_step)
-        result.save(out, bits=self.bits)
+            result.save(out, bits=self.bits)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
             _say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
+            if self.as_json:
+                self._report(result, out)
             raise typer.Exit(CANCELLED)
         if result.record.end == "diverged":
             partial.unlink(missing_ok=True)
@@ -247,10 +250,19 @@ class _Call:
 
     def many(self, contents: list[Path], folder: Path) -> None:
         """Style every picture into a folder; a failed one does not stop the rest."""
-        if folder.suffix and not folder.is_dir():
+        from artune.images import READABLE
+
+        if folder.suffix.lower() in READABLE and not folder.is_dir():
             raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
         names = [folder / f"{content.stem}.png" for content in contents]
         twins = {name for name in names if names.count(name) > 1}
+        if len({content.name for content in contents}) < len(contents):
+            names = [folder / content.parent.name / f"{content.name}.png" for content in contents]
+            twins = set()
+            if len(set(names)) < len(names):
+                raise InputError(
+                    "photographs of one name, in folders of one name, would overwrite each other; style them one by one"
+                )
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
             raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
         network = self.network()
@@ -272,15 +284,35 @@ class _Call:
                 call.one(content, out, network)
             except ArtuneError as error:
                 failed.append(f"{content}: {error}")
+            except typer.Exit:
+                _say("\n".join(["cancelled; failed before:", *failed] if failed else ["cancelled"]))
+                raise
         if failed:
             raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed))
 
     def network(self) -> "Network":
         """The loss network, downloaded with a progress bar if need be."""
-        from artune.transfer.style import Network
+        with _loading():
+            from artune.transfer.machine import keep_freed_memory
+            from artune.transfer.style import Network
 
+        keep_freed_memory()
         with _download_bar(self.quiet) as told:
             return Network.load(self.spec, self.weights, told)
+
+    def _check_steps(self, content: Path) -> None:
+        """The folder of steps can be written, and nothing in it is lost."""
+        from artune.files import check_writable
+
+        if self.keep_steps is None:
+            return
+        check_writable(self.keep_steps / "00010.png")
+        there = sorted(self.keep_steps.glob("[0-9]*.png")) if self.keep_steps.is_dir() else []
+        if there and not (self.overwrite or self.resume):
+            raise OutputError(f"{there[0]} exists; --overwrite replaces what is in {self.keep_steps}")
+        for source in (content, *self.styles):
+            if any(os.path.samefile(source, picture) for picture in there):
+                raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
 
     def _keep(self, progress: "Progress") -> None:
         last = progress.step.index == progress.rung.steps
@@ -315,6 +347,20 @@ class _Checkpoint:
             self.well = False
         ended = time.monotonic()
         self.due = ended + max(1.0, 20 * (ended - began))
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Ctrl-C ends the process on the spot: an exception out of a library's loading can abort it with a traceback."""
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(CANCELLED))
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -482,7 +528,10 @@ def info(picture: Annotated[Path, typer.Argument(help="A picture made by artune.
 
     note = read_picture(picture, allow_huge=True).note
     if "spec" not in note:
-        raise InputError(f"{picture} carries no spec: it was not written by artune, or the spec was removed")
+        raise InputError(
+            f"{picture} carries no spec: it was not written by artune, the spec was removed, or the format (GIF, BMP) "
+            "holds none"
+        )
     typer.echo(json.dumps(note["spec"], indent=2))
 
 
@@ -515,6 +564,8 @@ def _read_spec(path: Path | None) -> StyleSpec:
 
     from artune.spec import parse_spec
 
+    if path.exists() and not path.is_file():
+        raise SpecError(f"{path} is no regular file; give a YAML or JSON file")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
     except OSError as error:

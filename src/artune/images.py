@@ -70,6 +70,11 @@ class Picture:
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or 0 in self.pixels.shape:
             raise PictureError(f"pixels of shape {self.pixels.shape} are no picture; [height, width, 3] is needed")
+        if self.alpha is not None and self.alpha.shape != self.pixels.shape[:2]:
+            raise PictureError(f"alpha of shape {self.alpha.shape} does not fit pixels of {self.pixels.shape[:2]}")
+        for array in (self.pixels, self.alpha):
+            if array is not None and array.dtype != np.float32:
+                raise PictureError(f"a picture of {array.dtype} values; float32 in [0, 1] is needed (divide by 255)")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -147,6 +152,8 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
     try:
         if path.is_dir():
             raise PictureError(f"{path} is a folder; give a picture")
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise PictureError(f"{path} is no regular file; give a picture")
         with path.open("rb") as file:
             data = file.read()
     except FileNotFoundError:
@@ -239,13 +246,13 @@ def _floats(values: NDArray[Any]) -> Floats:
 
 
 def _other_profile(profile: bytes | None) -> bool:
+    """Whether a profile shows colours otherwise than sRGB does; names lie."""
     if not profile:
         return False
-    try:
-        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except (ImageCms.PyCMSError, OSError):
-        return False
-    return "srgb" not in name.lower()
+    steps = np.linspace(0, 255, 6).astype(np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(6, 36, 3)
+    shown = np.asarray(_to_srgb(Image.fromarray(cube), profile)).astype(int)
+    return bool(shown.shape != cube.shape or np.abs(shown - cube).max() > 2)
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -259,19 +266,28 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _read_deep(opened: Image.Image, data: bytes) -> tuple[Floats, Floats | None] | None:
     """16-bit colour of PNG and TIFF, which Pillow would cut to 8."""
-    if opened.format == "PNG" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06"):
+    if opened.format == "PNG" and data[24:25] == b"\x10":
         import png
 
         width, height, rows, info = png.Reader(bytes=data).read()
         samples = np.vstack([np.frombuffer(row, np.uint16) for row in rows])
-        array = samples.reshape(height, width, info["planes"]).astype(np.float32) / 65535
-    elif opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] == 16:  # type: ignore[attr-defined]
+        samples = samples.reshape(height, width, info["planes"])
+        if "transparent" in info:  # one colour that stands for nothing
+            seen = (samples != np.ravel(info["transparent"])).any(-1, keepdims=True)
+            samples = np.concatenate([samples, seen * np.uint16(65535)], -1)
+        array = samples.astype(np.float32) / 65535
+    elif opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] in (16, 32):  # type: ignore[attr-defined]
         import tifffile
 
         raw = tifffile.imread(io.BytesIO(data), key=0)
-        if raw.dtype != np.uint16 or opened.tag_v2.get(262) not in (1, 2):  # type: ignore[attr-defined]
+        if opened.tag_v2.get(262) not in (1, 2):  # type: ignore[attr-defined]
             return None
-        array = raw.astype(np.float32) / 65535
+        if raw.dtype == np.uint16:
+            array = raw.astype(np.float32) / 65535
+        elif raw.dtype in (np.float16, np.float32):
+            array = np.clip(np.nan_to_num(raw.astype(np.float32)), 0, 1)
+        else:
+            return None
         if array.ndim == 2:
             array = array[..., None]
         elif array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
@@ -489,6 +505,8 @@ def _write_deep_png(picture: Picture, path: Path) -> None:
     chunks.append((b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile())))
     if picture.note:
         chunks.append((b"iTXt", _NOTE.encode() + b"\0\0\0\0\0" + json.dumps(picture.note).encode()))
+    if picture.exif:
+        chunks.append((b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
     chunks += [(b"IDAT", zlib.compress(raw.tobytes(), 6)), (b"IEND", b"")]
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
@@ -497,6 +515,7 @@ def _write_deep_png(picture: Picture, path: Path) -> None:
 
 
 def srgb_profile() -> bytes:
-    """The sRGB colour profile that every result carries."""
+    """The sRGB colour profile that every result carries, without the time at which it was made."""
     profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile
+    made = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    return profile[:24] + made + profile[36:]

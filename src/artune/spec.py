@@ -3,7 +3,8 @@
 A spec says what the user said; ``None`` stands for "choose for me". A resolved spec has every choice filled in.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -51,9 +52,9 @@ class Optimise(Model):
     scale: Scale = "calibrated"
     """Units of the losses: relative, or those of the literature."""
     content_weight: NotNegative | None = None
-    """Weight of the content side; default: from the strength, or 1 in the units of the literature."""
+    """Weight of the content side; default: from the strength; 1 in the units of the literature."""
     style_weight: NotNegative | None = None
-    """Weight of the style side; default: from the strength, or 1e6 in the units of the literature."""
+    """Weight of the style side; default: from the strength; scale tutorial 1e6, gatys 1e3."""
     tv: NotNegative | None = None
     """Weight of total variation; default: the recipe's."""
     optimiser: Literal["adam", "lbfgs"] = "adam"
@@ -66,7 +67,7 @@ class Optimise(Model):
     """Cost against quality."""
     steps: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """Steps over all sizes; default: by quality."""
-    rungs: tuple[Rung, ...] | None = None
+    rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; default: by quality."""
     start: Annotated[str, Field(min_length=1)] = "content"
     """Where to start: content, noise, style, or a picture file (`file` in a resolved spec, which names no paths)."""
@@ -105,6 +106,24 @@ class StyleSpec(Model):
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's activations; statistics are always fp32."""
+    automatic: tuple[str, ...] = ()
+    """In a resolved spec: the fields that were chosen for the user."""
+
+    @field_validator("automatic")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted({*value} - {*cls.model_fields, *Optimise.model_fields}):
+            raise ValueError(f"there are no fields {', '.join(unknown)}")
+        return value
+
+    @model_validator(mode="after")
+    def _strength_counts(self) -> Self:
+        if self.method.scale != "calibrated" and self.strength != type(self).model_fields["strength"].default:
+            raise ValueError(
+                f"strength belongs to scale calibrated; with scale {self.method.scale} give content_weight and "
+                "style_weight"
+            )
+        return self
 
     @field_validator("style_weights")
     @classmethod
@@ -126,33 +145,23 @@ def parse_spec(data: Any, *, where: str = "the spec") -> StyleSpec:
         raise SpecError(f"{where}: {explain(error)}") from None
 
 
-DERIVED = {
-    "strength": ("content_weight", "style_weight"),
-    "loss": ("content_weight", "style_weight"),
-    "scale": ("content_weight", "style_weight"),
-    "network": ("content_layers", "style_layers", "content_weight", "style_weight", "tv", "rate", "average"),
-    "optimiser": ("rate",),
-    "size": ("rungs", "steps"),
-    "enlarge": ("rungs", "steps"),
-    "quality": ("rungs", "steps"),
-    "steps": ("rungs",),
-    "rungs": ("steps",),
-}
-"""What follows from a field, and must be chosen anew when that field is replaced in a resolved spec."""
-
-
 def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     """The spec with some of its fields, or its method's, replaced and checked.
 
-    What had been derived from a replaced field is open again, unless it is given too.
+    What had been chosen for the user may follow from what is replaced, and is open again.
 
     Raises:
         SpecError: an unknown field or a bad value.
     """
+    if not options:
+        return spec
     data = spec.model_dump()
-    for name in options:
-        for derived in DERIVED.get(name, ()):
-            data["method"][derived] = None
+    for name in spec.automatic:
+        place, fields = (data["method"], Optimise.model_fields)
+        if name in StyleSpec.model_fields:
+            place, fields = data, StyleSpec.model_fields
+        place[name] = fields[name].default
+    data["automatic"] = ()
     for name, value in options.items():
         place = data["method"] if name in Optimise.model_fields and name != "kind" else data
         place[name] = value
@@ -160,20 +169,33 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
 
 
 def explain(error: ValidationError) -> str:
-    """One line for each thing that is wrong in a spec."""
+    """What is wrong in a spec, each field once: where, what is needed, what was given."""
+    lines: dict[str, str] = {}
+    for item in error.errors():
+        parts = [str(part) for part in item["loc"]]
+        if parts[:1] == ["size"]:  # a number or a word: pydantic reports both
+            parts, message = ["size"], "must be a whole number from 1 to 65536, or original"
+        else:
+            message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        place = ".".join(parts)
+        if item["type"] == "extra_forbidden":
+            known = [*StyleSpec.model_fields, *Optimise.model_fields]
+            hint = _close(parts[-1], known)
+            if len(parts) == 1 and parts[0] in Optimise.model_fields:
+                hint = f"; it belongs under method (method: {{{parts[0]}: ...}})"
+            lines[place] = "there is no such field" + hint
+        elif item["type"] == "value_error":
+            lines[place] = message
+        else:
+            hint = ""
+            if item["type"] == "literal_error":
+                hint = _close(str(item["input"]), re.findall(r"'(\w+)'", item["ctx"]["expected"]))
+            lines[place] = f"{message}, not {item['input']!r}{hint}"
+    return "; ".join(f"{place}: {line}" if place else line for place, line in lines.items())
+
+
+def _close(given: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
-    lines = []
-    for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            known = list(StyleSpec.model_fields) + list(Optimise.model_fields)
-            close = get_close_matches(str(item["loc"][-1]), known, n=1)
-            message = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
-            lines.append(f"{place}: {message}")
-        elif item["type"] == "value_error":
-            lines.append(f"{place}: {message}" if place else message)
-        else:
-            lines.append(f"{place}: {message}, not {item['input']!r}")
-    return "; ".join(lines)
+    close = get_close_matches(given, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -188,20 +189,20 @@ BAD = {
     "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),
     "nan": (["photo.png", "painting.png", "--strength", "nan"], "strength"),
     "above 1": (["photo.png", "painting.png", "--strength", "2"], "less than or equal to 1"),
-    "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: Input should be greater than or equal to 0"),
+    "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: must be greater than or equal to 0"),
     "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "greater than or equal to 0"),
     "layer weight": (["photo.png", "painting.png", "--style-layers", "relu1_1:x"], "is not a weight"),
     "style weights": (["photo.png", "painting.png", "--style-weights", "1,2"], "2 style weights for 1 styles"),
     "words": (["photo.png", "painting.png", "--style-weights", "a,b"], "not a list of numbers"),
     "too small": (["photo.png", "painting.png", "--size", "8"], "needs at least 16"),
-    "size": (["photo.png", "painting.png", "--size", "big"], "original"),
+    "size": (["photo.png", "painting.png", "--size", "big"], "must be a whole number from 1 to 65536, or original"),
     "weights": (["photo.png", "painting.png", "--weights", "text.jpg"], "damaged or not a weights file"),
     "no weights": (["photo.png", "painting.png", "--weights", "none.pth"], "there is no weights file"),
     "spec": (["photo.png", "painting.png", "--spec", "bad.yaml"], "did you mean strength"),
     "spec syntax": (["photo.png", "painting.png", "--spec", "cut.yaml"], "neither YAML nor JSON"),
     "spec list": (["photo.png", "painting.png", "--spec", "list.yaml"], "must hold names and values"),
     "no spec": (["photo.png", "painting.png", "--spec", "none.yaml"], "cannot read the spec"),
-    "start": (["photo.png", "painting.png", "--start", "nosie"], "there is no picture nosie"),
+    "start": (["photo.png", "painting.png", "--start", "nosie"], "start 'nosie' is neither"),
     "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
     "no style": (["photo.png"], "Missing argument"),
 }
@@ -375,3 +376,30 @@ def test_each_picture_of_a_folder_keeps_its_own_steps(files, photo):
         "a/00003.png",
         "b/00003.png",
     ]
+
+
+def test_photographs_of_one_name_do_not_overwrite_each_other(files):
+    for folder in ("a", "b"):
+        (files / "trips" / folder).mkdir(parents=True)
+        shutil.copy(files / "photo.png", files / "trips" / folder / "x.png")
+    result = call("style", str(files / "trips/*/x.png"), files / "painting.png", "-o", files / "out", *FAST)
+    assert result.exit_code == 0, result.output
+    assert (files / "out/a/x.png.png").exists()
+    assert (files / "out/b/x.png.png").exists()
+
+
+def test_kept_steps_lose_nothing(files):
+    (files / "steps").mkdir()
+    shutil.copy(files / "photo.png", files / "steps/00010.png")
+    before = (files / "steps/00010.png").read_bytes()
+    kept = ("--keep-steps", files / "steps")
+    assert "00010.png exists; --overwrite replaces" in refused(*style(files, *kept))
+    arguments = ["style", files / "steps/00010.png", files / "painting.png", "-o", files / "o.png", *FAST, *kept]
+    assert "is one of the inputs" in refused(*arguments, "--overwrite")
+    assert (files / "steps/00010.png").read_bytes() == before
+    assert "not a folder" in refused(*style(files, "--keep-steps", files / "photo.png"))
+
+
+def test_a_field_of_the_method_at_the_top_is_explained(files):
+    (files / "s.yaml").write_text("steps: 3\n")
+    assert "it belongs under method" in refused(*style(files, "--spec", files / "s.yaml"))

@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from safetensors.torch import save_file
 
+from artune.backbones.load import read_weights
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
-from artune.errors import PictureError, SpecError
+from artune.errors import PictureError, SpecError, WeightsError
 from artune.images import Picture, decode_picture, write_picture
 from artune.losses import functional as fn
 from artune.spec import StyleSpec, parse_spec
@@ -70,6 +72,34 @@ def test_damaged_pictures_are_read_or_refused(form, data):
     assert np.isfinite(picture.pixels).all()
     assert picture.pixels.min() >= 0
     assert picture.pixels.max() <= 1
+
+
+@given(st.sampled_from([".pth", ".safetensors"]), st.data())
+@settings(max_examples=300)
+def test_damaged_weights_are_read_or_refused(tmp_path_factory, suffix, data):
+    path = tmp_path_factory.mktemp("weights", numbered=True) / f"a{suffix}"
+    whole = {"conv1_1.weight": torch.ones(2, 3), "conv1_1.bias": torch.zeros(2)}
+    if suffix == ".pth":
+        torch.save(whole, path)
+    else:
+        save_file(whole, path)
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(0, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)))])
+    try:
+        weights = read_weights(path)
+    except WeightsError:
+        return
+    assert all(isinstance(value, torch.Tensor) for value in weights.values())
+
+
+@given(st.binary(max_size=300), st.sampled_from([".pth", ".safetensors"]))
+def test_any_bytes_are_refused_as_weights(tmp_path_factory, data, suffix):
+    path = tmp_path_factory.mktemp("weights", numbered=True) / f"a{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError):
+        read_weights(path)
 
 
 @given(pixels(), st.sampled_from([8, 16]), st.sampled_from([".png", ".tif"]))

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from artune.assets import WEIGHTS, fetch
 from artune.backbones.base import Backbone
-from artune.backbones.compact import GAIN, Compact, CompactConfig, halve
+from artune.backbones.compact import GAIN, Compact, CompactConfig, fork
 from artune.backbones.load import NETWORKS, load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError, UnknownNameError, WeightsError
@@ -22,7 +22,7 @@ def vgg(**more) -> VGG:
 def backbone(request) -> Backbone:
     torch.manual_seed(0)
     if request.param == "compact":
-        return Compact(CompactConfig((6, 8, 8), (1, 2, 2))).eval().requires_grad_(False)
+        return Compact(CompactConfig(((6,), (8, 8), (8, 8)))).eval().requires_grad_(False)
     return vgg(reflect=request.param == "reflect")
 
 
@@ -167,17 +167,25 @@ def test_l2_pooling_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(6, 8), (7, 5), (1, 9)])
-def test_halving_is_average_pooling_with_its_gradient(shape, generator):
-    x = torch.rand((2, 3, *shape), generator=generator, dtype=torch.float64)
+@pytest.mark.parametrize("paths", ["tap", "half", "both"])
+def test_a_fork_is_relu_and_its_average_pooling(shape, paths, generator):
+    x = torch.randn((2, 3, *shape), generator=generator, dtype=torch.float64)
     if min(shape) < 2:
         with pytest.raises(RuntimeError):
-            halve(x)
+            fork(x.clone())
         return
+    weights = [torch.rand(like.shape, generator=generator, dtype=torch.float64) for like in (x, F.avg_pool2d(x, 2))]
+    uses = {"tap": (1, 0), "half": (0, 1), "both": (1, 1)}[paths]
+
+    def gradient(outputs, leaf):
+        used = [(out * weight).sum() for out, weight, use in zip(outputs, weights, uses, strict=True) if use]
+        return torch.autograd.grad(sum(used), leaf)[0]
+
     a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    weight = torch.rand(F.avg_pool2d(x, 2).shape, generator=generator, dtype=torch.float64)
-    (halve(a) * weight).sum().backward()
-    (F.avg_pool2d(b, 2) * weight).sum().backward()
-    torch.testing.assert_close(a.grad, b.grad)
+    mine, plain = fork(a * 1), (F.relu(b), F.avg_pool2d(F.relu(b), 2))
+    for one, other in zip(mine, plain, strict=True):
+        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(gradient(mine, a), gradient(plain, b))
 
 
 def test_bundled_weights_load_and_show_every_colour(image):

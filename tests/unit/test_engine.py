@@ -43,15 +43,17 @@ def test_adams_first_step_by_hand():
 
 
 @pytest.mark.parametrize("method", [Adam(), LBFGS()])
-@pytest.mark.parametrize("factor", [1e-12, 1e12])
+@pytest.mark.parametrize("factor", [1e-34, 1e-12, 1e12, 1e34])
 def test_methods_are_scale_free(method, factor):
+    start = START.float()  # whose squares end at 1e38
+
     def scaled(x, step):
         value = rosenbrock(x, step)
         return Evaluation(value.total * factor, value.losses, value.gradient * factor)
 
-    plain = last(descend(rosenbrock, START, method, steps=30)).state.x
-    other = last(descend(scaled, START, method, steps=30)).state.x
-    torch.testing.assert_close(plain, other, rtol=1e-6, atol=1e-6)
+    plain = last(descend(rosenbrock, start, method, steps=20)).state.x
+    other = last(descend(scaled, start, method, steps=20)).state.x
+    torch.testing.assert_close(plain, other, rtol=1e-3, atol=1e-3)
 
 
 def test_adam_stays_in_its_box():

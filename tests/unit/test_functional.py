@@ -70,7 +70,7 @@ def test_wasserstein_against_scipy(generator):
     a, b = features(generator, b=1), 2 * features(generator, b=1)
     got = fn.wasserstein(fn.moments(a), fn.gaussian(fn.moments(b))).item()
     (ma, ca), (mb, cb) = (fn.mean_and_covariance(fn.moments(x)) for x in (a, b))
-    ca, cb = (fn.add_ridge(c)[0].numpy() for c in (ca, cb))
+    ca, cb = (fn.add_ridge(m, c)[0].numpy() for m, c in ((ma, ca), (mb, cb)))
     root = scipy.linalg.sqrtm(cb)
     cross = scipy.linalg.sqrtm(root @ ca @ root)
     want = (ma - mb).square().sum().item() + np.trace(ca + cb - 2 * np.real(cross))
@@ -126,3 +126,8 @@ def test_total_variation_by_hand():
     mask = torch.tensor([[[[1.0, 1.0], [0.0, 1.0]]]])
     total, count = fn.total_variation(x, mask)
     assert (total.item(), count.item()) == (1.0, 2.0)
+
+
+def test_total_variation_gradient(generator):
+    x = torch.rand((2, 3, 5, 4), generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: fn.total_variation(x)[0], (x,))

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,33 @@ def test_sixteen_bit_files_of_others(tmp_path, rng):
     tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
     tifffile.imwrite(tmp_path / "grey.tif", deep[..., 0], photometric="minisblack")
     Image.fromarray(deep[..., 0]).save(tmp_path / "grey.png")
+    tifffile.imwrite(tmp_path / "float.tif", deep[..., 0].astype(np.float32) / 65535, photometric="minisblack")
     for name in ("a.png", "a.tif"):
         np.testing.assert_allclose(read_picture(tmp_path / name).pixels * 65535, deep, atol=0.01)
-    for name in ("grey.tif", "grey.png"):
+    for name in ("grey.tif", "grey.png", "float.tif"):
         got = read_picture(tmp_path / name).pixels * 65535
         np.testing.assert_allclose(got, np.repeat(deep[..., :1], 3, 2), atol=0.01)
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_transparent_colour_of_a_sixteen_bit_png(rng, grey):
+    deep = rng.integers(0, 65536, (4, 5, 1 if grey else 3), dtype=np.uint16)
+    deep[1, 2] = 7
+    file = io.BytesIO()
+    see_through = 7 if grey else (7, 7, 7)
+    png.Writer(5, 4, greyscale=grey, bitdepth=16, transparent=see_through).write(file, deep.reshape(4, -1).tolist())
+    picture = decode_picture(file.getvalue())
+    np.testing.assert_allclose(picture.pixels * 65535, np.broadcast_to(deep, (4, 5, 3)), atol=0.01)
+    assert picture.alpha[1, 2] == 0
+    assert picture.alpha.sum() == 19
+
+
+def test_sixteen_bit_png_keeps_exif(photo, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    write_picture(Picture(photo.pixels, exif=exif.tobytes()), tmp_path / "a.png", bits=16)
+    with Image.open(tmp_path / "a.png") as back:
+        assert back.getexif()[ExifTags.Base.Make] == "Camera"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -278,3 +301,29 @@ def test_a_file_that_cannot_be_read(eight, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PictureError, match="no permission"):
         read_picture(tmp_path / "a.png")
+
+
+def test_a_profile_is_judged_by_what_it_shows(eight):
+    """A linear profile that calls itself sRGB."""
+    linear = bytearray(srgb_profile())
+    curve = linear.find(b"para")
+    linear[curve : curve + 16] = b"para" + bytes(4) + bytes(4) + (1 << 16).to_bytes(4, "big")  # gamma 1
+    grey = decode_picture(encoded(Image.new("RGB", (4, 4), (64, 64, 64)), "PNG", icc_profile=bytes(linear)))
+    assert grey.pixels.mean() * 255 == pytest.approx(137, abs=2)
+    same = decode_picture(encoded(eight, "PNG", icc_profile=srgb_profile()))
+    np.testing.assert_array_equal(same.pixels, decode_picture(encoded(eight, "PNG")).pixels)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_the_same_picture_is_the_same_file(photo, tmp_path, suffix, monkeypatch):
+    for name in "ab":
+        write_picture(Picture(photo.pixels, note={"a": 1}), tmp_path / f"{name}{suffix}")
+        monkeypatch.setattr("time.time", lambda: 2e9)
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_pipes_and_devices_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(PictureError, match="no regular file"):
+            read_picture(path)

@@ -8,7 +8,7 @@ import pytest
 from artune.errors import SpecError
 from artune.record import Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, parse_spec, with_options
-from artune.transfer.resolve import RECIPES, STEPS, fitted, plan, resolve, side_weights
+from artune.transfer.resolve import STEPS, Recipe, fitted, plan, resolve, side_weights
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from artune.transfer.resolve import RECIPES, STEPS, fitted, plan, resolve, side_
         ({"method": {"tvv": 0.5}}, "did you mean tv"),
         ({"method": {"loss": "grim"}}, "'w2' or 'gram'"),
         ({"method": {"scale": "gatys"}}, "use loss gram"),
+        ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength belongs to scale calibrated"),
         ({"method": {"rate": 0}}, "greater than 0"),
         ({"size": 0}, "size"),
         ({"size": "big"}, "original"),
@@ -61,7 +62,10 @@ def test_neither_specs_nor_the_command_line_import_torch():
 def test_the_pyramid_doubles(size, sizes):
     rungs = plan(size, "normal", None)
     assert [rung.size for rung in rungs] == sizes
-    assert rungs[0].steps == STEPS["normal"][0]
+    if size >= 512:
+        assert rungs[0].steps == STEPS["normal"][0]
+    if size == 512:
+        assert rungs[-1].steps == STEPS["normal"][2]
 
 
 @pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
@@ -108,7 +112,7 @@ def test_style_weights_are_shares():
 
 @pytest.mark.parametrize("strength", [0.0, 0.2, 0.5, 0.9, 1.0])
 def test_strength_is_a_ratio_of_weights(strength):
-    recipe = RECIPES["compact"]
+    recipe = Recipe()
     content, style = side_weights(Optimise(), strength, recipe)
     assert style * (1 - strength) == pytest.approx(content * recipe.balance["w2"] * strength)
 
@@ -118,6 +122,55 @@ def test_weights_of_the_literature():
     assert (spec.method.content_weight, spec.method.style_weight) == (1.0, 1e6)
     spec = resolved(StyleSpec(method=Optimise(loss="gram", scale="tutorial", style_weight=5.0)))
     assert spec.method.style_weight == 5.0
+    spec = resolved(StyleSpec(method=Optimise(loss="gram", scale="gatys")))
+    assert (spec.method.content_weight, spec.method.style_weight) == (1.0, 1e3)
+    assert sum(spec.method.style_layers.values()) == pytest.approx(1)
+    with pytest.raises(SpecError, match="raw has no usual weights; give --content-weight"):
+        resolved(StyleSpec(method=Optimise(scale="raw", content_weight=1.0)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strength": 0.9},
+        {"strength": 0.01},
+        {"size": 300},
+        {"quality": "draft"},
+        {"steps": 7},
+        {"optimiser": "lbfgs"},
+        {"loss": "gram"},
+        {"loss": "gram", "scale": "gatys"},
+        {"network": "vgg19"},
+        {"rungs": [{"size": 512, "steps": 3}]},
+    ],
+)
+def test_what_was_chosen_for_the_user_is_chosen_anew(options):
+    again = resolved(with_options(resolved(StyleSpec()), options))
+    fresh = resolved(with_options(StyleSpec(), options))
+    assert again == fresh
+    assert run_key(again, {}) == run_key(fresh, {})
+
+
+@pytest.mark.parametrize("options", [{"strength": 0.6}, {"size": 128}, {"network": "compact"}, {"quality": "best"}])
+def test_what_the_user_said_stays(options):
+    said = {"tv": 0.9, "steps": 4, "rate": 0.01, "average": 0.5, "content_layers": {"relu3_1": 1.0}}
+    for spec in (StyleSpec(method=Optimise(**said)), resolved(StyleSpec(method=Optimise(**said)))):
+        method = resolved(with_options(spec, options)).method
+        assert {name: getattr(method, name) for name in said} == said
+
+
+def test_resolving_twice_changes_nothing():
+    once = resolved(StyleSpec(strength=0.3, method=Optimise(tv=0.2)))
+    assert resolved(once) == once
+    assert "tv" not in once.automatic
+    assert {"rate", "rungs", "steps", "style_weight", "precision", "device"} <= {*once.automatic}
+
+
+def test_strength_beside_both_weights_is_refused():
+    both = Optimise(content_weight=1.0, style_weight=2.0)
+    with pytest.raises(SpecError, match="leave nothing to strength"):
+        resolved(StyleSpec(strength=0.9, method=both))
+    assert resolved(StyleSpec(method=both)).method.style_weight == 2.0
 
 
 def test_the_key_is_of_spec_and_digests():

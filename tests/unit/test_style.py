@@ -66,7 +66,10 @@ def test_every_loss_with_every_optimiser(photo, painting, network, loss, optimis
 
 @pytest.mark.parametrize("scale", ["tutorial", "gatys", "raw"])
 def test_scales_of_the_literature(photo, painting, network, scale):
-    result = style(photo, painting, spec=spec(loss="gram", scale=scale), network=network)
+    method = {"loss": "gram", "scale": scale}
+    if scale == "raw":
+        method |= {"content_weight": 1.0, "style_weight": 1e-6}
+    result = style(photo, painting, spec=spec(**method), network=network)
     assert (
         result.record.losses["total"][-1] < result.record.losses["total"][4]
     )  # within one size: the units are its own
@@ -169,8 +172,10 @@ def test_starts(photo, painting, network, tmp_path):
         for start in ("content", "style", "noise", str(tmp_path / "start.png"))
     }
     assert len(set(pictures.values())) == 3  # the file is the style
-    with pytest.raises(PictureError, match="there is no picture"):
+    with pytest.raises(SpecError, match="start 'nosie' is neither content, noise, style nor a picture file"):
         style(photo, painting, spec=spec(start="nosie"), network=network)
+    with pytest.raises(SpecError, match="names no files: give the file again"):
+        style(photo, painting, spec=spec(start="file"), network=network)
 
 
 def test_several_styles(photo, painting, network):
@@ -216,10 +221,18 @@ def test_a_single_pixel_can_be_styled_and_be_a_style(photo, network):
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_flat_pictures(photo, network, value):
     flat = Picture(np.full((32, 48, 3), value, np.float32))
-    for content, painting in ((flat, photo), (photo, flat), (flat, flat)):
+    for content, painting in ((flat, photo), (photo, flat)):
         result = style(content, painting, spec=spec(), network=network)
         assert np.isfinite(result.picture.pixels).all()
         assert result.record.end in ("done", "stalled")
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 0.5, 1.0])
+def test_a_flat_picture_in_its_own_style_is_itself(network, value):
+    flat = Picture(np.full((32, 48, 3), value, np.float32))
+    result = style(flat, flat, spec=spec(), network=network)
+    assert result.record.end == "stalled"
+    np.testing.assert_array_equal(result.picture.pixels, flat.pixels)
 
 
 def test_content_as_its_own_style_stays_recognisable(photo, network):
@@ -238,7 +251,7 @@ def test_the_saved_picture_carries_its_spec_and_gives_the_same_again(photo, pain
 
 
 def test_not_enough_memory_names_a_size_that_fits(photo, painting, network, monkeypatch):
-    monkeypatch.setattr(machine, "memory_free", lambda: 50_000_000)
+    monkeypatch.setattr(machine, "memory_free", lambda: 350_000_000)
     big = StyleSpec(size=8000, precision="fp32")
     with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* --size (\d+) fits") as error:
         style(photo, painting, spec=big, network=network)
@@ -296,3 +309,44 @@ def test_other_weights_give_another_key(photo, painting, network):
     one = style(photo, painting, spec=spec(), network=network)
     other = replace(network, digest="0" * 64)
     assert style(photo, painting, spec=spec(), network=other).record.key != one.record.key
+
+
+def test_the_smallest_strengths_hardly_move_the_photograph(photo, painting, network):
+    still = style(photo, painting, spec=spec(), network=network, strength=0.0).picture.pixels
+    moved = [
+        np.abs(style(photo, painting, spec=spec(), network=network, strength=s).picture.pixels - still).max()
+        for s in (1e-6, 1e-2, 0.5)
+    ]
+    assert moved[0] < 0.5 / 255
+    assert moved[0] < moved[1] < moved[2]
+
+
+def test_a_network_that_contradicts_the_spec_is_refused(photo, painting, network):
+    for options in ({"precision": "bf16"}, {"device": "cuda:3"}):
+        with pytest.raises(SpecError, match="the network given has"):
+            style(photo, painting, spec=spec().model_copy(update=options), network=network)
+    with pytest.raises(SpecError, match="leave out either"):
+        style(photo, painting, spec=spec(), network=network, weights="/nowhere")
+
+
+def test_pictures_of_other_values_are_refused(photo, painting, network):
+    with pytest.raises(PictureError, match="float32"):
+        Picture((photo.pixels * 255).astype(np.uint8))
+    with pytest.raises(PictureError, match="does not fit"):
+        Picture(photo.pixels, np.ones((3, 3), np.float32))
+    with pytest.raises(PictureError, match="divide 8-bit values by 255"):
+        style(Picture(photo.pixels * 255), painting, spec=spec(), network=network)
+
+
+def test_an_error_of_the_caller_is_his(photo, painting, network):
+    def fail(progress):
+        raise RuntimeError("can't allocate memory, says the caller")
+
+    with pytest.raises(RuntimeError, match="says the caller") as error:
+        style(photo, painting, spec=spec(), network=network, on_step=fail)
+    assert not isinstance(error.value, ResourceError)
+
+
+def test_strength_0_with_a_style_weight_is_no_photograph(photo, painting, network):
+    result = style(photo, painting, spec=spec(style_weight=50.0), network=network, strength=0.0)
+    assert result.record.steps > 0

@@ -20,7 +20,7 @@ def test_content_scales(pair):
     square = (2 * (a - b)).square()
     want = {
         "calibrated": square.sum() / 48,
-        "raw": square.sum() / 48,
+        "raw": square.sum(),
         "tutorial": square.mean(),
         "gatys": 0.5 * square.sum(),
     }
@@ -37,7 +37,7 @@ def test_gram_scales(pair):
     want = {
         "calibrated": (difference / n).norm(),
         "raw": difference.square().sum(),
-        "tutorial": (difference / (c * n)).square().mean() / c**0,
+        "tutorial": (difference / (c * n)).square().mean(),
         "gatys": difference.square().sum() / (4 * c**2 * n**2),
     }
     for scale, value in want.items():
@@ -101,6 +101,19 @@ def test_objective_gradient_is_that_of_its_total(pair):
     bump[0, 0, 3, 2] = 1e-4
     slope = (objective(x + bump, 0).total - objective(x - bump, 0).total) / 2e-4
     assert slope.item() == pytest.approx(objective(x, 0).gradient[0, 0, 3, 2].item(), rel=1e-3)
+
+
+def test_layers_are_averaged_where_calibrated_and_summed_in_the_literature(pair):
+    content, style = pair
+    x = (content + style) / 2
+    layers = {"double": 1.0, "half": 3.0}
+    for scale, whole in (("calibrated", 4.0), ("tutorial", 1.0)):
+        weights = Weights({"double": 2.0}, layers, 5.0, 7.0)
+        objective = build(Tiny(), content, [style], weights, loss="gram", scale=scale)
+        parts = objective.losses(x)
+        want = 5 * parts["content double"] * (2 if whole == 1 else 1)
+        want = want + 7 * (parts["style double"] + 3 * parts["style half"]) / whole
+        torch.testing.assert_close(objective(x, 0).total, want)
 
 
 def test_terms_without_weight_are_not_computed(pair):

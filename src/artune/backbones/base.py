@@ -37,6 +37,9 @@ class TapInfo:
     reachable: bool = True
 
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pictures: what torchvision's networks expect to be taken away and divided by."""
+
 IMAGE_TAP = TapInfo(channels=3, stride=1, receptive_field=1, cost=0.0, values=3.0)
 
 

@@ -28,33 +28,52 @@ class CompactConfig:
     """The shape of a compact network.
 
     Attributes:
-        widths: channels of each stage; a stage after the first begins with 2x2 average pooling.
-        depths: 3x3 convolutions in each stage; the tap ``reluS_1`` is the output of stage S.
+        stages: channels of every 3x3 convolution, stage by stage; a stage after the first begins with 2x2 average
+            pooling, and the tap ``reluS_1`` is the output of stage S.
     """
 
-    widths: tuple[int, ...] = (24, 32, 64, 128, 128)
-    depths: tuple[int, ...] = (1, 2, 3, 3, 2)
+    stages: tuple[tuple[int, ...], ...] = ((16,), (32, 32), (64, 64, 64), (96, 96, 128), (128, 128))
 
 
-class _Halve(torch.autograd.Function):
-    """2x2 average pooling; its gradient is a plain enlargement, several times faster than PyTorch's on the CPU."""
+class _Fork(torch.autograd.Function):
+    """ReLU, and 2x2 average pooling of what it gives on the way to the next stage.
+
+    Where the two paths meet on the way back, the pooling's gradient is added as it is enlarged, and the ReLU's mask
+    laid on the sum in place: on a CPU this takes a quarter of the time of PyTorch's own, and at full resolution such
+    memory traffic dominates a step.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.size = x.shape[-2:]
-        return F.avg_pool2d(x, 2)
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        tap = x.relu_()
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(tap)
+        return tap, F.avg_pool2d(tap, 2)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        wide = F.interpolate(0.25 * grad, scale_factor=2)
-        height, width = ctx.size
-        return F.pad(wide, (0, width - wide.shape[-1], 0, height - wide.shape[-2]))
+    def backward(ctx: Any, of_tap: Tensor | None, of_half: Tensor | None) -> Tensor | None:
+        (tap,) = ctx.saved_tensors
+        batch, channels, height, width = tap.shape
+        odd = (0, width % 2, 0, height % 2)
+        if of_half is None:
+            return None if of_tap is None else of_tap * (tap > 0)
+        quarter = 0.25 * of_half
+        if of_tap is None or any(odd):
+            both = F.pad(F.interpolate(quarter, scale_factor=2), odd)
+            both = both if of_tap is None else of_tap + both
+        else:
+            rows = quarter.permute(0, 2, 3, 1).repeat_interleave(2, dim=2)  # b h/2 w c
+            pairs = of_tap.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width, channels)
+            both = (pairs + rows.unsqueeze(2)).flatten(1, 2).permute(0, 3, 1, 2)
+        torch.ops.aten.threshold_backward.grad_input(both, tap, 0, grad_input=both)
+        return both
 
 
-def halve(x: Tensor) -> Tensor:
-    """Average of each 2x2 square; an odd last row or column is left out."""
-    out: Tensor = _Halve.apply(x)
-    return out
+def fork(x: Tensor) -> tuple[Tensor, Tensor]:
+    """ReLU, in place, and the average of each 2x2 square of it; an odd last row or column is left out of the latter."""
+    tap, half = _Fork.apply(x)
+    return tap, half
 
 
 class Compact(Backbone):
@@ -72,20 +91,21 @@ class Compact(Backbone):
         self.stages = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}
         channels, stride, field, cost, values = 3, 1, 1, 0.0, 3.0
-        for number, (width, depth) in enumerate(zip(config.widths, config.depths, strict=True), start=1):
-            stage = nn.ModuleList()
+        for number, widths in enumerate(config.stages, start=1):
             if number > 1:
                 field += stride
                 stride *= 2
                 values += channels / stride**2
-            for _ in range(depth):
-                stage.append(nn.Conv2d(channels, width, 3, padding=1 if self.stages or stage else 0))
+            stage = nn.ModuleList()
+            for width in widths:
+                # zeros would paint a frame
+                stage.append(nn.Conv2d(channels, width, 3, padding=1, padding_mode="replicate"))
                 field += 2 * stride
                 cost += 9 * channels * width / stride**2
-                values += width / stride**2
+                values += (channels + width) / stride**2
                 channels = width
             self.stages.append(stage)
-            self.taps[f"relu{number}_1"] = TapInfo(width, stride, field, cost, values)
+            self.taps[f"relu{number}_1"] = TapInfo(channels, stride, field, cost, values)
         self.pin_colour()
 
     def pin_colour(self) -> None:
@@ -100,24 +120,27 @@ class Compact(Backbone):
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image} if "image" in taps else {}
         wanted = set(taps) - {"image"}
-        # zeros would paint a frame: the border is repeated where the picture enters
-        x = F.pad(image, (1, 1, 1, 1), mode="replicate")
-        x = x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)  # type: ignore[index]
+        x = image.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)  # type: ignore[index]
         for number, stage in enumerate(self.stages, start=1):
             if not wanted:
                 break
-            if number > 1:
-                x = halve(x)
-            for conv in stage:  # type: ignore[attr-defined]
+            convolutions: list[nn.Module] = list(stage)  # type: ignore[call-overload]
+            for conv in convolutions[:-1]:
                 x = F.relu(conv(x), inplace=True)
+            x = convolutions[-1](x)
             tap = f"relu{number}_1"
-            if tap in wanted:
-                wanted.remove(tap)
-                features[tap] = x
-        return features
+            wanted.discard(tap)
+            if wanted:
+                features[tap], x = fork(x)
+            else:
+                features[tap] = F.relu(x, inplace=True)
+        return {tap: features[tap] for tap in features if tap in taps}
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
-        try:
-            self.load_state_dict(dict(weights))
-        except RuntimeError as error:
-            raise WeightsError(f"{where}: these are not weights of the compact network ({error})") from error
+        needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        if {name: tuple(value.shape) for name, value in weights.items()} != needed:
+            raise WeightsError(
+                f"{where}: these are not weights of the compact network; leave out --weights, or give a file made by "
+                "training/distill.py"
+            )
+        self.load_state_dict(dict(weights))

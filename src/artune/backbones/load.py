@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artune.assets import WEIGHTS, Progress, fetch
+from artune.assets import WEIGHTS, OnBytes, fetch
 from artune.backbones.base import Backbone
 from artune.backbones.compact import Compact
 from artune.backbones.vgg import EMULATOR, VGG, Pooling
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Network:
+class Known:
     """A network that can be asked for by name.
 
     Attributes:
@@ -33,12 +33,12 @@ class Network:
     pools: bool = True
 
 
-NETWORKS: dict[str, Network] = {
-    "compact": Network(lambda pooling: Compact(), "travels with the package; distilled from VGG-19", pools=False),
-    "vgg19": Network(
+NETWORKS: dict[str, Known] = {
+    "compact": Known(lambda pooling: Compact(), "travels with the package; distilled from VGG-19", pools=False),
+    "vgg19": Known(
         lambda pooling: VGG("vgg19", pooling=pooling), "VGG-19 (Simonyan and Zisserman 2015), trained on ImageNet"
     ),
-    "vgg19-emulator": Network(
+    "vgg19-emulator": Known(
         lambda pooling: VGG("vgg19-emulator", EMULATOR, pooling=pooling, normalise=False, reflect=True),
         "a 16 times smaller VGG-19 (Wang et al. 2020); by --weights only",
     ),
@@ -52,7 +52,7 @@ def load_network(
     pooling: Pooling = "max",
     device: "torch.device | str" = "cpu",
     dtype: "torch.dtype | None" = None,
-    progress: Progress | None = None,
+    progress: OnBytes | None = None,
 ) -> tuple[Backbone, str]:
     """A network ready to use, and the sha256 of its weights.
 

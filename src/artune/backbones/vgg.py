@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image, TapInfo
+from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Backbone, Features, Image, TapInfo
 from artune.errors import WeightsError
 
 Pooling = Literal["max", "average", "l2"]
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 EMULATOR = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))
 
@@ -79,8 +78,8 @@ class VGG(Backbone):
                 for kind in ("conv", "relu"):
                     self.taps[f"{kind}{index}_{layer}"] = TapInfo(width, stride, field, cost, values)
             self.blocks.append(block)
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image} if "image" in taps else {}

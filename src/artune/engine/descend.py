@@ -128,10 +128,11 @@ def descend(
     while state.step < steps and state.still < STILL:
         value = f(state.x, state.step)
         index, seconds = state.step + 1, time.perf_counter() - began
-        if not (value.total.isfinite().all() and value.gradient.isfinite().all()):
+        least, most = torch.aminmax(value.gradient)
+        if not (value.total.isfinite().all() and least.isfinite() and most.isfinite()):
             yield Step(index, value.total, value.losses, state, seconds, End.DIVERGED)
             return
-        if not value.gradient.any():
+        if least == most == 0:
             yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
             return
         x, slots = method.update(state.x, value.gradient, state.slots)

@@ -1,11 +1,12 @@
 """Methods of descent. Each is a pure update of (iterate, slots); the slots are all that it remembers.
 
-All are scale-free: multiplying the function by a number changes nothing.
+All are scale-free: multiplying the function by a number changes nothing. Gradients are counted in units of the
+largest value seen so far, so that no square of them leaves fp32.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -16,13 +17,30 @@ Resize = Callable[[Tensor], Tensor]
 
 
 class Method(Protocol):
-    """How the next iterate follows from a gradient."""
+    """How the next iterate follows from a gradient.
+
+    Attributes:
+        memory: names of its slots.
+    """
+
+    memory: ClassVar[frozenset[str]]
 
     def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
         """The next iterate and what to remember; ``slots`` is empty at the first step."""
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
         """What remains of the slots when the iterate changes size."""
+
+
+def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tuple[Tensor, Slots]:
+    """The gradient, and a memory with ``powers`` of it, in units of the largest gradient so far."""
+    unit = torch.stack(torch.aminmax(gradient)).abs().amax().clamp(min=1e-37)
+    if slots:
+        unit = torch.maximum(unit, slots["unit"])
+        if unit > slots["unit"]:
+            ratio = slots["unit"] / unit
+            slots = {**slots, **{name: slots[name] * ratio**power for name, power in powers.items()}}
+    return gradient / unit, {**slots, "unit": unit}
 
 
 @dataclass(frozen=True)
@@ -44,10 +62,12 @@ class Adam:
     betas: tuple[float, float] = (0.9, 0.9)
     eps: float = 0.1
     box: tuple[float, float] | None = (0.0, 1.0)
+    memory: ClassVar[frozenset[str]] = frozenset({"count", "unit", "first", "second"})
 
     def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
         b1, b2 = self.betas
-        if slots:
+        gradient, slots = _in_units(gradient, slots, {"first": 1, "second": 2})
+        if "first" in slots:
             count = slots["count"] + 1
             first = slots["first"].lerp(gradient, 1 - b1)
             second = slots["second"].lerp(gradient.square(), 1 - b2)
@@ -57,17 +77,17 @@ class Adam:
         fixed1, fixed2 = 1 - b1 ** count.item(), 1 - b2 ** count.item()
         root = (second / fixed2).sqrt_()
         level = (second.flatten(1).mean(1) / fixed2).sqrt()
-        floor = (self.eps * level + 1e-38).view(-1, *[1] * (x.dim() - 1))
+        floor = (self.eps * level + 1e-15).view(-1, *[1] * (x.dim() - 1))
         x = x - (self.rate / fixed1) * first / (root + floor)
         if self.box is not None:
             x = x.clamp(*self.box)
-        return x, {"count": count, "first": first, "second": second}
+        return x, {**slots, "count": count, "first": first, "second": second}
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
         if not slots:
             return {}
         second = resize(slots["second"]).clamp(min=0)
-        return {"count": slots["count"], "first": resize(slots["first"]), "second": second}
+        return {**slots, "first": resize(slots["first"]), "second": second}
 
 
 @dataclass(frozen=True)
@@ -85,12 +105,14 @@ class LBFGS:
 
     rate: float = 0.02
     history: int = 10
+    memory: ClassVar[frozenset[str]] = frozenset({"unit", "x", "gradient", "moves", "turns"})
 
     def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
+        gradient, slots = _in_units(gradient, slots, {"gradient": 1, "turns": 1})
         g = gradient.flatten()
         moves = slots.get("moves", g.new_empty((0, len(g))))
         turns = slots.get("turns", g.new_empty((0, len(g))))
-        if slots:
+        if "x" in slots:
             s, y = (x - slots["x"]).flatten(), g - slots["gradient"].flatten()
             if torch.dot(s, y) > 1e-6 * s.norm() * y.norm():
                 moves = torch.cat([moves, s[None]])[-self.history :]
@@ -102,7 +124,7 @@ class LBFGS:
         limit = self.rate if not len(moves) else 10 * self.rate
         if not len(moves) or size > limit:
             direction = direction * (limit / size.clamp(min=1e-38))
-        kept = {"x": x, "gradient": gradient, "moves": moves, "turns": turns}
+        kept = {**slots, "x": x, "gradient": gradient, "moves": moves, "turns": turns}
         return x + direction.view_as(x), kept
 
     @staticmethod

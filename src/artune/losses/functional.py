@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
 positions than channels has a singular covariance, whose root has no finite gradient."""
+
+
+CHUNK = 16384
+"""Positions that are widened to fp32 at a time."""
 
 
 class Moments(NamedTuple):
@@ -38,8 +43,15 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(rows)
-        wide = _wide(rows)
-        return wide.sum(1), wide.transpose(1, 2) @ wide
+        batch, _, channels = rows.shape
+        kind = torch.promote_types(rows.dtype, torch.float32)
+        first = rows.new_zeros((batch, channels), dtype=kind)
+        second = rows.new_zeros((batch, channels, channels), dtype=kind)
+        for part in torch.split(rows, CHUNK, 1):  # a widened copy that stays in the processor's cache
+            wide = _wide(part)
+            first += wide.sum(1)
+            second.baddbmm_(wide.transpose(1, 2), wide)
+        return first, second
 
     @staticmethod
     def backward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
@@ -94,19 +106,24 @@ def energy(m: Moments) -> Float[Tensor, "b"]:
     return m.second.diagonal(dim1=1, dim2=2).sum(1) / m.mass
 
 
-def add_ridge(cov: Float[Tensor, "b c c"], ridge: float = RIDGE) -> Float[Tensor, "b c c"]:
-    """Covariance plus ``ridge`` times its mean eigenvalue (and a speck, for a flat picture's zero)."""
-    level = cov.diagonal(dim1=1, dim2=2).mean(1)
+def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"], ridge: float = RIDGE) -> Float[Tensor, "b c c"]:
+    """Covariance plus ``ridge`` times its mean eigenvalue.
+
+    A speck of the squared mean goes with it: a flat picture's covariance is the rounding of that, and not positive.
+    """
+    level = ridge * cov.diagonal(dim1=1, dim2=2).mean(1) + 1e-6 * mean.square().mean(1) + 1e-12
     eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
-    return cov + (ridge * level + 1e-12)[:, None, None] * eye
+    return cov + level[:, None, None] * eye
 
 
 def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and vectors; NaN where the matrix is not finite, which LAPACK would refuse."""
     if not m.isfinite().all():
         return m.new_full(m.shape[:-1], torch.nan), torch.full_like(m, torch.nan)
-    values, vectors = torch.linalg.eigh(m)
-    return values, vectors
+    # of order 1: LAPACK does not converge where entries are so small that their products vanish
+    level = m.diagonal(dim1=1, dim2=2).amax(1).clamp(min=1e-30)
+    values, vectors = torch.linalg.eigh(m / level[:, None, None])
+    return values * level[:, None], vectors
 
 
 def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
@@ -154,7 +171,7 @@ class Gaussian(NamedTuple):
 def gaussian(m: Moments) -> Gaussian:
     """Mean, covariance with a ridge, and the root of that."""
     mean, cov = mean_and_covariance(m)
-    cov = add_ridge(cov)
+    cov = add_ridge(mean, cov)
     return Gaussian(mean, cov, matrix_root(cov))
 
 
@@ -164,7 +181,7 @@ def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
     |mu - mu'|^2 + tr(C + C' - 2 (C'^(1/2) C C'^(1/2))^(1/2))  (Dowson and Landau 1982).
     """
     mean, cov = mean_and_covariance(m)
-    cov = add_ridge(cov)
+    cov = add_ridge(mean, cov)
     cross = trace_of_root(target.root @ cov @ target.root)
     traces = (cov + target.cov).diagonal(dim1=1, dim2=2).sum(1)
     apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * cross
@@ -180,6 +197,25 @@ def gram_distance(m: Moments, target: Float[Tensor, "b c c"]) -> Float[Tensor, "
     return (square + 1e-12 * target.square().sum((1, 2)) + 1e-20).sqrt()
 
 
+class _Variation(torch.autograd.Function):
+    """Sum over neighbours of the squared difference; its own gradient takes half the passes over the picture."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        across, down = image.diff(dim=3), image.diff(dim=2)
+        ctx.save_for_backward(across, down)
+        return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        across, down = ctx.saved_tensors
+        out: Tensor = F.pad(across, (1, 0))
+        out[..., :-1] -= across
+        out[..., 1:, :] += down
+        out[..., :-1, :] -= down
+        return out.mul_(2 * grad[:, None, None, None])
+
+
 def total_variation(
     image: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None
 ) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
@@ -187,11 +223,12 @@ def total_variation(
 
     Squared differences (Mahendran and Vedaldi 2015, beta = 2), summed over channels.
     """
-    across = (image[..., 1:] - image[..., :-1]).square().sum(1)
-    down = (image[..., 1:, :] - image[..., :-1, :]).square().sum(1)
     if mask is None:
-        count = float(across[0].numel() + down[0].numel())
-        return across.sum((1, 2)) + down.sum((1, 2)), across.new_full((len(image),), count)
+        batch, _, height, width = image.shape
+        count = float(height * (width - 1) + (height - 1) * width)
+        total: Tensor = _Variation.apply(image)
+        return total, image.new_full((batch,), count)
+    across, down = (image.diff(dim=dim).square().sum(1) for dim in (3, 2))
     wide = (mask[:, 0, :, 1:] * mask[:, 0, :, :-1], mask[:, 0, 1:] * mask[:, 0, :-1])
-    total = (across * wide[0]).sum((1, 2)) + (down * wide[1]).sum((1, 2))
-    return total, (wide[0].sum((1, 2)) + wide[1].sum((1, 2))).expand(len(image))
+    masked = (across * wide[0]).sum((1, 2)) + (down * wide[1]).sum((1, 2))
+    return masked, (wide[0].sum((1, 2)) + wide[1].sum((1, 2))).expand(len(image))

@@ -14,11 +14,16 @@ from torch import Tensor
 
 from artune.backbones.base import Backbone, Features, Image
 from artune.engine.descend import Evaluation
-from artune.losses.terms import STYLE_TERMS, Content, Mask, Scale, Term, TotalVariation
+from artune.losses.terms import STYLE_TERMS, Content, Mask, Term, TotalVariation
+from artune.spec import Scale
 
 FLOOR = 0.02
 """Share of the style's energy added to the denominator of a relative distance: content and style may be the same
 picture, flat, or a single pixel."""
+
+ROUNDING = 1e-5
+"""A total of relative distances, over their weights, below which a gradient is that of rounding errors, and taken as
+zero: a descent that heeds no scale would follow it at full speed."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Weights:
     Attributes:
         content: weight of each content tap.
         style: weight of each style tap.
-        content_total: multiplies the weighted mean of the content terms; ``[b]`` makes a ladder.
-        style_total: multiplies the weighted mean of the style terms; ``[b]`` makes a ladder.
+        content_total: multiplies the content side; ``[b]`` makes a ladder.
+        style_total: multiplies the style side; ``[b]`` makes a ladder.
         tv: multiplies the total variation.
     """
 
@@ -57,6 +62,7 @@ class Objective:
         self.backbone = backbone
         self.frozen = [f for f in frozen if not (isinstance(f.weight, float) and f.weight == 0)]
         self.masks = masks or {}
+        self.whole = sum(f.weight for f in self.frozen if isinstance(f.unit, Tensor))
         self.taps = tuple(dict.fromkeys(tap for f in self.frozen for tap in f.term.taps))
 
     def losses(self, x: Image) -> dict[str, Float[Tensor, "b"]]:
@@ -74,6 +80,9 @@ class Objective:
             losses = self.losses(x)
             total = torch.stack([f.weight * losses[f.term.name] for f in self.frozen]).sum(0)
             (gradient,) = torch.autograd.grad(total.sum(), x)
+        arrived = (total <= ROUNDING * self.whole).detach()
+        if arrived.any():
+            gradient = gradient * ~arrived[:, None, None, None]
         return Evaluation(total.detach(), {name: value.detach() for name, value in losses.items()}, gradient)
 
 
@@ -119,7 +128,7 @@ def build(
     frozen = []
     for term in sides["content"]:
         measured = term.measure(of_content, masks.get(term.taps[0]))
-        share = weights.content[term.taps[0]] / sum(weights.content.values())
+        share = shares(weights.content, scale)[term.taps[0]]
         unit: float | Tensor = 1.0
         if scale == "calibrated":
             unit = term.energy(measured) + FLOOR * _mean_energy(term, of_styles) + 1e-12
@@ -127,7 +136,7 @@ def build(
     for term in sides["style"]:
         parts = mixed(term)
         target = term.freeze(parts)
-        share = weights.style[term.taps[0]] / sum(weights.style.values())
+        share = shares(weights.style, scale)[term.taps[0]]
         unit = 1.0
         if scale == "calibrated":
             here = term.measure(of_content, masks.get(term.taps[0]))
@@ -141,6 +150,12 @@ def build(
             unit = sum(term.distance(m, None) for m in both) / 2 + term.energy(here)
         frozen.append(Frozen(term, None, float(weights.tv), unit))
     return Objective(backbone, frozen, masks)
+
+
+def shares(layers: Mapping[str, float], scale: Scale) -> Mapping[str, float]:
+    """Calibrated losses are weighted means over their taps, those of the literature weighted sums."""
+    whole = sum(layers.values()) if scale == "calibrated" else 1.0
+    return {tap: weight / whole for tap, weight in layers.items()}
 
 
 def _mean_energy(term: Term, of_styles: Sequence[Features]) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses import functional as fn
+from artune.spec import Scale
 
 Mask = Float[Tensor, "#b 1 h w"]
-Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
 Source = Literal["content", "style", "none"]
 
 
@@ -51,8 +51,8 @@ class Term(Protocol):
 class Content:
     """Mean squared difference of the features (Gatys 2016, equation 1, up to its factor).
 
-    Scales: ``calibrated`` and ``raw`` sum over channels and average over positions; ``tutorial`` averages over
-    both; ``gatys`` is half the sum over both.
+    Scales: ``calibrated`` sums over channels and averages over positions; ``tutorial`` averages over both; ``raw`` is
+    the sum over both, ``gatys`` half of it.
     """
 
     source: Source = "content"
@@ -76,9 +76,9 @@ class Content:
         error = self._mean((features - target).float().square().sum(1, keepdim=True), mask)
         if self.scale == "tutorial":
             return error / features.shape[1]
-        if self.scale == "gatys":
-            return 0.5 * error * features[0, 0].numel()
-        return error
+        if self.scale == "calibrated":
+            return error
+        return (0.5 if self.scale == "gatys" else 1.0) * error * features[0, 0].numel()
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         features, mask = measured

@@ -14,12 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import Features, Image
+from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Features, Image
 from artune.losses.functional import mean_and_covariance, moments
 
 SIDE = 384
 FINE, STROKES, CONTENT = (1, 3), (6, 7, 9, 11), (10, 12)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Referee:
         x = image
         if x.shape[-2:] != (SIDE, SIDE):
             x = F.interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-        x = (x - x.new_tensor(MEAN).view(3, 1, 1)) / x.new_tensor(STD).view(3, 1, 1)
+        x = (x - x.new_tensor(IMAGENET_MEAN).view(3, 1, 1)) / x.new_tensor(IMAGENET_STD).view(3, 1, 1)
         out = {}
         for index, layer in enumerate(self.network):
             x = layer(x)

@@ -7,6 +7,9 @@ import torch
 
 from artune.errors import ResourceError, SpecError, UnknownNameError
 
+OVERHEAD = 256 * 2**20
+"""Bytes that a run takes at any size: kernels, threads, the network."""
+
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; ``auto`` takes a GPU where there is one.
@@ -75,6 +78,24 @@ def memory_free() -> int | None:
     return min(limits) if limits else None
 
 
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library is glibc.
+
+    By default each step's large tensors are given back to the system and asked for again, page by page: a sixth of a
+    step's time on a CPU. For a process whose job this is, such as the command line; it then stays as large as its
+    largest picture.
+    """
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    mallopt(mmap_threshold, 2**30)
+    mallopt(trim_threshold, 2**31 - 1)
+
+
 def check_memory(width: int, height: int, per_pixel: float, device: torch.device) -> None:
     """Raise before the work begins when it cannot fit.
 
@@ -91,10 +112,11 @@ def check_memory(width: int, height: int, per_pixel: float, device: torch.device
         free: int | None = torch.cuda.mem_get_info(device)[0]
     else:
         free = memory_free()
-    need = width * height * per_pixel
+    need = width * height * per_pixel + OVERHEAD
     if free is not None and need > free:
-        fits = int(max(width, height) * (free / need) ** 0.5 * 0.95)
+        share = max(free - OVERHEAD, 0) / (need - OVERHEAD)
+        fits = int(max(width, height) * share**0.5 * 0.95)
         raise ResourceError(
             f"{width}x{height} pixels need about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
-            f"--size {fits} fits"
+            + (f"--size {fits} fits" if fits >= 32 else "no size fits")
         )

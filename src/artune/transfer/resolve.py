@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from artune.errors import SpecError
-from artune.spec import Optimise, Quality, Rung, StyleSpec
+from artune.spec import Optimise, Quality, Rung, Scale, StyleSpec
 
 STYLE_TAPS = {f"relu{block}_1": 1.0 for block in range(1, 6)}
 
@@ -25,29 +25,30 @@ class Recipe:
 
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 4.0, "gram": 4.0})
+    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 6.0, "gram": 6.0})
     tv: float = 0.2
     rate: float = 0.03
     average: float = 0.95
 
 
-RECIPES: dict[str, Recipe] = {
-    "compact": Recipe(),
-    "vgg19": Recipe(),
-    "vgg19-emulator": Recipe(),
-}
+RECIPES: dict[str, Recipe] = {}
+"""Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
 
-# Steps at the first size, at those up to 256 pixels, and at those above, where only the finest strokes are new.
+# Steps at the first size, at those between, and at the last one of 512 pixels.
 STEPS: dict[Quality, tuple[int, int, int]] = {
-    "draft": (30, 20, 8),
-    "normal": (60, 40, 25),
-    "best": (200, 120, 80),
+    "draft": (30, 20, 12),
+    "normal": (60, 40, 36),
+    "best": (200, 120, 120),
 }
 SMALLEST_RUNG = 128
+GENTLE = 0.1
+"""Strength below which steps shorten, to nothing at 0."""
+LBFGS_RATE = 0.02
 STARTS = ("content", "noise", "style")
 """Starts that need no file."""
-LITERATURE = {"content": 1.0, "style": 1e6}
-"""Weights in the units of the literature, where the user gives none: those of PyTorch's tutorial."""
+LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
+"""Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
+and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
 
 
 def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
@@ -61,13 +62,19 @@ def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
     sizes = [size]
     while sizes[-1] / 2 >= SMALLEST_RUNG * 0.75:
         sizes.append(round(sizes[-1] / 2))
-    first, later, large = STEPS[quality]
-    counts = [first if i == 0 else later if side <= 256 else large for i, side in enumerate(reversed(sizes))]
+    first, between, last = STEPS[quality]
+    sizes.reverse()
+    # Fine texture comes at the last size alone: it gets as many steps as fit in the same time whatever it is, within
+    # half and eight times of those at 512. The sizes before a large one only prepare it.
+    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8))
+    counts = [first, *(round(between * min(1.0, 256 / side)) for side in sizes[1:-1]), final]
+    if len(sizes) == 1:
+        counts = [final]
     if steps is not None:
         whole = sum(counts)
         ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
         counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-    return tuple(Rung(size=side, steps=count) for side, count in zip(reversed(sizes), counts, strict=True))
+    return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, counts, strict=True))
 
 
 def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
@@ -104,6 +111,11 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
     whole = math.fsum(weights)
     if abs(whole - 1) > 1e-9:  # shares stay what they are, to the bit
         weights = tuple(weight / whole for weight in weights)
+    stated = method.content_weight is not None and method.style_weight is not None
+    if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and spec.strength != StyleSpec().strength:
+        raise SpecError(
+            "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
+        )
     content, style = side_weights(method, spec.strength, recipe)
     tv = recipe.tv * spec.strength if method.tv is None else method.tv
     if not (content or style or tv):
@@ -111,12 +123,12 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
     filled = method.model_copy(
         update={
             "content_layers": dict(method.content_layers or recipe.content),
-            "style_layers": dict(method.style_layers or recipe.style),
+            "style_layers": dict(method.style_layers or usual_layers(method.scale, recipe)),
             "content_weight": content,
             "style_weight": style,
             "tv": tv,
             "start": method.start if method.start in STARTS else "file",
-            "rate": method.rate or (recipe.rate if method.optimiser == "adam" else 0.02),
+            "rate": method.rate or usual_rate(spec, recipe),
             "average": recipe.average if method.average is None else method.average,
             "steps": sum(rung.steps for rung in rungs),
             "rungs": rungs,
@@ -127,10 +139,32 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
             "method": filled,
             "size": size,
             "style_weights": weights,
+            "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
             "device": device,
             "precision": precision,
         }
     )
+
+
+def open_fields(spec: StyleSpec) -> set[str]:
+    """What the user left to be chosen."""
+    fields = {**spec.method.model_dump(), **spec.model_dump()}
+    return {name for name, value in fields.items() if value is None or value == "auto"}
+
+
+def usual_rate(spec: StyleSpec, recipe: Recipe) -> float:
+    """The recipe's step size; shorter near the photograph, for steps do not shorten by themselves with the gradient."""
+    rate = recipe.rate if spec.method.optimiser == "adam" else LBFGS_RATE
+    if spec.method.start == "content" and spec.method.scale == "calibrated":
+        rate *= max(min(1.0, spec.strength / GENTLE), 1e-9)
+    return rate
+
+
+def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:
+    """The recipe's style layers; for Gatys 2016 with weights that sum to 1."""
+    if scale != "gatys":
+        return recipe.style
+    return {tap: weight / sum(recipe.style.values()) for tap, weight in recipe.style.items()}
 
 
 def side_weights(method: Optimise, strength: float, recipe: Recipe) -> tuple[float, float]:
@@ -138,7 +172,9 @@ def side_weights(method: Optimise, strength: float, recipe: Recipe) -> tuple[flo
     if method.scale == "calibrated":
         content, style = 1 - strength, recipe.balance[method.loss] * strength
     else:
-        content, style = LITERATURE["content"], LITERATURE["style"]
+        if method.scale == "raw" and None in (method.content_weight, method.style_weight):
+            raise SpecError("scale raw has no usual weights; give --content-weight and --style-weight")
+        content, style = LITERATURE.get(method.scale, (0.0, 0.0))
     if method.content_weight is not None:
         content = method.content_weight
     if method.style_weight is not None:

@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from artune.backbones.base import Backbone, Image
 from artune.backbones.load import load_network
 from artune.engine.descend import STILL, End, State, Step, begin, descend
-from artune.engine.methods import METHODS, Method
+from artune.engine.methods import LBFGS, METHODS, Method
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError
 from artune.files import load_checkpoint, save_checkpoint
 from artune.images import Picture, from_tensor, read_picture, write_picture
@@ -148,6 +149,7 @@ def style(
     network: Network | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
+    allow_huge: bool = False,
     **options: Any,
 ) -> Result:
     """The photograph in the style of the paintings.
@@ -160,6 +162,7 @@ def style(
         network: a loaded network, instead of ``weights``.
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
+        allow_huge: read pictures above 100 million pixels.
         options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
 
     Raises:
@@ -169,7 +172,7 @@ def style(
     """
     if options:
         spec = with_options(spec or StyleSpec(), options)
-    job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network)
+    job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network, allow_huge=allow_huge)
     return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
 
 
@@ -212,6 +215,8 @@ class Job:
         if not styles:
             raise InputError("no style picture was given; give at least one")
         photograph, *paintings = (_read(source, allow_huge) for source in (content, *styles))
+        if network is not None and weights is not None:
+            raise SpecError("both a network and weights are given; leave out either")
         network = network or Network.load(spec, weights)
         if (network.name, network.pooling) != (spec.method.network, spec.method.pooling):
             raise SpecError(
@@ -219,6 +224,12 @@ class Job:
                 f"{network.name} with {network.pooling} pooling; make them equal"
             )
         precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
+        for name, asked, has in (
+            ("precision", spec.precision, precision),
+            ("device", spec.device, str(network.device)),
+        ):
+            if asked not in ("auto", has, has.split(":")[0]):
+                raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
         resolved = resolve(spec, photograph.size, len(paintings), device=str(network.device), precision=precision)
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
@@ -233,12 +244,17 @@ class Job:
                     f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
                     f"at least {least} on the shorter side: --size {longer} or more"
                 )
-        per_pixel = step_bytes(network.backbone, taps, network.dtype)
+        per_pixel = step_bytes(network.backbone, taps, network.dtype, method.optimiser)
         check_memory(width, height, per_pixel, network.device)
         digests = {"content": photograph.digest(), "weights": network.digest}
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
         first = paintings[0]
         if spec.method.start not in STARTS:
+            if not Path(spec.method.start).exists():
+                raise SpecError(
+                    f"start {spec.method.start!r} is neither {', '.join(STARTS)} nor a picture file"
+                    + ("; the spec of a run names no files: give the file again" if spec.method.start == "file" else "")
+                )
             first = read_picture(spec.method.start, allow_huge=allow_huge)
             digests["start"] = first.digest()
         return cls(resolved, photograph, paintings, first, network, digests)
@@ -255,46 +271,57 @@ class Job:
         rungs = self.method.rungs or ()
         total = sum(rung.steps for rung in rungs)
         done, end = 0, End.DONE
-        if self.spec.strength == 0 and self.method.scale == "calibrated":
+        nothing_to_do = self.method.start == "content" or self.spec.strength == 0
+        if nothing_to_do and not (self.method.style_weight or self.method.tv):
             return self._result(self._content(rungs[-1].size).tensor(), End.DONE, 0, began)
         method = self._descent()
-        try:
-            for index, rung in enumerate(rungs):
-                if index < level:
-                    done += rung.steps
-                    continue
-                size = fitted(*self.content.size, rung.size)
-                if state is None or index > level:
-                    state = self._enter(size, state, method)
-                objective = self._objective(rung)
-                average = self.method.average or 0.0
-                if state.still >= STILL:
-                    end = End.STALLED
-                for step in descend(objective, state.x, method, steps=rung.steps, average=average, state=state):
-                    state = step.state
-                    if step.end is End.DIVERGED:
-                        end = End.DIVERGED
-                        break
-                    self._note(step)
-                    seconds = before + time.perf_counter() - began
-                    progress = Progress(rung, index, done + step.index, total, step, seconds, self)
-                    if on_step and on_step(progress):
-                        end = End.CANCELLED
-                        break
-                    end = step.end or end
-                done += state.step
-                if end in (End.CANCELLED, End.DIVERGED):
+        for index, rung in enumerate(rungs):
+            if index < level:
+                done += rung.steps
+                continue
+            size = fitted(*self.content.size, rung.size)
+            if state is None or index > level:
+                state = self._enter(size, state, method)
+            objective = self._objective(rung)
+            average = self.method.average or 0.0
+            if state.still >= STILL:
+                end = End.STALLED
+            steps = descend(objective, state.x, method, steps=rung.steps, average=average, state=state)
+            for step in self._watched(steps):
+                state = step.state
+                if step.end is End.DIVERGED:
+                    end = End.DIVERGED
                     break
-        except RuntimeError as error:
-            if "alloc" not in str(error) and "out of memory" not in str(error).lower():
+                self._note(step)
+                seconds = before + time.perf_counter() - began
+                progress = Progress(rung, index, done + step.index, total, step, seconds, self)
+                if on_step and on_step(progress):
+                    end = End.CANCELLED
+                    break
+                end = step.end or end
+            done += state.step
+            if end in (End.CANCELLED, End.DIVERGED):
+                break
+        assert state is not None  # a resolved spec has rungs
+        return self._result(state.image, end, done, began, before)
+
+    def _watched(self, steps: Iterator[Step]) -> Iterator[Step]:
+        with self._memory():
+            yield from steps
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Say in words that memory ran out."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            signs = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a memory")
+            if not (isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)):
                 raise
             raise ResourceError(
                 f"memory ran out on the way to size {self.spec.size}; choose a smaller --size (half of it needs a "
                 "quarter of the memory)"
             ) from error
-        if state is None:
-            raise SpecError("the spec has no rungs; leave them out, or give at least one")
-        return self._result(state.image, end, done, began, before)
 
     def _content(self, longer: int) -> Picture:
         return self.content.resized(*fitted(*self.content.size, longer))
@@ -315,32 +342,41 @@ class Job:
             method.style_weight or 0.0,
             method.tv or 0.0,
         )
-        return build(
-            self.network.backbone,
-            content,
-            paintings,
-            weights,
-            loss=method.loss,
-            scale=method.scale,
-            style_weights=self.spec.style_weights,
-        )
+        with self._memory():
+            return build(
+                self.network.backbone,
+                content,
+                paintings,
+                weights,
+                loss=method.loss,
+                scale=method.scale,
+                style_weights=self.spec.style_weights,
+            )
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
         return METHODS[self.method.optimiser](rate=self.method.rate)
 
     def _enter(self, size: tuple[int, int], state: State | None, method: Method) -> State:
-        """The state at the beginning of a size: the start, or the last size's picture and memory enlarged."""
+        """The state at the beginning of a size: the start, or the last size's picture and memory enlarged.
+
+        Where the photograph was the start, what the last size changed of it is enlarged, and added to the photograph
+        at the new size: its edges and grain are nearer to the end than a blurred picture is.
+        """
         width, height = size
+        content = self.content.resized(width, height).tensor().to(self.network.device)
         if state is None:
-            content = self.content.resized(width, height).tensor().to(self.network.device)
             return begin(start(self.method.start, content, self.first, self.spec.seed))
 
         def resize(x: Tensor) -> Tensor:
             return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
-        image = F.interpolate(state.image, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
-        return begin(image, method.carry(state.slots, resize))
+        image, base = state.image, torch.zeros_like(content)
+        if self.method.start == "content":
+            before = self.content.resized(image.shape[3], image.shape[2]).tensor().to(image)
+            image, base = image - before, content
+        image = base + F.interpolate(image, (height, width), mode="bicubic", align_corners=False)
+        return begin(image.clamp(0, 1), method.carry(state.slots, resize))
 
     def _note(self, step: Step) -> None:
         for name, value in {"total": step.total, **step.losses}.items():
@@ -366,9 +402,8 @@ class Job:
             tensors[name].shape != (1, 3, height, width) for name in pictures if name in tensors
         ):
             raise _damaged(path, f"it holds no picture of {width}x{height} pixels")
-        needed = {"adam": {"count", "first", "second"}, "lbfgs": {"x", "gradient", "moves", "turns"}}
         slots_there = {name.removeprefix("slot.") for name in tensors if name.startswith("slot.")}
-        if about.step and slots_there != needed[self.method.optimiser]:
+        if about.step and slots_there != METHODS[self.method.optimiser].memory:
             raise _damaged(path, "the optimiser's memory is not whole")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise _damaged(path, "it holds values that are not finite")
@@ -423,19 +458,22 @@ def _damaged(path: Path, why: str) -> CheckpointError:
 
 
 def versions() -> dict[str, str]:
-    """Of everything that decides on the bits of a result."""
+    """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
     return {
         "artune": version("artune"),
         "algorithm": str(ALGORITHM),
         "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": version("pillow"),
         "python": platform.python_version(),
     }
 
 
-def step_bytes(backbone: Backbone, taps: Sequence[str], dtype: torch.dtype) -> float:
+def step_bytes(backbone: Backbone, taps: Sequence[str], dtype: torch.dtype, optimiser: str) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
     values = max((backbone.taps[tap].values for tap in taps if tap != "image"), default=3.0)
-    return 2.2 * values * dtype.itemsize + 3 * 4 * 14
+    copies = 14 + (2 * LBFGS().history + 6 if optimiser == "lbfgs" else 0)
+    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
 
 
 def _read(source: Source, allow_huge: bool) -> Picture:
@@ -443,8 +481,9 @@ def _read(source: Source, allow_huge: bool) -> Picture:
         return read_picture(source, allow_huge=allow_huge)
     if not isinstance(source, Picture):
         raise PictureError(f"a {type(source).__name__} is no picture; give a path or an artune.Picture")
-    if not np.isfinite(source.pixels).all():
-        raise PictureError("a picture has values that are not finite; its pixels must be in [0, 1]")
+    for array in (source.pixels, source.alpha):
+        if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
+            raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
     return source
 
 
