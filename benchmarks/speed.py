@@ -28,7 +28,7 @@ from artune.engine.methods import Adam
 from artune.images import read_picture
 from artune.losses.objective import Weights, build
 from artune.transfer.machine import has_bf16, keep_freed_memory
-from artune.transfer.resolve import STYLE_TAPS
+from artune.transfer.resolve import Recipe
 
 
 def median_time(f: Callable[[], object], runs: int = 7) -> float:
@@ -53,7 +53,8 @@ def inputs(size: int) -> tuple[Tensor, Tensor]:
     )
 
 
-OURS = Weights({"relu4_1": 1.0}, STYLE_TAPS, 1.0, 5.0, 0.1)
+RECIPE = Recipe()
+OURS = Weights(RECIPE.content, RECIPE.style, 0.5, 0.5 * RECIPE.balance["w2"], 0.5 * RECIPE.tv)
 PLAIN = Weights({"conv2_2": 1.0}, dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0), 1.0, 5.0)
 """The taps of the plain recipe."""
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -254,21 +255,12 @@ class _Call:
 
         if folder.suffix.lower() in READABLE and not folder.is_dir():
             raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
-        names = [folder / f"{content.stem}.png" for content in contents]
-        twins = {name for name in names if names.count(name) > 1}
-        if len({content.name for content in contents}) < len(contents):
-            names = [folder / content.parent.name / f"{content.name}.png" for content in contents]
-            twins = set()
-            if len(set(names)) < len(names):
-                raise InputError(
-                    "photographs of one name, in folders of one name, would overwrite each other; style them one by one"
-                )
+        outs = _targets(contents, folder)
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
             raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
         network = self.network()
         failed: list[str] = []
-        for content, name in zip(contents, names, strict=True):
-            out = folder / f"{content.name}.png" if name in twins else name
+        for content, out in zip(contents, outs, strict=True):
             call = self
             if self.keep_steps:
                 call = replace(self, keep_steps=self.keep_steps / out.stem)
@@ -554,6 +546,23 @@ def _contents(given: str) -> list[Path] | None:
     if not found:
         raise InputError(f"no picture matches {given!r}")
     return found
+
+
+def _targets(contents: list[Path], folder: Path) -> list[Path]:
+    """Where each result goes: its photograph's name, with as much before and after it as makes it the only one."""
+    schemes: list[Callable[[Path], str]] = [
+        lambda path: f"{path.stem}.png",
+        lambda path: f"{path.name}.png",
+        lambda path: f"{path.parent.name}/{path.name}.png",
+    ]
+    counts = [Counter(scheme(path) for path in contents) for scheme in schemes]
+    outs = []
+    for path in contents:
+        alone = (scheme(path) for scheme, count in zip(schemes, counts, strict=True) if count[scheme(path)] == 1)
+        outs.append(folder / next(alone, ""))
+    if len(set(outs)) < len(outs) or folder in outs:
+        raise InputError("photographs of one name would overwrite each other's results; style them one by one")
+    return outs
 
 
 def _read_spec(path: Path | None) -> StyleSpec:

@@ -96,13 +96,13 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
-def check_memory(width: int, height: int, per_pixel: float, device: torch.device) -> None:
+def check_memory(width: int, height: int, need: float, device: torch.device) -> None:
     """Raise before the work begins when it cannot fit.
 
     Args:
         width: of the result, pixels.
         height: of the result, pixels.
-        per_pixel: bytes that a step takes per pixel.
+        need: bytes that it takes, in proportion to its pixels.
         device: where it will run.
 
     Raises:
@@ -112,7 +112,7 @@ def check_memory(width: int, height: int, per_pixel: float, device: torch.device
         free: int | None = torch.cuda.mem_get_info(device)[0]
     else:
         free = memory_free()
-    need = width * height * per_pixel + OVERHEAD
+    need += OVERHEAD
     if free is not None and need > free:
         share = max(free - OVERHEAD, 0) / (need - OVERHEAD)
         fits = int(max(width, height) * share**0.5 * 0.95)

@@ -234,18 +234,7 @@ class Job:
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        for rung in method.rungs or ():
-            width, height = fitted(*photograph.size, rung.size)
-            if min(width, height) < network.backbone.smallest:
-                least = network.backbone.smallest
-                longer = -(-least * max(photograph.size) // min(photograph.size))
-                shape = f"{photograph.size[0]}x{photograph.size[1]}"
-                raise SpecError(
-                    f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
-                    f"at least {least} on the shorter side: --size {longer} or more"
-                )
-        per_pixel = step_bytes(network.backbone, taps, network.dtype, method.optimiser)
-        check_memory(width, height, per_pixel, network.device)
+        _check_sizes(resolved, photograph, paintings, network)
         digests = {"content": photograph.digest(), "weights": network.digest}
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
         first = paintings[0]
@@ -331,9 +320,7 @@ class Job:
         content = self._content(rung.size).tensor().to(device)
         paintings = []
         for painting in self.styles:
-            longer = round(rung.size * self.spec.style_scale)
-            longer = max(min(longer, max(painting.size)), 1)  # never enlarged: that would invent a smooth style
-            sized = painting.resized(*fitted(*painting.size, longer)).tensor().to(device)
+            sized = painting.resized(*_painting_size(painting, rung, self.spec)).tensor().to(device)
             paintings.append(_at_least(sized, self.network.backbone.smallest))
         weights = Weights(
             method.content_layers or {},
@@ -469,11 +456,39 @@ def versions() -> dict[str, str]:
     }
 
 
-def step_bytes(backbone: Backbone, taps: Sequence[str], dtype: torch.dtype, optimiser: str) -> float:
+def _check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Picture], network: Network) -> None:
+    """Raise if a size of a resolved spec is below what the network takes, or the last beyond what memory holds."""
+    method, backbone = spec.method, network.backbone
+    rungs = method.rungs or ()
+    for rung in rungs:
+        width, height = fitted(*photograph.size, rung.size)
+        if min(width, height) < backbone.smallest:
+            longer = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
+            shape = f"{photograph.size[0]}x{photograph.size[1]}"
+            raise SpecError(
+                f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
+                f"at least {backbone.smallest} on the shorter side: --size {longer} or more"
+            )
+    largest = max(rungs, key=lambda rung: rung.size)
+    width, height = fitted(*photograph.size, largest.size)
+    painted = sum(w * h for w, h in (_painting_size(painting, largest, spec) for painting in paintings))
+    taps = [tap for tap in (*(method.content_layers or {}), *(method.style_layers or {})) if tap != "image"]
+    values = max((backbone.taps[tap].values for tap in taps), default=3.0)
+    bytes_of_step = width * height * step_bytes(values, network.dtype, method.optimiser)
+    bytes_before = (width * height + painted) * (values * network.dtype.itemsize + 36)  # features of all, once
+    check_memory(width, height, max(bytes_of_step, bytes_before), network.device)
+
+
+def step_bytes(values: float, dtype: torch.dtype, optimiser: str) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    values = max((backbone.taps[tap].values for tap in taps if tap != "image"), default=3.0)
     copies = 14 + (2 * LBFGS().history + 6 if optimiser == "lbfgs" else 0)
     return 2.2 * values * dtype.itemsize + 3 * 4 * copies
+
+
+def _painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:
+    """Width and height of a painting beside a result; never enlarged: that would invent a smooth style."""
+    longer = max(min(round(rung.size * spec.style_scale), max(painting.size)), 1)
+    return fitted(*painting.size, longer)
 
 
 def _read(source: Source, allow_huge: bool) -> Picture:
