@@ -18,7 +18,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +259,27 @@ def moments_error(x: Tensor, y: Tensor) -> Tensor:
     return (cov + ((mx - my) ** 2).sum((1, 2)) / ((my**2).sum((1, 2)) + 0.1)).mean()
 
 
+def style_gradient(features: Callable[[Tensor], list[Tensor]], image: Tensor, *, graph: bool) -> Tensor:
+    """Gradient, with respect to the picture, of the distance of its statistics to those of the next in the batch."""
+    image = image.detach().requires_grad_()
+    with torch.enable_grad():
+        error = sum((moments_error(f, f.detach().roll(1, 0)) for f in features(image)), image.new_zeros(()))
+        (gradient,) = torch.autograd.grad(error, image, create_graph=graph)
+    return gradient
+
+
+def gradient_error(student: "Student", teachers: "Teachers", image: Tensor) -> Tensor:
+    """1 - cosine between the gradients of student and teachers, mean over the batch."""
+    taps = [f"relu{block}_1" for block in range(1, 6)]
+
+    def taught(x: Tensor) -> list[Tensor]:
+        return [*teachers.vgg(x, taps[:3]).values(), *teachers.small(x, taps[3:]).values()]
+
+    want = style_gradient(taught, image, graph=False).float().flatten(1)
+    have = style_gradient(student.plain, image, graph=True).float().flatten(1)
+    return (1 - F.cosine_similarity(have, want)).mean()
+
+
 class Batches:
     """Crops and targets as a function of (seed, step)."""
 
@@ -305,6 +326,16 @@ class Student(nn.Module):
         targets = list(targets)
         features = self.network(image, {TAUGHT_BY[target] for target in targets})
         return {target: self.maps[target](features[TAUGHT_BY[target]]) for target in targets}
+
+    def plain(self, image: Tensor) -> list[Tensor]:
+        """The network's taps in operations that can be differentiated twice."""
+        taps: list[Tensor] = []
+        for stage in self.network.stages:
+            x = F.avg_pool2d(taps[-1], 2) if taps else image
+            for conv in stage:
+                x = F.relu(conv(x))
+            taps.append(x)
+        return taps
 
 
 @torch.no_grad()
@@ -402,6 +433,7 @@ def train(args: argparse.Namespace) -> None:
     adam = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=args.rate, weight_decay=1e-4)
     if first:
         adam.load_state_dict(kept["adam"])
+    teachers = Teachers(args.assets).to(args.device) if args.gradients else None
     began = time.perf_counter()
     for step in range(first, args.steps):
         warm = min(1.0, (step + 1) / 100)
@@ -417,6 +449,10 @@ def train(args: argparse.Namespace) -> None:
             loss = loss + ((have - want) ** 2).sum(1).mean()
             if args.moments and step % MOMENTS_EVERY == 0:
                 loss = loss + MOMENTS_EVERY * args.moments * moments_error(have, want)
+        if teachers and step % MOMENTS_EVERY == 0:
+            corner = image[:4, :, : SIDE // 2, : SIDE // 2]  # it is dear
+            with torch.autocast(torch.device(args.device).type, torch.bfloat16):
+                loss = loss + MOMENTS_EVERY * args.gradients * gradient_error(student, teachers, corner)
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 20.0)
@@ -512,6 +548,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--moments", type=float, default=0.1, help="weight of the error in mean and covariance")
+    parser.add_argument("--gradients", type=float, default=0.0, help="weight of the error in the style gradient")
     parser.add_argument("--shape", default="", help="channels of the convolutions, as 16/32-32/64-64/128-128/128")
     parser.add_argument("--start", type=Path, help="train: a state file to start from; evaluate: the weights")
     parser.add_argument("--seed", type=int, default=0)
