@@ -16,6 +16,9 @@ NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = dict[str, NotNegative]
 
+LARGEST = 65_536
+"""Longest side of a result, pixels."""
+
 Quality = Literal["draft", "normal", "best"]
 Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
 
@@ -90,7 +93,7 @@ class StyleSpec(Model):
     """How a photograph is to be styled."""
 
     method: Optimise = Optimise()
-    size: Annotated[int, Field(ge=1, le=65_536)] | Literal["original"] = 512
+    size: Annotated[int, Field(ge=1, le=LARGEST)] | Literal["original"] = 512
     """Longer side of the result, pixels; or `original`."""
     enlarge: bool = True
     """Enlarge a photograph that is smaller than the size."""
@@ -174,7 +177,7 @@ def explain(error: ValidationError) -> str:
     for item in error.errors():
         parts = [str(part) for part in item["loc"]]
         if parts[:1] == ["size"]:  # a number or a word: pydantic reports both
-            parts, message = ["size"], "must be a whole number from 1 to 65536, or original"
+            parts, message = ["size"], f"must be a whole number from 1 to {LARGEST}, or original"
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         place = ".".join(parts)

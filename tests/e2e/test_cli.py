@@ -179,7 +179,7 @@ BAD = {
     "empty": (["empty.png", "painting.png"], "is empty"),
     "truncated": (["cut.png", "painting.png"], "damaged or cut short"),
     "no picture": (["photo.png", "text.jpg"], "not a picture that can be read"),
-    "1x5000": (["thin.png", "painting.png"], "needs at least 16 on the shorter side: --size"),
+    "1x5000": (["thin.png", "painting.png"], "needs at least 16 on the shorter side: crop it"),
     "huge": (["huge.png", "painting.png"], "--allow-huge"),
     "folder as style": (["photo.png", "."], "is a folder"),
     "network": (["photo.png", "painting.png", "--network", "vgg91"], "did you mean vgg19"),

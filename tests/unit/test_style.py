@@ -210,6 +210,12 @@ def test_too_small_for_the_network(painting, network, shape):
         style(thin, painting, spec=StyleSpec(size=15, precision="fp32"), network=network)
 
 
+def test_a_picture_too_thin_at_any_size(painting, network):
+    thread = Picture(np.full((5000, 1, 3), 0.5, np.float32))
+    with pytest.raises(SpecError, match="crop it to a shape"):
+        style(thread, painting, spec=StyleSpec(precision="fp32"), network=network)
+
+
 def test_a_single_pixel_can_be_styled_and_be_a_style(photo, network):
     dot = Picture(np.full((1, 1, 3), 0.25, np.float32))
     small = StyleSpec(size=32, precision="fp32", method=Optimise(steps=3))

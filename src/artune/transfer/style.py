@@ -24,7 +24,7 @@ from artune.files import load_checkpoint, save_checkpoint
 from artune.images import Picture, from_tensor, read_picture, write_picture
 from artune.losses.objective import Objective, Weights, build
 from artune.record import ALGORITHM, Record, run_key
-from artune.spec import Optimise, Rung, StyleSpec, with_options
+from artune.spec import LARGEST, Optimise, Rung, StyleSpec, with_options
 from artune.transfer.machine import check_memory, choose_device, choose_precision
 from artune.transfer.resolve import STARTS, fitted, resolve
 from artune.transfer.start import start
@@ -467,7 +467,8 @@ def _check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Pictu
             shape = f"{photograph.size[0]}x{photograph.size[1]}"
             raise SpecError(
                 f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
-                f"at least {backbone.smallest} on the shorter side: --size {longer} or more"
+                f"at least {backbone.smallest} on the shorter side: "
+                + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
             )
     largest = max(rungs, key=lambda rung: rung.size)
     width, height = fitted(*photograph.size, largest.size)
