@@ -44,6 +44,7 @@ SMALLEST_RUNG = 128
 GENTLE = 0.1
 """Strength below which steps shorten, to nothing at 0."""
 LBFGS_RATE = 0.02
+"""First move of L-BFGS, root mean square, in units of the pixel range."""
 STARTS = ("content", "noise", "style")
 """Starts that need no file."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
