@@ -34,8 +34,9 @@ from artune.losses.objective import Weights, build
 from artune.metrics.perceptual import Referee
 from artune.spec import Optimise, StyleSpec
 from artune.transfer.machine import keep_freed_memory
-from artune.transfer.resolve import fitted
-from artune.transfer.style import Job, Network
+from artune.transfer.network import Network
+from artune.transfer.sizes import fitted
+from artune.transfer.style import Job
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
 LADDER = (0.2, 0.5, 0.8, 0.95)

@@ -312,9 +312,9 @@ class Batches:
 class Student(nn.Module):
     """The compact network and, for the training alone, 1x1 maps from its taps to the teachers' components."""
 
-    def __init__(self, config: CompactConfig) -> None:
+    def __init__(self, network: Compact) -> None:
         super().__init__()
-        self.network = Compact(config)
+        self.network = network
         self.maps = nn.ModuleDict(
             {t: nn.Conv2d(self.network.taps[TAUGHT_BY[t]].channels, n, 1) for t, n in COMPONENTS.items()}
         )
@@ -409,12 +409,18 @@ def errors(student: Student, batches: Batches) -> dict[str, float]:
     return {tap: round(float(np.mean(sums[tap])) + cut[tap], 4) for tap in COMPONENTS}
 
 
-def train(args: argparse.Namespace) -> None:
+def train(args: argparse.Namespace, network: Compact | None = None) -> None:
+    """Fit a network, by default a compact one, to the targets.
+
+    Args:
+        args: of ``main``.
+        network: another one, of the same taps.
+    """
     torch.manual_seed(args.seed)
     config = CompactConfig()
     if args.shape:
         config = CompactConfig(tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/")))
-    student = Student(config)
+    student = Student(network or Compact(config))
     cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
@@ -535,7 +541,7 @@ def apply_map(model: Compact, target: str, weight: Tensor, image: Tensor) -> Ten
     return (rows(model, target, image) @ weight).view(1, height, width, -1).permute(0, 3, 1, 2).float()
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["targets", "train", "evaluate"])
     parser.add_argument("--assets", type=Path, required=True)
@@ -555,7 +561,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for train")
     parser.add_argument("--every", type=int, default=250)
     parser.add_argument("-o", "--output", type=Path)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = parser().parse_args()
     if args.command == "targets":
         make_targets(args.assets, args.work, args.crops, args.seed)
     elif args.command == "train":

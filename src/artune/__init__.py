@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from artune.images import read_picture as read_picture
     from artune.spec import Optimise as Optimise
     from artune.spec import StyleSpec as StyleSpec
-    from artune.transfer.style import Network as Network
+    from artune.transfer.network import Network as Network
     from artune.transfer.style import Progress as Progress
     from artune.transfer.style import Result as Result
     from artune.transfer.style import style as style
 
 _HOMES = {
     "ArtuneError": "artune.errors",
-    "Network": "artune.transfer.style",
+    "Network": "artune.transfer.network",
     "Optimise": "artune.spec",
     "Picture": "artune.images",
     "Progress": "artune.transfer.style",

@@ -21,7 +21,8 @@ from artune.spec import Optimise, StyleSpec
 
 if TYPE_CHECKING:
     from artune.backbones.base import Backbone
-    from artune.transfer.style import Network, Progress, Result
+    from artune.transfer.network import Network
+    from artune.transfer.style import Progress, Result
 
 app = typer.Typer(
     name="artune",
@@ -286,7 +287,7 @@ class _Call:
         """The loss network, downloaded with a progress bar if need be."""
         with _loading():
             from artune.transfer.machine import keep_freed_memory
-            from artune.transfer.style import Network
+            from artune.transfer.network import Network
 
         keep_freed_memory()
         with _download_bar(self.quiet) as told:

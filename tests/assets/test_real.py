@@ -12,7 +12,8 @@ from artune.errors import UnknownNameError
 from artune.images import read_picture
 from artune.metrics.perceptual import Referee
 from artune.spec import Optimise, StyleSpec
-from artune.transfer.style import Network, style
+from artune.transfer.network import Network
+from artune.transfer.style import style
 
 pytestmark = pytest.mark.assets
 PAIRS = [(8, 21), (4, 24), (12, 7)]

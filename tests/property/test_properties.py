@@ -19,7 +19,8 @@ from artune.errors import PictureError, SpecError, WeightsError
 from artune.images import Picture, decode_picture, write_picture
 from artune.losses import functional as fn
 from artune.spec import StyleSpec, parse_spec
-from artune.transfer.resolve import fitted, plan, resolve
+from artune.transfer.resolve import resolve
+from artune.transfer.sizes import fitted, plan
 from tests.unit.test_engine import bowl
 
 settings.register_profile("steady", deadline=None, derandomize=True)

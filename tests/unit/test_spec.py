@@ -8,7 +8,8 @@ import pytest
 from artune.errors import SpecError
 from artune.record import Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, parse_spec, with_options
-from artune.transfer.resolve import STEPS, Recipe, fitted, plan, resolve, side_weights
+from artune.transfer.resolve import Recipe, resolve, side_weights
+from artune.transfer.sizes import STEPS, fitted, plan
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from artune.errors import CheckpointError, InputError, PictureError, ResourceErr
 from artune.images import Picture, read_picture, write_picture
 from artune.spec import Optimise, Rung, StyleSpec
 from artune.transfer import machine
-from artune.transfer.style import Network, style
+from artune.transfer.network import Network
+from artune.transfer.style import style
 
 RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
 

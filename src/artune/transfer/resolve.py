@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from artune.errors import SpecError
-from artune.spec import Optimise, Quality, Rung, Scale, StyleSpec
+from artune.spec import Optimise, Scale, StyleSpec
+from artune.transfer.sizes import plan
 
 STYLE_TAPS = {f"relu{block}_1": 1.0 for block in range(1, 6)}
 
@@ -34,13 +35,6 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 """Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
 
-# Steps at the first size, at those between, and at the last one of 512 pixels.
-STEPS: dict[Quality, tuple[int, int, int]] = {
-    "draft": (30, 20, 12),
-    "normal": (60, 40, 36),
-    "best": (200, 120, 120),
-}
-SMALLEST_RUNG = 128
 GENTLE = 0.1
 """Strength below which steps shorten, to nothing at 0."""
 LBFGS_RATE = 0.02
@@ -50,38 +44,6 @@ STARTS = ("content", "noise", "style")
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
 and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
-
-
-def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
-    """Sizes from small to large, each twice the one before, and their steps.
-
-    Args:
-        size: longer side of the result, pixels.
-        quality: of ``STEPS``.
-        steps: total over all sizes; divided as the quality divides them.
-    """
-    sizes = [size]
-    while sizes[-1] / 2 >= SMALLEST_RUNG * 0.75:
-        sizes.append(round(sizes[-1] / 2))
-    first, between, last = STEPS[quality]
-    sizes.reverse()
-    # Fine texture comes at the last size alone: it gets as many steps as fit in the same time whatever it is, within
-    # half and eight times of those at 512. The sizes before a large one only prepare it.
-    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8))
-    counts = [first, *(round(between * min(1.0, 256 / side)) for side in sizes[1:-1]), final]
-    if len(sizes) == 1:
-        counts = [final]
-    if steps is not None:
-        whole = sum(counts)
-        ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
-        counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-    return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, counts, strict=True))
-
-
-def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
-    """Width and height at a given longer side, in proportion, at least 1."""
-    scale = longer / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, device: str, precision: str) -> StyleSpec:

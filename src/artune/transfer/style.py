@@ -11,23 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
-from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Image
-from artune.backbones.load import load_network
-from artune.engine.descend import STILL, End, State, Step, begin, descend
-from artune.engine.methods import LBFGS, METHODS, Method
-from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError
-from artune.files import load_checkpoint, save_checkpoint
+from artune.backbones.base import Image
+from artune.engine.descend import STILL, End, Step, begin, descend
+from artune.engine.methods import METHODS, Method
+from artune.errors import InputError, PictureError, ResourceError, SpecError
 from artune.images import Picture, from_tensor, read_picture, write_picture
 from artune.losses.objective import Objective, Weights, build
 from artune.record import ALGORITHM, Record, run_key
-from artune.spec import LARGEST, Optimise, Rung, StyleSpec, with_options
-from artune.transfer.machine import check_memory, choose_device, choose_precision
-from artune.transfer.resolve import STARTS, fitted, resolve
-from artune.transfer.start import start
+from artune.spec import Optimise, Rung, StyleSpec, with_options
+from artune.transfer.checkpoint import Checkpoint
+from artune.transfer.network import Network
+from artune.transfer.resolve import STARTS, resolve
+from artune.transfer.sizes import check_sizes, fitted, painting_size
+from artune.transfer.start import enlarged, start
 
 Source = Picture | Path | str
 
@@ -60,20 +58,7 @@ class Progress:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to go on from, atomically."""
-        state = self.step.state
-        tensors = {"x": state.x, "average": state.average, **{f"slot.{k}": v for k, v in state.slots.items()}}
-        if state.total is not None:
-            tensors["total"] = state.total
-        about = {
-            "key": self.run.key,
-            "level": self.level,
-            "step": state.step,
-            "mass": state.mass,
-            "still": state.still,
-            "losses": self.run.losses,
-            "seconds": self.seconds,
-        }
-        save_checkpoint(path, tensors, about)
+        Checkpoint(self.run.key, self.level, self.step.state, self.run.losses, self.seconds).save(path)
 
 
 OnStep = Callable[[Progress], bool | None]
@@ -96,49 +81,6 @@ class Result:
         note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
         write_picture(replace(self.picture, note=note), path, bits=bits)
         return Path(path)
-
-
-@dataclass(frozen=True)
-class Network:
-    """A loss network, loaded once for many pictures.
-
-    Attributes:
-        backbone: ready to run.
-        name: as in the spec.
-        pooling: as in the spec.
-        digest: sha256 of its weights.
-        device: where it is.
-        dtype: of its activations.
-    """
-
-    backbone: Backbone
-    name: str
-    pooling: str
-    digest: str
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def load(
-        cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
-    ) -> "Network":
-        """The network that a spec asks for.
-
-        Raises:
-            UnknownNameError: no such network or device.
-            WeightsError: missing or unfit weights.
-        """
-        device = choose_device(spec.device)
-        dtype = choose_precision(spec.precision, device)
-        backbone, digest = load_network(
-            spec.method.network,
-            weights=None if weights is None else Path(weights),
-            pooling=spec.method.pooling,
-            device=device,
-            dtype=dtype,
-            progress=progress,
-        )
-        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype)
 
 
 def style(
@@ -234,7 +176,7 @@ class Job:
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        _check_sizes(resolved, photograph, paintings, network)
+        check_sizes(resolved, photograph, paintings, network)
         digests = {"content": photograph.digest(), "weights": network.digest}
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
         first = paintings[0]
@@ -255,26 +197,29 @@ class Job:
 
     def run(self, *, resume: Path | None = None, on_step: OnStep | None = None) -> Result:
         """Descend size by size; see :func:`style`."""
-        began = time.perf_counter()
-        level, state, before = self._load(resume) if resume else (0, None, 0.0)
-        rungs = self.method.rungs or ()
-        total = sum(rung.steps for rung in rungs)
-        done, end = 0, End.DONE
+        began, before = time.perf_counter(), 0.0
+        rungs, method = self.method.rungs or (), self._descent()
+        level, state = 0, None
+        if resume:
+            left = Checkpoint.load(resume, self.key, rungs, self.content.size, method.memory, self.network.device)
+            level, state, before = left.level, left.state, left.seconds
+            self.losses = {name: list(values) for name, values in left.losses.items()}
+        total, done = sum(rung.steps for rung in rungs), sum(rung.steps for rung in rungs[:level])
+        end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
         if nothing_to_do and not (self.method.style_weight or self.method.tv):
-            return self._result(self._content(rungs[-1].size).tensor(), End.DONE, 0, began)
-        method = self._descent()
-        for index, rung in enumerate(rungs):
-            if index < level:
-                done += rung.steps
-                continue
-            size = fitted(*self.content.size, rung.size)
-            if state is None or index > level:
-                state = self._enter(size, state, method)
-            objective = self._objective(rung)
-            average = self.method.average or 0.0
+            return self._result(self._photograph(rungs[-1].size), End.DONE, 0, began)
+        for index, rung in enumerate(rungs[level:], start=level):
+            content = self._photograph(rung.size)
+            if state is None:
+                state = begin(start(self.method.start, content, self.first, self.spec.seed))
+            elif index > level:
+                last = self._photograph(rungs[index - 1].size) if self.method.start == "content" else None
+                state = enlarged(state, method, content, last)
+            objective = self._objective(content, rung)
             if state.still >= STILL:
                 end = End.STALLED
+            average = self.method.average or 0.0
             steps = descend(objective, state.x, method, steps=rung.steps, average=average, state=state)
             for step in self._watched(steps):
                 state = step.state
@@ -312,15 +257,14 @@ class Job:
                 "quarter of the memory)"
             ) from error
 
-    def _content(self, longer: int) -> Picture:
-        return self.content.resized(*fitted(*self.content.size, longer))
+    def _photograph(self, longer: int) -> Image:
+        return self.content.resized(*fitted(*self.content.size, longer)).tensor().to(self.network.device)
 
-    def _objective(self, rung: Rung) -> Objective:
+    def _objective(self, content: Image, rung: Rung) -> Objective:
         method, device = self.method, self.network.device
-        content = self._content(rung.size).tensor().to(device)
         paintings = []
         for painting in self.styles:
-            sized = painting.resized(*_painting_size(painting, rung, self.spec)).tensor().to(device)
+            sized = painting.resized(*painting_size(painting, rung, self.spec)).tensor().to(device)
             paintings.append(_at_least(sized, self.network.backbone.smallest))
         weights = Weights(
             method.content_layers or {},
@@ -344,71 +288,9 @@ class Job:
         assert self.method.rate is not None
         return METHODS[self.method.optimiser](rate=self.method.rate)
 
-    def _enter(self, size: tuple[int, int], state: State | None, method: Method) -> State:
-        """The state at the beginning of a size: the start, or the last size's picture and memory enlarged.
-
-        Where the photograph was the start, what the last size changed of it is enlarged, and added to the photograph
-        at the new size: its edges and grain are nearer to the end than a blurred picture is.
-        """
-        width, height = size
-        content = self.content.resized(width, height).tensor().to(self.network.device)
-        if state is None:
-            return begin(start(self.method.start, content, self.first, self.spec.seed))
-
-        def resize(x: Tensor) -> Tensor:
-            return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
-
-        image, base = state.image, torch.zeros_like(content)
-        if self.method.start == "content":
-            before = self.content.resized(image.shape[3], image.shape[2]).tensor().to(image)
-            image, base = image - before, content
-        image = base + F.interpolate(image, (height, width), mode="bicubic", align_corners=False)
-        return begin(image.clamp(0, 1), method.carry(state.slots, resize))
-
     def _note(self, step: Step) -> None:
         for name, value in {"total": step.total, **step.losses}.items():
             self.losses.setdefault(name, []).append(float(value[0]))
-
-    def _load(self, path: Path) -> tuple[int, State, float]:
-        tensors, data = load_checkpoint(path)
-        try:
-            about = _Saved.model_validate(data)
-        except ValidationError as error:
-            raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
-        if about.key != self.key:
-            raise CheckpointError(
-                f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
-                "or remove it to start anew"
-            )
-        rungs = self.method.rungs or ()
-        if about.level >= len(rungs) or about.step > rungs[about.level].steps:
-            raise _damaged(path, "it is further than the run goes")
-        width, height = fitted(*self.content.size, rungs[about.level].size)
-        pictures = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
-        if not {"x", "average"} <= tensors.keys() or any(
-            tensors[name].shape != (1, 3, height, width) for name in pictures if name in tensors
-        ):
-            raise _damaged(path, f"it holds no picture of {width}x{height} pixels")
-        slots_there = {name.removeprefix("slot.") for name in tensors if name.startswith("slot.")}
-        if about.step and slots_there != METHODS[self.method.optimiser].memory:
-            raise _damaged(path, "the optimiser's memory is not whole")
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise _damaged(path, "it holds values that are not finite")
-        device = self.network.device
-        slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
-        if "count" in slots:
-            slots["count"] = slots["count"].cpu()
-        state = State(
-            tensors["x"].to(device),
-            tensors["average"].to(device),
-            about.mass,
-            about.step,
-            slots,
-            about.still,
-            tensors["total"].to(device) if "total" in tensors else None,
-        )
-        self.losses = about.losses
-        return about.level, state, about.seconds
 
     def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
         height, width = image.shape[-2:]
@@ -426,24 +308,6 @@ class Job:
         return Result(picture, record)
 
 
-class _Saved(BaseModel):
-    """What a checkpoint says beside its tensors."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    key: str
-    level: NonNegativeInt
-    step: NonNegativeInt
-    mass: NonNegativeFloat
-    still: NonNegativeInt
-    losses: dict[str, list[float]]
-    seconds: NonNegativeFloat
-
-
-def _damaged(path: Path, why: str) -> CheckpointError:
-    return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")
-
-
 def versions() -> dict[str, str]:
     """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
     return {
@@ -454,42 +318,6 @@ def versions() -> dict[str, str]:
         "pillow": version("pillow"),
         "python": platform.python_version(),
     }
-
-
-def _check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Picture], network: Network) -> None:
-    """Raise if a size of a resolved spec is below what the network takes, or the last beyond what memory holds."""
-    method, backbone = spec.method, network.backbone
-    rungs = method.rungs or ()
-    for rung in rungs:
-        width, height = fitted(*photograph.size, rung.size)
-        if min(width, height) < backbone.smallest:
-            longer = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
-            shape = f"{photograph.size[0]}x{photograph.size[1]}"
-            raise SpecError(
-                f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
-                f"at least {backbone.smallest} on the shorter side: "
-                + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
-            )
-    largest = max(rungs, key=lambda rung: rung.size)
-    width, height = fitted(*photograph.size, largest.size)
-    painted = sum(w * h for w, h in (_painting_size(painting, largest, spec) for painting in paintings))
-    taps = [tap for tap in (*(method.content_layers or {}), *(method.style_layers or {})) if tap != "image"]
-    values = max((backbone.taps[tap].values for tap in taps), default=3.0)
-    bytes_of_step = width * height * step_bytes(values, network.dtype, method.optimiser)
-    bytes_before = (width * height + painted) * (values * network.dtype.itemsize + 36)  # features of all, once
-    check_memory(width, height, max(bytes_of_step, bytes_before), network.device)
-
-
-def step_bytes(values: float, dtype: torch.dtype, optimiser: str) -> float:
-    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    copies = 14 + (2 * LBFGS().history + 6 if optimiser == "lbfgs" else 0)
-    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
-
-
-def _painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:
-    """Width and height of a painting beside a result; never enlarged: that would invent a smooth style."""
-    longer = max(min(round(rung.size * spec.style_scale), max(painting.size)), 1)
-    return fitted(*painting.size, longer)
 
 
 def _read(source: Source, allow_huge: bool) -> Picture:

@@ -1,0 +1,133 @@
+"""Where a run was left: all that is needed to go on, to the bit."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+
+from artune.engine.descend import State
+from artune.errors import CheckpointError
+from artune.files import load_checkpoint, save_checkpoint
+from artune.spec import Rung
+from artune.transfer.sizes import fitted
+
+IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
+"""Tensors shaped like the picture."""
+
+
+class _About(BaseModel):
+    """What a checkpoint says beside its tensors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    key: str
+    level: NonNegativeInt
+    step: NonNegativeInt
+    mass: NonNegativeFloat
+    still: NonNegativeInt
+    losses: dict[str, list[float]]
+    seconds: NonNegativeFloat
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run between two steps.
+
+    Attributes:
+        key: of the run.
+        level: place of the size at work among the sizes, from 0.
+        state: of the descent.
+        losses: of all steps so far, by name.
+        seconds: spent so far.
+    """
+
+    key: str
+    level: int
+    state: State
+    losses: Mapping[str, Sequence[float]]
+    seconds: float
+
+    def save(self, path: Path) -> None:
+        """Write it to one file, atomically.
+
+        Raises:
+            OutputError: no permission, no space.
+        """
+        state = self.state
+        tensors = {"x": state.x, "average": state.average, **{f"slot.{k}": v for k, v in state.slots.items()}}
+        if state.total is not None:
+            tensors["total"] = state.total
+        about = _About(
+            key=self.key,
+            level=self.level,
+            step=state.step,
+            mass=state.mass,
+            still=state.still,
+            losses={name: list(values) for name, values in self.losses.items()},
+            seconds=self.seconds,
+        )
+        save_checkpoint(path, tensors, about.model_dump())
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        key: str,
+        rungs: Sequence[Rung],
+        shape: tuple[int, int],
+        memory: Collection[str],
+        device: torch.device,
+    ) -> "Checkpoint":
+        """What :meth:`save` wrote, if it is of this run and whole.
+
+        Args:
+            path: the file.
+            key: of the run.
+            rungs: its sizes and steps.
+            shape: width and height of the photograph.
+            memory: names of the slots that its method of descent has.
+            device: where to put the tensors.
+
+        Raises:
+            CheckpointError: damaged, or of another run.
+        """
+        tensors, data = load_checkpoint(path)
+        try:
+            about = _About.model_validate(data)
+        except ValidationError as error:
+            raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        if about.key != key:
+            raise CheckpointError(
+                f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
+                "or remove it to start anew"
+            )
+        if about.level >= len(rungs) or about.step > rungs[about.level].steps:
+            raise _damaged(path, "it is further than the run goes")
+        width, height = fitted(*shape, rungs[about.level].size)
+        if not {"x", "average"} <= tensors.keys() or any(
+            tensors[name].shape != (1, 3, height, width) for name in IMAGES if name in tensors
+        ):
+            raise _damaged(path, f"it holds no picture of {width}x{height} pixels")
+        slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
+        if about.step and slots.keys() != set(memory):
+            raise _damaged(path, "the optimiser's memory is not whole")
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise _damaged(path, "it holds values that are not finite")
+        if "count" in slots:
+            slots["count"] = slots["count"].cpu()
+        state = State(
+            tensors["x"].to(device),
+            tensors["average"].to(device),
+            about.mass,
+            about.step,
+            slots,
+            about.still,
+            tensors["total"].to(device) if "total" in tensors else None,
+        )
+        return cls(key, about.level, state, about.losses, about.seconds)
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")

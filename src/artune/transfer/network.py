@@ -1,0 +1,55 @@
+"""A loss network, loaded once for many pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from artune.backbones.base import Backbone
+from artune.backbones.load import load_network
+from artune.spec import StyleSpec
+from artune.transfer.machine import choose_device, choose_precision
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loss network, loaded once for many pictures.
+
+    Attributes:
+        backbone: ready to run.
+        name: as in the spec.
+        pooling: as in the spec.
+        digest: sha256 of its weights.
+        device: where it is.
+        dtype: of its activations.
+    """
+
+    backbone: Backbone
+    name: str
+    pooling: str
+    digest: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def load(
+        cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> "Network":
+        """The network that a spec asks for.
+
+        Raises:
+            UnknownNameError: no such network or device.
+            WeightsError: missing or unfit weights.
+        """
+        device = choose_device(spec.device)
+        dtype = choose_precision(spec.precision, device)
+        backbone, digest = load_network(
+            spec.method.network,
+            weights=None if weights is None else Path(weights),
+            pooling=spec.method.pooling,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
+        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype)

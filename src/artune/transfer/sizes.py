@@ -1,0 +1,88 @@
+"""Sizes: of the pyramid with its steps, of the paintings beside it, and what fits a network and the memory."""
+
+from collections.abc import Sequence
+
+import torch
+
+from artune.engine.methods import LBFGS
+from artune.errors import SpecError
+from artune.images import Picture
+from artune.spec import LARGEST, Quality, Rung, StyleSpec
+from artune.transfer.machine import check_memory
+from artune.transfer.network import Network
+
+# Steps at the first size, at those between, and at the last one of 512 pixels.
+STEPS: dict[Quality, tuple[int, int, int]] = {
+    "draft": (30, 20, 12),
+    "normal": (60, 40, 36),
+    "best": (200, 120, 120),
+}
+SMALLEST_RUNG = 128
+
+
+def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
+    """Sizes from small to large, each twice the one before, and their steps.
+
+    Args:
+        size: longer side of the result, pixels.
+        quality: of ``STEPS``.
+        steps: total over all sizes; divided as the quality divides them.
+    """
+    sizes = [size]
+    while sizes[-1] / 2 >= SMALLEST_RUNG * 0.75:
+        sizes.append(round(sizes[-1] / 2))
+    first, between, last = STEPS[quality]
+    sizes.reverse()
+    # Fine texture comes at the last size alone: it gets as many steps as fit in the same time whatever it is, within
+    # half and eight times of those at 512. The sizes before a large one only prepare it.
+    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8))
+    counts = [first, *(round(between * min(1.0, 256 / side)) for side in sizes[1:-1]), final]
+    if len(sizes) == 1:
+        counts = [final]
+    if steps is not None:
+        whole = sum(counts)
+        ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
+        counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, counts, strict=True))
+
+
+def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
+    """Width and height at a given longer side, in proportion, at least 1."""
+    scale = longer / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Picture], network: Network) -> None:
+    """Raise if a size of a resolved spec is below what the network takes, or the last beyond what memory holds."""
+    method, backbone = spec.method, network.backbone
+    rungs = method.rungs or ()
+    for rung in rungs:
+        width, height = fitted(*photograph.size, rung.size)
+        if min(width, height) < backbone.smallest:
+            longer = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
+            shape = f"{photograph.size[0]}x{photograph.size[1]}"
+            raise SpecError(
+                f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
+                f"at least {backbone.smallest} on the shorter side: "
+                + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
+            )
+    largest = max(rungs, key=lambda rung: rung.size)
+    width, height = fitted(*photograph.size, largest.size)
+    painted = sum(w * h for w, h in (painting_size(painting, largest, spec) for painting in paintings))
+    taps = [tap for tap in (*(method.content_layers or {}), *(method.style_layers or {})) if tap != "image"]
+    values = max((backbone.taps[tap].values for tap in taps), default=3.0)
+    bytes_of_step = width * height * step_bytes(values, network.dtype, method.optimiser)
+    bytes_before = (width * height + painted) * (values * network.dtype.itemsize + 36)  # features of all, once
+    check_memory(width, height, max(bytes_of_step, bytes_before), network.device)
+
+
+def step_bytes(values: float, dtype: torch.dtype, optimiser: str) -> float:
+    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
+    copies = 14 + (2 * LBFGS().history + 6 if optimiser == "lbfgs" else 0)
+    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
+
+
+def painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:
+    """Width and height of a painting beside a result; never enlarged: that would invent a smooth style."""
+    longer = max(min(round(rung.size * spec.style_scale), max(painting.size)), 1)
+    return fitted(*painting.size, longer)

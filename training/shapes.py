@@ -1,0 +1,125 @@
+"""Which shape for the compact network: each is distilled equally long, then makes pictures.
+
+    python training/shapes.py --assets DIR --work DIR [--steps 1500] [--only wide ...]
+
+A line per shape: multiply-adds per pixel, the share of the teachers' variance that is missed on held-out crops, and
+the medians of fine, strokes and content distance in SqueezeNet over eight pairs at the default strength. ``--work`` is
+the folder of the targets (``distill.py targets``); finished shapes are kept there, and not trained again.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from distill import parser as options
+from distill import train
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from artune.backbones.base import Features, Image
+from artune.backbones.compact import Compact, CompactConfig
+from artune.images import read_picture
+from artune.spec import StyleSpec
+from artune.transfer.network import Network
+from artune.transfer.style import Job
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from quality import files, measured, pairs, referee
+
+BASE = "16/32-32/64-64-64/96-96-128/128-128"
+POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "average": lambda x: F.avg_pool2d(x, 2),
+    "max": lambda x: F.max_pool2d(x, 2),
+    "none": lambda x: x[:, :, ::2, ::2],
+}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "ReLU": F.relu,
+    "leaky ReLU": lambda x: F.leaky_relu(x, 0.1),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is varied; the taps are five throughout."""
+
+    channels: str = BASE
+    pooling: str = "average"
+    border: str = "replicate"
+    activation: str = "ReLU"
+
+
+SHAPES = {
+    "base": Shape(),
+    "narrow": Shape("12/24-24/48-48-48/64-64-96/96-96"),
+    "wide": Shape("24/32-32/64-64-64/128-128-128/128-128"),
+    "shallow": Shape("16/32/64-64/128-128/128-128"),
+    "deep": Shape("16/24-24-24/48-48-48-48/96-96-96-96/128-128"),
+    "max": Shape(pooling="max"),
+    "strided": Shape(pooling="none"),
+    "zeros": Shape(border="zeros"),
+    "reflect": Shape(border="reflect"),
+    "leaky": Shape(activation="leaky ReLU"),
+}
+
+
+class Shaped(Compact):
+    """A compact network with another pooling, border or activation, in plain operations."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(CompactConfig(tuple(tuple(map(int, s.split("-"))) for s in shape.channels.split("/"))))
+        self.pool, self.act = POOLINGS[shape.pooling], ACTIVATIONS[shape.activation]
+        for stage in self.stages:
+            for conv in stage:
+                conv.padding_mode = shape.border
+
+    def forward(self, image: Image, taps: Collection[str]) -> Features:
+        features: dict[str, Tensor] = {"image": image}
+        x = image.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)
+        for number, stage in enumerate(self.stages, start=1):
+            x = x if number == 1 else self.pool(x)
+            for index, conv in enumerate(stage):
+                x = conv(x)
+                # the colours of the first tap must pass
+                x = F.relu(x) if (number, index) == (1, 0) else self.act(x)
+            features[f"relu{number}_1"] = x
+        return {tap: features[tap] for tap in taps}
+
+
+def distances(model: Compact, assets: Path) -> list[float]:
+    """Medians of fine, strokes and content over eight pairs."""
+    model = model.eval().requires_grad_(False).to(torch.bfloat16).to(memory_format=torch.channels_last)
+    network = Network(model, "compact", "max", "", torch.device("cpu"), torch.bfloat16)
+    judge, found = referee(assets), []
+    for pair in pairs(8):
+        content, painting = (read_picture(path) for path in files(assets, pair))
+        result = Job.prepare(content, [painting], StyleSpec(), network=network).run()
+        found.append(list(measured(judge, (result.picture, content, painting)).values()))
+    return [round(float(value), 3) for value in np.median(found, 0)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
+    args = parser.parse_args()
+    for name in args.only:
+        shape, output = SHAPES[name], args.work / f"shape-{name}.safetensors"
+        line = ["train", "--assets", args.assets, "--work", args.work, "--steps", args.steps, "--first", 1000]
+        model = Shaped(shape)
+        train(options().parse_args([str(part) for part in (*line, "--every", args.steps, "-o", output)]), model)
+        model.load_state_dict(load_file(output))
+        last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
+        row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
+        print(json.dumps(row | {"fine, strokes, content": distances(model, args.assets)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
