@@ -331,7 +331,7 @@ class Student(nn.Module):
         """The network's taps in operations that can be differentiated twice."""
         taps: list[Tensor] = []
         for stage in self.network.stages:
-            x = F.avg_pool2d(taps[-1], 2) if taps else image
+            x = F.avg_pool2d(taps[-1], 2) if taps else self.network.enter(image)
             for conv in stage:
                 x = F.relu(conv(x))
             taps.append(x)
@@ -341,7 +341,7 @@ class Student(nn.Module):
 @torch.no_grad()
 def standardise(model: Compact, image: Tensor) -> None:
     """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
-    x = image
+    x = model.enter(image)
     for index, stage in enumerate(model.stages):
         x = F.avg_pool2d(x, 2) if index else x
         for conv in stage:

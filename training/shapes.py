@@ -77,10 +77,16 @@ class Shaped(Compact):
         for stage in self.stages:
             for conv in stage:
                 conv.padding_mode = shape.border
+        self.border = shape.border
+
+    def enter(self, image: Image) -> Tensor:
+        border = "constant" if self.border == "zeros" else self.border
+        x = F.pad(image, (1, 1, 1, 1), mode=border)
+        return x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image}
-        x = image.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)
+        x = self.enter(image)
         for number, stage in enumerate(self.stages, start=1):
             x = x if number == 1 else self.pool(x)
             for index, conv in enumerate(stage):
