@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py --assets DIR run artune emulator --pairs 24
     python benchmarks/quality.py --assets DIR run long --pairs 6
+    python benchmarks/quality.py --assets DIR time
     python benchmarks/quality.py --assets DIR table
     python benchmarks/quality.py --assets DIR sheet artune --strength 0.5 -o sheet.png
     python benchmarks/quality.py --assets DIR sizes
@@ -39,7 +40,7 @@ from artune.transfer.sizes import fitted
 from artune.transfer.style import Job
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
-LADDER = (0.2, 0.5, 0.8, 0.95)
+LADDER = (0.1, 0.2, 0.5, 0.8, 0.95, 0.99)
 SHALLOW = {"content_layers": {"relu3_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}}
 AT = (0.5, 0.7, 0.85)
 
@@ -201,6 +202,24 @@ def sizes(args: argparse.Namespace) -> None:
         print(f"{method:20} apart from 256 px: fine {apart[0]:.0%} strokes {apart[1]:.0%} content {apart[2]:.0%}")
 
 
+def clock(args: argparse.Namespace) -> None:
+    """Seconds of artune and of the emulator's 220 steps by turns, so that a busy machine slows both."""
+    taken: dict[str, list[float]] = {"artune": [], "emulator": []}
+    networks = {method: network_of(method, args.assets) for method in taken}
+    for pair in pairs(args.pairs):
+        content, painting = (read_picture(p) for p in files(args.assets, pair))
+        for method, network in networks.items():
+            began = time.perf_counter()
+            if method in REFERENCES:
+                REFERENCES[method].run(network.backbone, content, painting, 0.5)
+            else:
+                Job.prepare(content, [painting], SPECS[method], network=network).run()
+            taken[method].append(time.perf_counter() - began)
+    ours, theirs = (float(np.median(seconds)) for seconds in taken.values())
+    ratios = np.divide(*taken.values())
+    print(f"artune {ours:.2f} s, emulator {theirs:.2f} s, ratio {np.median(ratios):.3f}, over {args.pairs} pairs")
+
+
 def table(args: argparse.Namespace) -> None:
     """Medians at the ladder's strengths, and at equal content distance, interpolated pair by pair."""
     kept = rows()
@@ -214,15 +233,26 @@ def table(args: argparse.Namespace) -> None:
             )
             print(f"{method:10} {strength:>8} {len(some):5} {fine:6.3f} {strokes:7.3f} {content:7.3f} {seconds:7.2f}")
     print("\nat equal content distance, medians over the pairs where every method reaches it")
-    ladders = [m for m in methods if m != "controls"]
+    ladders = [m for m in methods if m not in ("controls", "long")]
     for at in AT:
         found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in ladders}
-        for group in (ladders, *([m for m in ladders if m != "long"],) * ("long" in ladders)):
-            common = set.intersection(*(set(found[m]) for m in group)) if group else set()
-            for m in group:
-                if common:
-                    fine, strokes = np.median([found[m][p] for p in common], 0)
-                    print(f"content {at}: {m:10} fine {fine:.3f} strokes {strokes:.3f} ({len(common)} pairs)")
+        common = set.intersection(*(set(found[m]) for m in ladders)) if ladders else set()
+        for m in ladders:
+            if common:
+                fine, strokes = np.median([found[m][p] for p in common], 0)
+                print(f"content {at}: {m:10} fine {fine:.3f} strokes {strokes:.3f} ({len(common)} pairs)")
+    long = [r for r in kept if r["method"] == "long" and r["strength"] == 0.5]
+    if long:
+        print("\nbeside the long reference at strength 0.5, each pair at its content distance: fine, strokes")
+        print(f"{'pair':10} {'content':>7}" + "".join(f"{m:>16}" for m in ("long", *ladders)))
+    lines = []
+    for r in long:
+        mine = [o for o in kept if o["pair"] == r["pair"]]
+        others = [interpolated([o for o in mine if o["method"] == m], r["content"]) for m in ladders]
+        lines.append([(r["fine"], r["strokes"]), *(o.get(tuple(r["pair"]), (np.nan, np.nan)) for o in others)])
+        print(f"{r['pair']!s:10} {r['content']:7.3f}" + "".join(f"{f:9.3f} {s:.3f} " for f, s in lines[-1]))
+    if lines:
+        print(f"{'median':10} {'':7}" + "".join(f"{f:9.3f} {s:.3f} " for f, s in np.median(lines, 0)))
 
 
 def interpolated(kept: list[dict], at: float) -> dict[tuple[int, int], tuple[float, float]]:
@@ -264,6 +294,9 @@ def main() -> None:
     one.add_argument("--strengths", type=float, nargs="+", default=LADDER)
     one.add_argument("--pictures", type=Path, help="folder to keep the pictures in")
     one.set_defaults(do=run)
+    five = commands.add_parser("time")
+    five.add_argument("--pairs", type=int, default=8)
+    five.set_defaults(do=clock)
     two = commands.add_parser("table")
     two.set_defaults(do=table)
     three = commands.add_parser("sheet")

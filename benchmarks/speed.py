@@ -58,6 +58,8 @@ RECIPE = Recipe()
 OURS = Weights(RECIPE.content, RECIPE.style, 0.5, 0.5 * RECIPE.balance["w2"], 0.5 * RECIPE.tv)
 PLAIN = Weights({"conv2_2": 1.0}, dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0), 1.0, 5.0)
 """The taps of the plain recipe."""
+DEEP = ((1, 6, 11, 20, 29), 20)
+"""artune's taps, relu1_1 .. relu5_1 with the content at relu4_1, as the plain recipe numbers them."""
 
 
 def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = OURS, loss: str = "w2") -> float:
@@ -70,27 +72,33 @@ def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = O
 
 
 class Plain:
-    """The recipe of PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS."""
+    """The recipe of PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        size: side of the square picture, pixels.
+        style: indices of torchvision's ``features``; the tutorial's are its conv_1 .. conv_5.
+        content: one of these.
+    """
+
+    def __init__(self, size: int, style: tuple[int, ...] = (0, 2, 5, 7, 10), content: int = 7) -> None:
         from torchvision.models import vgg19
 
         layers = vgg19(weights=None).features.eval().requires_grad_(False)
         for layer in layers:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False
-        self.layers = layers[:11]  # conv_1 .. conv_5
-        content, painting = inputs(size)
+        self.layers, self.taps, self.place = layers[: style[-1] + 1], style, style.index(content)
+        photograph, painting = inputs(size)
         self.styles = [self.gram(f) for f in self.features(painting)]
-        self.content = self.features(content)[3]
-        self.image = content.clone().requires_grad_()
+        self.content = self.features(photograph)[self.place]
+        self.image = photograph.clone().requires_grad_()
         self.optimiser = torch.optim.LBFGS([self.image], max_iter=1)
 
     def features(self, x: Tensor) -> list[Tensor]:
         out = []
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if isinstance(layer, nn.Conv2d):
+            if index in self.taps:
                 out.append(x)
         return out
 
@@ -102,7 +110,7 @@ class Plain:
         self.optimiser.zero_grad()
         features = self.features(self.image)
         style = sum((self.gram(f) - s).square().mean() for f, s in zip(features, self.styles, strict=True))
-        loss = 1e6 * style + (features[3] - self.content).square().mean()
+        loss = 1e6 * style + (features[self.place] - self.content).square().mean()
         loss.backward()
         return loss
 
@@ -152,6 +160,8 @@ def main() -> None:
     keep_freed_memory()  # as the command does; from here on for all
     kept = Plain(512).step_time()
     print(f"    the same, keeping memory      {1e3 * kept:7.0f} ms, {'':16} {kept / plain:.3f} of plain")
+    deep = Plain(512, *DEEP).step_time(3)
+    print(f"    plain, artune's taps          {1e3 * deep:7.0f} ms, {'':16} {deep / plain:.3f} of plain")
     for name in ("compact", "vgg19"):
         for kind, dtype in kinds.items():
             if name == "compact":

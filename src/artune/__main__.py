@@ -12,10 +12,13 @@ def main() -> None:
 
         app()
     except KeyboardInterrupt:
+        if sys.stderr is not None:
+            sys.stderr.write("artune: stopped at once; --resume goes on from the last checkpoint, where there is one\n")
         sys.exit(130)
     except OSError as error:
+        what = f"cannot use {error.filename}" if error.filename else "cannot write to the standard output"
         if sys.stderr is not None:
-            sys.stderr.write(f"artune: cannot write to the standard output: {error.strerror or error}\n")
+            sys.stderr.write(f"artune: {what}: {error.strerror or error}\n")
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
         sys.exit(2)
     finally:

@@ -6,6 +6,7 @@ Everything is checked against its sha256 before it is used.
 import hashlib
 import http.client
 import os
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -95,7 +96,11 @@ def cache_folder() -> Path:
     """Where downloads are kept: ``$ARTUNE_CACHE``, or ``artune`` in the user's cache folder."""
     if "ARTUNE_CACHE" in os.environ:
         return Path(os.environ["ARTUNE_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "artune"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user that the system does not know, as in containers
+        home = Path(tempfile.gettempdir())
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "artune"
 
 
 def locate(asset: Asset) -> Path | None:

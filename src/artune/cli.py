@@ -28,10 +28,23 @@ app = typer.Typer(
     name="artune",
     help="Style transfer: the photograph in the style of the painting.",
     no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as of
+
+        typer.echo(f"artune {of('artune')}")
+        raise typer.Exit
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,6 +68,9 @@ def _guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except ArtuneError as error:
             _say(f"artune: {error}")
+            raise typer.Exit(BAD_INPUT) from None
+        except MemoryError:
+            _say("artune: memory ran out; choose a smaller --size, or reduce the pictures")
             raise typer.Exit(BAD_INPUT) from None
 
     return guarded
@@ -196,6 +212,8 @@ class _Call:
         from artune.files import check_writable
         from artune.images import check_suffix
 
+        if not out.name:
+            raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
         check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         check_writable(out)
         partial = out.with_name(out.name + ".partial")
@@ -233,7 +251,7 @@ class _Call:
             if self.resume and started is None and not self.quiet:
                 _say(f"there is no {partial} to resume; starting anew")
             result = job.run(resume=started, on_step=on_step)
-            result.save(out, bits=self.bits)
+            result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
             _say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
@@ -264,7 +282,7 @@ class _Call:
         for content, out in zip(contents, outs, strict=True):
             call = self
             if self.keep_steps:
-                call = replace(self, keep_steps=self.keep_steps / out.stem)
+                call = replace(self, keep_steps=self.keep_steps / out.relative_to(folder).with_suffix(""))
             begun = out.with_name(out.name + ".partial").exists()
             if begun and not (self.resume or self.overwrite):
                 failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
@@ -574,10 +592,10 @@ def _read_spec(path: Path | None) -> StyleSpec:
 
     from artune.spec import parse_spec
 
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise SpecError(f"{path} is no regular file; give a YAML or JSON file")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        data = yaml.load(path.read_text(encoding="utf-8"), _unique(yaml.SafeLoader))  # JSON is YAML
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -585,6 +603,19 @@ def _read_spec(path: Path | None) -> StyleSpec:
     if not isinstance(data, dict):
         raise SpecError(f"{path} must hold names and values (size: 512), not {type(data).__name__}")
     return parse_spec(data, where=str(path))
+
+
+def _unique(loader: type[Any]) -> type[Any]:
+    """A YAML loader that refuses what is said twice, where YAML takes the last."""
+
+    class Unique(loader):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [str(key.value) for key, _ in node.value]
+            if twice := [key for key, count in Counter(keys).items() if count > 1]:
+                raise ValueError(f"{', '.join(twice)} is given twice")
+            return super().construct_mapping(node, deep)
+
+    return Unique
 
 
 def _whole(text: str) -> int | str:
@@ -605,6 +636,8 @@ def _layers(text: str, flag: str) -> dict[str, float]:
     layers: dict[str, float] = {}
     for part in text.split(","):
         tap, colon, weight = part.strip().partition(":")
+        if tap in layers:
+            raise SpecError(f"{flag}: {tap} is given twice")
         try:
             layers[tap] = float(weight) if colon else 1.0
         except ValueError:

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
+def atomic(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well.
 
     A kill at any moment leaves the old file or the new one; with ``sync`` a power cut does too. A link is followed,
     so that it stays a link.
 
     Raises:
-        OutputError: when the place cannot be written or the disk is full.
+        OutputError: when the place cannot be written or the disk is full; or, without ``replace``, when there is a
+            file by now.
     """
     path = Path(os.path.realpath(path))
     temporary: Path | None = None
@@ -40,8 +41,11 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
         temporary.chmod(mode)
-        os.replace(temporary, path)
-        temporary = None
+        if replace:
+            os.replace(temporary, path)
+            temporary = None
+        else:
+            _publish(temporary, path)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
@@ -51,6 +55,18 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give a whole file its second name, if there is none of that name."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise OutputError(f"{path} was written by another run meanwhile; choose another place") from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise OutputError(f"{path} was written by another run meanwhile; choose another place") from None
+        os.rename(temporary, path)
 
 
 def _umask() -> int:
@@ -101,10 +117,19 @@ def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[
 
     with atomic(path, sync=False) as temporary:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        text = json.dumps(about)
         try:
-            save_file(whole, temporary, metadata={"artune": json.dumps(about)})
+            save_file(whole, temporary, metadata={"artune": text, "sha256": _digest_of(whole, text)})
         except SafetensorError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def _digest_of(tensors: "Mapping[str, Tensor]", text: str) -> str:
+    seen = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        seen.update(name.encode())
+        seen.update(tensors[name].numpy().data)
+    return seen.hexdigest()
 
 
 def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
@@ -115,10 +140,15 @@ def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     """
     from safetensors import SafetensorError, safe_open
 
+    if not os.path.exists(path):
+        raise CheckpointError(f"there is no checkpoint {path} to resume from")
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["artune"])
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 - not a dict
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if metadata["sha256"] != _digest_of(tensors, metadata["artune"]):
+            raise ValueError("its sha256 is another")
+        return tensors, json.loads(metadata["artune"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         reason = "it is damaged or no checkpoint of artune"
         raise CheckpointError(f"cannot resume from {path}: {reason} ({error}); remove it to start anew") from error

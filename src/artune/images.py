@@ -4,9 +4,11 @@ Everything inside is sRGB in [0, 1], upright. Reading applies EXIF's rotation an
 writing adds an sRGB profile and the spec that made the picture, and drops where the photograph was taken.
 """
 
+import hashlib
 import io
 import json
 import struct
+import threading
 import warnings
 import zlib
 from dataclasses import dataclass, field
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from artune.errors import OutputError, PictureError
-from artune.files import atomic, digest
+from artune.files import atomic
+from artune.memory import memory_free
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +52,8 @@ _NOTE = "artune"  # key of the embedded spec in PNG; its first word elsewhere
 _USER_COMMENT = 0x9286
 _LARGEST_EXIF = 50_000  # JPEG holds 64 kB, our note among it
 _ICC_TAG = 34675
+_BYTES_OF_READING = 32  # a pixel, at the peak: the file's samples, fp32, and one copy
+_OPENING = threading.Lock()  # Pillow's limit of size is one for all threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +88,11 @@ class Picture:
 
     def digest(self) -> str:
         """sha256 of the pixels and the transparency."""
-        data = np.ascontiguousarray(self.pixels).tobytes()
-        if self.alpha is not None:
-            data += np.ascontiguousarray(self.alpha).tobytes()
-        return digest(f"{self.pixels.shape}".encode() + data)
+        seen = hashlib.sha256(f"{self.pixels.shape}".encode())
+        for array in (self.pixels, self.alpha):
+            if array is not None:
+                seen.update(np.ascontiguousarray(array).data)
+        return seen.hexdigest()
 
     def filled(self) -> Floats:
         """Pixels with transparent areas filled by the mean of what can be seen (grey where nothing can)."""
@@ -148,6 +154,8 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
     Raises:
         PictureError: missing, empty, truncated, not a picture, or too large.
     """
+    if not str(path):
+        raise PictureError("the name of a picture is empty")
     path = Path(path)
     try:
         if path.is_dir():
@@ -160,8 +168,8 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
         raise PictureError(f"there is no picture {path}{_nearest(path)}") from None
     except PermissionError as error:
         raise PictureError(f"cannot read {path}: no permission") from error
-    except OSError as error:
-        raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a name with a null character is the latter
+        raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     if not data:
         raise PictureError(f"{path} is empty (0 bytes); give a picture")
     return decode_picture(data, where=str(path), allow_huge=allow_huge)
@@ -169,33 +177,63 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
 
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from the bytes of a file; see :func:`read_picture`."""
-    heif = _register_heif()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata and Pillow's own size warning; the size is checked here
         try:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                opened = Image.open(io.BytesIO(data))
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
-            width, height = opened.size
-            if width * height > HUGE and not allow_huge:
-                raise PictureError(
-                    f"{where} has {width}x{height} pixels, above the limit of {HUGE // 1_000_000} million; "
-                    "reduce it, or allow it with --allow-huge"
-                )
+            opened = _open(data)
+            if opened is None:
+                return _foreign(data, where, allow_huge)
+            _check_size(*opened.size, where, allow_huge)
             return _convert(opened, data)
         except PictureError:
             raise
-        except UnidentifiedImageError as error:
-            hint = "" if heif or data[4:8] != b"ftyp" else "; for HEIC: pip install 'artune[heif]'"
-            raise PictureError(
-                f"{where} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC){hint}"
-            ) from error
         except MemoryError as error:
             raise PictureError(f"{where} does not fit in memory") from error
         except Exception as error:  # decoders raise of every kind on damaged files
             raise PictureError(f"{where} is damaged or cut short: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image | None:
+    """The file as Pillow sees it, not yet decoded; ``None`` if it is of no format of ours."""
+    formats = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"] + ["HEIF"] * _register_heif()
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data), formats=formats)
+        except UnidentifiedImageError:
+            return None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _foreign(data: bytes, where: str, allow_huge: bool) -> Picture:
+    """What Pillow does not know: a TIFF of floats, or nothing for us."""
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        import tifffile
+
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages.first
+            _check_size(page.imagewidth, page.imagelength, where, allow_huge)
+            deep = _deep_tiff(page)
+        if deep is not None:
+            return Picture(*deep)
+    hint = "; for HEIC: pip install 'artune[heif]'" if data[4:8] == b"ftyp" and not _register_heif() else ""
+    raise PictureError(f"{where} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC){hint}")
+
+
+def _check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
+    """Raise before memory is filled."""
+    if width * height > HUGE and not allow_huge:
+        raise PictureError(
+            f"{where} has {width}x{height} pixels, above the limit of {HUGE // 1_000_000} million; "
+            "reduce it, or allow it with --allow-huge"
+        )
+    need, free = width * height * _BYTES_OF_READING, memory_free()
+    if free is not None and need > free:
+        raise PictureError(
+            f"{where} has {width}x{height} pixels and needs {need / 2**30:.1f} GiB to be read, {free / 2**30:.1f} GiB "
+            "are free; reduce it"
+        )
 
 
 def _convert(opened: Image.Image, data: bytes) -> Picture:
@@ -206,7 +244,7 @@ def _convert(opened: Image.Image, data: bytes) -> Picture:
     deep = _read_deep(opened, data)
     turned = exif.get(ExifTags.Base.Orientation, 1)  # Pillow forgets it when it loads a TIFF
     opened.load()
-    if deep is not None and not _other_profile(profile):
+    if deep is not None and not _shows_otherwise(profile):
         pixels, alpha = deep
         if turned != 1:
             pixels, alpha = _turn(pixels, turned), None if alpha is None else _turn(alpha, turned)
@@ -221,83 +259,120 @@ def _convert(opened: Image.Image, data: bytes) -> Picture:
 def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floats | None]:
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = _floats(np.asarray(image.getchannel("A")) / np.float32(255))
-        image = image.convert("RGB")
-    elif image.mode.startswith("I;16"):
-        return _grey(np.asarray(image) / 65535), None
-    elif image.mode in ("I", "F"):
+        whole = image.convert("RGBA")
+        alpha = _floats(np.asarray(whole.getchannel("A")) / np.float32(255))
+        image = whole.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    elif image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image).astype(np.float32)
-        top = 1.0 if image.mode == "F" else 65535.0 if values.max(initial=0) > 255 else 255.0
-        return _grey(np.clip(np.nan_to_num(values / top), 0, 1)), None
+        top = 1.0 if image.mode == "F" else 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else 65535.0
+        values = np.clip(np.nan_to_num(values / top), 0, 1)
+        if not _shows_otherwise(profile):
+            return _floats(np.repeat(values[..., None], 3, axis=2)), None
+        image = Image.fromarray((values * 255 + 0.5).astype(np.uint8))
     elif image.mode in ("P", "1", "LAB", "HSV", "YCbCr"):
         image = image.convert("RGB")
-    if profile and _other_profile(profile):
+    if profile and _shows_otherwise(profile):
         image = _to_srgb(image, profile)
     return _floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
-
-
-def _grey(values: NDArray[Any]) -> Floats:
-    return _floats(np.repeat(values[..., None], 3, axis=2))
 
 
 def _floats(values: NDArray[Any]) -> Floats:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _other_profile(profile: bytes | None) -> bool:
+def _shows_otherwise(profile: bytes | None) -> bool:
     """Whether a profile shows colours otherwise than sRGB does; names lie."""
-    if not profile:
+    space = _space(profile)
+    if profile is None or not space:
         return False
+    if space == "CMYK":
+        return True
     steps = np.linspace(0, 255, 6).astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(6, 36, 3)
-    shown = np.asarray(_to_srgb(Image.fromarray(cube), profile)).astype(int)
-    return bool(shown.shape != cube.shape or np.abs(shown - cube).max() > 2)
+    probe = Image.fromarray(cube if space == "RGB" else np.tile(steps, (6, 1)))
+    shown = np.asarray(_to_srgb(probe, profile)).astype(int)
+    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > 2)
+
+
+_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Colour spaces of profiles, and the mode of the pictures that they are for."""
+
+
+def _space(profile: bytes | None) -> str:
+    """The colour space that a profile is for; empty where it is damaged or of none of ours."""
+    try:
+        space = ImageCms.ImageCmsProfile(io.BytesIO(profile or b"")).profile.xcolor_space.strip()
+    except (ImageCms.PyCMSError, OSError):
+        return ""
+    return space if space in _SPACES else ""
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    if image.mode != _SPACES.get(_space(profile)):
+        return image  # a profile of another colour model
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        return image  # a profile of another colour model, or a damaged one
+        return image  # a damaged one
     return converted or image
 
 
 def _read_deep(opened: Image.Image, data: bytes) -> tuple[Floats, Floats | None] | None:
-    """16-bit colour of PNG and TIFF, which Pillow would cut to 8."""
+    """More than 8 bits of PNG and TIFF, which Pillow would cut."""
     if opened.format == "PNG" and data[24:25] == b"\x10":
-        import png
-
-        width, height, rows, info = png.Reader(bytes=data).read()
-        samples = np.vstack([np.frombuffer(row, np.uint16) for row in rows])
-        samples = samples.reshape(height, width, info["planes"])
-        if "transparent" in info:  # one colour that stands for nothing
-            seen = (samples != np.ravel(info["transparent"])).any(-1, keepdims=True)
-            samples = np.concatenate([samples, seen * np.uint16(65535)], -1)
-        array = samples.astype(np.float32) / 65535
-    elif opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] in (16, 32):  # type: ignore[attr-defined]
+        return _deep_png(data)
+    if opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] > 8:  # type: ignore[attr-defined]
         import tifffile
 
-        raw = tifffile.imread(io.BytesIO(data), key=0)
-        if opened.tag_v2.get(262) not in (1, 2):  # type: ignore[attr-defined]
-            return None
-        if raw.dtype == np.uint16:
-            array = raw.astype(np.float32) / 65535
-        elif raw.dtype in (np.float16, np.float32):
-            array = np.clip(np.nan_to_num(raw.astype(np.float32)), 0, 1)
-        else:
-            return None
-        if array.ndim == 2:
-            array = array[..., None]
-        elif array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
-            array = array.transpose(1, 2, 0)  # planes apart
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return _deep_tiff(file.pages.first)
+    return None
+
+
+def _deep_png(data: bytes) -> tuple[Floats, Floats | None]:
+    import png
+
+    width, height, rows, info = png.Reader(bytes=data).read()
+    samples = np.vstack([np.frombuffer(row, np.uint16) for row in rows])
+    samples = samples.reshape(height, width, info["planes"])
+    if "transparent" in info:  # one colour that stands for nothing
+        seen = (samples != np.ravel(info["transparent"])).any(-1, keepdims=True)
+        samples = np.concatenate([samples, seen * np.uint16(65535)], -1)
+    planes = samples.shape[2]
+    array = samples.astype(np.float32) / 65535
+    return _colours(array[..., : planes - 1 + planes % 2]), _floats(array[..., -1]) if planes in (2, 4) else None
+
+
+def _deep_tiff(page: Any) -> tuple[Floats, Floats | None] | None:
+    """Pixels of a TIFF's page, grey or RGB, of any depth; ``None`` for what it does not know."""
+    inverted, grey, rgb = 0, 1, 2
+    own = {inverted: 1, grey: 1, rgb: 3}.get(int(page.photometric))
+    if own is None or page.axes not in ("YX", "YXS", "SYX"):
+        return None
+    raw = page.asarray()
+    raw = raw[..., None] if page.axes == "YX" else np.moveaxis(raw, 0, -1) if page.axes == "SYX" else raw
+    if raw.dtype.kind == "u":
+        array = (raw / np.float64(np.iinfo(raw.dtype).max)).astype(np.float32)
+    elif raw.dtype.kind == "f":
+        array = np.clip(np.nan_to_num(raw), 0, 1).astype(np.float32)
     else:
         return None
-    planes = array.shape[2]
-    alpha = _floats(array[..., -1]) if planes in (2, 4) else None
-    pixels = array[..., :3] if planes >= 3 else np.repeat(array[..., :1], 3, axis=2)
-    return _floats(pixels), alpha
+    colours, alpha = array[..., :own], None
+    premultiplied, straight = 1, 2
+    kind = int(page.extrasamples[0]) if page.extrasamples and array.shape[2] > own else 0
+    if kind in (premultiplied, straight):
+        alpha = array[..., own]
+        if kind == premultiplied:
+            colours = np.clip(colours / np.maximum(alpha, 1e-6)[..., None], 0, 1)
+    if int(page.photometric) == inverted:
+        colours = 1 - colours
+    return _colours(colours), None if alpha is None else _floats(alpha)
+
+
+def _colours(array: NDArray[Any]) -> Floats:
+    """Three channels, of one or three."""
+    return _floats(array if array.shape[2] == 3 else np.repeat(array[..., :1], 3, axis=2))
 
 
 def _turn(array: Floats, orientation: int) -> Floats:
@@ -311,21 +386,24 @@ def _turn(array: Floats, orientation: int) -> Floats:
     return np.ascontiguousarray(array)
 
 
+_KEPT = (
+    *("Artist", "Copyright", "DateTime", "Make", "Model", "Software", "DateTimeOriginal", "DateTimeDigitized"),
+    *("OffsetTime", "OffsetTimeOriginal", "ExposureTime", "FNumber", "ExposureProgram", "ISOSpeedRatings"),
+    *("ShutterSpeedValue", "ApertureValue", "BrightnessValue", "ExposureBiasValue", "MeteringMode", "LightSource"),
+    *("Flash", "FocalLength", "FocalLengthIn35mmFilm", "WhiteBalance", "LensMake", "LensModel"),
+)
+"""EXIF that says who, when and with what; all else may say where, or is of the file that was read."""
+
+
 def _clean_exif(exif: Image.Exif) -> bytes:
-    """EXIF without rotation (applied), place, preview and our own note."""
+    """What is worth keeping of EXIF: ``_KEPT``."""
+    tags = {ExifTags.Base[name].value for name in _KEPT}
     kept = Image.Exif()
-    for tag, value in exif.items():
-        if tag not in (
-            ExifTags.Base.Orientation,
-            ExifTags.IFD.GPSInfo,
-            ExifTags.IFD.Exif,
-            ExifTags.Base.ImageDescription,
-        ):
-            kept[tag] = value
     camera = kept.get_ifd(ExifTags.IFD.Exif)
-    for tag, value in exif.get_ifd(ExifTags.IFD.Exif).items():
-        if tag not in (_USER_COMMENT, ExifTags.Base.MakerNote):
-            camera[tag] = value
+    for target, source in ((kept, exif), (camera, exif.get_ifd(ExifTags.IFD.Exif))):
+        for tag, value in source.items():
+            if tag in tags:
+                target[tag] = value
     try:
         return kept.tobytes() if len(kept) or camera else b""
     except Exception:  # values that no writer accepts are not worth a picture
@@ -358,9 +436,12 @@ def _register_heif() -> bool:
 def _nearest(path: Path) -> str:
     from difflib import get_close_matches
 
-    if not path.parent.is_dir():
-        return f"; there is no folder {path.parent} either"
-    names = [p.name for p in path.parent.iterdir() if p.exists()]
+    try:
+        if not path.parent.is_dir():
+            return f"; there is no folder {path.parent} either"
+        names = [p.name for p in path.parent.iterdir() if p.exists()]
+    except OSError:  # a folder that may not be listed
+        return ""
     close = get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
@@ -407,7 +488,9 @@ def check_suffix(path: Path, bits: int = 8, longer: int = 1) -> None:
         raise OutputError(f"cannot write {path}: HEIC needs pillow-heif; pip install 'artune[heif]'")
 
 
-def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality: int = 95) -> None:
+def write_picture(
+    picture: Picture, path: Path | str, *, bits: int = 8, quality: int = 95, replace: bool = True
+) -> None:
     """Write by suffix, atomically, with an sRGB profile and the picture's note.
 
     A format without transparency shows it on white. BMP and GIF hold no note; TIFF keeps no other metadata.
@@ -417,14 +500,17 @@ def write_picture(picture: Picture, path: Path | str, *, bits: int = 8, quality:
         path: where.
         bits: 8, or 16 for PNG and TIFF.
         quality: of JPEG, WebP and HEIC.
+        replace: whether an existing file may be replaced.
 
     Raises:
         OutputError: unknown suffix, no permission, no space.
     """
     path = Path(path)
+    if bits not in (8, 16):
+        raise OutputError(f"{bits} bits per channel cannot be written; choose 8, or 16 for {', '.join(_DEEP)}")
     check_suffix(path, bits, max(picture.size))
     form = _FORMATS[path.suffix.lower()]
-    with atomic(path) as temporary:
+    with atomic(path, replace=replace) as temporary:
         try:
             if form == "TIFF":
                 _write_tiff(picture, temporary, bits)

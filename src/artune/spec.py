@@ -4,6 +4,7 @@ A spec says what the user said; ``None`` stands for "choose for me". A resolved 
 """
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +28,15 @@ class Model(BaseModel):
     """A frozen model that knows all its fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flags(cls, data: Any) -> Any:
+        for name, value in data.items() if isinstance(data, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:  # to pydantic, true is 1
+                raise ValueError(f"{name} takes no {str(value).lower()}")
+        return data
 
 
 class Rung(Model):
@@ -102,7 +112,7 @@ class StyleSpec(Model):
     style_weights: tuple[NotNegative, ...] | None = None
     """Proportions of several styles; default: equal."""
     style_scale: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
-    """Size of the style's strokes: longer side of the painting over that of the result."""
+    """Size of the style's strokes: longer side of the painting over that of the result; it is never enlarged."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random."""
     device: str = "auto"
@@ -193,7 +203,7 @@ def explain(error: ValidationError) -> str:
             hint = ""
             if item["type"] == "literal_error":
                 hint = _close(str(item["input"]), re.findall(r"'(\w+)'", item["ctx"]["expected"]))
-            lines[place] = f"{message}, not {item['input']!r}{hint}"
+            lines[place] = f"{message}, not {reprlib.repr(item['input'])}{hint}"
     return "; ".join(f"{place}: {line}" if place else line for place, line in lines.items())
 
 

@@ -349,6 +349,9 @@ def test_names_that_are_too_long(files):
     long = "x" * 300 + ".png"
     assert "File name too long" in refused("style", files / long, files / "painting.png", "-o", files / "o.png")
     assert "File name too long" in refused(*style(files, out=long))
+    assert "File name too long" in refused(*style(files, "--spec", files / long))
+    assert "is neither content" in refused(*style(files, "--start", files / long))
+    assert "the name of the result is missing" in refused(*style(files, out=""), "-o", "")
 
 
 def test_a_checkpoint_that_is_a_folder(files):
@@ -403,3 +406,66 @@ def test_kept_steps_lose_nothing(files):
 def test_a_field_of_the_method_at_the_top_is_explained(files):
     (files / "s.yaml").write_text("steps: 3\n")
     assert "it belongs under method" in refused(*style(files, "--spec", files / "s.yaml"))
+
+
+def test_what_is_said_twice_is_refused(files):
+    assert "relu1_1 is given twice" in refused(*style(files, "--style-layers", "relu1_1:1,relu1_1:3"))
+    (files / "s.yaml").write_text("seed: 1\nseed: 2\n")
+    assert "seed is given twice" in refused(*style(files, "--spec", files / "s.yaml"))
+
+
+def test_kept_steps_of_photographs_of_one_name(files):
+    for folder in ("a", "b"):
+        (files / "trips" / folder).mkdir(parents=True)
+        shutil.copy(files / "photo.png", files / "trips" / folder / "x.png")
+    steps = ("--keep-steps", files / "steps")
+    result = call("style", str(files / "trips/*/x.png"), files / "painting.png", "-o", files / "out", *FAST, *steps)
+    assert result.exit_code == 0, result.output
+    assert sorted(str(p.relative_to(files / "steps")) for p in (files / "steps").rglob("0*.png")) == [
+        "a/x.png/00003.png",
+        "b/x.png/00003.png",
+    ]
+
+
+def test_another_run_that_was_faster(files, monkeypatch):
+    from artune.transfer.style import Job
+
+    plain = Job.run
+
+    def run(*args, **kwargs):
+        (files / "out.png").write_bytes(b"theirs")
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(Job, "run", run)
+    assert "written by another run meanwhile" in refused(*style(files))
+    assert (files / "out.png").read_bytes() == b"theirs"
+
+
+def test_memory_that_runs_out_anywhere(files, monkeypatch):
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(Picture, "digest", fail)
+    assert "memory ran out" in refused(*style(files))
+
+
+def test_a_panorama_needs_no_larger_size(files, rng):
+    write_picture(Picture(rng.random((200, 2000, 3)).astype(np.float32)), files / "pano.png")
+    arguments = ["style", files / "pano.png", files / "painting.png", "-o", files / "out.png", "--steps", "2"]
+    assert call(*arguments, "--size", "300").exit_code == 0
+    assert read_picture(files / "out.png").size == (300, 30)
+    assert "at size 150 is 150x15 pixels" in refused(*arguments, "--size", "150", "--overwrite")
+
+
+def test_a_spec_serves_other_pictures(files, photo):
+    write_picture(photo.resized(30, 20), files / "small.png")
+    call(*style(files, "--no-enlarge", "--size", "400"))
+    (files / "s.json").write_text(call("info", files / "out.png").stdout)
+    two = ["style", files / "small.png", files / "painting.png", files / "photo.png", "-o", files / "two.png"]
+    result = call(*two, "--spec", files / "s.json")
+    assert result.exit_code == 0, result.output
+    assert read_picture(files / "two.png").size == (30, 20)
+
+
+def test_the_version():
+    assert call("--version").stdout.startswith("artune 0.")

@@ -1,6 +1,7 @@
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,13 @@ def test_unknown_samples():
         sample_style("mosiac")
     with pytest.raises(UnknownNameError, match="did you mean coffee"):
         sample_photo("cofee")
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ARTUNE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder().name == "artune"

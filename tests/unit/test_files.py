@@ -1,3 +1,4 @@
+import contextlib
 import os
 import stat
 
@@ -96,3 +97,33 @@ def test_a_cut_checkpoint(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(CheckpointError):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_with_one_bit_turned(tmp_path):
+    path = tmp_path / "a.partial"
+    save_checkpoint(path, {"x": torch.rand(100)}, {})
+    data = bytearray(path.read_bytes())
+    data[-41] ^= 0x40
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="its sha256 is another"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        load_checkpoint(tmp_path / "none.partial")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_without_replacing_the_first_one_stays(tmp_path, monkeypatch, links):
+    if not links:
+
+        def unsupported(*args):
+            raise OSError("no hard links here")
+
+        monkeypatch.setattr(os, "link", unsupported)
+    for text, outcome in (("one", contextlib.nullcontext()), ("two", pytest.raises(OutputError, match="another run"))):
+        with outcome, atomic(tmp_path / "a", replace=False) as temporary:
+            temporary.write_text(text)
+    assert (tmp_path / "a").read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

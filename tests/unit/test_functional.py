@@ -106,10 +106,11 @@ def test_wasserstein_gradient_with_equal_eigenvalues_is_finite():
     assert x.grad.isfinite().all()
 
 
-def test_trace_of_root_against_scipy(generator):
-    half = torch.rand((1, 5, 5), generator=generator, dtype=torch.float64)
-    m = half @ half.transpose(1, 2)
-    assert fn.trace_of_root(m).item() == pytest.approx(np.trace(scipy.linalg.sqrtm(m[0].numpy())).real, rel=1e-6)
+def test_wasserstein_gradient_where_the_mean_decides(generator):
+    """A large common mean: the parts of the gradient through mean, covariance and ridge must fit together."""
+    target = fn.gaussian(fn.moments(features(generator, b=2, c=3)))
+    x = (5 + features(generator, b=2, c=3, h=3, w=4)).requires_grad_()
+    assert gradcheck(lambda t: fn.wasserstein(fn.moments(t), target), (x,))
 
 
 def test_gram_distance_is_the_frobenius_norm(generator):
@@ -131,3 +132,11 @@ def test_total_variation_by_hand():
 def test_total_variation_gradient(generator):
     x = torch.rand((2, 3, 5, 4), generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: fn.total_variation(x)[0], (x,))
+
+
+def test_total_variation_weighs_colour(generator):
+    x = torch.rand((1, 3, 6, 5), generator=generator, dtype=torch.float64)
+    brightness = x.mean(1, keepdim=True).expand_as(x)
+    parts = [fn.total_variation(part)[0].item() for part in (brightness, x - brightness)]
+    for chroma in (1.0, 8.0):
+        assert fn.total_variation(x, chroma=chroma)[0].item() == pytest.approx(parts[0] + chroma * parts[1])

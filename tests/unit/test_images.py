@@ -1,5 +1,6 @@
 import io
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -327,3 +328,108 @@ def test_pipes_and_devices_are_refused(tmp_path):
     for path in (tmp_path / "pipe.png", "/dev/zero"):
         with pytest.raises(PictureError, match="no regular file"):
             read_picture(path)
+
+
+# ------------------------------------------------------------------------- profiles of other colour models
+
+
+def _profile(space: bytes, connection: bytes, *tags: tuple[bytes, bytes]) -> bytes:
+    """A profile of a colour space, with the tags that it needs."""
+    white = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
+    wanted = [(b"wtpt", b"XYZ \0\0\0\0" + white), (b"cprt", b"text\0\0\0\0x\0"), *tags]
+    table, body = b"", b""
+    for name, data in wanted:
+        table += struct.pack(">4sII", name, 132 + 12 * len(wanted) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", 132 + len(table + body), b"lcms", 0x02100000, b"mntr", space, connection)
+    head += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + white
+    return head.ljust(128, b"\0") + struct.pack(">I", len(wanted)) + table + body
+
+
+LINEAR_GREY = _profile(b"GRAY", b"XYZ ", (b"kTRC", b"curv\0\0\0\0" + struct.pack(">IH", 1, 0x0100)))
+
+
+def _ink() -> bytes:
+    """CMYK where the first ink alone darkens, and the others are invisible."""
+    lattice = bytes(v for corner in range(16) for v in ((255, 128, 128) if corner < 8 else (0, 128, 128)))
+    ident = bytes(range(256))
+    unit = struct.pack(">9i", *(0x10000 * (i % 4 == 0) for i in range(9)))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + unit + 4 * ident + lattice + 3 * ident
+    return _profile(b"CMYK", b"Lab ", (b"A2B0", lut))
+
+
+@pytest.mark.parametrize(("mode", "value"), [("L", 64), ("LA", (64, 255)), ("I;16", 64 * 257)])
+def test_a_grey_profile_is_applied(mode, value):
+    back = decode_picture(encoded(Image.new(mode, (8, 8), value), "PNG", icc_profile=LINEAR_GREY))
+    linear = 64 / 255
+    want = 1.055 * linear ** (1 / 2.4) - 0.055  # sRGB's curve
+    np.testing.assert_allclose(back.pixels, want, atol=1.5 / 255)
+
+
+def test_a_cmyk_profile_is_applied():
+    # without the profile: white, black and light cyan
+    for ink, want in {(0, 255, 255, 255): 1.0, (255, 0, 0, 0): 0.0, (128, 0, 0, 0): 0.466}.items():  # L* 50: 119
+        data = encoded(Image.new("CMYK", (16, 16), ink), "JPEG", quality=100, icc_profile=_ink())
+        np.testing.assert_allclose(decode_picture(data).pixels, want, atol=0.02)
+
+
+# ------------------------------------------------------------------------------------- TIFF of many kinds
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "want"),
+    [
+        (np.full((4, 6), 60000, np.uint16), {"photometric": "miniswhite"}, 5535 / 65535),
+        (np.full((4, 6), 2**31, np.uint32), {"photometric": "minisblack"}, 0.5),
+        (np.full((4, 6, 3), 0.25, np.float32), {"photometric": "rgb"}, 0.25),
+        (np.full((4, 6, 4), 20000, np.uint16), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, 1.0),
+        (np.full((4, 6, 4), 20000, np.uint16), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, 20000 / 65535),
+        (np.full((3, 4, 6), 500, np.uint16), {"photometric": "rgb", "planarconfig": "separate"}, 500 / 65535),
+    ],
+)
+def test_deep_tiff(samples, options, want, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", samples, metadata=None, **options)
+    back = read_picture(tmp_path / "a.tif")
+    assert back.size == (6, 4)
+    assert (back.alpha is not None) == ("extrasamples" in options)
+    np.testing.assert_allclose(back.pixels, want, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_nothing_of_a_tiff_says_where_it_was_made(tmp_path, suffix):
+    place = b'<x:xmpmeta exif:GPSLatitude="48,51.5N" photo="/home/me/secret.psd"/>'
+    tags = [(700, "B", len(place), place, True), (269, "s", 0, "/home/me/private.tif", True), (271, "s", 0, "M", True)]
+    samples = np.zeros((4, 4, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", metadata=None, extratags=tags)
+    write_picture(read_picture(tmp_path / "a.tif"), tmp_path / f"a{suffix}")
+    data = (tmp_path / f"a{suffix}").read_bytes()
+    assert b"GPS" not in data
+    assert b"/home/me" not in data
+    with Image.open(tmp_path / f"a{suffix}") as opened:
+        assert opened.getexif()[ExifTags.Base.Make] == "M"
+
+
+def test_formats_that_are_not_ours_are_refused(eight):
+    for form in ("PPM", "TGA", "EPS", "ICO"):
+        with pytest.raises(PictureError, match="is not a picture that can be read"):
+            decode_picture(encoded(eight, form))
+
+
+def test_a_picture_beyond_memory_is_refused_before_it_is_read(eight, monkeypatch):
+    monkeypatch.setattr("artune.images.memory_free", lambda: 10_000)
+    with pytest.raises(PictureError, match=r"48x32 pixels and needs .* GiB to be read"):
+        decode_picture(encoded(eight, "PNG"))
+
+
+def test_bits_are_8_or_16(photo, tmp_path):
+    with pytest.raises(OutputError, match="12 bits"):
+        write_picture(photo, tmp_path / "a.png", bits=12)
+
+
+def test_a_file_that_came_meanwhile_is_kept(photo, tmp_path):
+    write_picture(photo, tmp_path / "a.png", replace=False)
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(OutputError, match="written by another run meanwhile"):
+        write_picture(Picture(1 - photo.pixels), tmp_path / "a.png", replace=False)
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]

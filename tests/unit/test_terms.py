@@ -47,7 +47,7 @@ def test_gram_scales(pair):
 
 
 def test_total_variation_is_a_mean(pair):
-    term = TotalVariation()
+    term = TotalVariation("raw")
     got = term.distance(measured(term, pair[0]), None)
     x = pair[0]
     want = (x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()) / (7 * 6 + 8 * 5)

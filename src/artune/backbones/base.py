@@ -91,5 +91,5 @@ class Backbone(nn.Module, ABC):
                     tap,
                     reach,
                     where=f"network {self.name}",
-                    why="the weights at hand end before it",
+                    why="the weights at hand end before it, choose others with --content-layers and --style-layers",
                 )

@@ -98,9 +98,9 @@ class Compact(Backbone):
                 values += channels / stride**2
             stage = nn.ModuleList()
             for width in widths:
-                # zeros would paint a frame; the picture is padded by enter()
-                padding = 1 if channels > RGB else 0
-                stage.append(nn.Conv2d(channels, width, 3, padding=padding, padding_mode="replicate"))
+                # zeros would paint a frame; the picture itself is padded by enter()
+                border: dict[str, Any] = {"padding": 1, "padding_mode": "replicate"} if cost else {}
+                stage.append(nn.Conv2d(channels, width, 3, **border))
                 field += 2 * stride
                 cost += 9 * channels * width / stride**2
                 values += (channels + width) / stride**2

@@ -112,10 +112,9 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
             warnings.simplefilter("ignore")  # of what it then refuses anyway
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises of every kind
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
-            f"{path} is damaged or not a weights file ({first[:120]}); give safetensors, or a state dict saved by "
-            "torch.save"
+            f"{path} is damaged or not a weights file ({type(error).__name__}); give safetensors, or a state dict "
+            "saved by torch.save, which holds tensors alone"
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
 positions than channels has a singular covariance, whose root has no finite gradient."""
+SPECK = 1e-6
+"""Of the mean squared mean, added to a covariance: a flat picture's is the rounding of that, and not positive."""
 
 
 CHUNK = 16384
@@ -106,12 +108,9 @@ def energy(m: Moments) -> Float[Tensor, "b"]:
     return m.second.diagonal(dim1=1, dim2=2).sum(1) / m.mass
 
 
-def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"], ridge: float = RIDGE) -> Float[Tensor, "b c c"]:
-    """Covariance plus ``ridge`` times its mean eigenvalue.
-
-    A speck of the squared mean goes with it: a flat picture's covariance is the rounding of that, and not positive.
-    """
-    level = ridge * cov.diagonal(dim1=1, dim2=2).mean(1) + 1e-6 * mean.square().mean(1) + 1e-12
+def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
+    """Covariance plus ``RIDGE`` times its mean eigenvalue, and ``SPECK``."""
+    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + SPECK * mean.square().mean(1) + 1e-12
     eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
     return cov + level[:, None, None] * eye
 
@@ -133,33 +132,6 @@ def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
     return root
 
 
-class _TraceOfRoot(torch.autograd.Function):
-    """Trace of the square root, with the analytic gradient: half the inverse root.
-
-    ``eigh``'s own gradient divides by differences of eigenvalues and is NaN where two are equal.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, m: Tensor) -> Tensor:
-        values, vectors = _eigh(m)
-        floor = torch.finfo(m.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
-        roots: Tensor = values.clamp(min=floor).sqrt()
-        ctx.save_for_backward(roots, vectors)
-        return roots.sum(1)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        roots, vectors = ctx.saved_tensors
-        inverse: Tensor = (vectors / roots.unsqueeze(1)) @ vectors.transpose(1, 2)
-        return 0.5 * grad[:, None, None] * inverse
-
-
-def trace_of_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b"]:
-    """tr(M^(1/2)) of a symmetric positive semidefinite matrix, differentiable."""
-    out: Tensor = _TraceOfRoot.apply(m)
-    return out
-
-
 class Gaussian(NamedTuple):
     """The frozen side of :func:`wasserstein`: mean, covariance and its root."""
 
@@ -175,17 +147,50 @@ def gaussian(m: Moments) -> Gaussian:
     return Gaussian(mean, cov, matrix_root(cov))
 
 
+class _Wasserstein(torch.autograd.Function):
+    """The distance of :func:`wasserstein` from sums, with its analytic gradient.
+
+    With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). ``eigh``'s own gradient divides by
+    differences of eigenvalues and is NaN where two are equal; and at a small size, half of a step would go into the
+    many small products that autograd makes of this.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mass: Tensor, first: Tensor, second: Tensor, target: Gaussian) -> Tensor:
+        mean, cov = mean_and_covariance(Moments(mass, first, second))
+        cov = add_ridge(mean, cov)
+        values, vectors = _eigh(target.root @ cov @ target.root)
+        floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
+        roots = values.clamp(min=floor).sqrt()
+        traces = cov.diagonal(dim1=1, dim2=2).sum(1) + target.cov.diagonal(dim1=1, dim2=2).sum(1)
+        apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * roots.sum(1)
+        ctx.save_for_backward(mass, mean, target.mean, target.root, roots, vectors, apart)
+        return apart.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        mass, mean, wanted, root, roots, vectors, apart = ctx.saved_tensors
+        channels = mean.shape[1]
+        per_mass = grad * (apart >= 0) / mass
+        half = root @ vectors
+        of_cov = -(half / roots.unsqueeze(1)) @ half.transpose(1, 2)
+        of_cov.diagonal(dim1=1, dim2=2).add_(1)
+        # the ridge follows the covariance's mean eigenvalue, and the squared mean
+        trace = of_cov.diagonal(dim1=1, dim2=2).sum(1)[:, None]
+        of_cov.diagonal(dim1=1, dim2=2).add_(RIDGE / channels * trace)
+        of_mean = 2 * (mean - wanted) + 2 * SPECK / channels * trace * mean
+        # the covariance is the mean square less the squared mean
+        of_mean -= 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
+        return None, per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov, None
+
+
 def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
     """Squared 2-Wasserstein distance of the Gaussians with these means and covariances.
 
     |mu - mu'|^2 + tr(C + C' - 2 (C'^(1/2) C C'^(1/2))^(1/2))  (Dowson and Landau 1982).
     """
-    mean, cov = mean_and_covariance(m)
-    cov = add_ridge(mean, cov)
-    cross = trace_of_root(target.root @ cov @ target.root)
-    traces = (cov + target.cov).diagonal(dim1=1, dim2=2).sum(1)
-    apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * cross
-    return apart.clamp(min=0)
+    apart: Tensor = _Wasserstein.apply(m.mass, m.first, m.second, target)
+    return apart
 
 
 def gram_distance(m: Moments, target: Float[Tensor, "b c c"]) -> Float[Tensor, "b"]:
@@ -217,12 +222,19 @@ class _Variation(torch.autograd.Function):
 
 
 def total_variation(
-    image: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None
+    image: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None, *, chroma: float = 1.0
 ) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
     """Sum over neighbours below and to the right of the squared difference, and how many there are.
 
     Squared differences (Mahendran and Vedaldi 2015, beta = 2), summed over channels.
+
+    Args:
+        image: a picture.
+        mask: where it counts.
+        chroma: weight of what a pixel's channels differ from their mean, beside that of the mean itself.
     """
+    if chroma != 1:
+        image = chroma**0.5 * image + (1 - chroma**0.5) * image.mean(1, keepdim=True)
     if mask is None:
         batch, _, height, width = image.shape
         count = float(height * (width - 1) + (height - 1) * width)

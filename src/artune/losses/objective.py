@@ -114,7 +114,7 @@ def build(
     sides: dict[str, list[Term]] = {
         "content": [Content(tap, scale) for tap in weights.content],
         "style": [STYLE_TERMS[loss](tap, scale) for tap in weights.style],
-        "none": [TotalVariation()],
+        "none": [TotalVariation(scale)],
     }
     taps = {tap for terms in sides.values() for term in terms for tap in term.taps}
     of_content = backbone(content, taps)

@@ -145,16 +145,24 @@ class Gram(_Moments):
         return square * measured.mass**2
 
 
+CHROMA = 8.0
+"""Weight of colour beside brightness in the calibrated total variation: grain of a painting is one of brightness, and
+what a short descent leaves of colour noise is none of the style's."""
+
+
 class TotalVariation:
-    """Mean squared difference of neighbouring pixels."""
+    """Mean squared difference of neighbouring pixels; calibrated, that of colours counts ``CHROMA`` times."""
 
     name = "tv"
     taps: tuple[str, ...] = ("image",)
     source: Source = "none"
     additive = True
 
+    def __init__(self, scale: Scale = "calibrated") -> None:
+        self.chroma = CHROMA if scale == "calibrated" else 1.0
+
     def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Tensor]:
-        return fn.total_variation(features["image"], mask)
+        return fn.total_variation(features["image"], mask, chroma=self.chroma)
 
     def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
         total = sum(w * (p[0] / p[1].clamp(min=1)) for p, w in zip(parts, weights, strict=True))

@@ -1,11 +1,11 @@
 """What the machine can do: device, precision, memory."""
 
-import os
 from pathlib import Path
 
 import torch
 
 from artune.errors import ResourceError, SpecError, UnknownNameError
+from artune.memory import memory_free
 
 OVERHEAD = 256 * 2**20
 """Bytes that a run takes at any size: kernels, threads, the network."""
@@ -49,33 +49,6 @@ def has_bf16(device: torch.device) -> bool:
     except OSError:
         return False
     return device.type == "cpu" and any(flag in flags for flag in ("avx512_bf16", "amx_bf16"))
-
-
-def memory_free() -> int | None:
-    """Bytes of main memory that can still be taken; ``None`` where the system does not say."""
-    limits = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
-    except OSError:
-        pass
-    for top, used in (("memory.max", "memory.current"),):  # a container's own limit
-        folder = Path("/sys/fs/cgroup")
-        try:
-            limits.append(int((folder / top).read_text()) - int((folder / used).read_text()))
-        except (OSError, ValueError):
-            pass
-    try:
-        import resource
-
-        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if soft != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            limits.append(soft - pages * os.sysconf("SC_PAGE_SIZE"))
-    except (ImportError, OSError):
-        pass
-    return min(limits) if limits else None
 
 
 def keep_freed_memory() -> None:

@@ -8,7 +8,8 @@ from artune.errors import SpecError
 from artune.spec import Optimise, Scale, StyleSpec
 from artune.transfer.sizes import plan
 
-STYLE_TAPS = {f"relu{block}_1": 1.0 for block in range(1, 6)}
+# more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
+STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Recipe:
 
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 6.0, "gram": 6.0})
-    tv: float = 0.2
+    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 8.0, "gram": 8.0})
+    tv: float = 0.1
     rate: float = 0.03
     average: float = 0.95
 
@@ -46,7 +47,9 @@ LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys":
 and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
 
 
-def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, device: str, precision: str) -> StyleSpec:
+def resolve(
+    spec: StyleSpec, content_size: tuple[int, int], styles: int, *, device: str, precision: str, smallest: int = 1
+) -> StyleSpec:
     """The same spec with every ``None``, ``auto`` and ``original`` replaced.
 
     Args:
@@ -55,6 +58,7 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
         styles: how many style pictures there are.
         device: where it will run.
         precision: of the activations there.
+        smallest: shortest side that the network takes.
 
     Raises:
         SpecError: when the number of style weights is not that of the styles.
@@ -65,7 +69,12 @@ def resolve(spec: StyleSpec, content_size: tuple[int, int], styles: int, *, devi
     size = longer if spec.size == "original" else spec.size
     if not spec.enlarge:
         size = min(size, longer)
-    rungs = method.rungs or plan(size, method.quality, method.steps)
+    shape = max(content_size) / min(content_size)
+    if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
+        method = method.model_copy(update={"rungs": None, **({"steps": None} if "steps" in spec.automatic else {})})
+    if spec.style_weights is not None and len(spec.style_weights) != styles and "style_weights" in spec.automatic:
+        spec = spec.model_copy(update={"style_weights": None})
+    rungs = method.rungs or plan(size, method.quality, method.steps, math.ceil(smallest * shape))
     if rungs[-1].size != size:
         raise SpecError(f"the last rung has size {rungs[-1].size}, the picture {size}; make them equal")
     if spec.style_weights is not None and len(spec.style_weights) != styles:

@@ -14,22 +14,23 @@ from artune.transfer.network import Network
 # Steps at the first size, at those between, and at the last one of 512 pixels.
 STEPS: dict[Quality, tuple[int, int, int]] = {
     "draft": (30, 20, 12),
-    "normal": (60, 40, 36),
+    "normal": (50, 36, 34),
     "best": (200, 120, 120),
 }
 SMALLEST_RUNG = 128
 
 
-def plan(size: int, quality: Quality, steps: int | None) -> tuple[Rung, ...]:
+def plan(size: int, quality: Quality, steps: int | None, smallest: int = 1) -> tuple[Rung, ...]:
     """Sizes from small to large, each twice the one before, and their steps.
 
     Args:
         size: longer side of the result, pixels.
         quality: of ``STEPS``.
         steps: total over all sizes; divided as the quality divides them.
+        smallest: longer side below which the network does not take the picture.
     """
     sizes = [size]
-    while sizes[-1] / 2 >= SMALLEST_RUNG * 0.75:
+    while sizes[-1] / 2 >= max(SMALLEST_RUNG * 0.75, smallest):
         sizes.append(round(sizes[-1] / 2))
     first, between, last = STEPS[quality]
     sizes.reverse()

@@ -1,10 +1,12 @@
 """Style transfer of one picture: resolve, then size by size build an objective and descend it."""
 
+import dataclasses
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,14 +74,19 @@ class Result:
     picture: Picture
     record: Record
 
-    def save(self, path: Path | str, *, bits: int = 8) -> Path:
+    def save(self, path: Path | str, *, bits: int = 8, replace: bool = True) -> Path:
         """Write the picture with its resolved spec embedded; the format follows from the suffix.
+
+        Args:
+            path: where.
+            bits: per channel: 8, or 16 for PNG and TIFF.
+            replace: whether an existing file may be replaced.
 
         Raises:
             OutputError: unknown suffix, no permission, no space.
         """
         note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
-        write_picture(replace(self.picture, note=note), path, bits=bits)
+        write_picture(dataclasses.replace(self.picture, note=note), path, bits=bits, replace=replace)
         return Path(path)
 
 
@@ -112,6 +119,8 @@ def style(
         WeightsError: missing or unfit weights.
         ResourceError: not enough memory.
     """
+    if not isinstance(spec, StyleSpec | None):
+        raise SpecError(f"spec is a {type(spec).__name__}; give an artune.StyleSpec, or the options by name")
     if options:
         spec = with_options(spec or StyleSpec(), options)
     job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network, allow_huge=allow_huge)
@@ -172,7 +181,14 @@ class Job:
         ):
             if asked not in ("auto", has, has.split(":")[0]):
                 raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
-        resolved = resolve(spec, photograph.size, len(paintings), device=str(network.device), precision=precision)
+        resolved = resolve(
+            spec,
+            photograph.size,
+            len(paintings),
+            device=str(network.device),
+            precision=precision,
+            smallest=network.backbone.smallest,
+        )
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
@@ -181,7 +197,7 @@ class Job:
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
         first = paintings[0]
         if spec.method.start not in STARTS:
-            if not Path(spec.method.start).exists():
+            if not os.path.exists(spec.method.start):
                 raise SpecError(
                     f"start {spec.method.start!r} is neither {', '.join(STARTS)} nor a picture file"
                     + ("; the spec of a run names no files: give the file again" if spec.method.start == "file" else "")
