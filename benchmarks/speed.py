@@ -15,7 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +33,8 @@ from artune.images import read_picture
 from artune.losses.objective import Weights, build
 from artune.transfer.machine import has_bf16, keep_freed_memory
 from artune.transfer.resolve import Recipe
+
+KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def median_time(f: Callable[[], object], runs: int = 7) -> float:
@@ -119,6 +124,31 @@ class Plain:
         return median_time(lambda: self.optimiser.step(self.closure), runs)
 
 
+def plain_step(*, keep: bool, deep: bool) -> float:
+    if keep:
+        keep_freed_memory()
+    return Plain(512, *DEEP).step_time(3) if deep else Plain(512).step_time()
+
+
+def artune_step(*, name: str, kind: str, plain_taps: bool) -> tuple[float, float]:
+    """Seconds, and multiply-adds per pixel of a forward pass."""
+    keep_freed_memory()
+    dtype = KINDS[kind]
+    if name == "compact":
+        backbone = load_network(name, dtype=dtype)[0]
+    else:
+        backbone = VGG().eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
+    weights, loss, deepest = (PLAIN, "gram", "conv3_1") if plain_taps else (OURS, "w2", "relu5_1")
+    runs = 25 if name == "compact" else 7
+    return step_time(backbone, 512, runs, weights, loss), backbone.taps[deepest].cost
+
+
+def alone(f: Callable[..., Any], threads: int, **options: object) -> Any:
+    """What a function returns in a fresh process: what ran before has left no trace in its memory."""
+    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+        return pool.submit(f, **options).result()
+
+
 def whole_command(precision: str, threads: int) -> tuple[float, float]:
     """Wall seconds and peak memory in MB of the command at 512 pixels."""
     with tempfile.TemporaryDirectory() as folder:
@@ -149,36 +179,30 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    kinds = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if has_bf16(torch.device("cpu")) else {})
+    kinds = {name: KINDS[name] for name in KINDS if name == "fp32" or has_bf16(torch.device("cpu"))}
     peaks = {name: peak(dtype) for name, dtype in kinds.items()}
     print(f"torch {torch.__version__}, {args.threads} threads")
     print("(a) matrix product 2048: " + ", ".join(f"{n} {2e-9 * p:.0f} GFLOP/s" for n, p in peaks.items()))
 
-    print("(b) one step at 512x512 (forward and backward count as two passes)")
-    plain = Plain(512).step_time()
+    print("(b) one step at 512x512 (forward and backward count as two passes), each in a process of its own")
+    plain = alone(plain_step, args.threads, keep=False, deep=False)
+    kept, deep = (alone(plain_step, args.threads, keep=keep, deep=not keep) for keep in (True, False))
     print(f"    plain recipe   vgg19    fp32  {1e3 * plain:7.0f} ms")
-    keep_freed_memory()  # as the command does; from here on for all
-    kept = Plain(512).step_time()
     print(f"    the same, keeping memory      {1e3 * kept:7.0f} ms, {'':16} {kept / plain:.3f} of plain")
-    deep = Plain(512, *DEEP).step_time(3)
     print(f"    plain, artune's taps          {1e3 * deep:7.0f} ms, {'':16} {deep / plain:.3f} of plain")
-    for name in ("compact", "vgg19"):
-        for kind, dtype in kinds.items():
-            if name == "compact":
-                backbone = load_network(name, dtype=dtype)[0]
-            else:
-                backbone = VGG().eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
-            recipes = {"relu5_1": ("artune", OURS, "w2")}
-            if name == "vgg19":
-                recipes["conv3_1"] = ("plain's taps", PLAIN, "gram")
-            for deepest, (title, weights, loss) in recipes.items():
-                seconds = step_time(backbone, 512, weights=weights, loss=loss)
-                work = 2 * 512**2 * backbone.taps[deepest].cost
-                share = work / seconds / peaks[kind]
-                print(
-                    f"    {title:14} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
-                    f"{share:4.0%} of the peak, {seconds / plain:.3f} of plain"
-                )
+    for name, title, plain_taps in (
+        ("compact", "artune", False),
+        ("vgg19", "artune", False),
+        ("vgg19", "plain's taps", True),
+    ):
+        for kind in kinds:
+            seconds, cost = alone(artune_step, args.threads, name=name, kind=kind, plain_taps=plain_taps)
+            share = 2 * 512**2 * cost / seconds / peaks[kind]
+            print(
+                f"    {title:14} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
+                f"{share:4.0%} of the peak, {seconds / plain:.3f} of plain"
+            )
+    keep_freed_memory()  # as the command does; from here on
 
     print("(c) the whole command at 512 pixels, start-up included")
     for kind in kinds:
