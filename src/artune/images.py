@@ -164,6 +164,8 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
             raise PictureError(f"{path} is no regular file; give a picture")
         with path.open("rb") as file:
             data = file.read()
+    except PictureError:
+        raise
     except FileNotFoundError:
         raise PictureError(f"there is no picture {path}{_nearest(path)}") from None
     except PermissionError as error:

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -433,3 +434,9 @@ def test_a_file_that_came_meanwhile_is_kept(photo, tmp_path):
         write_picture(Picture(1 - photo.pixels), tmp_path / "a.png", replace=False)
     assert (tmp_path / "a.png").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_what_is_no_file_is_said_once(tmp_path):
+    for path, why in ((tmp_path, f"{tmp_path} is a folder"), ("a\0b", "cannot read a\0b: embedded null byte")):
+        with pytest.raises(PictureError, match=f"^{re.escape(why)}"):
+            read_picture(path)
