@@ -61,9 +61,7 @@ def _publish(temporary: Path, path: Path) -> None:
     """Give a whole file its second name, if there is none of that name."""
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        raise OutputError(f"{path} was written by another run meanwhile; choose another place") from None
-    except OSError:  # a file system without hard links
+    except OSError:  # there is one, or the file system has no hard links
         if os.path.lexists(path):
             raise OutputError(f"{path} was written by another run meanwhile; choose another place") from None
         os.rename(temporary, path)
@@ -103,11 +101,6 @@ def file_digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def digest(data: bytes | memoryview) -> str:
-    """sha256 of bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:

@@ -99,8 +99,9 @@ class Compact(Backbone):
             stage = nn.ModuleList()
             for width in widths:
                 # zeros would paint a frame; the picture itself is padded by enter()
-                border: dict[str, Any] = {"padding": 1, "padding_mode": "replicate"} if cost else {}
-                stage.append(nn.Conv2d(channels, width, 3, **border))
+                is_first = number == 1 and not stage
+                border = {} if is_first else {"padding": 1, "padding_mode": "replicate"}
+                stage.append(nn.Conv2d(channels, width, 3, **border))  # type: ignore[arg-type]
                 field += 2 * stride
                 cost += 9 * channels * width / stride**2
                 values += (channels + width) / stride**2

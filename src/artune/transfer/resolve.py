@@ -69,12 +69,11 @@ def resolve(
     size = longer if spec.size == "original" else spec.size
     if not spec.enlarge:
         size = min(size, longer)
-    shape = max(content_size) / min(content_size)
     if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
         method = method.model_copy(update={"rungs": None, **({"steps": None} if "steps" in spec.automatic else {})})
     if spec.style_weights is not None and len(spec.style_weights) != styles and "style_weights" in spec.automatic:
         spec = spec.model_copy(update={"style_weights": None})
-    rungs = method.rungs or plan(size, method.quality, method.steps, math.ceil(smallest * shape))
+    rungs = method.rungs or plan(size, method.quality, method.steps, math.ceil(smallest * longer / min(content_size)))
     if rungs[-1].size != size:
         raise SpecError(f"the last rung has size {rungs[-1].size}, the picture {size}; make them equal")
     if spec.style_weights is not None and len(spec.style_weights) != styles:
