@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Backbone
 from artune.images import Picture, from_tensor, read_picture, write_picture
-from artune.losses.objective import Weights, build
+from artune.losses.objective import Region, Styled, Weights, build
 from artune.metrics.perceptual import Referee
 from artune.spec import Optimise, StyleSpec
 from artune.transfer.machine import keep_freed_memory
@@ -69,7 +69,7 @@ class Reference:
         for size, steps in self.plan:
             photograph = content.resized(*fitted(*content.size, size)).tensor()
             style = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
-            objective = build(backbone, photograph, [style], weights)
+            objective = build(backbone, photograph, [Region([Styled(style)])], weights)
             side = photograph.shape[-2:]
             if x is None:
                 x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)

@@ -151,7 +151,7 @@ def style(
         "pooling": pooling,
         "content_layers": None if content_layers is None else _layers(content_layers, "--content-layers"),
         "style_layers": None if style_layers is None else _layers(style_layers, "--style-layers"),
-        "loss": loss,
+        "loss": None if loss is None else _layers(loss, "--loss"),
         "scale": scale,
         "content_weight": content_weight,
         "style_weight": style_weight,

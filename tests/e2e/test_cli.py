@@ -106,7 +106,7 @@ def test_every_flag_reaches_the_spec(files):
     assert method["content_layers"] == {"relu3_1": 2.0, "relu4_1": 1.0}
     assert method["style_layers"] == {"relu1_1": 0.5}
     assert [method[k] for k in ("loss", "tv", "quality", "optimiser", "rate", "start")] == [
-        "gram", 0.25, "draft", "lbfgs", 0.01, "noise",
+        {"gram": 1.0}, 0.25, "draft", "lbfgs", 0.01, "noise",
     ]  # fmt: skip
 
 
@@ -184,7 +184,7 @@ BAD = {
     "folder as style": (["photo.png", "."], "is a folder"),
     "network": (["photo.png", "painting.png", "--network", "vgg91"], "did you mean vgg19"),
     "layer": (["photo.png", "painting.png", "--style-layers", "relu1_2"], "there is no layer 'relu1_2'"),
-    "loss": (["photo.png", "painting.png", "--loss", "gramm"], "'w2' or 'gram'"),
+    "loss": (["photo.png", "painting.png", "--loss", "gramm"], "did you mean gram"),
     "device": (["photo.png", "painting.png", "--device", "tpu"], "there is no device 'tpu'"),
     "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),
     "nan": (["photo.png", "painting.png", "--strength", "nan"], "strength"),

@@ -3,9 +3,11 @@
 A term is one table line away from the user: see ``STYLE_TERMS``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +17,23 @@ from artune.spec import Scale
 
 Mask = Float[Tensor, "#b 1 h w"]
 Source = Literal["content", "style", "none"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where a term's random numbers come from: a function of the seed and the step.
+
+    Attributes:
+        seed: of the run.
+        fixed: the same at every step of a size, for methods that remember gradients (L-BFGS).
+    """
+
+    seed: int = 0
+    fixed: bool = False
+
+    def generator(self, step: int) -> torch.Generator:
+        """For the numbers of one step; always on the CPU, so that they are the same on every device."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
 
 
 class Term(Protocol):
@@ -41,8 +60,8 @@ class Term(Protocol):
     def freeze(self, measured: Any) -> Any:
         """The target: whatever can be computed once."""
 
-    def distance(self, measured: Any, target: Any) -> Float[Tensor, "b"]:
-        """How far a picture is from the target."""
+    def distance(self, measured: Any, target: Any, step: int = 0) -> Float[Tensor, "b"]:
+        """How far a picture is from the target; a term that draws does so by the step."""
 
     def energy(self, measured: Any) -> Float[Tensor, "b"]:
         """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
@@ -59,7 +78,7 @@ class Content:
     taps: tuple[str, ...]
     additive = True
 
-    def __init__(self, tap: str, scale: Scale = "calibrated") -> None:
+    def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
         self.name, self.taps, self.scale = f"content {tap}", (tap,), scale
 
     def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Mask | None]:
@@ -71,7 +90,7 @@ class Content:
     def freeze(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         return measured[0]
 
-    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Tensor:
+    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor, step: int = 0) -> Tensor:
         features, mask = measured
         error = self._mean((features - target).float().square().sum(1, keepdim=True), mask)
         if self.scale == "tutorial":
@@ -98,7 +117,7 @@ class _Moments:
     taps: tuple[str, ...]
     additive = True
 
-    def __init__(self, tap: str, scale: Scale = "calibrated") -> None:
+    def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
         self.name, self.taps, self.scale = f"style {tap}", (tap,), scale
 
     def measure(self, features: Features, mask: Mask | None = None) -> fn.Moments:
@@ -117,7 +136,7 @@ class Wasserstein(_Moments):
     def freeze(self, measured: fn.Moments) -> fn.Gaussian:
         return fn.gaussian(measured)
 
-    def distance(self, measured: fn.Moments, target: fn.Gaussian) -> Tensor:
+    def distance(self, measured: fn.Moments, target: fn.Gaussian, step: int = 0) -> Tensor:
         return fn.wasserstein(measured, target)
 
 
@@ -133,7 +152,7 @@ class Gram(_Moments):
     def freeze(self, measured: fn.Moments) -> Tensor:
         return fn.gram(measured)
 
-    def distance(self, measured: fn.Moments, target: Tensor) -> Tensor:
+    def distance(self, measured: fn.Moments, target: Tensor, step: int = 0) -> Tensor:
         if self.scale == "calibrated":
             return fn.gram_distance(measured, target)
         square = (fn.gram(measured) - target).square().sum((1, 2))
@@ -171,7 +190,7 @@ class TotalVariation:
     def freeze(self, measured: Any) -> None:
         return None
 
-    def distance(self, measured: tuple[Tensor, Tensor], target: None) -> Tensor:
+    def distance(self, measured: tuple[Tensor, Tensor], target: None, step: int = 0) -> Tensor:
         total, count = measured
         return total / count.clamp(min=1)
 
@@ -179,4 +198,9 @@ class TotalVariation:
         return measured[0].new_full(measured[0].shape, 1e-3)
 
 
-STYLE_TERMS: dict[str, type[Wasserstein] | type[Gram]] = {"w2": Wasserstein, "gram": Gram}
+Make = Callable[[str, Scale, Draws], Term]
+"""Makes a term of a tap, a scale and draws."""
+
+STYLE_TERMS: Mapping[str, Make] = {"w2": Wasserstein, "gram": Gram}
+CONTENT_TERMS: Mapping[str, Make] = {"mse": Content}
+VARIATIONS: Mapping[str, Callable[[Scale], Term]] = {"l2": TotalVariation}

@@ -20,6 +20,7 @@ class Recipe:
         content: content taps and their weights.
         style: style taps and their weights.
         balance: style weight over content weight at strength 0.5, per style loss.
+        smooth: softmax over the activations.
         tv: weight of total variation at strength 1; it falls with the strength.
         rate: step size of Adam.
         average: decay of the average of the iterates.
@@ -28,9 +29,14 @@ class Recipe:
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
     balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 8.0, "gram": 8.0})
+    smooth: bool = False
     tv: float = 0.1
     rate: float = 0.03
     average: float = 0.95
+
+    def balance_of(self, losses: Mapping[str, float]) -> float:
+        """Style weight over content weight at strength 0.5, of several losses with their weights."""
+        return sum(weight * self.balance[loss] for loss, weight in losses.items()) / sum(losses.values())
 
 
 RECIPES: dict[str, Recipe] = {}
@@ -95,6 +101,7 @@ def resolve(
         update={
             "content_layers": dict(method.content_layers or recipe.content),
             "style_layers": dict(method.style_layers or usual_layers(method.scale, recipe)),
+            "smooth": recipe.smooth if method.smooth is None else method.smooth,
             "content_weight": content,
             "style_weight": style,
             "tv": tv,
@@ -110,6 +117,7 @@ def resolve(
             "method": filled,
             "size": size,
             "style_weights": weights,
+            "region_strengths": spec.region_strengths or (),
             "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
             "device": device,
             "precision": precision,
@@ -141,7 +149,7 @@ def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:
 def side_weights(method: Optimise, strength: float, recipe: Recipe) -> tuple[float, float]:
     """Weights of content and style: ``1 - s`` and ``k s``, so that their ratio is ``k s / (1 - s)``."""
     if method.scale == "calibrated":
-        content, style = 1 - strength, recipe.balance[method.loss] * strength
+        content, style = 1 - strength, recipe.balance_of(method.loss) * strength
     else:
         if method.scale == "raw" and None in (method.content_weight, method.style_weight):
             raise SpecError("scale raw has no usual weights; give --content-weight and --style-weight")

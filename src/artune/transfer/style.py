@@ -20,7 +20,8 @@ from artune.engine.descend import STILL, End, Step, begin, descend
 from artune.engine.methods import METHODS, Method
 from artune.errors import InputError, PictureError, ResourceError, SpecError
 from artune.images import Picture, from_tensor, read_picture, write_picture
-from artune.losses.objective import Objective, Weights, build
+from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
+from artune.losses.terms import Draws
 from artune.record import ALGORITHM, Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
@@ -289,16 +290,18 @@ class Job:
             method.style_weight or 0.0,
             method.tv or 0.0,
         )
+        formulas = Formulas(
+            style=method.loss,
+            content=method.content_loss,
+            variation=method.variation,
+            scale=method.scale,
+            draws=Draws(self.spec.seed, fixed=method.optimiser == "lbfgs"),
+            balance=method.balance_gradients,
+        )
+        proportions = self.spec.style_weights or ()
+        styles = [Styled(image, share) for image, share in zip(paintings, proportions, strict=True)]
         with self._memory():
-            return build(
-                self.network.backbone,
-                content,
-                paintings,
-                weights,
-                loss=method.loss,
-                scale=method.scale,
-                style_weights=self.spec.style_weights,
-            )
+            return build(self.network.backbone, content, [Region(styles)], weights, formulas)
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
