@@ -1,0 +1,35 @@
+"""The command line: a thin shell around :mod:`artune.transfer`."""
+
+from typing import Annotated
+
+import typer
+
+from artune.cli import info, networks, style
+from artune.cli.display import guarded
+
+app = typer.Typer(
+    name="artune",
+    help="Style transfer: the photograph in the style of the painting.",
+    no_args_is_help=True,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as of
+
+        typer.echo(f"artune {of('artune')}")
+        raise typer.Exit
+
+
+app.command(epilog=style.EXAMPLES)(guarded(style.style))
+app.command()(guarded(style.demo))
+app.command()(guarded(networks.networks))
+app.command()(guarded(info.info))

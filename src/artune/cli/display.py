@@ -1,0 +1,157 @@
+"""What a run shows while it goes on, and how it is stopped: messages, bars, Ctrl-C, checkpoints."""
+
+import functools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import typer
+
+from artune.errors import ArtuneError, OutputError
+
+if TYPE_CHECKING:
+    from artune.transfer.style import Progress
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CANCELLED, BAD_INPUT = 130, 2
+
+
+def say(message: str) -> None:
+    """Tell the user: on the error stream, for the other may be a file."""
+    typer.echo(message, err=True)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors raised on purpose into one message and exit code 2."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ArtuneError as error:
+            say(f"artune: {error}")
+            raise typer.Exit(BAD_INPUT) from None
+        except MemoryError:
+            say("artune: memory ran out; choose a smaller --size, or reduce the pictures")
+            raise typer.Exit(BAD_INPUT) from None
+
+    return guarded
+
+
+class Checkpoints:
+    """Writes a checkpoint at most once a second and in at most a twentieth of the time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.due, self.well = path, time.monotonic() + 1, True
+
+    def __call__(self, progress: "Progress", *, now: bool) -> None:
+        began = time.monotonic()
+        if not now and (began < self.due or not self.well):
+            return
+        try:
+            progress.save(self.path)
+        except OutputError as error:  # the picture is worth more than its checkpoint
+            say(f"artune: going on without checkpoints: {error}")
+            self.well = False
+        ended = time.monotonic()
+        self.due = ended + max(1.0, 20 * (ended - began))
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Ctrl-C ends the process on the spot: an exception out of a library's loading can abort it with a traceback."""
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(CANCELLED))
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C once asks to stop after the step; twice stops at once."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
+    """A line with size, step, losses and time left."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.fields[size]:>5} px"),
+        BarColumn(),
+        TextColumn("step {task.completed}/{task.total}"),
+        TextColumn("{task.fields[losses]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, size="", losses="")
+
+        def show(progress: "Progress") -> None:
+            losses: dict[str, list[float]] = {}
+            for name, value in progress.step.losses.items():
+                losses.setdefault(name.split()[0], []).append(float(value[0]))
+            text = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in losses.items())
+            bar.update(task, completed=progress.done, total=progress.total, size=progress.rung.size, losses=text)
+
+        yield show
+
+
+@contextmanager
+def download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for the weights that are downloaded; ``None`` where nobody watches."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    with Progress(
+        *Progress.get_default_columns(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = None
+
+        def told(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task("weights", total=total or None)
+            bar.update(task, completed=done)
+
+        yield told

@@ -1,0 +1,306 @@
+"""``artune style`` and ``artune demo``: pictures in, pictures out."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from artune.cli.arguments import (
+    find_contents,
+    layers_from,
+    name_results,
+    numbers_from,
+    read_spec,
+    size_from,
+    spec_option,
+)
+from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
+from artune.errors import ArtuneError, InputError, OutputError
+from artune.spec import StyleSpec
+
+if TYPE_CHECKING:
+    from artune.transfer.network import Network
+    from artune.transfer.style import Progress, Result
+
+MOST_STYLES = 4
+DEMO = Path("artune-demo.png")
+KEEP_EVERY = 10
+LOOK, RUN, OUTPUT = "The look", "The run", "The output"
+EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "artune style photo.jpg painting.jpg -o out.png\n\n"
+    "artune style photo.jpg a.jpg b.jpg --style-weights 2,1 --strength 0.7 -o out.png\n\n"
+    "artune style 'holiday/*.jpg' painting.jpg --size original --quality best -o styled/"
+)
+
+
+def style(
+    content: Annotated[str, typer.Argument(help="Photograph; or a folder or a quoted glob, with a folder as OUT.")],
+    styles: Annotated[list[Path], typer.Argument(help="Paintings, one or more.", metavar="STYLE...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result; the suffix chooses the format.")],
+    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
+    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
+    strength: Annotated[float | None, spec_option("strength", panel=LOOK)] = None,
+    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
+    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
+    network: Annotated[str | None, spec_option("network", panel=LOOK)] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
+    pooling: Annotated[str | None, spec_option("pooling", panel=LOOK)] = None,
+    content_layers: Annotated[str | None, spec_option("content_layers", panel=LOOK, metavar="TAP[:W],...")] = None,
+    style_layers: Annotated[str | None, spec_option("style_layers", panel=LOOK, metavar="TAP[:W],...")] = None,
+    loss: Annotated[str | None, spec_option("loss", panel=LOOK)] = None,
+    scale: Annotated[str | None, spec_option("scale", panel=LOOK)] = None,
+    content_weight: Annotated[float | None, spec_option("content_weight", panel=LOOK)] = None,
+    style_weight: Annotated[float | None, spec_option("style_weight", panel=LOOK)] = None,
+    tv: Annotated[float | None, spec_option("tv", panel=LOOK)] = None,
+    quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
+    steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
+    optimiser: Annotated[str | None, spec_option("optimiser", panel=RUN)] = None,
+    rate: Annotated[float | None, spec_option("rate", panel=RUN)] = None,
+    start: Annotated[str | None, spec_option("start", panel=RUN)] = None,
+    seed: Annotated[int | None, spec_option("seed", panel=RUN)] = None,
+    device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
+    precision: Annotated[str | None, spec_option("precision", panel=RUN)] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="YAML or JSON file with the options; flags override.", rich_help_panel=RUN)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT.partial.", rich_help_panel=OUTPUT)] = False,
+    keep_steps: Annotated[
+        Path | None, typer.Option(help="Folder for the picture after every tenth step.", rich_help_panel=OUTPUT)
+    ] = None,
+    sixteen: Annotated[bool, typer.Option("--16", help="16 bits (PNG, TIFF).", rich_help_panel=OUTPUT)] = False,
+    allow_huge: Annotated[
+        bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record of the run as JSON.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Style a photograph, or a folder of them."""
+    given = {
+        "size": None if size is None else size_from(size),
+        "enlarge": enlarge,
+        "strength": strength,
+        "style_weights": None if style_weights is None else numbers_from(style_weights, "--style-weights"),
+        "style_scale": style_scale,
+        "network": network,
+        "pooling": pooling,
+        "content_layers": None if content_layers is None else layers_from(content_layers, "--content-layers"),
+        "style_layers": None if style_layers is None else layers_from(style_layers, "--style-layers"),
+        "loss": None if loss is None else layers_from(loss, "--loss"),
+        "scale": scale,
+        "content_weight": content_weight,
+        "style_weight": style_weight,
+        "tv": tv,
+        "quality": quality,
+        "steps": steps,
+        "optimiser": optimiser,
+        "rate": rate,
+        "start": start,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    from artune.spec import with_options
+
+    wanted = with_options(read_spec(spec), {name: value for name, value in given.items() if value is not None})
+    if len(styles) > MOST_STYLES and wanted.style_weights is None:
+        raise InputError(
+            f"{len(styles)} style pictures were given; did the shell expand a glob? Quote it to style a folder of "
+            f"photographs, or give --style-weights to mix more than {MOST_STYLES} styles"
+        )
+    contents = find_contents(content)
+    call = _Call(
+        wanted,
+        tuple(styles),
+        weights,
+        overwrite=overwrite,
+        resume=resume,
+        keep_steps=keep_steps,
+        bits=16 if sixteen else 8,
+        allow_huge=allow_huge,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    if contents is None:
+        call.one(Path(content), out)
+    else:
+        call.many(contents, out)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What is the same for every picture of a call."""
+
+    spec: StyleSpec
+    styles: tuple[Path, ...]
+    weights: Path | None = None
+    overwrite: bool = False
+    resume: bool = False
+    keep_steps: Path | None = None
+    bits: int = 8
+    allow_huge: bool = False
+    quiet: bool = False
+    as_json: bool = False
+
+    def one(self, content: Path, out: Path, network: "Network | None" = None) -> "Result":
+        """Style one picture; everything that can be refused is refused before the work."""
+        from artune.files import check_writable
+        from artune.images import check_suffix
+
+        if not out.name:
+            raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
+        check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
+        check_writable(out)
+        partial = out.with_name(out.name + ".partial")
+        check_writable(partial)
+        for source in (content, *self.styles, Path(self.spec.method.start), *([self.weights] if self.weights else [])):
+            if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
+                raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
+        if self.resume and not self.overwrite and out.exists() and not partial.exists():
+            raise OutputError(f"{out} is finished: there is no {partial.name} to resume; --overwrite makes it anew")
+        if not (self.resume or self.overwrite):
+            if out.exists():
+                raise OutputError(f"{out} exists; --overwrite replaces it")
+            if partial.exists():
+                raise OutputError(
+                    f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
+                )
+
+        network = network or self.network()
+        from artune.transfer.style import Job
+
+        job = Job.prepare(content, self.styles, self.spec, network=network, allow_huge=self.allow_huge)
+        check_suffix(out, self.bits, int(job.spec.size))
+        self._check_steps(content)
+        checkpoint = Checkpoints(partial)
+        with interruptible() as interrupted, step_display(self.quiet) as show:
+
+            def on_step(progress: "Progress") -> bool:
+                show(progress)
+                self._keep(progress)
+                stop = interrupted()
+                checkpoint(progress, now=stop)
+                return stop
+
+            started = partial if self.resume and partial.exists() else None
+            if self.resume and started is None and not self.quiet:
+                say(f"there is no {partial} to resume; starting anew")
+            result = job.run(resume=started, on_step=on_step)
+            result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
+        if result.record.end == "cancelled":
+            rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
+            say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
+            if self.as_json:
+                self._report(result, out)
+            raise typer.Exit(CANCELLED)
+        if result.record.end == "diverged":
+            partial.unlink(missing_ok=True)
+            raise InputError(
+                f"the descent diverged after {result.record.steps} steps; {out} is the last good picture. Choose "
+                "smaller weights or a smaller --rate"
+            )
+        partial.unlink(missing_ok=True)
+        self._report(result, out)
+        return result
+
+    def many(self, contents: list[Path], folder: Path) -> None:
+        """Style every picture into a folder; a failed one does not stop the rest."""
+        from artune.images import READABLE
+
+        if folder.suffix.lower() in READABLE and not folder.is_dir():
+            raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
+        outs = name_results(contents, folder)
+        if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
+            raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
+        network = self.network()
+        failed: list[str] = []
+        for content, out in zip(contents, outs, strict=True):
+            call = self
+            if self.keep_steps:
+                call = replace(self, keep_steps=self.keep_steps / out.relative_to(folder).with_suffix(""))
+            begun = out.with_name(out.name + ".partial").exists()
+            if begun and not (self.resume or self.overwrite):
+                failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
+                continue
+            if out.exists() and not (self.overwrite or begun):
+                if not self.quiet:
+                    say(f"{out} exists, left as it is")
+                continue
+            try:
+                call.one(content, out, network)
+            except ArtuneError as error:
+                failed.append(f"{content}: {error}")
+            except typer.Exit:
+                say("\n".join(["cancelled; failed before:", *failed] if failed else ["cancelled"]))
+                raise
+        if failed:
+            raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed))
+
+    def network(self) -> "Network":
+        """The loss network, downloaded with a progress bar if need be."""
+        with loading():
+            from artune.transfer.machine import keep_freed_memory
+            from artune.transfer.network import Network
+
+        keep_freed_memory()
+        with download_bar(self.quiet) as told:
+            return Network.load(self.spec, self.weights, told)
+
+    def _check_steps(self, content: Path) -> None:
+        """The folder of steps can be written, and nothing in it is lost."""
+        from artune.files import check_writable
+
+        if self.keep_steps is None:
+            return
+        check_writable(self.keep_steps / "00010.png")
+        there = sorted(self.keep_steps.glob("[0-9]*.png")) if self.keep_steps.is_dir() else []
+        if there and not (self.overwrite or self.resume):
+            raise OutputError(f"{there[0]} exists; --overwrite replaces what is in {self.keep_steps}")
+        for source in (content, *self.styles):
+            if any(os.path.samefile(source, picture) for picture in there):
+                raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
+
+    def _keep(self, progress: "Progress") -> None:
+        last = progress.step.index == progress.rung.steps
+        if self.keep_steps and (progress.done % KEEP_EVERY == 0 or last):
+            from artune.images import write_picture
+
+            write_picture(progress.picture(), self.keep_steps / f"{progress.done:05d}.png")
+
+    def _report(self, result: "Result", out: Path) -> None:
+        if self.as_json:
+            typer.echo(json.dumps({"out": str(out), **result.record.model_dump(mode="json")}))
+        elif not self.quiet:
+            width, height = result.picture.size
+            seconds, end = result.record.timings["total"], result.record.end
+            say(f"{out}: {width}x{height}, {result.record.steps} steps in {seconds:.1f} s, {end}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result.")] = DEMO,
+    photo: Annotated[str, typer.Option(help="One of the sample photographs.")] = "astronaut",
+    style: Annotated[str, typer.Option(help="One of the sample styles.")] = "strokes",
+    size: Annotated[str, typer.Option(help="Longer side, pixels.")] = "512",
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result (the default one always is).")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Style a sample photograph: no file and no download needed."""
+    from artune.assets import sample_photo, sample_style
+    from artune.spec import with_options
+
+    spec = with_options(StyleSpec(), {"size": size_from(size)})
+    painting = sample_style(style)
+    photograph = sample_photo(photo)
+    if not quiet:
+        say(f"{photo} in the style {style}")
+    _Call(spec, (painting,), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
+    if not quiet:
+        say(f"The picture is at {out.resolve()}")
