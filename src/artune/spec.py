@@ -105,6 +105,8 @@ class Optimise(Model):
     """Cost against quality."""
     steps: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """Steps over all sizes; default: by quality."""
+    pyramid: bool = True
+    """From coarse to fine; else at the last size alone."""
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; default: by quality."""
     start: Annotated[str, Field(min_length=1)] = "content"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import info, networks, style
+from artune.cli import info, networks, recipes, segment, style
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -33,3 +33,5 @@ app.command(epilog=style.EXAMPLES)(guarded(style.style))
 app.command()(guarded(style.demo))
 app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
+app.command()(guarded(recipes.recipes))
+app.command()(guarded(segment.segment))

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,16 @@ def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -
     shown = "" if info.default is None else f" (default: {info.default})"
     text = (info.description or "").replace("`", "")
     return typer.Option(*flags, help=text + shown, show_default=False, rich_help_panel=panel, **more)
+
+
+def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the spec among what was typed, as the spec takes them."""
+    fields = {*StyleSpec.model_fields, *Optimise.model_fields}
+    out = {}
+    for name, value in params.items():
+        if name in fields and value is not None:
+            out[name] = PARSERS[name](value, "--" + name.replace("_", "-")) if name in PARSERS else value
+    return out
 
 
 def find_contents(given: str) -> list[Path] | None:
@@ -90,7 +100,7 @@ def _unique(loader: type[Any]) -> type[Any]:
     return Unique
 
 
-def size_from(text: str) -> int | str:
+def size_from(text: str, flag: str = "--size") -> int | str:
     """A number of pixels, or the word as it is."""
     try:
         return int(text)
@@ -118,3 +128,13 @@ def layers_from(text: str, flag: str) -> dict[str, float]:
         except ValueError:
             raise SpecError(f"{flag}: {weight!r} is not a weight; write {tap}:0.5") from None
     return layers
+
+
+PARSERS: Mapping[str, Callable[[str, str], Any]] = {
+    "size": size_from,
+    "style_weights": numbers_from,
+    "content_layers": layers_from,
+    "style_layers": layers_from,
+    "loss": layers_from,
+}
+"""How the fields of the spec are read that are not typed as they are."""

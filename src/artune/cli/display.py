@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 
-from artune.errors import ArtuneError, OutputError
+from artune.errors import ArtuneError, ArtuneWarning, OutputError
 
 if TYPE_CHECKING:
     from artune.transfer.style import Progress
@@ -28,13 +29,31 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Warnings of artune are lines for the user, each said once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ArtuneWarning)
+        shown = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if issubclass(category, ArtuneWarning):
+                say(f"artune: {message}")
+            else:
+                shown(message, category, *rest)
+
+        warnings.showwarning = tell
+        yield
+
+
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
     """Turn errors raised on purpose into one message and exit code 2."""
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with _warnings_told():
+                return command(*args, **kwargs)
         except ArtuneError as error:
             say(f"artune: {error}")
             raise typer.Exit(BAD_INPUT) from None

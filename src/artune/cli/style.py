@@ -8,62 +8,97 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import (
-    find_contents,
-    layers_from,
-    name_results,
-    numbers_from,
-    read_spec,
-    size_from,
-    spec_option,
-)
+from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
 from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
-from artune.errors import ArtuneError, InputError, OutputError
-from artune.spec import StyleSpec
+from artune.cli.parts import Parts
+from artune.errors import ArtuneError, InputError, OutputError, SpecError
+from artune.spec import StyleSpec, with_options
 
 if TYPE_CHECKING:
+    from artune.segmentation import Segmenter
     from artune.transfer.network import Network
     from artune.transfer.style import Progress, Result
 
 MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
-LOOK, RUN, OUTPUT = "The look", "The run", "The output"
+LOOK, PARTS, RUN, OUTPUT = "The look", "Parts of the picture", "The run", "The output"
+SEGMENT_MODEL = "deeplabv3, or the name or folder of a SegFormer from Hugging Face."
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune style photo.jpg painting.jpg -o out.png\n\n"
     "artune style photo.jpg a.jpg b.jpg --style-weights 2,1 --strength 0.7 -o out.png\n\n"
+    "artune style photo.jpg rest.jpg --region dress.png=a.jpg:0.7 -o out.png\n\n"
+    "artune style photo.jpg --segment person=a.jpg --segment background=b.jpg -o out.png\n\n"
     "artune style 'holiday/*.jpg' painting.jpg --size original --quality best -o styled/"
 )
 
 
 def style(
+    context: typer.Context,
     content: Annotated[str, typer.Argument(help="Photograph; or a folder or a quoted glob, with a folder as OUT.")],
-    styles: Annotated[list[Path], typer.Argument(help="Paintings, one or more.", metavar="STYLE...")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Result; the suffix chooses the format.")],
+    styles: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Paintings; with regions they style the rest, and may be left out.", metavar="STYLE..."),
+    ] = None,
     size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
     enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
     strength: Annotated[float | None, spec_option("strength", panel=LOOK)] = None,
     style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
     style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="A part with a style of its own; repeat.", metavar="MASK=STYLE[:STRENGTH]", rich_help_panel=PARTS),
+    ] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(help="The same, the part found by name.", metavar="NAME=STYLE[:STRENGTH]", rich_help_panel=PARTS),
+    ] = None,
+    segment_model: Annotated[str, typer.Option(help=SEGMENT_MODEL, rich_help_panel=PARTS)] = "deeplabv3",
+    segment_weights: Annotated[
+        Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
+    ] = None,
+    style_mask: Annotated[
+        list[str] | None,
+        typer.Option(help="The part of a painting that counts; repeat.", metavar="STYLE=MASK", rich_help_panel=PARTS),
+    ] = None,
+    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
+    color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
+    color_match: Annotated[str | None, spec_option("color_match", panel=LOOK)] = None,
     network: Annotated[str | None, spec_option("network", panel=LOOK)] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
     pooling: Annotated[str | None, spec_option("pooling", panel=LOOK)] = None,
     content_layers: Annotated[str | None, spec_option("content_layers", panel=LOOK, metavar="TAP[:W],...")] = None,
     style_layers: Annotated[str | None, spec_option("style_layers", panel=LOOK, metavar="TAP[:W],...")] = None,
-    loss: Annotated[str | None, spec_option("loss", panel=LOOK)] = None,
+    smooth: Annotated[bool | None, spec_option("smooth", "--smooth/--no-smooth", panel=LOOK)] = None,
+    loss: Annotated[str | None, spec_option("loss", panel=LOOK, metavar="LOSS[:W],...")] = None,
+    content_loss: Annotated[str | None, spec_option("content_loss", panel=LOOK)] = None,
     scale: Annotated[str | None, spec_option("scale", panel=LOOK)] = None,
     content_weight: Annotated[float | None, spec_option("content_weight", panel=LOOK)] = None,
     style_weight: Annotated[float | None, spec_option("style_weight", panel=LOOK)] = None,
     tv: Annotated[float | None, spec_option("tv", panel=LOOK)] = None,
+    variation: Annotated[str | None, spec_option("variation", panel=LOOK)] = None,
+    photoreal: Annotated[float | None, spec_option("photoreal", panel=LOOK)] = None,
+    photoreal_smoothing: Annotated[float | None, spec_option("photoreal_smoothing", panel=LOOK)] = None,
+    balance_gradients: Annotated[bool | None, spec_option("balance_gradients", "--balance-gradients", panel=LOOK)] = None,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
     optimiser: Annotated[str | None, spec_option("optimiser", panel=RUN)] = None,
+    line_search: Annotated[str | None, spec_option("line_search", panel=RUN)] = None,
     rate: Annotated[float | None, spec_option("rate", panel=RUN)] = None,
+    decay: Annotated[float | None, spec_option("decay", panel=RUN)] = None,
+    decay_every: Annotated[int | None, spec_option("decay_every", panel=RUN)] = None,
+    average: Annotated[float | None, spec_option("average", panel=RUN)] = None,
+    pyramid: Annotated[bool | None, spec_option("pyramid", "--pyramid/--no-pyramid", panel=RUN)] = None,
     start: Annotated[str | None, spec_option("start", panel=RUN)] = None,
     seed: Annotated[int | None, spec_option("seed", panel=RUN)] = None,
     device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
     precision: Annotated[str | None, spec_option("precision", panel=RUN)] = None,
+    memory: Annotated[str | None, spec_option("memory", panel=RUN)] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A published recipe (artune recipes); flags override.", rich_help_panel=RUN)
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option(help="YAML or JSON file with the options; flags override.", rich_help_panel=RUN)
     ] = None,
@@ -84,33 +119,8 @@ def style(
     ] = False,
 ) -> None:
     """Style a photograph, or a folder of them."""
-    given = {
-        "size": None if size is None else size_from(size),
-        "enlarge": enlarge,
-        "strength": strength,
-        "style_weights": None if style_weights is None else numbers_from(style_weights, "--style-weights"),
-        "style_scale": style_scale,
-        "network": network,
-        "pooling": pooling,
-        "content_layers": None if content_layers is None else layers_from(content_layers, "--content-layers"),
-        "style_layers": None if style_layers is None else layers_from(style_layers, "--style-layers"),
-        "loss": None if loss is None else layers_from(loss, "--loss"),
-        "scale": scale,
-        "content_weight": content_weight,
-        "style_weight": style_weight,
-        "tv": tv,
-        "quality": quality,
-        "steps": steps,
-        "optimiser": optimiser,
-        "rate": rate,
-        "start": start,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-    }
-    from artune.spec import with_options
-
-    wanted = with_options(read_spec(spec), {name: value for name, value in given.items() if value is not None})
+    wanted = with_options(_base(spec, recipe), given_options(context.params))
+    styles = styles or []
     if len(styles) > MOST_STYLES and wanted.style_weights is None:
         raise InputError(
             f"{len(styles)} style pictures were given; did the shell expand a glob? Quote it to style a folder of "
@@ -119,7 +129,7 @@ def style(
     contents = find_contents(content)
     call = _Call(
         wanted,
-        tuple(styles),
+        Parts.parse(styles, region or [], segment or [], style_mask or [], segment_model, segment_weights),
         weights,
         overwrite=overwrite,
         resume=resume,
@@ -135,12 +145,23 @@ def style(
         call.many(contents, out)
 
 
+def _base(spec: Path | None, recipe: str | None) -> StyleSpec:
+    """What the options are laid on."""
+    if spec is not None and recipe is not None:
+        raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
+    if recipe is None:
+        return read_spec(spec)
+    from artune.recipes import find
+
+    return find(recipe).spec
+
+
 @dataclass(frozen=True)
 class _Call:
     """What is the same for every picture of a call."""
 
     spec: StyleSpec
-    styles: tuple[Path, ...]
+    parts: Parts
     weights: Path | None = None
     overwrite: bool = False
     resume: bool = False
@@ -150,7 +171,9 @@ class _Call:
     quiet: bool = False
     as_json: bool = False
 
-    def one(self, content: Path, out: Path, network: "Network | None" = None) -> "Result":
+    def one(
+        self, content: Path, out: Path, network: "Network | None" = None, segmenter: "Segmenter | None" = None
+    ) -> "Result":
         """Style one picture; everything that can be refused is refused before the work."""
         from artune.files import check_writable
         from artune.images import check_suffix
@@ -161,7 +184,7 @@ class _Call:
         check_writable(out)
         partial = out.with_name(out.name + ".partial")
         check_writable(partial)
-        for source in (content, *self.styles, Path(self.spec.method.start), *([self.weights] if self.weights else [])):
+        for source in (*self._inputs(content), Path(self.spec.method.start)):
             if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
                 raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
         if self.resume and not self.overwrite and out.exists() and not partial.exists():
@@ -177,7 +200,15 @@ class _Call:
         network = network or self.network()
         from artune.transfer.style import Job
 
-        job = Job.prepare(content, self.styles, self.spec, network=network, allow_huge=self.allow_huge)
+        regions = self.parts.of(content, segmenter or self.parts.segmenter(), self.allow_huge)
+        job = Job.prepare(
+            content,
+            self.parts.paintings(),
+            self.spec,
+            regions=regions,
+            network=network,
+            allow_huge=self.allow_huge,
+        )
         check_suffix(out, self.bits, int(job.spec.size))
         self._check_steps(content)
         checkpoint = Checkpoints(partial)
@@ -220,7 +251,7 @@ class _Call:
         outs = name_results(contents, folder)
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
             raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
-        network = self.network()
+        network, segmenter = self.network(), self.parts.segmenter()
         failed: list[str] = []
         for content, out in zip(contents, outs, strict=True):
             call = self
@@ -235,7 +266,7 @@ class _Call:
                     say(f"{out} exists, left as it is")
                 continue
             try:
-                call.one(content, out, network)
+                call.one(content, out, network, segmenter)
             except ArtuneError as error:
                 failed.append(f"{content}: {error}")
             except typer.Exit:
@@ -254,6 +285,9 @@ class _Call:
         with download_bar(self.quiet) as told:
             return Network.load(self.spec, self.weights, told)
 
+    def _inputs(self, content: Path) -> list[Path]:
+        return [content, *self.parts.files(), *([self.weights] if self.weights else [])]
+
     def _check_steps(self, content: Path) -> None:
         """The folder of steps can be written, and nothing in it is lost."""
         from artune.files import check_writable
@@ -264,7 +298,7 @@ class _Call:
         there = sorted(self.keep_steps.glob("[0-9]*.png")) if self.keep_steps.is_dir() else []
         if there and not (self.overwrite or self.resume):
             raise OutputError(f"{there[0]} exists; --overwrite replaces what is in {self.keep_steps}")
-        for source in (content, *self.styles):
+        for source in self._inputs(content):
             if any(os.path.samefile(source, picture) for picture in there):
                 raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
 
@@ -294,13 +328,11 @@ def demo(
 ) -> None:
     """Style a sample photograph: no file and no download needed."""
     from artune.assets import sample_photo, sample_style
-    from artune.spec import with_options
-
     spec = with_options(StyleSpec(), {"size": size_from(size)})
     painting = sample_style(style)
     photograph = sample_photo(photo)
     if not quiet:
         say(f"{photo} in the style {style}")
-    _Call(spec, (painting,), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
+    _Call(spec, Parts((painting,)), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
     if not quiet:
         say(f"The picture is at {out.resolve()}")

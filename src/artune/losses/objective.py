@@ -220,7 +220,7 @@ def build(
                 for style, features in zip(region.styles, some, strict=True)
             ]
             unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
-        area = 1.0 if whole is None else float(whole.mean())
+        area = regions[0].content if whole is None else float(whole.mean())
         frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
     for number, (region, some) in enumerate(zip(regions, of_styles, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())

@@ -1,7 +1,7 @@
 """From what the user said to a spec in which every choice is made."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from artune.errors import SpecError
@@ -54,7 +54,14 @@ and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
 
 
 def resolve(
-    spec: StyleSpec, content_size: tuple[int, int], styles: int, *, device: str, precision: str, smallest: int = 1
+    spec: StyleSpec,
+    content_size: tuple[int, int],
+    styles: int,
+    *,
+    device: str,
+    precision: str,
+    smallest: int = 1,
+    regions: Sequence[float | None] = (),
 ) -> StyleSpec:
     """The same spec with every ``None``, ``auto`` and ``original`` replaced.
 
@@ -65,9 +72,10 @@ def resolve(
         device: where it will run.
         precision: of the activations there.
         smallest: shortest side that the network takes.
+        regions: the strength that each region came with, if it did.
 
     Raises:
-        SpecError: when the number of style weights is not that of the styles.
+        SpecError: when the number of style weights is not that of the styles, or that of strengths not of the regions.
     """
     method = spec.method
     recipe = RECIPES.get(method.network, Recipe())
@@ -79,15 +87,24 @@ def resolve(
         method = method.model_copy(update={"rungs": None, **({"steps": None} if "steps" in spec.automatic else {})})
     if spec.style_weights is not None and len(spec.style_weights) != styles and "style_weights" in spec.automatic:
         spec = spec.model_copy(update={"style_weights": None})
-    rungs = method.rungs or plan(size, method.quality, method.steps, math.ceil(smallest * longer / min(content_size)))
+    least = math.ceil(smallest * longer / min(content_size))
+    rungs = method.rungs or plan(size, method.quality, method.steps, least, pyramid=method.pyramid)
     if rungs[-1].size != size:
         raise SpecError(f"the last rung has size {rungs[-1].size}, the picture {size}; make them equal")
     if spec.style_weights is not None and len(spec.style_weights) != styles:
         raise SpecError(f"{len(spec.style_weights)} style weights for {styles} styles; give one for each")
     weights = spec.style_weights or (1.0,) * styles
-    whole = math.fsum(weights)
+    whole = math.fsum(weights) or 1.0
     if abs(whole - 1) > 1e-9:  # shares stay what they are, to the bit
         weights = tuple(weight / whole for weight in weights)
+    strengths = tuple(spec.strength if strength is None else strength for strength in regions)
+    if spec.region_strengths is not None and "region_strengths" not in spec.automatic:
+        if len(spec.region_strengths) != len(regions):
+            raise SpecError(f"{len(spec.region_strengths)} region strengths for {len(regions)} regions; give one for each")
+        given = zip(spec.region_strengths, regions, strict=True)
+        strengths = tuple(there if own is None else own for there, own in given)
+    if regions and method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
+        raise SpecError(f"strengths of regions belong to scale calibrated, not to {method.scale}")
     stated = method.content_weight is not None and method.style_weight is not None
     if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and spec.strength != StyleSpec().strength:
         raise SpecError(
@@ -95,7 +112,7 @@ def resolve(
         )
     content, style = side_weights(method, spec.strength, recipe)
     tv = recipe.tv * spec.strength if method.tv is None else method.tv
-    if not (content or style or tv):
+    if not (content or style or tv or strengths):
         raise SpecError("all weights are 0; give the content, the style or the total variation one above 0")
     filled = method.model_copy(
         update={
@@ -117,12 +134,19 @@ def resolve(
             "method": filled,
             "size": size,
             "style_weights": weights,
-            "region_strengths": spec.region_strengths or (),
+            "region_strengths": strengths,
             "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
             "device": device,
             "precision": precision,
         }
     )
+
+
+def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:
+    """Weights of content and style in a place of a resolved spec; those that were given hold in all places."""
+    recipe = RECIPES.get(spec.method.network, Recipe())
+    chosen = {name: None for name in ("content_weight", "style_weight") if name in spec.automatic}
+    return side_weights(spec.method.model_copy(update=chosen), strength, recipe)
 
 
 def open_fields(spec: StyleSpec) -> set[str]:

@@ -20,7 +20,9 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
 SMALLEST_RUNG = 128
 
 
-def plan(size: int, quality: Quality, steps: int | None, smallest: int = 1) -> tuple[Rung, ...]:
+def plan(
+    size: int, quality: Quality, steps: int | None, smallest: int = 1, *, pyramid: bool = True
+) -> tuple[Rung, ...]:
     """Sizes from small to large, each twice the one before, and their steps.
 
     Args:
@@ -28,9 +30,10 @@ def plan(size: int, quality: Quality, steps: int | None, smallest: int = 1) -> t
         quality: of ``STEPS``.
         steps: total over all sizes; divided as the quality divides them.
         smallest: longer side below which the network does not take the picture.
+        pyramid: whether there are sizes before the last.
     """
     sizes = [size]
-    while sizes[-1] / 2 >= max(SMALLEST_RUNG * 0.75, smallest):
+    while pyramid and sizes[-1] / 2 >= max(SMALLEST_RUNG * 0.75, smallest):
         sizes.append(round(sizes[-1] / 2))
     first, between, last = STEPS[quality]
     sizes.reverse()

@@ -15,22 +15,24 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from artune import color
 from artune.backbones.base import Image
-from artune.engine.descend import STILL, End, Step, begin, descend
+from artune.engine.descend import STILL, End, Evaluation, Function, Step, begin, descend
 from artune.engine.methods import METHODS, Method
-from artune.errors import InputError, PictureError, ResourceError, SpecError
-from artune.images import Picture, from_tensor, read_picture, write_picture
+from artune.errors import ResourceError, SpecError
+from artune.images import Picture, from_tensor, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
+from artune.losses.photoreal import matting, smooth_like
 from artune.losses.terms import Draws
 from artune.record import ALGORITHM, Record, run_key
+from artune.regions import Floats, composite, resized_mask
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
+from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.network import Network
-from artune.transfer.resolve import STARTS, resolve
+from artune.transfer.resolve import STARTS, resolve, weights_at
 from artune.transfer.sizes import check_sizes, fitted, painting_size
 from artune.transfer.start import enlarged, start
-
-Source = Picture | Path | str
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Progress:
 
     def picture(self) -> Picture:
         """The picture so far, at its present size."""
-        return from_tensor(self.step.image)
+        return self.run.finished(self.step.image)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to go on from, atomically."""
@@ -93,8 +95,9 @@ class Result:
 
 def style(
     content: Source,
-    *styles: Source,
+    *styles: Source | Masked,
     spec: StyleSpec | None = None,
+    regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
     network: Network | None = None,
     resume: Path | str | None = None,
@@ -106,8 +109,9 @@ def style(
 
     Args:
         content: the photograph: a picture or a file.
-        styles: one or more paintings.
+        styles: one or more paintings; with ``regions``, they style the rest, and without one the rest stays as it is.
         spec: how; default: all defaults.
+        regions: parts of the photograph with styles of their own.
         weights: file with the network's weights.
         network: a loaded network, instead of ``weights``.
         resume: a checkpoint of the same run to go on from.
@@ -124,7 +128,9 @@ def style(
         raise SpecError(f"spec is a {type(spec).__name__}; give an artune.StyleSpec, or the options by name")
     if options:
         spec = with_options(spec or StyleSpec(), options)
-    job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network, allow_huge=allow_huge)
+    job = Job.prepare(
+        content, styles, spec or StyleSpec(), regions=regions, weights=weights, network=network, allow_huge=allow_huge
+    )
     return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
 
 
@@ -137,36 +143,29 @@ class Job:
         losses: of the steps so far, by name.
     """
 
-    def __init__(
-        self,
-        spec: StyleSpec,
-        content: Picture,
-        styles: Sequence[Picture],
-        first: Picture,
-        network: Network,
-        digests: dict[str, str],
-    ) -> None:
-        self.spec, self.content, self.styles, self.network = spec, content, tuple(styles), network
+    def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture, network: Network) -> None:
+        self.spec, self.network = spec, network
+        self.inputs = inputs  # as they were given
+        self.shown = inputs.coloured(spec)  # as the network sees them
         self.first = first  # where a start that is neither content nor noise comes from
-        self.digests = digests
-        self.key = run_key(spec, digests)
+        self.digests = inputs.digests
+        self.key = run_key(spec, self.digests)
         self.losses: dict[str, list[float]] = {}
 
     @classmethod
     def prepare(
         cls,
         content: Source,
-        styles: Sequence[Source],
+        styles: Sequence[Source | Masked],
         spec: StyleSpec,
         *,
+        regions: Sequence[RegionStyle] = (),
         weights: Path | str | None = None,
         network: Network | None = None,
         allow_huge: bool = False,
     ) -> "Job":
         """Read, check and resolve; the arguments are those of :func:`style`."""
-        if not styles:
-            raise InputError("no style picture was given; give at least one")
-        photograph, *paintings = (_read(source, allow_huge) for source in (content, *styles))
+        inputs = Inputs.read(content, styles, regions, allow_huge=allow_huge)
         if network is not None and weights is not None:
             raise SpecError("both a network and weights are given; leave out either")
         network = network or Network.load(spec, weights)
@@ -184,28 +183,29 @@ class Job:
                 raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
         resolved = resolve(
             spec,
-            photograph.size,
-            len(paintings),
+            inputs.photograph.size,
+            len(styles),
             device=str(network.device),
             precision=precision,
             smallest=network.backbone.smallest,
+            regions=[region.strength for region in regions],
         )
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        check_sizes(resolved, photograph, paintings, network)
-        digests = {"content": photograph.digest(), "weights": network.digest}
-        digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
-        first = paintings[0]
+        pictures = [painting.picture for painting in inputs.paintings]
+        check_sizes(resolved, inputs.photograph, pictures, network)
+        inputs.digests["weights"] = network.digest
+        first = pictures[0]
         if spec.method.start not in STARTS:
             if not os.path.exists(spec.method.start):
                 raise SpecError(
                     f"start {spec.method.start!r} is neither {', '.join(STARTS)} nor a picture file"
                     + ("; the spec of a run names no files: give the file again" if spec.method.start == "file" else "")
                 )
-            first = read_picture(spec.method.start, allow_huge=allow_huge)
-            digests["start"] = first.digest()
-        return cls(resolved, photograph, paintings, first, network, digests)
+            first = read_source(spec.method.start, allow_huge)
+            inputs.digests["start"] = first.digest()
+        return cls(resolved, inputs, first, network)
 
     @property
     def method(self) -> Optimise:
@@ -218,22 +218,24 @@ class Job:
         rungs, method = self.method.rungs or (), self._descent()
         level, state = 0, None
         if resume:
-            left = Checkpoint.load(resume, self.key, rungs, self.content.size, method.memory, self.network.device)
+            left = Checkpoint.load(resume, self.key, rungs, self.inputs.photograph.size, method.memory, self.network.device)
             level, state, before = left.level, left.state, left.seconds
             self.losses = {name: list(values) for name, values in left.losses.items()}
         total, done = sum(rung.steps for rung in rungs), sum(rung.steps for rung in rungs[:level])
         end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
-        if nothing_to_do and not (self.method.style_weight or self.method.tv):
+        if nothing_to_do and not (any(style for _, style in self._weights()) or self.method.tv):
             return self._result(self._photograph(rungs[-1].size), End.DONE, 0, began)
         for index, rung in enumerate(rungs[level:], start=level):
             content = self._photograph(rung.size)
             if state is None:
-                state = begin(start(self.method.start, content, self.first, self.spec.seed))
+                first = start(self.method.start, content, self.first, self.spec.seed)
+                covered = self._covered(content)
+                state = begin(first if covered is None else torch.where(covered > 0, first, content))
             elif index > level:
                 last = self._photograph(rungs[index - 1].size) if self.method.start == "content" else None
                 state = enlarged(state, method, content, last)
-            objective = self._objective(content, rung)
+            objective = self._confined(self._objective(content, rung), content)
             if state.still >= STILL:
                 end = End.STALLED
             average = self.method.average or 0.0
@@ -275,21 +277,39 @@ class Job:
             ) from error
 
     def _photograph(self, longer: int) -> Image:
-        return self.content.resized(*fitted(*self.content.size, longer)).tensor().to(self.network.device)
+        shown = self.shown.photograph
+        return shown.resized(*fitted(*shown.size, longer)).tensor().to(self.network.device)
+
+    def _covered(self, content: Image) -> torch.Tensor | None:
+        """Where the result may differ from the photograph, ``[1, 1, h, w]``; ``None`` for everywhere."""
+        height, width = content.shape[-2:]
+        covered = self.inputs.covered_at(width, height)
+        return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
+
+    def _mask(self, mask: Floats, image: Image) -> torch.Tensor:
+        height, width = image.shape[-2:]
+        return torch.from_numpy(resized_mask(mask, width, height)).to(self.network.device)[None, None]
+
+    def _confined(self, objective: Function, content: Image) -> Function:
+        """The same without a gradient where the photograph is to stay."""
+        covered = self._covered(content)
+        if covered is None:
+            return objective
+
+        def confined(x: torch.Tensor, step: int) -> Evaluation:
+            value = objective(x, step)
+            return value._replace(gradient=value.gradient * (covered > 0))
+
+        return confined
+
+    def _weights(self) -> list[tuple[float, float]]:
+        """Weights of content and style in each place; the rest comes last."""
+        strengths = [*(self.spec.region_strengths or ()), self.spec.strength]
+        return [weights_at(self.spec, strength) for strength in strengths[: len(self.shown.places)]]
 
     def _objective(self, content: Image, rung: Rung) -> Objective:
-        method, device = self.method, self.network.device
-        paintings = []
-        for painting in self.styles:
-            sized = painting.resized(*painting_size(painting, rung, self.spec)).tensor().to(device)
-            paintings.append(_at_least(sized, self.network.backbone.smallest))
-        weights = Weights(
-            method.content_layers or {},
-            method.style_layers or {},
-            method.content_weight or 0.0,
-            method.style_weight or 0.0,
-            method.tv or 0.0,
-        )
+        method = self.method
+        weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=method.tv or 0.0)
         formulas = Formulas(
             style=method.loss,
             content=method.content_loss,
@@ -298,10 +318,27 @@ class Job:
             draws=Draws(self.spec.seed, fixed=method.optimiser == "lbfgs"),
             balance=method.balance_gradients,
         )
-        proportions = self.spec.style_weights or ()
-        styles = [Styled(image, share) for image, share in zip(paintings, proportions, strict=True)]
+        regions = []
+        for place, (of_content, of_style) in zip(self.shown.places, self._weights(), strict=True):
+            mixed = self.spec.style_weights if len(place.paintings) > 1 else None
+            proportions = mixed or (1.0,) * len(place.paintings)
+            styles = [
+                self._styled(painting, share, rung)
+                for painting, share in zip(place.paintings, proportions, strict=True)
+            ]
+            mask = None if place.mask is None else self._mask(place.mask, content)
+            regions.append(Region(styles, mask, style=of_style, content=of_content))
         with self._memory():
-            return build(self.network.backbone, content, [Region(styles)], weights, formulas)
+            extra = [matting(content, method.photoreal)] if method.photoreal else []
+            return build(self.network.backbone, content, regions, weights, formulas, extra)
+
+    def _styled(self, painting: Painting, share: float, rung: Rung) -> Styled:
+        size = painting_size(painting.picture, rung, self.spec)
+        image = painting.picture.resized(*size).tensor().to(self.network.device)
+        weight = painting.weight()
+        mask = None if weight is None else self._mask(weight, image)
+        side = self.network.backbone.smallest
+        return Styled(_at_least(image, side), share, None if mask is None else _at_least(mask, side))
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
@@ -311,9 +348,28 @@ class Job:
         for name, value in {"total": step.total, **step.losses}.items():
             self.losses.setdefault(name, []).append(float(value[0]))
 
-    def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
+    def finished(self, image: Image, *, smoothed: bool = False) -> Picture:
+        """The picture that an iterate stands for: its colours, and the photograph where it is to stay.
+
+        Args:
+            image: the iterate.
+            smoothed: also along the photograph's edges, if the spec says so; this takes seconds.
+        """
         height, width = image.shape[-2:]
-        picture = from_tensor(image, like=self.content.resized(width, height))
+        photograph = self.inputs.photograph.resized(width, height)
+        picture = from_tensor(image, like=photograph)
+        pixels = picture.pixels
+        if smoothed and self.method.photoreal_smoothing:
+            pixels = smooth_like(pixels, self.shown.photograph.resized(width, height).filled(), self.method.photoreal_smoothing)
+        if self.spec.color == "content-luminance":
+            pixels = color.with_luminance_of(pixels, photograph.filled(), self.spec.color_space)
+        covered = self.inputs.covered_at(width, height)
+        if covered is not None:
+            pixels = composite(pixels, photograph.pixels, covered)
+        return dataclasses.replace(picture, pixels=pixels)
+
+    def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
+        picture = self.finished(image, smoothed=True)
         record = Record(
             key=self.key,
             spec=self.spec,
@@ -339,18 +395,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _read(source: Source, allow_huge: bool) -> Picture:
-    if isinstance(source, str | Path):
-        return read_picture(source, allow_huge=allow_huge)
-    if not isinstance(source, Picture):
-        raise PictureError(f"a {type(source).__name__} is no picture; give a path or an artune.Picture")
-    for array in (source.pixels, source.alpha):
-        if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
-            raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
-    return source
-
-
-def _at_least(image: Image, side: int) -> Image:
+def _at_least(image: torch.Tensor, side: int) -> torch.Tensor:
     """Repeat the border of a style picture that is too small for the network."""
     height, width = image.shape[-2:]
     down, right = max(0, side - height), max(0, side - width)

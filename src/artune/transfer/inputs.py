@@ -1,0 +1,237 @@
+"""What a run is given: the photograph, the paintings, and which part of the one gets which of the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from artune import color
+from artune.errors import InputError, PictureError
+from artune.images import Picture, read_picture
+from artune.regions import Floats, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
+from artune.spec import StyleSpec
+
+Source = Picture | Path | str
+"""A picture, or the file of one."""
+MaskSource = Floats | Path | str
+"""``[h, w]`` in [0, 1], or the file of a mask: white counts, black does not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """A style picture of which only a part counts.
+
+    Attributes:
+        picture: the painting.
+        mask: the part.
+    """
+
+    picture: Source
+    mask: MaskSource
+
+
+@dataclass(frozen=True, eq=False)
+class RegionStyle:
+    """A part of the photograph with a style of its own.
+
+    Attributes:
+        mask: the part; values between 0 and 1 share it with the other styles.
+        style: its painting.
+        strength: in this part; default: the spec's.
+    """
+
+    mask: MaskSource
+    style: Source | Masked
+    strength: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """A style picture that was read.
+
+    Attributes:
+        picture: its pixels.
+        mask: ``[h, w]``: what of it counts, or ``None`` for all.
+    """
+
+    picture: Picture
+    mask: Floats | None = None
+
+    def weight(self) -> Floats | None:
+        """Mask and transparency in one; ``None`` where all counts."""
+        if self.mask is None:
+            return self.picture.alpha
+        return with_alpha([self.mask], self.picture.alpha)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A part of the photograph and the paintings that it gets.
+
+    Attributes:
+        paintings: one, or several to be mixed.
+        mask: ``[h, w]`` at the photograph's size, or ``None`` for all of it.
+    """
+
+    paintings: tuple[Painting, ...]
+    mask: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """All pictures of a run.
+
+    Attributes:
+        photograph: the content.
+        places: parts of it, those of the regions first, then the rest if it has styles of its own.
+        covered: ``[h, w]``: how much of each pixel is styled, or ``None`` where all is; transparency apart.
+        digests: sha256 of every picture and mask, by its part in the run.
+    """
+
+    photograph: Picture
+    places: tuple[Place, ...]
+    covered: Floats | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        content: Source,
+        styles: Sequence[Source | Masked],
+        regions: Sequence[RegionStyle] = (),
+        *,
+        allow_huge: bool = False,
+    ) -> "Inputs":
+        """Read and check everything.
+
+        Raises:
+            InputError: nothing to take a style from.
+            PictureError: a picture or a mask that cannot be used.
+        """
+        if not (styles or regions):
+            raise InputError("no style picture was given; give at least one")
+        photograph = read_source(content, allow_huge)
+        digests = {"content": photograph.digest()}
+        paintings = []
+        for index, source in enumerate(styles):
+            paintings.append(_painting(source, allow_huge))
+            digests |= _digests(f"style {index}", paintings[-1])
+        places, masks = [], []
+        for index, region in enumerate(regions):
+            painting = _painting(region.style, allow_huge)
+            places.append(Place((painting,)))
+            masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
+            digests |= _digests(f"region {index} style", painting)
+            digests[f"region {index}"] = _digest(masks[-1])
+        if paintings:
+            places.append(Place(tuple(paintings)))
+        if not regions:
+            if photograph.alpha is None:
+                return cls(photograph, tuple(places), None, digests)
+            masks = [np.ones(photograph.alpha.shape, np.float32)]
+        else:
+            masks = normalised(masks, rest=bool(paintings))
+            places = places[: len(masks)]  # regions may leave nothing for the rest
+        covered = coverage(masks)
+        masks = with_alpha(masks, photograph.alpha)
+        if coverage(masks).max() == 0:
+            raise PictureError("the photograph is transparent all over; there is nothing to style")
+        shown = [mask.max() > 0 for mask in masks]
+        if not all(shown[: len(regions)]):
+            raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
+        placed = [replace(place, mask=mask) for place, mask in zip(places, masks, strict=True)]
+        kept = tuple(place for place, seen in zip(placed, shown, strict=True) if seen)
+        return cls(photograph, kept, None if covered.min() >= 1 else covered, digests)
+
+    def covered_at(self, width: int, height: int) -> Floats | None:
+        """``[height, width]``: where, and how much, a result of that size differs from the photograph."""
+        covered = None if self.covered is None else resized_mask(self.covered, width, height)
+        if self.photograph.alpha is None:
+            return covered
+        alpha = self.photograph.resized(width, height).alpha
+        seen = (np.asarray(alpha) > 0).astype(np.float32)
+        return seen if covered is None else covered * seen
+
+    @property
+    def paintings(self) -> list[Painting]:
+        """All paintings of all places."""
+        return [painting for place in self.places for painting in place.paintings]
+
+    def coloured(self, spec: StyleSpec) -> "Inputs":
+        """The same with the colours that the network is to see; see ``StyleSpec.color``."""
+        if spec.color == "style":
+            return self
+        photograph = self.photograph
+        shown = photograph
+        if spec.color == "content-luminance":
+            shown = replace(photograph, pixels=color.grey(photograph.filled(), spec.color_space))
+
+        def changed(painting: Painting, place: Place) -> Painting:
+            weight = place.mask if place.mask is not None else photograph.alpha
+            if spec.color == "content-luminance":
+                pixels = color.luminance_matched(
+                    painting.picture.filled(), photograph.filled(), spec.color_space, painting.weight(), weight
+                )
+            else:
+                pixels = color.match(
+                    painting.picture.filled(),
+                    photograph.filled(),
+                    how=spec.color_match,
+                    space=spec.color_space,
+                    weight=painting.weight(),
+                    target_weight=weight,
+                )
+            return replace(painting, picture=replace(painting.picture, pixels=pixels))
+
+        places = tuple(replace(p, paintings=tuple(changed(painting, p) for painting in p.paintings)) for p in self.places)
+        return replace(self, photograph=shown, places=places)
+
+
+def read_source(source: Source, allow_huge: bool = False) -> Picture:
+    """A picture from a file or from memory, checked.
+
+    Raises:
+        PictureError: neither, or with values beyond [0, 1].
+    """
+    if isinstance(source, str | Path):
+        return read_picture(source, allow_huge=allow_huge)
+    if not isinstance(source, Picture):
+        raise PictureError(f"a {type(source).__name__} is no picture; give a path or an artune.Picture")
+    for array in (source.pixels, source.alpha):
+        if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
+            raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
+    return source
+
+
+def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
+    if not isinstance(source, Masked):
+        painting = Painting(read_source(source, allow_huge))
+    else:
+        picture = read_source(source.picture, allow_huge)
+        painting = Painting(picture, _mask(source.mask, picture.size, "the mask of a style", allow_huge))
+    weight = painting.weight()
+    if weight is not None and weight.max() <= 0:
+        raise PictureError("a style picture is transparent, or masked, all over; there is nothing to take a style from")
+    return painting
+
+
+def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool) -> Floats:
+    if isinstance(source, str | Path):
+        mask = read_mask(source, where=what, allow_huge=allow_huge)
+    else:
+        mask = np.asarray(source, np.float32)
+        if mask.ndim != 2 or mask.size == 0 or not (mask.min() >= -1e-3 and mask.max() <= 1.001):
+            raise PictureError(f"{what} has shape {mask.shape}, or values beyond it; [height, width] in [0, 1] is needed")
+        if mask.max() <= 0:
+            raise PictureError(f"{what} is empty: nothing in it is above 0")
+    return fitted_mask(mask, size, where=what)
+
+
+def _digests(name: str, painting: Painting) -> dict[str, str]:
+    digests = {name: painting.picture.digest()}
+    return digests if painting.mask is None else digests | {f"{name} mask": _digest(painting.mask)}
+
+
+def _digest(mask: Floats) -> str:
+    return Picture(np.repeat(mask[..., None], 3, 2)).digest()

@@ -1,0 +1,211 @@
+"""Parts of a picture with styles of their own: what is read, what stays, what takes part."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from artune.color import to_lab
+from artune.errors import ArtuneWarning, InputError, PictureError, SpecError
+from artune.images import Picture, read_picture, write_picture
+from artune.spec import Optimise, Rung, StyleSpec
+from artune.transfer.inputs import Inputs, Masked, RegionStyle
+from artune.transfer.network import Network
+from artune.transfer.resolve import weights_at
+from artune.transfer.style import Job, style
+
+RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=4))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network.load(StyleSpec(precision="fp32"))
+
+
+def spec(**more) -> StyleSpec:
+    method = Optimise(**{"rungs": RUNGS, **more.pop("method", {})})
+    return StyleSpec(size=48, precision="fp32", method=method, **more)
+
+
+@pytest.fixture
+def left(photo):
+    """The left third, with a soft border."""
+    width, height = photo.size
+    x = np.arange(width, dtype=np.float32)
+    return np.tile(np.clip((width / 3 + 2 - x) / 4, 0, 1), (height, 1)).astype(np.float32)
+
+
+@pytest.fixture
+def red():
+    return Picture(np.full((32, 32, 3), (0.9, 0.1, 0.1), np.float32))
+
+
+def test_the_rest_stays_bit_equal_without_a_style(photo, painting, network, left):
+    result = style(photo, spec=spec(), regions=[RegionStyle(left, painting)], network=network).picture
+    np.testing.assert_array_equal(result.pixels[left == 0], photo.pixels[left == 0])
+    assert np.abs(result.pixels - photo.pixels)[left == 1].mean() > 0.03
+
+
+def test_the_rest_stays_whatever_the_start_and_the_method(photo, painting, network, left):
+    for method in ({"start": "style"}, {"optimiser": "lbfgs"}, {"balance_gradients": True}):
+        run = spec(method=method)
+        result = style(photo, spec=run, regions=[RegionStyle(left, painting)], network=network).picture
+        np.testing.assert_array_equal(result.pixels[left == 0], photo.pixels[left == 0])
+
+
+def test_the_rest_of_a_resized_photograph_stays(photo, painting, network, left):
+    small = StyleSpec(size=32, precision="fp32", method=Optimise(rungs=(Rung(size=32, steps=3),)))
+    result = style(photo, spec=small, regions=[RegionStyle(left, painting)], network=network).picture
+    shown = photo.resized(*result.size)
+    np.testing.assert_array_equal(result.pixels[:, 20:], shown.pixels[:, 20:])
+
+
+def test_two_regions_go_to_their_own_styles(photo, network, left, red):
+    blue = Picture(np.ascontiguousarray(red.pixels[..., ::-1]))
+    regions = [RegionStyle(left, red), RegionStyle(1 - left, blue)]
+    method = {"start": "grey", "rungs": (Rung(size=48, steps=40),)}
+    result = style(photo, spec=spec(strength=0.95, method=method), regions=regions, network=network).picture
+    inside, outside = (result.pixels[mask == 1].mean(0) for mask in (left, 1 - left))
+    assert inside[0] > inside[2] + 0.2
+    assert outside[2] > outside[0] + 0.2
+
+
+def test_a_style_for_the_rest_is_a_region_like_another(photo, painting, red, left):
+    rest = Inputs.read(photo, [painting], [RegionStyle(left, red)])
+    both = Inputs.read(photo, [], [RegionStyle(left, red), RegionStyle(1 - left, painting)])
+    assert len(rest.places) == len(both.places) == 2
+    np.testing.assert_allclose(rest.places[1].mask, both.places[1].mask, atol=1e-6)
+    assert rest.covered is None
+
+
+def test_regions_that_leave_nothing_leave_nothing_to_the_rest(photo, painting, red):
+    inputs = Inputs.read(photo, [painting], [RegionStyle(np.ones((32, 48), np.float32), red)])
+    assert len(inputs.places) == 1
+
+
+def test_overlaps_are_shared(photo, painting, red):
+    whole = np.ones((32, 48), np.float32)
+    inputs = Inputs.read(photo, [], [RegionStyle(whole, red), RegionStyle(whole, painting)])
+    for place in inputs.places:
+        np.testing.assert_allclose(place.mask, 0.5)
+
+
+def test_a_strength_of_its_own_is_in_the_spec(photo, painting, red, left, network):
+    regions = [RegionStyle(left, red, 0.9), RegionStyle(1 - left, painting)]
+    job = Job.prepare(photo, [], spec(strength=0.4), regions=regions, network=network)
+    assert job.spec.region_strengths == (0.9, 0.4)
+    content, of_style = weights_at(job.spec, 0.9)
+    assert of_style / content == pytest.approx(8 * 9)
+    again = Job.prepare(photo, [], job.spec, regions=[replace(r, strength=None) for r in regions], network=network)
+    assert again.key == job.key
+
+
+def test_strength_zero_in_a_region_keeps_it(photo, painting, red, left, network):
+    regions = [RegionStyle(left, red, 0.0), RegionStyle(1 - left, painting, 0.8)]
+    result = style(photo, spec=spec(), regions=regions, network=network).picture
+    change = np.abs(result.pixels - photo.pixels).mean(-1)
+    assert change[:, :10].mean() < 0.35 * change[:, 24:].mean()
+
+
+def test_transparent_areas_come_back_and_take_no_part(photo, painting, network):
+    alpha = np.zeros((32, 48), np.float32)
+    alpha[:, 12:] = 1
+    logo = Picture(photo.pixels, alpha)
+    loud = photo.pixels.copy()
+    loud[:, :12] = (1, 0, 1)
+    results = [
+        style(Picture(pixels, alpha), painting, spec=spec(), network=network).picture for pixels in (logo.pixels, loud)
+    ]
+    np.testing.assert_array_equal(results[0].alpha, alpha)
+    np.testing.assert_array_equal(results[0].pixels[:, :12], photo.pixels[:, :12])
+    np.testing.assert_array_equal(results[0].pixels[:, 12:], results[1].pixels[:, 12:])  # hidden colours are not seen
+
+
+def test_a_masked_style_counts_only_where_it_is_white(photo, painting, network, red):
+    half = painting.pixels.copy()
+    half[:, 20:] = red.pixels[0, 0]
+    mask = np.zeros((40, 40), np.float32)
+    mask[:, 22:] = 1
+    method = {"start": "grey", "rungs": (Rung(size=48, steps=30),)}
+    result = style(photo, Masked(Picture(half), mask), spec=spec(strength=1.0, method=method), network=network).picture
+    np.testing.assert_allclose(result.pixels.mean((0, 1)), red.pixels[0, 0], atol=0.12)
+
+
+def test_masks_take_part_in_the_key(photo, painting, left, network):
+    keys = {
+        Job.prepare(photo, styles, spec(), regions=regions, network=network).key
+        for styles, regions in (
+            ([painting], []),
+            ([painting], [RegionStyle(left, painting)]),
+            ([], [RegionStyle(left, painting)]),
+            ([], [RegionStyle(1 - left, painting)]),
+            ([Masked(painting, np.eye(40, dtype=np.float32))], []),
+        )
+    }
+    assert len(keys) == 5
+
+
+def test_a_mask_of_another_size_is_resized_with_a_warning(photo, painting, tmp_path):
+    mask = np.zeros((64, 96, 3), np.float32)
+    mask[:, :32] = 1
+    write_picture(Picture(mask), tmp_path / "mask.png")
+    with pytest.warns(ArtuneWarning, match="96x64"):
+        inputs = Inputs.read(photo, [], [RegionStyle(tmp_path / "mask.png", painting)])
+    assert inputs.places[0].mask.shape == (32, 48)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((32, 48), np.float32), "empty"),
+        (np.zeros((32, 48, 3), np.float32), "shape"),
+        (np.full((32, 48), 7, np.float32), "beyond"),
+        (np.full((32, 48), np.nan, np.float32), "beyond"),
+    ],
+)
+def test_masks_that_are_none(photo, painting, mask, message):
+    with pytest.raises(PictureError, match=message):
+        Inputs.read(photo, [], [RegionStyle(mask, painting)])
+
+
+def test_nothing_to_style_is_said(photo, painting, left, network):
+    with pytest.raises(InputError, match="no style picture"):
+        Inputs.read(photo, [])
+    gone = Picture(photo.pixels, np.zeros((32, 48), np.float32))
+    with pytest.raises(PictureError, match="transparent all over"):
+        Inputs.read(gone, [painting])
+    with pytest.raises(PictureError, match="region 1 lies where the photograph is transparent"):
+        Inputs.read(Picture(photo.pixels, np.float32(left == 0)), [painting], [RegionStyle(np.float32(left == 1), painting)])
+    hidden = Picture(painting.pixels, np.zeros((40, 40), np.float32))
+    with pytest.raises(PictureError, match="transparent, or masked, all over"):
+        Inputs.read(photo, [hidden])
+    with pytest.raises(SpecError, match="2 region strengths for 1 regions"):
+        wanted = spec(region_strengths=(0.1, 0.2))
+        Job.prepare(photo, [], wanted, regions=[RegionStyle(left, painting)], network=network)
+
+
+def test_luminance_mode_keeps_the_photographs_colours(photo, painting, network):
+    result = style(photo, painting, spec=spec(color="content-luminance"), network=network).picture
+    plain = style(photo, painting, spec=spec(), network=network).picture
+    ours, theirs, other = (to_lab(p.pixels) for p in (result, photo, plain))
+    # hue stays; chroma may shrink where the new luminance has no such colour
+    shrunk = np.linalg.norm(ours[..., 1:], axis=-1) <= np.linalg.norm(theirs[..., 1:], axis=-1) + 1
+    assert shrunk.mean() > 0.99
+    assert np.abs(ours - theirs)[..., 1:].mean() < 0.5 * np.abs(other - theirs)[..., 1:].mean()
+    assert np.abs(ours - theirs)[..., 0].mean() > 1
+
+
+@pytest.mark.parametrize("how", ["moments", "histogram"])
+def test_match_mode_gives_the_style_the_photographs_colours(photo, painting, how):
+    inputs = Inputs.read(photo, [painting]).coloured(spec(color="content-match", color_match=how))
+    matched = inputs.paintings[0].picture.pixels
+    np.testing.assert_allclose(matched.mean((0, 1)), photo.pixels.mean((0, 1)), atol=0.03)
+    np.testing.assert_array_equal(inputs.photograph.pixels, photo.pixels)
+
+
+def test_a_finished_picture_is_read_back_the_same(photo, painting, network, left, tmp_path):
+    result = style(photo, spec=spec(), regions=[RegionStyle(left, painting)], network=network)
+    result.save(tmp_path / "out.png")
+    again = read_picture(tmp_path / "out.png").pixels
+    eight = np.round(photo.pixels * 255) / 255
+    np.testing.assert_allclose(again[left == 0], eight[left == 0], atol=1e-6)
