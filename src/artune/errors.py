@@ -10,6 +10,10 @@
     ├── OutputError (OSError)          a place that cannot be written
     └── ResourceError (MemoryError)    not enough memory for the size asked for
 
+and what it warns of:
+
+    ArtuneWarning (UserWarning)        something was mended that may not be what was meant
+
 A message says what was given, what is needed and what to do.
 """
 
@@ -69,3 +73,7 @@ class OutputError(ArtuneError, OSError):
 
 class ResourceError(ArtuneError, MemoryError):
     """Not enough memory for the size asked for."""
+
+
+class ArtuneWarning(UserWarning):
+    """Something that was given was mended, and may not be what was meant."""
