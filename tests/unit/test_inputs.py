@@ -175,12 +175,14 @@ def test_nothing_to_style_is_said(photo, painting, left, network):
     with pytest.raises(PictureError, match="transparent all over"):
         Inputs.read(gone, [painting])
     with pytest.raises(PictureError, match="region 1 lies where the photograph is transparent"):
-        Inputs.read(Picture(photo.pixels, np.float32(left == 0)), [painting], [RegionStyle(np.float32(left == 1), painting)])
+        Inputs.read(
+            Picture(photo.pixels, np.float32(left == 0)), [painting], [RegionStyle(np.float32(left == 1), painting)]
+        )
     hidden = Picture(painting.pixels, np.zeros((40, 40), np.float32))
     with pytest.raises(PictureError, match="transparent, or masked, all over"):
         Inputs.read(photo, [hidden])
+    wanted = spec(region_strengths=(0.1, 0.2))
     with pytest.raises(SpecError, match="2 region strengths for 1 regions"):
-        wanted = spec(region_strengths=(0.1, 0.2))
         Job.prepare(photo, [], wanted, regions=[RegionStyle(left, painting)], network=network)
 
 

@@ -42,7 +42,7 @@ def _warnings_told() -> Iterator[None]:
             else:
                 shown(message, category, *rest)
 
-        warnings.showwarning = tell
+        warnings.showwarning = tell  # type: ignore[assignment]
         yield
 
 

@@ -100,4 +100,3 @@ class Parts:
 
         masks = [mask for name, mask in self.masks if name == style]
         return Masked(Path(style), Path(masks[-1])) if masks else Path(style)
-

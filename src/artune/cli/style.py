@@ -49,7 +49,9 @@ def style(
     style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="A part with a style of its own; repeat.", metavar="MASK=STYLE[:STRENGTH]", rich_help_panel=PARTS),
+        typer.Option(
+            help="A part with a style of its own; repeat.", metavar="MASK=STYLE[:STRENGTH]", rich_help_panel=PARTS
+        ),
     ] = None,
     segment: Annotated[
         list[str] | None,
@@ -81,7 +83,9 @@ def style(
     variation: Annotated[str | None, spec_option("variation", panel=LOOK)] = None,
     photoreal: Annotated[float | None, spec_option("photoreal", panel=LOOK)] = None,
     photoreal_smoothing: Annotated[float | None, spec_option("photoreal_smoothing", panel=LOOK)] = None,
-    balance_gradients: Annotated[bool | None, spec_option("balance_gradients", "--balance-gradients", panel=LOOK)] = None,
+    balance_gradients: Annotated[
+        bool | None, spec_option("balance_gradients", "--balance-gradients", panel=LOOK)
+    ] = None,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
     optimiser: Annotated[str | None, spec_option("optimiser", panel=RUN)] = None,
@@ -328,6 +332,7 @@ def demo(
 ) -> None:
     """Style a sample photograph: no file and no download needed."""
     from artune.assets import sample_photo, sample_style
+
     spec = with_options(StyleSpec(), {"size": size_from(size)})
     painting = sample_style(style)
     photograph = sample_photo(photo)

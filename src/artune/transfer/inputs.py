@@ -71,7 +71,7 @@ class Place:
 
     Attributes:
         paintings: one, or several to be mixed.
-        mask: ``[h, w]`` at the photograph's size, or ``None`` for all of it.
+        mask: ``[h, w]`` at the photograph's size, or ``None`` for all of it; transparency apart.
     """
 
     paintings: tuple[Painting, ...]
@@ -133,16 +133,28 @@ class Inputs:
         else:
             masks = normalised(masks, rest=bool(paintings))
             places = places[: len(masks)]  # regions may leave nothing for the rest
-        covered = coverage(masks)
-        masks = with_alpha(masks, photograph.alpha)
-        if coverage(masks).max() == 0:
+        shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
+        if not any(shown):
             raise PictureError("the photograph is transparent all over; there is nothing to style")
-        shown = [mask.max() > 0 for mask in masks]
         if not all(shown[: len(regions)]):
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         placed = [replace(place, mask=mask) for place, mask in zip(places, masks, strict=True)]
         kept = tuple(place for place, seen in zip(placed, shown, strict=True) if seen)
-        return cls(photograph, kept, None if covered.min() >= 1 else covered, digests)
+        return cls(photograph, kept, None, digests).faded([1.0] * len(kept))
+
+    def faded(self, shares: Sequence[float]) -> "Inputs":
+        """The same with the photograph shining through in some places.
+
+        Args:
+            shares: of the result in each place, in [0, 1].
+        """
+        masks = [share * place.mask for share, place in zip(shares, self.places, strict=True) if place.mask is not None]
+        covered = coverage(masks) if masks else None
+        return replace(self, covered=None if covered is None or covered.min() >= 1 else covered)
+
+    def weight(self, place: Place) -> Floats | None:
+        """Where, and how much, a place counts: its mask and the photograph's transparency in one."""
+        return None if place.mask is None else with_alpha([place.mask], self.photograph.alpha)[0]
 
     def covered_at(self, width: int, height: int) -> Floats | None:
         """``[height, width]``: where, and how much, a result of that size differs from the photograph."""
@@ -168,7 +180,7 @@ class Inputs:
             shown = replace(photograph, pixels=color.grey(photograph.filled(), spec.color_space))
 
         def changed(painting: Painting, place: Place) -> Painting:
-            weight = place.mask if place.mask is not None else photograph.alpha
+            weight = self.weight(place)
             if spec.color == "content-luminance":
                 pixels = color.luminance_matched(
                     painting.picture.filled(), photograph.filled(), spec.color_space, painting.weight(), weight
@@ -184,7 +196,9 @@ class Inputs:
                 )
             return replace(painting, picture=replace(painting.picture, pixels=pixels))
 
-        places = tuple(replace(p, paintings=tuple(changed(painting, p) for painting in p.paintings)) for p in self.places)
+        places = tuple(
+            replace(p, paintings=tuple(changed(painting, p) for painting in p.paintings)) for p in self.places
+        )
         return replace(self, photograph=shown, places=places)
 
 
@@ -222,7 +236,9 @@ def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool
     else:
         mask = np.asarray(source, np.float32)
         if mask.ndim != 2 or mask.size == 0 or not (mask.min() >= -1e-3 and mask.max() <= 1.001):
-            raise PictureError(f"{what} has shape {mask.shape}, or values beyond it; [height, width] in [0, 1] is needed")
+            raise PictureError(
+                f"{what} has shape {mask.shape}, or values beyond it; [height, width] in [0, 1] is needed"
+            )
         if mask.max() <= 0:
             raise PictureError(f"{what} is empty: nothing in it is above 0")
     return fitted_mask(mask, size, where=what)

@@ -97,12 +97,13 @@ def resolve(
     whole = math.fsum(weights) or 1.0
     if abs(whole - 1) > 1e-9:  # shares stay what they are, to the bit
         weights = tuple(weight / whole for weight in weights)
-    strengths = tuple(spec.strength if strength is None else strength for strength in regions)
-    if spec.region_strengths is not None and "region_strengths" not in spec.automatic:
-        if len(spec.region_strengths) != len(regions):
-            raise SpecError(f"{len(spec.region_strengths)} region strengths for {len(regions)} regions; give one for each")
-        given = zip(spec.region_strengths, regions, strict=True)
-        strengths = tuple(there if own is None else own for there, own in given)
+    there = spec.region_strengths
+    if there is not None and len(there) != len(regions):
+        if "region_strengths" not in spec.automatic:
+            raise SpecError(f"{len(there)} region strengths for {len(regions)} regions; give one for each")
+        there = None
+    there = there or (spec.strength,) * len(regions)
+    strengths = tuple(other if own is None else own for own, other in zip(regions, there, strict=True))
     if regions and method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
         raise SpecError(f"strengths of regions belong to scale calibrated, not to {method.scale}")
     stated = method.content_weight is not None and method.style_weight is not None
@@ -123,7 +124,7 @@ def resolve(
             "style_weight": style,
             "tv": tv,
             "start": method.start if method.start in STARTS else "file",
-            "rate": method.rate or usual_rate(spec, recipe),
+            "rate": method.rate or usual_rate(spec, recipe, max(spec.strength, *strengths) if regions else spec.strength),
             "average": recipe.average if method.average is None else method.average,
             "steps": sum(rung.steps for rung in rungs),
             "rungs": rungs,
@@ -155,11 +156,11 @@ def open_fields(spec: StyleSpec) -> set[str]:
     return {name for name, value in fields.items() if value is None or value == "auto"}
 
 
-def usual_rate(spec: StyleSpec, recipe: Recipe) -> float:
+def usual_rate(spec: StyleSpec, recipe: Recipe, strength: float) -> float:
     """The recipe's step size; shorter near the photograph, for steps do not shorten by themselves with the gradient."""
     rate = recipe.rate if spec.method.optimiser == "adam" else LBFGS_RATE
     if spec.method.start == "content" and spec.method.scale == "calibrated":
-        rate *= max(min(1.0, spec.strength / GENTLE), 1e-9)
+        rate *= max(min(1.0, strength / GENTLE), 1e-9)
     return rate
 
 

@@ -30,7 +30,7 @@ from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.network import Network
-from artune.transfer.resolve import STARTS, resolve, weights_at
+from artune.transfer.resolve import GENTLE, STARTS, resolve, weights_at
 from artune.transfer.sizes import check_sizes, fitted, painting_size
 from artune.transfer.start import enlarged, start
 
@@ -145,8 +145,8 @@ class Job:
 
     def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture, network: Network) -> None:
         self.spec, self.network = spec, network
-        self.inputs = inputs  # as they were given
-        self.shown = inputs.coloured(spec)  # as the network sees them
+        self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in self._strengths(inputs)])  # as they were given
+        self.shown = self.inputs.coloured(spec)  # as the network sees them
         self.first = first  # where a start that is neither content nor noise comes from
         self.digests = inputs.digests
         self.key = run_key(spec, self.digests)
@@ -218,7 +218,9 @@ class Job:
         rungs, method = self.method.rungs or (), self._descent()
         level, state = 0, None
         if resume:
-            left = Checkpoint.load(resume, self.key, rungs, self.inputs.photograph.size, method.memory, self.network.device)
+            left = Checkpoint.load(
+                resume, self.key, rungs, self.inputs.photograph.size, method.memory, self.network.device
+            )
             level, state, before = left.level, left.state, left.seconds
             self.losses = {name: list(values) for name, values in left.losses.items()}
         total, done = sum(rung.steps for rung in rungs), sum(rung.steps for rung in rungs[:level])
@@ -304,8 +306,10 @@ class Job:
 
     def _weights(self) -> list[tuple[float, float]]:
         """Weights of content and style in each place; the rest comes last."""
-        strengths = [*(self.spec.region_strengths or ()), self.spec.strength]
-        return [weights_at(self.spec, strength) for strength in strengths[: len(self.shown.places)]]
+        return [weights_at(self.spec, strength) for strength in self._strengths(self.inputs)]
+
+    def _strengths(self, inputs: Inputs) -> list[float]:
+        return [*(self.spec.region_strengths or ()), self.spec.strength][: len(inputs.places)]
 
     def _objective(self, content: Image, rung: Rung) -> Objective:
         method = self.method
@@ -326,7 +330,8 @@ class Job:
                 self._styled(painting, share, rung)
                 for painting, share in zip(place.paintings, proportions, strict=True)
             ]
-            mask = None if place.mask is None else self._mask(place.mask, content)
+            weight = self.shown.weight(place)
+            mask = None if weight is None else self._mask(weight, content)
             regions.append(Region(styles, mask, style=of_style, content=of_content))
         with self._memory():
             extra = [matting(content, method.photoreal)] if method.photoreal else []
@@ -360,7 +365,9 @@ class Job:
         picture = from_tensor(image, like=photograph)
         pixels = picture.pixels
         if smoothed and self.method.photoreal_smoothing:
-            pixels = smooth_like(pixels, self.shown.photograph.resized(width, height).filled(), self.method.photoreal_smoothing)
+            pixels = smooth_like(
+                pixels, self.shown.photograph.resized(width, height).filled(), self.method.photoreal_smoothing
+            )
         if self.spec.color == "content-luminance":
             pixels = color.with_luminance_of(pixels, photograph.filled(), self.spec.color_space)
         covered = self.inputs.covered_at(width, height)

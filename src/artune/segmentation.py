@@ -1,0 +1,5 @@
+class Segmenter: ...
+
+
+def load_segmenter(model, weights=None):
+    raise NotImplementedError
