@@ -1,5 +1,0 @@
-class Segmenter: ...
-
-
-def load_segmenter(model, weights=None):
-    raise NotImplementedError
