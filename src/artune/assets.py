@@ -1,4 +1,4 @@
-"""Weights and sample pictures: bundled, then cached, then downloaded; the only code that uses the network.
+"""Weights and sample pictures: bundled, then cached, then downloaded; the only code of ours that uses the network.
 
 Everything is checked against its sha256 before it is used.
 """
@@ -115,8 +115,20 @@ def locate(asset: Asset) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch(asset: Asset, *, network: str, progress: OnBytes | None = None) -> Path:
+def fetch(
+    asset: Asset,
+    *,
+    network: str,
+    progress: OnBytes | None = None,
+    otherwise: str = "give one with --weights FILE, or use --network compact, which needs no download",
+) -> Path:
     """An asset's file: bundled, cached or downloaded, with its digest checked.
+
+    Args:
+        asset: which.
+        network: whose weights they are, for messages.
+        progress: told of a download.
+        otherwise: what to do without internet, for the message.
 
     Raises:
         WeightsError: damaged; or not there and not to be had, with where it was looked for and what to do.
@@ -142,7 +154,7 @@ def fetch(asset: Asset, *, network: str, progress: OnBytes | None = None) -> Pat
             error.close()
         raise WeightsError(
             f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
-            f"at {path}, or give one with --weights FILE, or use --network compact, which needs no download"
+            f"at {path}, or {otherwise}"
         ) from error
     return path
 
