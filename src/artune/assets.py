@@ -1,4 +1,4 @@
-"""Weights and sample pictures: bundled, then cached, then downloaded; the only code that uses the network.
+"""Weights and sample pictures: bundled, then cached, then downloaded; the only code of ours that uses the network.
 
 Everything is checked against its sha256 before it is used.
 """
@@ -9,15 +9,18 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from artune.errors import UnknownNameError, WeightsError
 from artune.files import atomic, file_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OnBytes = Callable[[int, int], None]
 """Called with the bytes received so far and in all (0 where unknown)."""
@@ -112,8 +115,20 @@ def locate(asset: Asset) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch(asset: Asset, *, network: str, progress: OnBytes | None = None) -> Path:
+def fetch(
+    asset: Asset,
+    *,
+    network: str,
+    progress: OnBytes | None = None,
+    otherwise: str = "give one with --weights FILE, or use --network compact, which needs no download",
+) -> Path:
     """An asset's file: bundled, cached or downloaded, with its digest checked.
+
+    Args:
+        asset: which.
+        network: whose weights they are, for messages.
+        progress: told of a download.
+        otherwise: what to do without internet, for the message.
 
     Raises:
         WeightsError: damaged; or not there and not to be had, with where it was looked for and what to do.
@@ -139,7 +154,7 @@ def fetch(asset: Asset, *, network: str, progress: OnBytes | None = None) -> Pat
             error.close()
         raise WeightsError(
             f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
-            f"at {path}, or give one with --weights FILE, or use --network compact, which needs no download"
+            f"at {path}, or {otherwise}"
         ) from error
     return path
 
@@ -171,3 +186,34 @@ def _receive(answer: IO[bytes], url: str) -> bytes:
         return answer.read(1 << 20)
     except OSError as error:
         raise WeightsError(f"the download of {url} broke off ({error}); try again") from error
+
+
+def read_weights(path: Path) -> "Mapping[str, Tensor]":
+    """Tensors of a safetensors or a weights-only PyTorch file; nothing in it is executed.
+
+    Raises:
+        WeightsError: missing, or neither.
+    """
+    import warnings
+
+    import torch
+    from safetensors.torch import load_file
+
+    if not os.path.isfile(path):  # a forbidden folder is a no, too
+        raise WeightsError(f"there is no weights file {path}, or no permission to see it")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it then refuses anyway
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises of every kind
+        raise WeightsError(
+            f"{path} is damaged or not a weights file ({type(error).__name__}); give safetensors, or a state dict "
+            "saved by torch.save, which holds tensors alone"
+        ) from error
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path} holds no state dict (names and tensors)")
+    return loaded

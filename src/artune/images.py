@@ -524,6 +524,16 @@ def write_picture(
             raise OutputError(f"cannot write {path}: {error}; try .png") from error
 
 
+def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
+    """Write ``[h, w]`` in [0, 1] as an 8-bit grey PNG, atomically.
+
+    Raises:
+        OutputError: no permission, no space; or, without ``replace``, there is a file.
+    """
+    with atomic(path, replace=replace) as temporary:
+        Image.fromarray((np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)).save(temporary, format="PNG")
+
+
 def _write_eight(picture: Picture, path: Path, form: str, quality: int) -> None:
     pixels = picture.pixels
     if picture.alpha is not None and form in ("PNG", "WEBP", "HEIF", "GIF"):

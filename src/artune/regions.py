@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from artune.errors import ArtuneWarning, InputError, PictureError
-from artune.images import read_picture
-
-Floats = NDArray[np.float32]
+from artune.images import Floats, read_picture
 
 FAINTEST = 1 / 255
 """A mask that is nowhere as strong is empty: no 8-bit picture can say less."""

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from safetensors.torch import save_file
 
-from artune.backbones.load import read_weights
+from artune.assets import read_weights
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.errors import PictureError, SpecError, WeightsError

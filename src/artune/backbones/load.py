@@ -1,12 +1,12 @@
 """The networks by name, and how each gets its weights."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artune.assets import WEIGHTS, OnBytes, fetch
+from artune.assets import WEIGHTS, OnBytes, fetch, read_weights
 from artune.backbones.base import Backbone
 from artune.backbones.compact import Compact
 from artune.backbones.vgg import EMULATOR, VGG, Pooling
@@ -15,7 +15,6 @@ from artune.files import file_digest
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -90,34 +89,3 @@ def load_network(
     backbone.eval().requires_grad_(False)
     backbone.to(device=device, dtype=dtype or torch.float32).to(memory_format=torch.channels_last)
     return backbone, found
-
-
-def read_weights(path: Path) -> "Mapping[str, Tensor]":
-    """Tensors of a safetensors or a weights-only PyTorch file; nothing in it is executed.
-
-    Raises:
-        WeightsError: missing, or neither.
-    """
-    import warnings
-
-    import torch
-    from safetensors.torch import load_file
-
-    if not os.path.isfile(path):  # a forbidden folder is a no, too
-        raise WeightsError(f"there is no weights file {path}, or no permission to see it")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it then refuses anyway
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises of every kind
-        raise WeightsError(
-            f"{path} is damaged or not a weights file ({type(error).__name__}); give safetensors, or a state dict "
-            "saved by torch.save, which holds tensors alone"
-        ) from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path} holds no state dict (names and tensors)")
-    return loaded

@@ -1,0 +1,81 @@
+"""True masks of real pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artune.color import SPACES, match, moments, with_luminance_of
+from artune.images import Picture, read_picture, write_picture
+from artune.regions import composite, coverage, fitted_mask, normalised, read_mask, resized_mask
+
+pytestmark = pytest.mark.assets
+
+
+@pytest.fixture
+def dressed(assets, tmp_path):
+    """A photograph, and its dress as a mask file."""
+    folder = assets / "data/clothing"
+    dress = json.loads((folder / "labels.json").read_text()).index("dress")
+    for path in sorted((folder / "masks").iterdir()):
+        labels = np.asarray(Image.open(path))
+        if (labels == dress).mean() > 0.05:
+            Image.fromarray(((labels == dress) * 255).astype(np.uint8)).save(tmp_path / "dress.png")
+            return read_picture(folder / "photos" / f"{path.stem}.jpg"), tmp_path / "dress.png", labels == dress
+    pytest.fail("no photograph has a dress")
+
+
+def test_a_dress_alone_changes_and_the_rest_comes_back_to_the_bit(dressed, tmp_path):
+    photograph, path, dress = dressed
+    mask = fitted_mask(read_mask(path), photograph.size)
+    np.testing.assert_array_equal(mask, dress)
+    result = composite(1 - photograph.pixels, photograph.pixels, coverage(normalised([mask], rest=False)))
+    write_picture(Picture(result), tmp_path / "result.png")
+    write_picture(photograph, tmp_path / "photograph.png")
+    after, before = (read_picture(tmp_path / f"{name}.png").pixels for name in ("result", "photograph"))
+    np.testing.assert_array_equal(after[~dress], before[~dress])
+    np.testing.assert_allclose(after[dress], 1 - before[dress], atol=1.01 / 255)
+
+
+def test_the_masks_of_a_clip(assets):
+    for clip in sorted((assets / "data/video/davis").iterdir()):
+        for path in sorted((clip / "masks").iterdir())[::10]:
+            mask = read_mask(path)
+            assert mask.shape == (360, 640)
+            np.testing.assert_array_equal(mask, np.asarray(Image.open(path)) / np.float32(255))
+            small = resized_mask(mask, 320, 180)
+            assert small.mean() == pytest.approx(mask.mean(), rel=0.01)
+            inside, outside = normalised([small], rest=True)
+            assert (coverage([inside, outside]) == 1).all()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_luminance_is_kept_where_clipping_would_change_it(assets, space):
+    folder, to, found, clipped = assets / "data/styleid", SPACES[space], [], []
+    for a, b in zip(sorted((folder / "content").iterdir()), sorted((folder / "style").iterdir()), strict=False):
+        photograph, result = read_picture(a).pixels, read_picture(b).pixels
+        want = to.forward(result)[..., 0] / to.white
+        joined = with_luminance_of(result, photograph, space)
+        found.append(np.abs(to.forward(joined)[..., 0] / to.white - want).max())
+        colours = to.forward(photograph)
+        colours[..., 0] = want * to.white
+        clipped.append(np.abs(to.forward(np.clip(to.back(colours), 0, 1))[..., 0] / to.white - want).max())
+    assert max(found) < 2e-4
+    assert np.median(clipped) > 0.02
+
+
+@pytest.mark.parametrize("how", ["moments", "histogram"])
+def test_paintings_in_photographs_colours(assets, how):
+    """Their moments are the photographs' but for what clipping takes."""
+    folder, means, covariances = assets / "data/styleid", [], []
+    pairs = list(zip(sorted((folder / "content").iterdir()), sorted((folder / "style").iterdir()), strict=False))
+    for a, b in pairs[:8]:
+        photograph, painting = read_picture(a).pixels, read_picture(b).pixels
+        (mean, covariance), (m, c) = (
+            moments(x) for x in (photograph, match(painting, photograph, how=how, space="lab"))
+        )
+        means.append(np.linalg.norm(m - mean))
+        covariances.append(np.linalg.norm(c - covariance) / np.linalg.norm(covariance))
+    assert np.median(means) < 0.02
+    assert np.median(covariances) < 0.2
