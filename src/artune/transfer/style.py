@@ -16,9 +16,9 @@ import torch
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.engine.descend import STILL, End, Step, begin, descend
-from artune.engine.methods import METHODS, Method
-from artune.errors import InputError, PictureError, ResourceError, SpecError
+from artune.engine.descend import STILL, End, Method, Step, begin, descend
+from artune.engine.methods import LBFGS, METHODS
+from artune.errors import InputError, PictureError, ResourceError, SpecError, UnknownNameError
 from artune.images import Picture, from_tensor, read_picture, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
 from artune.losses.terms import Draws
@@ -26,9 +26,10 @@ from artune.record import ALGORITHM, Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.network import Network
-from artune.transfer.resolve import STARTS, resolve
+from artune.transfer.rates import schedule
+from artune.transfer.resolve import resolve
 from artune.transfer.sizes import check_sizes, fitted, painting_size
-from artune.transfer.start import enlarged, start
+from artune.transfer.start import STARTS, enlarged, start
 
 Source = Picture | Path | str
 
@@ -97,6 +98,7 @@ def style(
     spec: StyleSpec | None = None,
     weights: Path | str | None = None,
     network: Network | None = None,
+    first: Source | Result | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
     allow_huge: bool = False,
@@ -110,6 +112,7 @@ def style(
         spec: how; default: all defaults.
         weights: file with the network's weights.
         network: a loaded network, instead of ``weights``.
+        first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
         allow_huge: read pictures above 100 million pixels.
@@ -124,7 +127,9 @@ def style(
         raise SpecError(f"spec is a {type(spec).__name__}; give an artune.StyleSpec, or the options by name")
     if options:
         spec = with_options(spec or StyleSpec(), options)
-    job = Job.prepare(content, styles, spec or StyleSpec(), weights=weights, network=network, allow_huge=allow_huge)
+    job = Job.prepare(
+        content, styles, spec or StyleSpec(), weights=weights, network=network, first=first, allow_huge=allow_huge
+    )
     return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
 
 
@@ -147,7 +152,7 @@ class Job:
         digests: dict[str, str],
     ) -> None:
         self.spec, self.content, self.styles, self.network = spec, content, tuple(styles), network
-        self.first = first  # where a start that is neither content nor noise comes from
+        self.first = first  # where a start that is not the photograph comes from
         self.digests = digests
         self.key = run_key(spec, digests)
         self.losses: dict[str, list[float]] = {}
@@ -161,6 +166,7 @@ class Job:
         *,
         weights: Path | str | None = None,
         network: Network | None = None,
+        first: Source | Result | None = None,
         allow_huge: bool = False,
     ) -> "Job":
         """Read, check and resolve; the arguments are those of :func:`style`."""
@@ -175,6 +181,9 @@ class Job:
                 f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
                 f"{network.name} with {network.pooling} pooling; make them equal"
             )
+        given = _given(spec.method.start, first, allow_huge)
+        if given is not None:
+            spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
         precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
         for name, asked, has in (
             ("precision", spec.precision, precision),
@@ -196,16 +205,9 @@ class Job:
         check_sizes(resolved, photograph, paintings, network)
         digests = {"content": photograph.digest(), "weights": network.digest}
         digests |= {f"style {i}": painting.digest() for i, painting in enumerate(paintings)}
-        first = paintings[0]
-        if spec.method.start not in STARTS:
-            if not os.path.exists(spec.method.start):
-                raise SpecError(
-                    f"start {spec.method.start!r} is neither {', '.join(STARTS)} nor a picture file"
-                    + ("; the spec of a run names no files: give the file again" if spec.method.start == "file" else "")
-                )
-            first = read_picture(spec.method.start, allow_huge=allow_huge)
-            digests["start"] = first.digest()
-        return cls(resolved, photograph, paintings, first, network, digests)
+        if given is not None:
+            digests["start"] = given.digest()
+        return cls(resolved, photograph, paintings, given or paintings[0], network, digests)
 
     @property
     def method(self) -> Optimise:
@@ -237,7 +239,15 @@ class Job:
             if state.still >= STILL:
                 end = End.STALLED
             average = self.method.average or 0.0
-            steps = descend(objective, state.x, method, steps=rung.steps, average=average, state=state)
+            steps = descend(
+                objective,
+                state.x,
+                method,
+                steps=rung.steps,
+                average=average,
+                state=state,
+                schedule=schedule(self.method, index),
+            )
             for step in self._watched(steps):
                 state = step.state
                 if step.end is End.DIVERGED:
@@ -305,6 +315,8 @@ class Job:
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
+        if self.method.optimiser == "lbfgs":
+            return LBFGS(rate=self.method.rate, search=self.method.line_search == "strong-wolfe")
         return METHODS[self.method.optimiser](rate=self.method.rate)
 
     def _note(self, step: Step) -> None:
@@ -348,6 +360,20 @@ def _read(source: Source, allow_huge: bool) -> Picture:
         if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
             raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
     return source
+
+
+def _given(kind: str, first: Source | Result | None, allow_huge: bool) -> Picture | None:
+    """The picture to start from, where one was given."""
+    if first is not None:
+        if kind not in ("content", "file"):
+            raise SpecError(f"both start {kind!r} and first, a picture to start from, are given; leave out either")
+        return first.picture if isinstance(first, Result) else _read(first, allow_huge)
+    if kind in STARTS:
+        return None
+    if not os.path.exists(kind):
+        why = "a spec names no files: give the picture again" if kind == "file" else "it is no picture file either"
+        raise UnknownNameError("start", kind, STARTS, why=why)
+    return read_picture(kind, allow_huge=allow_huge)
 
 
 def _at_least(image: Image, side: int) -> Image:
