@@ -94,7 +94,8 @@ class Optimise(Model):
     line_search: Literal["none", "strong-wolfe"] = "none"
     """Line search of L-BFGS."""
     rate: Positive | None = None
-    """Step size, in units of the pixel range; default: the method's."""
+    """Step size: of adam and lbfgs in units of the pixel range, of sgd what multiplies the gradient; default: the
+    method's."""
     decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Factor of the rate after every `decay_every` steps."""
     decay_every: Annotated[int, Field(ge=1, le=1_000_000)] = 100
@@ -110,8 +111,8 @@ class Optimise(Model):
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; default: by quality."""
     start: Annotated[str, Field(min_length=1)] = "content"
-    """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the style's mean
-    and covariance), or a picture file (`file` in a resolved spec, which names no paths)."""
+    """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
+    covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -136,6 +137,10 @@ class Optimise(Model):
             raise ValueError(f"scale {self.scale} is one of Gram matrices; use loss gram, or scale calibrated or raw")
         if self.line_search != "none" and self.optimiser != "lbfgs":
             raise ValueError(f"line_search {self.line_search} is one of lbfgs; use optimiser lbfgs, or leave it out")
+        if self.line_search != "none" and self.decay != 1:
+            raise ValueError(
+                "a line search finds the length of each step, and leaves no rate to decay; leave out either"
+            )
         if self.line_search != "none" and self.balance_gradients:
             raise ValueError("balanced gradients are those of no function, which a line search needs; leave out either")
         return self

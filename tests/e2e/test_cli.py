@@ -95,7 +95,7 @@ def test_every_flag_reaches_the_spec(files):
         "--quality": "draft",
         "--optimiser": "lbfgs",
         "--rate": "0.01",
-        "--start": "noise",
+        "--start": "uniform",
         "--seed": "7",
     }
     more = [part for flag, value in flags.items() for part in ([flag] if value is None else [flag, value])]
@@ -106,7 +106,7 @@ def test_every_flag_reaches_the_spec(files):
     assert method["content_layers"] == {"relu3_1": 2.0, "relu4_1": 1.0}
     assert method["style_layers"] == {"relu1_1": 0.5}
     assert [method[k] for k in ("loss", "tv", "quality", "optimiser", "rate", "start")] == [
-        {"gram": 1.0}, 0.25, "draft", "lbfgs", 0.01, "noise",
+        {"gram": 1.0}, 0.25, "draft", "lbfgs", 0.01, "uniform",
     ]  # fmt: skip
 
 

@@ -78,14 +78,14 @@ def test_scales_of_the_literature(photo, painting, network, scale):
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_the_same_spec_gives_the_same_bits(photo, painting, network, optimiser):
-    one, two = (style(photo, painting, spec=spec(optimiser=optimiser, start="noise"), network=network) for _ in "12")
+    one, two = (style(photo, painting, spec=spec(optimiser=optimiser, start="uniform"), network=network) for _ in "12")
     assert one.record.key == two.record.key
     assert one.picture.digest() == two.picture.digest()
 
 
 def test_another_seed_gives_another_noise(photo, painting, network):
-    one = style(photo, painting, spec=spec(start="noise"), network=network)
-    two = style(photo, painting, spec=spec(start="noise").model_copy(update={"seed": 1}), network=network)
+    one = style(photo, painting, spec=spec(start="uniform"), network=network)
+    two = style(photo, painting, spec=spec(start="uniform").model_copy(update={"seed": 1}), network=network)
     assert one.record.key != two.record.key
     assert one.picture.digest() != two.picture.digest()
 
@@ -170,7 +170,7 @@ def test_starts(photo, painting, network, tmp_path):
     painting = read_picture(tmp_path / "start.png")  # rounded
     pictures = {
         start: style(photo, painting, spec=spec(start=start, steps=None), network=network).picture.digest()
-        for start in ("content", "style", "noise", str(tmp_path / "start.png"))
+        for start in ("content", "style", "uniform", str(tmp_path / "start.png"))
     }
     assert len(set(pictures.values())) == 3  # the file is the style
     with pytest.raises(SpecError, match="start 'nosie' is neither content, noise, style nor a picture file"):

@@ -1,16 +1,19 @@
 """The one loop of descent, a generator: what happens between two steps is up to the caller."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from artune.engine.methods import Method, Slots
+Slots = Mapping[str, Tensor]
+Resize = Callable[[Tensor], Tensor]
+"""Brings a tensor shaped like the iterate to a new size."""
 
 
 class Evaluation(NamedTuple):
@@ -31,6 +34,51 @@ class Function(Protocol):
     """Anything that can be descended."""
 
     def __call__(self, x: Tensor, step: int) -> Evaluation: ...
+
+
+Probe = Callable[[Tensor], Evaluation]
+"""The function at another iterate, at the same step."""
+Schedule = Callable[[int], float]
+"""Share of a method's rate at each step, from 0."""
+
+
+class Move(NamedTuple):
+    """Where a method goes.
+
+    Attributes:
+        x: the next iterate; the very one that was given, where no better one was found.
+        slots: what to remember.
+        value: the function there, where the method has evaluated it: it is not evaluated again.
+    """
+
+    x: Tensor
+    slots: Slots
+    value: Evaluation | None = None
+
+
+class Method(Protocol):
+    """How the next iterate follows from a gradient.
+
+    Attributes:
+        memory: names of its slots.
+    """
+
+    memory: ClassVar[frozenset[str]]
+
+    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
+        """The next iterate and what to remember.
+
+        Args:
+            x: where the descent is.
+            value: the function there.
+            slots: what was remembered; empty at the first step.
+            share: of the method's rate that is left.
+            probe: evaluates the function elsewhere, for methods that search; a function that changes from step to
+                step has no use for them.
+        """
+
+    def carry(self, slots: Slots, resize: Resize) -> Slots:
+        """What remains of the slots when the iterate changes size."""
 
 
 class End(StrEnum):
@@ -99,6 +147,11 @@ class Step:
 STILL = 10  # steps without movement after which a descent has stalled
 
 
+def constant(step: int) -> float:
+    """The whole rate at every step."""
+    return 1.0
+
+
 def begin(x0: Tensor, slots: Slots | None = None) -> State:
     """State before the first step."""
     return State(x0, torch.zeros_like(x0), slots=slots or {})
@@ -106,7 +159,14 @@ def begin(x0: Tensor, slots: Slots | None = None) -> State:
 
 @torch.no_grad()
 def descend(
-    f: Function, x0: Tensor, method: Method, *, steps: int, average: float = 0.0, state: State | None = None
+    f: Function,
+    x0: Tensor,
+    method: Method,
+    *,
+    steps: int,
+    average: float = 0.0,
+    state: State | None = None,
+    schedule: Schedule = constant,
 ) -> Iterator[Step]:
     """Descend ``f`` from ``x0``, one step at a time.
 
@@ -117,16 +177,18 @@ def descend(
         steps: how many in all, those of ``state`` included.
         average: decay of the average of the iterates, in [0, 1); 0 keeps the last one.
         state: where an earlier descent was left; the result is the same to the bit.
+        schedule: share of the method's rate at each step.
 
     Yields:
-        a step after each move. The last one's ``end`` says why: all steps DONE; STALLED, when the gradient is zero or
-        the total has not moved for ten steps; DIVERGED, when a value or gradient is not finite: its picture is the
-        last good one.
+        a step after each move. The last one's ``end`` says why: all steps DONE; STALLED, when the gradient is zero,
+        the method found nothing better, or the total has not moved for ten steps; DIVERGED, when a value, a gradient
+        or a move is not finite: its picture is the last good one.
     """
     state = state or begin(x0)
     began = time.perf_counter()
+    known: Evaluation | None = None  # at state.x
     while state.step < steps and state.still < STILL:
-        value = f(state.x, state.step)
+        value = known or f(state.x, state.step)
         index, seconds = state.step + 1, time.perf_counter() - began
         least, most = torch.aminmax(value.gradient)
         if not (value.total.isfinite().all() and least.isfinite() and most.isfinite()):
@@ -135,7 +197,13 @@ def descend(
         if least == most == 0:
             yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
             return
-        x, slots = method.update(state.x, value.gradient, state.slots)
+        x, slots, known = method.update(state.x, value, state.slots, schedule(state.step), partial(f, step=state.step))
+        if x is state.x:
+            yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
+            return
+        if not x.isfinite().all():
+            yield Step(index, value.total, value.losses, state, seconds, End.DIVERGED)
+            return
         still = 0
         if state.total is not None and torch.allclose(value.total, state.total, rtol=1e-7, atol=0):
             still = state.still + 1

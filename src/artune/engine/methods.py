@@ -1,35 +1,46 @@
 """Methods of descent. Each is a pure update of (iterate, slots); the slots are all that it remembers.
 
-All are scale-free: multiplying the function by a number changes nothing. Gradients are counted in units of the
-largest value seen so far, so that no square of them leaves fp32.
+Adam and L-BFGS are scale-free: multiplying the function by a number changes nothing. They count gradients in units of
+the largest value seen so far, so that no square of them leaves fp32. Plain gradient descent is not: it is there to
+repeat what was published with rates that hold for one scale.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from math import inf
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-Slots = Mapping[str, Tensor]
-Resize = Callable[[Tensor], Tensor]
-"""Brings a tensor shaped like the iterate to the new size."""
+from artune.engine.descend import Evaluation, Move, Probe, Resize, Slots
+from artune.engine.search import Trial, strong_wolfe
+from artune.errors import UnknownNameError
 
 
-class Method(Protocol):
-    """How the next iterate follows from a gradient.
+def decayed(factor: float, every: int, step: int) -> float:
+    """Share of the rate that is left at a step, from 0: exponential decay in stairs, of ``every`` steps each."""
+    return factor ** (step // every)
 
-    Attributes:
-        memory: names of its slots.
+
+def rate_from_255(rate: float, optimiser: str) -> float:
+    """A rate published for pictures in 0 .. 255 as the same descent's rate for pictures in 0 .. 1.
+
+    With ``x = 255 u`` the gradient with respect to ``u`` is 255 times that to ``x``. A step of Adam is the rate itself,
+    in units of the pixels: it divides by 255. A step of SGD is rate times gradient, and 255 times smaller in ``u``: the
+    rate divides by 255 squared, for the same total.
+
+    Args:
+        rate: as published.
+        optimiser: ``adam`` or ``sgd``; that of L-BFGS, a share of a quasi-Newton step, has no unit.
+
+    Raises:
+        UnknownNameError: another optimiser.
     """
-
-    memory: ClassVar[frozenset[str]]
-
-    def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
-        """The next iterate and what to remember; ``slots`` is empty at the first step."""
-
-    def carry(self, slots: Slots, resize: Resize) -> Slots:
-        """What remains of the slots when the iterate changes size."""
+    powers = {"adam": 1, "sgd": 2}
+    if optimiser not in powers:
+        raise UnknownNameError("rate in units of the pixels", optimiser, powers)
+    return rate / 255.0 ** powers[optimiser]
 
 
 def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tuple[Tensor, Slots]:
@@ -64,9 +75,9 @@ class Adam:
     box: tuple[float, float] | None = (0.0, 1.0)
     memory: ClassVar[frozenset[str]] = frozenset({"count", "unit", "first", "second"})
 
-    def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
+    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
         b1, b2 = self.betas
-        gradient, slots = _in_units(gradient, slots, {"first": 1, "second": 2})
+        gradient, slots = _in_units(value.gradient, slots, {"first": 1, "second": 2})
         if "first" in slots:
             count = slots["count"] + 1
             first = slots["first"].lerp(gradient, 1 - b1)
@@ -78,10 +89,10 @@ class Adam:
         root = (second / fixed2).sqrt_()
         level = (second.flatten(1).mean(1) / fixed2).sqrt()
         floor = (self.eps * level + 1e-15).view(-1, *[1] * (x.dim() - 1))
-        x = x - (self.rate / fixed1) * first / (root + floor)
+        x = x - (self.rate * share / fixed1) * first / (root + floor)
         if self.box is not None:
             x = x.clamp(*self.box)
-        return x, {**slots, "count": count, "first": first, "second": second}
+        return Move(x, {**slots, "count": count, "first": first, "second": second})
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
         if not slots:
@@ -91,24 +102,52 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class LBFGS:
-    """Limited-memory BFGS (Liu and Nocedal 1989) without a line search.
+class SGD:
+    """Plain gradient descent: ``x - rate * gradient``; not scale-free.
 
-    The first step moves the iterate by ``rate`` (root mean square), later ones by at most ten times that. A pair of
-    differences whose curvature is not clearly positive is left out; the test is relative, so a small loss does not
-    stop the descent.
+    The gradient of a mean over the pixels falls with their number, so a rate belongs to a size and to a loss. There is
+    no box: in one, a descent with too high a rate would swing from side to side without ever being seen to diverge.
+
+    Args:
+        rate: see above.
+    """
+
+    rate: float
+    memory: ClassVar[frozenset[str]] = frozenset()
+
+    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
+        return Move(x - (self.rate * share) * value.gradient, {})
+
+    def carry(self, slots: Slots, resize: Resize) -> Slots:
+        return {}
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS (Liu and Nocedal 1989), without a line search or with one.
+
+    Without, the first step moves the iterate by ``rate`` (root mean square), later ones by at most ten times that.
+    With one, that is only the first length that is tried along a bare gradient; a quasi-Newton step is tried whole.
+    Where the search fails, the curvature is forgotten and the bare gradient searched; where that fails too, the descent
+    has stalled.
+
+    A pair of differences whose curvature is not clearly positive is left out; the test is relative, so a small loss
+    does not stop the descent. A batch is one vector: its members share curvature and step lengths, and the sum of their
+    totals is what is searched.
 
     Args:
         rate: see above.
         history: pairs of differences that are kept.
+        search: whether to search for a step that fulfils the strong Wolfe conditions.
     """
 
     rate: float = 0.02
     history: int = 10
+    search: bool = False
     memory: ClassVar[frozenset[str]] = frozenset({"unit", "x", "gradient", "moves", "turns"})
 
-    def update(self, x: Tensor, gradient: Tensor, slots: Slots) -> tuple[Tensor, Slots]:
-        gradient, slots = _in_units(gradient, slots, {"gradient": 1, "turns": 1})
+    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
+        gradient, slots = _in_units(value.gradient, slots, {"gradient": 1, "turns": 1})
         g = gradient.flatten()
         moves = slots.get("moves", g.new_empty((0, len(g))))
         turns = slots.get("turns", g.new_empty((0, len(g))))
@@ -120,12 +159,34 @@ class LBFGS:
         direction = -self._inverse_hessian(g, moves, turns)
         if torch.dot(direction, g) >= 0:  # rounding won: forget the curvature
             moves, turns, direction = moves[:0], turns[:0], -g
-        size = direction.square().mean().sqrt()
-        limit = self.rate if not len(moves) else 10 * self.rate
-        if not len(moves) or size > limit:
+        size, rate = direction.square().mean().sqrt(), self.rate * share
+        limit = rate if not len(moves) else 10 * rate
+        if not len(moves) or (size > limit and not self.search):
             direction = direction * (limit / size.clamp(min=1e-38))
         kept = {**slots, "x": x, "gradient": gradient, "moves": moves, "turns": turns}
-        return x + direction.view_as(x), kept
+        if not self.search:
+            return Move(x + direction.view_as(x), kept)
+        found = self._searched(x, value, direction.view_as(x), slots["unit"], probe)
+        if found is None and len(moves):
+            kept |= {"moves": moves[:0], "turns": turns[:0]}
+            direction = -g * (rate / g.square().mean().sqrt())
+            found = self._searched(x, value, direction.view_as(x), slots["unit"], probe)
+        if found is None:
+            return Move(x, kept)
+        return Move(x + found.length * direction.view_as(x), kept, found.value)
+
+    @staticmethod
+    def _searched(x: Tensor, value: Evaluation, direction: Tensor, unit: Tensor, probe: Probe) -> Trial | None:
+        """A length along the direction, with everything in units of the gradient."""
+
+        def trial(length: float, value: Evaluation) -> Trial:
+            slope = torch.dot((value.gradient / unit).flatten(), direction.flatten())
+            height = value.total.double().sum() / unit.double()
+            if not (slope.isfinite() and height.isfinite()):
+                return Trial(length, inf, inf, value)
+            return Trial(length, height.item(), slope.item(), value)
+
+        return strong_wolfe(lambda length: trial(length, probe(x + length * direction)), trial(0.0, value))
 
     @staticmethod
     def _inverse_hessian(g: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
@@ -146,4 +207,4 @@ class LBFGS:
         return {}  # curvature of another objective
 
 
-METHODS: dict[str, type[Adam] | type[LBFGS]] = {"adam": Adam, "lbfgs": LBFGS}
+METHODS: dict[str, type[Adam] | type[LBFGS] | type[SGD]] = {"adam": Adam, "lbfgs": LBFGS, "sgd": SGD}

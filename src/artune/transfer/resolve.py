@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from artune.errors import SpecError
 from artune.spec import Optimise, Scale, StyleSpec
-from artune.transfer.sizes import plan
+from artune.transfer.rates import usual_rate
+from artune.transfer.sizes import fitted, plan
+from artune.transfer.start import STARTS
 
 # more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
 STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -42,12 +44,6 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 """Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
 
-GENTLE = 0.1
-"""Strength below which steps shorten, to nothing at 0."""
-LBFGS_RATE = 0.02
-"""First move of L-BFGS, root mean square, in units of the pixel range."""
-STARTS = ("content", "noise", "style")
-"""Starts that need no file."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
 and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
@@ -106,6 +102,7 @@ def resolve(
     strengths = tuple(other if own is None else own for own, other in zip(regions, there, strict=True))
     if regions and method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
         raise SpecError(f"strengths of regions belong to scale calibrated, not to {method.scale}")
+    strongest = max([*strengths, *([spec.strength] if styles else [])], default=spec.strength)
     stated = method.content_weight is not None and method.style_weight is not None
     if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and spec.strength != StyleSpec().strength:
         raise SpecError(
@@ -124,7 +121,7 @@ def resolve(
             "style_weight": style,
             "tv": tv,
             "start": method.start if method.start in STARTS else "file",
-            "rate": method.rate or usual_rate(spec, recipe, max(spec.strength, *strengths) if regions else spec.strength),
+            "rate": method.rate or usual_rate(spec, recipe.rate, math.prod(fitted(*content_size, size)), strongest),
             "average": recipe.average if method.average is None else method.average,
             "steps": sum(rung.steps for rung in rungs),
             "rungs": rungs,
@@ -154,14 +151,6 @@ def open_fields(spec: StyleSpec) -> set[str]:
     """What the user left to be chosen."""
     fields = {**spec.method.model_dump(), **spec.model_dump()}
     return {name for name, value in fields.items() if value is None or value == "auto"}
-
-
-def usual_rate(spec: StyleSpec, recipe: Recipe, strength: float) -> float:
-    """The recipe's step size; shorter near the photograph, for steps do not shorten by themselves with the gradient."""
-    rate = recipe.rate if spec.method.optimiser == "adam" else LBFGS_RATE
-    if spec.method.start == "content" and spec.method.scale == "calibrated":
-        rate *= max(min(1.0, strength / GENTLE), 1e-9)
-    return rate
 
 
 def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:

@@ -82,7 +82,7 @@ def check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Pictur
 
 def step_bytes(values: float, dtype: torch.dtype, optimiser: str) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    copies = 14 + (2 * LBFGS().history + 6 if optimiser == "lbfgs" else 0)
+    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[optimiser]
     return 2.2 * values * dtype.itemsize + 3 * 4 * copies
 
 

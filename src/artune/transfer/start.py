@@ -5,28 +5,53 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.engine.descend import State, begin
-from artune.engine.methods import Method
+from artune.engine.descend import Method, State, begin
 from artune.images import Picture
+
+STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")
+"""Starts that need no file."""
+SPREAD = 0.25
+"""Standard deviation of the Gaussian noise: all but one value in twenty lie in [0, 1]."""
 
 
 def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:
-    """The first iterate, shaped like ``content``.
+    """The first iterate, shaped like ``content``, in [0, 1].
+
+    Noise is drawn at the first size alone; it follows from the seed and that size.
 
     Args:
-        kind: ``content``; ``noise``: uniform; anything else: ``picture``, resized.
+        kind: ``content``; ``gaussian``: noise around 0.5, clamped; ``uniform``: noise; ``grey``: 0.5 with noise of one
+            part in 255, without which every pixel of a flat picture is pulled alike; ``colours``: :func:`colour_noise`,
+            clamped; anything else: ``picture``, resized.
         content: the photograph at the first size.
-        picture: the first style, or what was read from a file.
+        picture: the first style, or what was given to start from.
         seed: of the noise.
     """
-    height, width = content.shape[-2:]
     if kind == "content":
         return content.clone()
-    if kind == "noise":
-        generator = torch.Generator().manual_seed(seed)
-        noise: Tensor = torch.rand(content.shape, generator=generator)
-        return noise.to(content.device)
-    return picture.resized(width, height).tensor().to(content.device)
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "gaussian":
+        x = 0.5 + SPREAD * torch.randn(content.shape, generator=generator)
+    elif kind == "uniform":
+        x = torch.rand(content.shape, generator=generator)
+    elif kind == "grey":
+        x = 0.5 + (torch.rand(content.shape, generator=generator) - 0.5) / 255
+    elif kind == "colours":
+        x = colour_noise(torch.randn(content.shape, generator=generator), picture.tensor())
+    else:
+        height, width = content.shape[-2:]
+        x = picture.resized(width, height).tensor()
+    return x.clamp(0, 1).to(content.device)
+
+
+def colour_noise(noise: Image, picture: Image) -> Image:
+    """Standard normal noise given the mean colour and the covariance of a picture's colours; not clamped."""
+    colours = picture[0].flatten(1).double()
+    mean = colours.mean(1, keepdim=True)
+    covariance = (colours - mean) @ (colours - mean).T / colours.shape[1]
+    values, vectors = torch.linalg.eigh(covariance)
+    root = vectors * values.clamp(min=0).sqrt()
+    return (mean[..., None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
 
 
 def enlarged(state: State, method: Method, content: Image, before: Image | None) -> State:

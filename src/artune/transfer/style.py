@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from artune import color
 from artune.backbones.base import Image
-from artune.engine.descend import STILL, End, Evaluation, Function, Step, begin, descend
-from artune.engine.methods import METHODS, Method
-from artune.errors import ResourceError, SpecError
+from artune.engine.descend import STILL, End, Evaluation, Function, Method, Step, begin, descend
+from artune.engine.methods import LBFGS, METHODS
+from artune.errors import ResourceError, SpecError, UnknownNameError
 from artune.images import Picture, from_tensor, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
 from artune.losses.photoreal import matting, smooth_like
@@ -30,9 +30,10 @@ from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.network import Network
-from artune.transfer.resolve import GENTLE, STARTS, resolve, weights_at
+from artune.transfer.rates import GENTLE, schedule
+from artune.transfer.resolve import resolve, weights_at
 from artune.transfer.sizes import check_sizes, fitted, painting_size
-from artune.transfer.start import enlarged, start
+from artune.transfer.start import STARTS, enlarged, start
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def style(
     regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
     network: Network | None = None,
+    first: Source | Result | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
     allow_huge: bool = False,
@@ -114,6 +116,7 @@ def style(
         regions: parts of the photograph with styles of their own.
         weights: file with the network's weights.
         network: a loaded network, instead of ``weights``.
+        first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
         allow_huge: read pictures above 100 million pixels.
@@ -129,7 +132,14 @@ def style(
     if options:
         spec = with_options(spec or StyleSpec(), options)
     job = Job.prepare(
-        content, styles, spec or StyleSpec(), regions=regions, weights=weights, network=network, allow_huge=allow_huge
+        content,
+        styles,
+        spec or StyleSpec(),
+        regions=regions,
+        weights=weights,
+        network=network,
+        first=first,
+        allow_huge=allow_huge,
     )
     return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
 
@@ -143,11 +153,11 @@ class Job:
         losses: of the steps so far, by name.
     """
 
-    def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture, network: Network) -> None:
+    def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture | None, network: Network) -> None:
         self.spec, self.network = spec, network
         self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in self._strengths(inputs)])  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
-        self.first = first  # where a start that is neither content nor noise comes from
+        self.first = first or self.shown.paintings[0].picture  # where a start that is not the photograph comes from
         self.digests = inputs.digests
         self.key = run_key(spec, self.digests)
         self.losses: dict[str, list[float]] = {}
@@ -162,6 +172,7 @@ class Job:
         regions: Sequence[RegionStyle] = (),
         weights: Path | str | None = None,
         network: Network | None = None,
+        first: Source | Result | None = None,
         allow_huge: bool = False,
     ) -> "Job":
         """Read, check and resolve; the arguments are those of :func:`style`."""
@@ -174,6 +185,9 @@ class Job:
                 f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
                 f"{network.name} with {network.pooling} pooling; make them equal"
             )
+        given = _given(spec.method.start, first, allow_huge)
+        if given is not None:
+            spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
         precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
         for name, asked, has in (
             ("precision", spec.precision, precision),
@@ -193,19 +207,11 @@ class Job:
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        pictures = [painting.picture for painting in inputs.paintings]
-        check_sizes(resolved, inputs.photograph, pictures, network)
+        check_sizes(resolved, inputs.photograph, [painting.picture for painting in inputs.paintings], network)
         inputs.digests["weights"] = network.digest
-        first = pictures[0]
-        if spec.method.start not in STARTS:
-            if not os.path.exists(spec.method.start):
-                raise SpecError(
-                    f"start {spec.method.start!r} is neither {', '.join(STARTS)} nor a picture file"
-                    + ("; the spec of a run names no files: give the file again" if spec.method.start == "file" else "")
-                )
-            first = read_source(spec.method.start, allow_huge)
-            inputs.digests["start"] = first.digest()
-        return cls(resolved, inputs, first, network)
+        if given is not None:
+            inputs.digests["start"] = given.digest()
+        return cls(resolved, inputs, given, network)
 
     @property
     def method(self) -> Optimise:
@@ -241,7 +247,15 @@ class Job:
             if state.still >= STILL:
                 end = End.STALLED
             average = self.method.average or 0.0
-            steps = descend(objective, state.x, method, steps=rung.steps, average=average, state=state)
+            steps = descend(
+                objective,
+                state.x,
+                method,
+                steps=rung.steps,
+                average=average,
+                state=state,
+                schedule=schedule(self.method, index),
+            )
             for step in self._watched(steps):
                 state = step.state
                 if step.end is End.DIVERGED:
@@ -347,6 +361,8 @@ class Job:
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
+        if self.method.optimiser == "lbfgs":
+            return LBFGS(rate=self.method.rate, search=self.method.line_search == "strong-wolfe")
         return METHODS[self.method.optimiser](rate=self.method.rate)
 
     def _note(self, step: Step) -> None:
@@ -400,6 +416,20 @@ def versions() -> dict[str, str]:
         "pillow": version("pillow"),
         "python": platform.python_version(),
     }
+
+
+def _given(kind: str, first: Source | Result | None, allow_huge: bool) -> Picture | None:
+    """The picture to start from, where one was given."""
+    if first is not None:
+        if kind not in ("content", "file"):
+            raise SpecError(f"both start {kind!r} and first, a picture to start from, are given; leave out either")
+        return first.picture if isinstance(first, Result) else read_source(first, allow_huge)
+    if kind in STARTS:
+        return None
+    if not os.path.exists(kind):
+        why = "a spec names no files: give the picture again" if kind == "file" else "it is no picture file either"
+        raise UnknownNameError("start", kind, STARTS, why=why)
+    return read_source(kind, allow_huge=allow_huge)
 
 
 def _at_least(image: torch.Tensor, side: int) -> torch.Tensor:

@@ -1,0 +1,47 @@
+"""Step sizes: what is usual, and how they change over a run."""
+
+from artune.engine.descend import Schedule
+from artune.engine.methods import decayed
+from artune.spec import Optimise, StyleSpec
+
+GENTLE = 0.1
+"""Strength below which steps shorten, to nothing at 0."""
+LBFGS_RATE = 0.02
+"""First move of L-BFGS, root mean square, in units of the pixel range."""
+SGD_RATE = 0.1
+"""Rate of SGD on calibrated losses, over the pixels of the last size: the gradient of a mean falls with them."""
+
+
+def usual_rate(spec: StyleSpec, adam: float, pixels: int, strength: float) -> float:
+    """Step size where the user gives none; shorter near the photograph, for steps of the scale-free methods do not
+    shorten by themselves with the gradient.
+
+    Args:
+        spec: what was asked for.
+        adam: the recipe's step size of Adam.
+        pixels: of the result.
+        strength: the largest in any place.
+    """
+    rate = {"adam": adam, "lbfgs": LBFGS_RATE, "sgd": SGD_RATE * pixels}[spec.method.optimiser]
+    if spec.method.start == "content" and spec.method.scale == "calibrated" and spec.method.optimiser != "sgd":
+        rate *= max(min(1.0, strength / GENTLE), 1e-9)
+    return rate
+
+
+def schedule(method: Optimise, level: int) -> Schedule:
+    """Share of the rate at each step of a size.
+
+    A decay counts the steps of the whole run as they were planned, so that it is the same where a size stalls or a run
+    is resumed. SGD's rate is that of the last size; on calibrated losses, which are means, it is smaller at smaller
+    sizes in proportion to their pixels, so that a step moves the picture as far.
+
+    Args:
+        method: resolved.
+        level: place of the size among the rungs, from 0.
+    """
+    rungs = method.rungs or ()
+    before = sum(rung.steps for rung in rungs[:level])
+    share = 1.0
+    if method.optimiser == "sgd" and method.scale == "calibrated":
+        share = (rungs[level].size / rungs[-1].size) ** 2
+    return lambda step: share * decayed(method.decay, method.decay_every, before + step)
