@@ -21,7 +21,7 @@ from artune.engine.methods import METHODS, Method
 from artune.errors import InputError, PictureError, ResourceError, SpecError
 from artune.images import Picture, from_tensor, read_picture, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
-from artune.losses.terms import Draws
+from artune.losses.protocol import Draws
 from artune.record import ALGORITHM, Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
