@@ -8,7 +8,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-for module in ("losses.functional", "metrics"):
+FORMULAS = ("functional", "neighbours", "positions", "transport", "variation")
+for module in (*(f"losses.{name}" for name in FORMULAS), "metrics"):
     install_import_hook(f"artune.{module}", "beartype.beartype").__enter__()
 
 from artune.images import Picture, write_picture  # noqa: E402

@@ -1,14 +1,13 @@
-"""The formulas of the losses: pure functions of tensors.
+"""Losses by moments of the features: Gram matrices, means and deviations, the Wasserstein distance of Gaussians.
 
 Statistics are fp32 whatever the features are: Gram matrices overflow in fp16 and lose digits in bf16.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
@@ -80,16 +79,59 @@ def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def mix(parts: list[Moments], weights: list[float]) -> Moments:
+class Marginals(NamedTuple):
+    """First and second moments of every channel alone, as sums: those of two tiles add up.
+
+    Attributes:
+        mass: sum of the mask, ``[b]``; without a mask the number of positions.
+        first: sum of the features, ``[b, c]``.
+        second: sum of their squares, ``[b, c]``.
+    """
+
+    mass: Float[Tensor, "b"]
+    first: Float[Tensor, "b c"]
+    second: Float[Tensor, "b c"]
+
+
+def marginals(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Marginals:
+    """Moments of every channel over positions, weighted by a mask of values in [0, 1]."""
+    rows = _wide(features.flatten(2))  # b c n
+    if mask is None:
+        return Marginals(rows.new_full((len(rows),), rows.shape[2]), rows.sum(2), rows.square().sum(2))
+    weight = mask.flatten(2).to(rows.dtype)
+    weighted = rows * weight
+    return Marginals(weight.sum((1, 2)).expand(len(rows)), weighted.sum(2), (weighted * rows).sum(2))
+
+
+Sums = TypeVar("Sums", Moments, Marginals)
+
+
+def mix(parts: list[Sums], weights: list[float]) -> Sums:
     """Moments of a mixture of several distributions, in the given proportions, with a mass of 1."""
-    total = sum(weights)
-    shares = [weight / total for weight in weights]
-    scaled = [share / part.mass for share, part in zip(shares, parts, strict=True)]
-    return Moments(
-        torch.ones_like(parts[0].mass),
-        torch.stack([s[:, None] * p.first for s, p in zip(scaled, parts, strict=True)]).sum(0),
-        torch.stack([s[:, None, None] * p.second for s, p in zip(scaled, parts, strict=True)]).sum(0),
-    )
+    whole = sum(weights)
+    scales = [weight / whole / part.mass for weight, part in zip(weights, parts, strict=True)]
+
+    def joined(sums: list[Tensor]) -> Tensor:
+        return torch.stack([s.view(-1, *[1] * (x.dim() - 1)) * x for s, x in zip(scales, sums, strict=True)]).sum(0)
+
+    first, second = joined([part.first for part in parts]), joined([part.second for part in parts])
+    return type(parts[0])(torch.ones_like(parts[0].mass), first, second)
+
+
+def mean_and_deviation(m: Marginals) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
+    """Mean and standard deviation of every channel; the deviation is at least 1e-6, where its gradient is zero."""
+    mean = m.first / m.mass[:, None]
+    return mean, (m.second / m.mass[:, None] - mean.square()).clamp(min=1e-12).sqrt()
+
+
+def deviation_distance(m: Marginals, target: tuple[Float[Tensor, "#b c"], Float[Tensor, "#b c"]]) -> Float[Tensor, "b"]:
+    """|mu - mu'|^2 + |sigma - sigma'|^2: what adaptive instance normalisation equates (Huang and Belongie 2017, eq. 8).
+
+    Departure: squared norms, in squared feature units like the others, not norms.
+    """
+    pairs = zip(mean_and_deviation(m), target, strict=True)
+    mean, deviation = ((ours - theirs).square().sum(1) for ours, theirs in pairs)
+    return mean + deviation
 
 
 def gram(m: Moments) -> Float[Tensor, "b c c"]:
@@ -103,9 +145,10 @@ def mean_and_covariance(m: Moments) -> tuple[Float[Tensor, "b c"], Float[Tensor,
     return mean, gram(m) - mean.unsqueeze(2) * mean.unsqueeze(1)
 
 
-def energy(m: Moments) -> Float[Tensor, "b"]:
+def energy(m: Moments | Marginals) -> Float[Tensor, "b"]:
     """Mean squared length of the feature vectors."""
-    return m.second.diagonal(dim1=1, dim2=2).sum(1) / m.mass
+    squares = m.second.diagonal(dim1=1, dim2=2) if isinstance(m, Moments) else m.second
+    return squares.sum(1) / m.mass
 
 
 def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
@@ -200,47 +243,3 @@ def gram_distance(m: Moments, target: Float[Tensor, "b c c"]) -> Float[Tensor, "
     """
     square = (gram(m) - target).square().sum((1, 2))
     return (square + 1e-12 * target.square().sum((1, 2)) + 1e-20).sqrt()
-
-
-class _Variation(torch.autograd.Function):
-    """Sum over neighbours of the squared difference; its own gradient takes half the passes over the picture."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor) -> Tensor:
-        across, down = image.diff(dim=3), image.diff(dim=2)
-        ctx.save_for_backward(across, down)
-        return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        across, down = ctx.saved_tensors
-        out: Tensor = F.pad(across, (1, 0))
-        out[..., :-1] -= across
-        out[..., 1:, :] += down
-        out[..., :-1, :] -= down
-        return out.mul_(2 * grad[:, None, None, None])
-
-
-def total_variation(
-    image: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None, *, chroma: float = 1.0
-) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
-    """Sum over neighbours below and to the right of the squared difference, and how many there are.
-
-    Squared differences (Mahendran and Vedaldi 2015, beta = 2), summed over channels.
-
-    Args:
-        image: a picture.
-        mask: where it counts.
-        chroma: weight of what a pixel's channels differ from their mean, beside that of the mean itself.
-    """
-    if chroma != 1:
-        image = chroma**0.5 * image + (1 - chroma**0.5) * image.mean(1, keepdim=True)
-    if mask is None:
-        batch, _, height, width = image.shape
-        count = float(height * (width - 1) + (height - 1) * width)
-        total: Tensor = _Variation.apply(image)
-        return total, image.new_full((batch,), count)
-    across, down = (image.diff(dim=dim).square().sum(1) for dim in (3, 2))
-    wide = (mask[:, 0, :, 1:] * mask[:, 0, :, :-1], mask[:, 0, 1:] * mask[:, 0, :-1])
-    masked = (across * wide[0]).sum((1, 2)) + (down * wide[1]).sum((1, 2))
-    return masked, (wide[0].sum((1, 2)) + wide[1].sum((1, 2))).expand(len(image))

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Backbone, Features, Image
 from artune.engine.descend import Evaluation
-from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Draws, Mask, Term
+from artune.losses.protocol import Draws, Mask, Term
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec import Scale
 
 FLOOR = 0.02
@@ -194,7 +195,7 @@ def build(
     """
     scale, draws = formulas.scale, formulas.draws
     style_terms = [
-        (STYLE_TERMS[loss](tap, scale, draws), share * part)
+        (loss, STYLE_TERMS[loss](tap, scale, draws), share * part)
         for tap, share in shares(weights.style, scale).items()
         for loss, part in shares(formulas.style, scale).items()
     ]
@@ -203,7 +204,8 @@ def build(
         for tap, share in shares(weights.content, scale).items()
     ]
     variation = VARIATIONS[formulas.variation](scale)
-    taps = {tap for term, _ in (*style_terms, *content_terms) for tap in term.taps} | {"image"}
+    terms = [term for _, term, _ in style_terms] + [term for term, _ in content_terms]
+    taps = {tap for term in (*terms, variation) for tap in term.taps}
     of_content = backbone(content, taps)
     of_styles = [[backbone(style.image, taps) for style in region.styles] for region in regions]
     whole = _whole_mask(regions)
@@ -224,14 +226,15 @@ def build(
         frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
     for number, (region, some) in enumerate(zip(regions, of_styles, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
-        for term, share in style_terms:
+        for loss, term, share in style_terms:
             parts = _mixed(term, region, some)
             target, mask = term.freeze(parts), at_tap(region.mask, of_content, term)
             unit = 1.0
             if scale == "calibrated":
                 apart = term.distance(term.measure(of_content, mask), target)
                 unit = apart + FLOOR * term.energy(parts) + 1e-12
-            name = term.name if len(regions) == 1 else f"{term.name} @{number}"
+            name = term.name if len(formulas.style) == 1 else f"{loss} {term.name}"
+            name = name if len(regions) == 1 else f"{name} @{number}"
             weight = area * region.style * share * weights.style_total
             frozen.append(Frozen(name, term, target, weight, unit, mask))
     covered = None if whole is None else (whole > 0).to(whole.dtype)

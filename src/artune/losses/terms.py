@@ -4,67 +4,17 @@ A term is one table line away from the user: see ``STYLE_TERMS``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses import functional as fn
-from artune.spec import Scale
-
-Mask = Float[Tensor, "#b 1 h w"]
-Source = Literal["content", "style", "none"]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Where a term's random numbers come from: a function of the seed and the step.
-
-    Attributes:
-        seed: of the run.
-        fixed: the same at every step of a size, for methods that remember gradients (L-BFGS).
-    """
-
-    seed: int = 0
-    fixed: bool = False
-
-    def generator(self, step: int) -> torch.Generator:
-        """For the numbers of one step; always on the CPU, so that they are the same on every device."""
-        return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
-
-
-class Term(Protocol):
-    """One loss at one place of the network.
-
-    Attributes:
-        name: its name in a step's losses.
-        taps: what it needs of the network.
-        source: which picture its target comes from.
-        additive: whether what it measures on two tiles adds up to what it measures on the whole.
-    """
-
-    name: str
-    taps: tuple[str, ...]
-    source: Source
-    additive: bool
-
-    def measure(self, features: Features, mask: Mask | None = None) -> Any:
-        """Statistics of a picture, differentiable, with the batch axis kept."""
-
-    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
-        """Statistics of several styles at once."""
-
-    def freeze(self, measured: Any) -> Any:
-        """The target: whatever can be computed once."""
-
-    def distance(self, measured: Any, target: Any, step: int = 0) -> Float[Tensor, "b"]:
-        """How far a picture is from the target; a term that draws does so by the step."""
-
-    def energy(self, measured: Any) -> Float[Tensor, "b"]:
-        """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+from artune.losses.protocol import Draws, Mask, Source, Term
+from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
+from artune.losses.variation import total_variation
+from artune.spec import Scale, Variation
 
 
 class Content:
@@ -108,6 +58,34 @@ class Content:
         if mask is None:
             return value.mean((1, 2, 3))
         return (value * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1e-6)
+
+
+class Relative:
+    """Squared difference of the features over the target's mean squared length, in every scale."""
+
+    source: Source = "content"
+    taps: tuple[str, ...]
+    additive = False
+
+    def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
+        self.squares = Content(tap)
+        self.name, self.taps = self.squares.name, (tap,)
+
+    def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Mask | None]:
+        return self.squares.measure(features, mask)
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        return self.squares.mix(parts, weights)
+
+    def freeze(self, measured: tuple[Tensor, Mask | None]) -> tuple[Tensor, Tensor]:
+        return self.squares.freeze(measured), self.squares.energy(measured).clamp(min=1e-6)
+
+    def distance(self, measured: tuple[Tensor, Mask | None], target: tuple[Tensor, Tensor], step: int = 0) -> Tensor:
+        features, energy = target
+        return self.squares.distance(measured, features) / energy
+
+    def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
+        return self.squares.energy(measured) ** 0
 
 
 class _Moments:
@@ -164,24 +142,56 @@ class Gram(_Moments):
         return square * measured.mass**2
 
 
+class Deviations:
+    """Means and standard deviations of the channels; they alone are summed, so it is the cheapest."""
+
+    source: Source = "style"
+    taps: tuple[str, ...]
+    additive = True
+
+    def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
+        self.name, self.taps = f"style {tap}", (tap,)
+
+    def measure(self, features: Features, mask: Mask | None = None) -> fn.Marginals:
+        return fn.marginals(features[self.taps[0]], mask)
+
+    def mix(self, parts: Sequence[fn.Marginals], weights: Sequence[float]) -> fn.Marginals:
+        return fn.mix(list(parts), list(weights))
+
+    def freeze(self, measured: fn.Marginals) -> tuple[Tensor, Tensor]:
+        return fn.mean_and_deviation(measured)
+
+    def distance(self, measured: fn.Marginals, target: tuple[Tensor, Tensor], step: int = 0) -> Tensor:
+        return fn.deviation_distance(measured, target)
+
+    def energy(self, measured: fn.Marginals) -> Tensor:
+        return fn.energy(measured)
+
+
 CHROMA = 8.0
 """Weight of colour beside brightness in the calibrated total variation: grain of a painting is one of brightness, and
 what a short descent leaves of colour noise is none of the style's."""
 
 
 class TotalVariation:
-    """Mean squared difference of neighbouring pixels; calibrated, that of colours counts ``CHROMA`` times."""
+    """Mean difference of neighbouring pixels; calibrated, the square of that of colours counts ``CHROMA`` times.
+
+    Args:
+        scale: calibrated weighs colours.
+        kind: squared or absolute differences, and of which neighbours; the colours' absolute difference counts the
+            root of ``CHROMA``.
+    """
 
     name = "tv"
     taps: tuple[str, ...] = ("image",)
     source: Source = "none"
     additive = True
 
-    def __init__(self, scale: Scale = "calibrated") -> None:
-        self.chroma = CHROMA if scale == "calibrated" else 1.0
+    def __init__(self, scale: Scale = "calibrated", kind: Variation = "l2") -> None:
+        self.kind, self.chroma = kind, CHROMA if scale == "calibrated" else 1.0
 
     def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Tensor]:
-        return fn.total_variation(features["image"], mask, chroma=self.chroma)
+        return total_variation(features["image"], mask, kind=self.kind, chroma=self.chroma)
 
     def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
         total = sum(w * (p[0] / p[1].clamp(min=1)) for p, w in zip(parts, weights, strict=True))
@@ -195,12 +205,25 @@ class TotalVariation:
         return total / count.clamp(min=1)
 
     def energy(self, measured: tuple[Tensor, Tensor]) -> Tensor:
-        return measured[0].new_full(measured[0].shape, 1e-3)
+        return measured[0].new_full(measured[0].shape, 1e-3**0.5 if self.kind == "l1" else 1e-3)
 
 
 Make = Callable[[str, Scale, Draws], Term]
 """Makes a term of a tap, a scale and draws."""
 
-STYLE_TERMS: Mapping[str, Make] = {"w2": Wasserstein, "gram": Gram}
-CONTENT_TERMS: Mapping[str, Make] = {"mse": Content}
-VARIATIONS: Mapping[str, Callable[[Scale], Term]] = {"l2": TotalVariation}
+STYLE_TERMS: Mapping[str, Make] = {
+    "w2": Wasserstein,
+    "gram": Gram,
+    "moments": Deviations,
+    "sliced": Sliced,
+    "histogram": Histogram,
+    "nearest": Nearest,
+    "remd": RelaxedEMD,
+    "mrf": MarkovRandomField,
+}
+CONTENT_TERMS: Mapping[str, Make] = {"mse": Content, "relative": Relative, "self-similarity": SelfSimilarity}
+VARIATIONS: Mapping[str, Callable[[Scale], Term]] = {
+    "l2": TotalVariation,
+    "l1": partial(TotalVariation, kind="l1"),
+    "nine-point": partial(TotalVariation, kind="nine-point"),
+}

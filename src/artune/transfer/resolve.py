@@ -13,6 +13,9 @@ from artune.transfer.start import STARTS
 # more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
 STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
+# so that at strength 0.5 the content is about as far away as with w2 (docs/losses.md)
+BALANCE = dict.fromkeys(("w2", "gram", "moments", "sliced", "histogram", "nearest", "remd", "mrf"), 8.0)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -30,7 +33,7 @@ class Recipe:
 
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    balance: Mapping[str, float] = field(default_factory=lambda: {"w2": 8.0, "gram": 8.0})
+    balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
     smooth: bool = False
     tv: float = 0.1
     rate: float = 0.03

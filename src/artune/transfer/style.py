@@ -23,7 +23,7 @@ from artune.errors import ResourceError, SpecError, UnknownNameError
 from artune.images import Picture, from_tensor, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
 from artune.losses.photoreal import matting, smooth_like
-from artune.losses.terms import Draws
+from artune.losses.protocol import Draws
 from artune.record import ALGORITHM, Record, run_key
 from artune.regions import Floats, composite, resized_mask
 from artune.spec import Optimise, Rung, StyleSpec, with_options

@@ -1,0 +1,62 @@
+"""What a term of an objective is, and where its random numbers come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from artune.backbones.base import Features
+
+Mask = Float[Tensor, "#b 1 h w"]
+Source = Literal["content", "style", "none"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where a term's random numbers come from: a function of the seed and the step.
+
+    Attributes:
+        seed: of the run.
+        fixed: the same at every step of a size, for methods that remember gradients (L-BFGS).
+    """
+
+    seed: int = 0
+    fixed: bool = False
+
+    def generator(self, step: int) -> torch.Generator:
+        """For the numbers of one step; always on the CPU, so that they are the same on every device."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
+
+
+class Term(Protocol):
+    """One loss at one place of the network.
+
+    Attributes:
+        name: its name in a step's losses.
+        taps: what it needs of the network.
+        source: which picture its target comes from.
+        additive: whether what it measures on two tiles adds up to what it measures on the whole.
+    """
+
+    name: str
+    taps: tuple[str, ...]
+    source: Source
+    additive: bool
+
+    def measure(self, features: Features, mask: Mask | None = None) -> Any:
+        """Statistics of a picture, differentiable, with the batch axis kept."""
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        """Statistics of several styles at once."""
+
+    def freeze(self, measured: Any) -> Any:
+        """The target: whatever can be computed once."""
+
+    def distance(self, measured: Any, target: Any, step: int = 0) -> Float[Tensor, "b"]:
+        """How far a picture is from the target; a term that draws does so by the step."""
+
+    def energy(self, measured: Any) -> Float[Tensor, "b"]:
+        """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""

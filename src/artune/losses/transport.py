@@ -1,0 +1,52 @@
+"""Optimal transport along lines: where a distribution has one dimension, sorting solves it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def quantiles(rows: Float[Tensor, "b n c"]) -> Float[Tensor, "b c n"]:
+    """Every channel's values in ascending order: its quantiles at the levels (i + 1/2) / n."""
+    return rows.transpose(1, 2).sort(dim=2).values
+
+
+def transport(values: Float[Tensor, "b c n"], target: Float[Tensor, "#b c m"]) -> Float[Tensor, "b c"]:
+    """Squared 2-Wasserstein distance of two distributions along each channel, from their quantiles.
+
+    The mean over levels of the squared difference of the quantile functions; the target's is interpolated linearly
+    where the numbers differ.
+    """
+    if target.shape[2] != values.shape[2]:
+        target = F.interpolate(target, values.shape[2], mode="linear", align_corners=False)
+    return (values - target).square().mean(2)
+
+
+def histogram(rows: Float[Tensor, "b n c"], target: Float[Tensor, "#b c m"]) -> Float[Tensor, "b"]:
+    """Squared distance to the same features with the target's histograms, summed over channels.
+
+    Risser, Wilmot and Barnes 2017, equation 6, as a mean over positions. Departure: histograms are matched exactly, by
+    rank, not by bins; which makes it the transport along every channel. What a position is matched with depends on its
+    rank alone, so that its gradient is zero almost everywhere.
+    """
+    return transport(quantiles(rows), target).sum(1)
+
+
+def sliced(
+    a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"], directions: Float[Tensor, "c k"]
+) -> Float[Tensor, "b"]:
+    """Sliced 2-Wasserstein distance, squared (Heitz 2021, equations 4 and 5), times the number of channels.
+
+    The mean over directions is a share 1 / c of a squared distance in c dimensions; times c it is in squared feature
+    units like the others.
+    """
+    channels, count = directions.shape
+    apart = transport(quantiles(a @ directions), quantiles(b @ directions))
+    return channels / count * apart.sum(1)
+
+
+def orthonormal(channels: int, count: int, generator: torch.Generator) -> Float[Tensor, "{channels} {count}"]:
+    """Random directions at right angles to each other, ``count`` of at most ``channels``: the Q of a normal matrix."""
+    normal = torch.randn((channels, count), generator=generator, dtype=torch.float64)
+    directions: Tensor = torch.linalg.qr(normal).Q
+    return directions.float()
