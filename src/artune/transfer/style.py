@@ -26,7 +26,7 @@ from artune.record import ALGORITHM, Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.network import Network
-from artune.transfer.resolve import STARTS, resolve
+from artune.transfer.resolve import STARTS, recipe_of, resolve, with_own_names
 from artune.transfer.sizes import check_sizes, fitted, painting_size
 from artune.transfer.start import enlarged, start
 
@@ -175,6 +175,11 @@ class Job:
                 f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
                 f"{network.name} with {network.pooling} pooling; make them equal"
             )
+        if spec.method.smooth not in (None, network.smooth):
+            raise SpecError(
+                f"the spec asks for smooth {spec.method.smooth}, the network given has {network.smooth}; "
+                "make them equal"
+            )
         precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
         for name, asked, has in (
             ("precision", spec.precision, precision),
@@ -183,12 +188,14 @@ class Job:
             if asked not in ("auto", has, has.split(":")[0]):
                 raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
         resolved = resolve(
-            spec,
+            with_own_names(spec, network.backbone),
             photograph.size,
             len(paintings),
             device=str(network.device),
             precision=precision,
             smallest=network.backbone.smallest,
+            smooth=network.smooth,
+            recipe=recipe_of(spec.method.network, network.backbone.taps),
         )
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
