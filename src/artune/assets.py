@@ -45,17 +45,33 @@ class Asset:
     source: str = "artune"
 
 
+def _torchvision(name: str, entry: str) -> Asset:
+    """Weights of torchvision; the beginning of their digest is in the name of the file."""
+    return Asset(
+        name,
+        name.rsplit("-", 1)[-1].removesuffix(".pth"),
+        "BSD-3-Clause (torchvision); trained on ImageNet, whose terms apply",
+        url=f"https://download.pytorch.org/models/{name}",
+        source=f"torchvision, {entry}",
+    )
+
+
 WEIGHTS = {
     "compact": Asset("compact.safetensors", "661dac1c9c1a0f2d90834dab5c28762175059bc878c43d2242d5957f065ea1b9", "MIT"),
-    "vgg19": Asset(
-        "vgg19-dcbb9e9d.pth",
-        "dcbb9e9d",
-        "CC BY 4.0",
-        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-        source="torchvision, VGG19_Weights.IMAGENET1K_V1; the Oxford VGG-19",
-    ),
+    "vgg16": _torchvision("vgg16-397923af.pth", "VGG16_Weights.IMAGENET1K_V1"),
+    "vgg19": _torchvision("vgg19-dcbb9e9d.pth", "VGG19_Weights.IMAGENET1K_V1"),
+    "resnet18": _torchvision("resnet18-f37072fd.pth", "ResNet18_Weights.IMAGENET1K_V1"),
+    "resnet50": _torchvision("resnet50-0676ba61.pth", "ResNet50_Weights.IMAGENET1K_V1"),
+    "resnext50_32x4d": _torchvision("resnext50_32x4d-7cdf4587.pth", "ResNeXt50_32X4D_Weights.IMAGENET1K_V1"),
+    "resnext101_32x8d": _torchvision("resnext101_32x8d-8ba56ff5.pth", "ResNeXt101_32X8D_Weights.IMAGENET1K_V1"),
+    "inception_v3": _torchvision("inception_v3_google-0cc3c7bd.pth", "Inception_V3_Weights.IMAGENET1K_V1"),
+    "alexnet": _torchvision("alexnet-owt-7be5be79.pth", "AlexNet_Weights.IMAGENET1K_V1"),
+    "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
+    "mobilenet_v2": _torchvision("mobilenet_v2-b0353104.pth", "MobileNet_V2_Weights.IMAGENET1K_V1"),
+    "mobilenet_v2_flat": _torchvision("mobilenet_v2-b0353104.pth", "MobileNet_V2_Weights.IMAGENET1K_V1"),
 }
-"""Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone."""
+"""Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
+those that the literature used, where there are several."""
 
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

@@ -29,25 +29,33 @@ class InputError(ArtuneError, ValueError):
     """Something that was given cannot be used."""
 
 
+MOST_NAMES = 60
+"""Names that a message lists; of more it says how many there are."""
+
+
 class UnknownNameError(InputError):
     """A name that does not exist; the message offers the nearest ones.
 
     Args:
         kind: what was named (``network``, ``layer``).
         name: what was given.
-        known: the names there are.
+        known: the names there are; of very many the message lists the first.
         where: where they were looked for.
         why: why a name that is known elsewhere is missing here.
+        also: names that mean the same, offered when near, and not listed.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", why: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, where: str = "", why: str = "", also: Iterable[str] = ()
+    ) -> None:
         names = list(known)
         message = f"there is no {kind} {name!r}" + (f" in {where}" if where else "")
         if why:
             message += f": {why}"
-        close = get_close_matches(name, names, n=3, cutoff=0.6)
+        close = get_close_matches(name, [*names, *also], n=3, cutoff=0.6)
         message += f"; did you mean {' or '.join(close)}?" if close else "."
-        super().__init__(f"{message} Known: {', '.join(names)}.")
+        listed = ", ".join(names[:MOST_NAMES]) + (f" ... ({len(names)} in all)" if len(names) > MOST_NAMES else "")
+        super().__init__(f"{message} Known: {listed}.")
         self.name = name
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +24,8 @@ class TapInfo:
     Attributes:
         channels: number of feature maps.
         stride: picture pixels per feature pixel.
-        receptive_field: side, in picture pixels, of the square that one feature pixel sees.
+        receptive_field: side, in picture pixels, of the square that one feature pixel sees; ``WHOLE`` where it sees
+            all of the picture.
         cost: multiply-adds per picture pixel to run the network up to this tap.
         values: activations per picture pixel on the way to this tap, itself included: what a gradient keeps in memory.
         reachable: whether the weights at hand go this deep.
@@ -36,6 +38,9 @@ class TapInfo:
     values: float
     reachable: bool = True
 
+
+WHOLE = 2**20
+"""A receptive field larger than any picture."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures: what torchvision's networks expect to be taken away and divided by."""
@@ -52,12 +57,18 @@ class Backbone(nn.Module, ABC):
     Attributes:
         name: what the user calls the network.
         taps: every tap the structure has, also those out of reach of the weights at hand.
+        aliases: what other sources call a tap -> its name here.
         smallest: shortest picture side, in pixels, that the network takes.
+        residual: whether it adds what went round some layers to what went through them.
+        local: whether a feature depends on no more of the picture than its receptive field.
     """
 
     name: str
     taps: Mapping[str, TapInfo]
+    aliases: Mapping[str, str] = MappingProxyType({})
     smallest: int = 16
+    residual: bool = False
+    local: bool = True
 
     @abstractmethod
     def forward(self, image: Image, taps: Collection[str]) -> Features: ...
@@ -74,6 +85,18 @@ class Backbone(nn.Module, ABC):
             WeightsError: when they do not fit.
         """
 
+    def tap(self, name: str) -> str:
+        """The tap's own name, from that or from another source's.
+
+        Raises:
+            UnknownNameError: naming what was given, the nearest names and the network.
+        """
+        if name == "image" or name in self.taps:
+            return name
+        if name not in self.aliases:
+            raise UnknownNameError("layer", name, self.taps, where=f"network {self.name}", also=self.aliases)
+        return self.aliases[name]
+
     def check(self, taps: Collection[str]) -> None:
         """Raise if a tap does not exist or is out of reach of the weights at hand.
 
@@ -81,10 +104,8 @@ class Backbone(nn.Module, ABC):
             UnknownNameError: naming the tap, the nearest names and the network.
         """
         for tap in taps:
-            info = IMAGE_TAP if tap == "image" else self.taps.get(tap)
-            if info is None:
-                raise UnknownNameError("layer", tap, self.taps, where=f"network {self.name}")
-            if not info.reachable:
+            own = self.tap(tap)
+            if own != "image" and not self.taps[own].reachable:
                 reach = [name for name, other in self.taps.items() if other.reachable]
                 raise UnknownNameError(
                     "layer",

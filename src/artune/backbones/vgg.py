@@ -1,34 +1,43 @@
 """VGG networks (Simonyan and Zisserman 2015) with a tap before and after every ReLU.
 
 ``conv4_2`` is the output of the convolution, ``relu4_2`` that of its ReLU. Keras names its layers after the
-convolution but returns what follows the ReLU: its ``block4_conv2`` is ``relu4_2`` here.
+convolution but returns what follows the ReLU: its ``block4_conv2`` is ``relu4_2`` here (:func:`other_names`).
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Backbone, Features, Image, TapInfo
+from artune.backbones.pooling import Pooling, pool
 from artune.errors import WeightsError
 
-Pooling = Literal["max", "average", "l2"]
-
+VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 EMULATOR = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))
 
-# Other poolings answer otherwise than the maximum does; the factors keep the deeper taps at the level for which their
-# weights were trained: on the true VGG-19, over 12 photographs and paintings, the mean of relu3_4 stays within 1 % in
-# the median, and within 16 % for each.
-POOLINGS: dict[Pooling, Callable[[Tensor], Tensor]] = {
-    "max": lambda x: F.max_pool2d(x, 2),
-    "average": lambda x: 1.4 * F.avg_pool2d(x, 2),
-    "l2": lambda x: 0.64 * (4 * F.avg_pool2d(x.square(), 2) + 1e-12).sqrt(),
-}
+
+def other_names(blocks: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """What other sources call the taps.
+
+    Keras' ``block4_conv2``, which is what follows the ReLU; the running numbers of PyTorch's tutorial on style transfer
+    (``conv_4`` before and ``relu_4`` after the ReLU); torchvision's modules (``features.21``).
+    """
+    names = {}
+    position, number = 0, 1
+    for block, (_, depth) in enumerate(blocks, start=1):
+        for layer in range(1, depth + 1):
+            conv, relu = f"conv{block}_{layer}", f"relu{block}_{layer}"
+            names[f"block{block}_conv{layer}"] = relu
+            names |= {f"conv_{number}": conv, f"relu_{number}": relu}
+            names |= {f"features.{position}": conv, f"features.{position + 1}": relu}
+            position, number = position + 2, number + 1
+        position += 1  # pooling
+    return names
 
 
 class VGG(Backbone):
@@ -59,6 +68,7 @@ class VGG(Backbone):
     ) -> None:
         super().__init__()
         self.name, self.pooling, self.normalise, self.reflect = name, pooling, normalise, reflect
+        self.aliases = other_names(blocks)
         self.blocks = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}
         channels, stride, field, cost, values = 3, 1, 1, 0.0, 3.0
@@ -91,7 +101,7 @@ class VGG(Backbone):
             if not wanted:
                 break
             if index > 1:
-                x = POOLINGS[self.pooling](x)
+                x = pool(x, self.pooling)
             for layer, conv in enumerate(_convolutions(block), start=1):
                 if not wanted:
                     break
@@ -115,40 +125,40 @@ class VGG(Backbone):
         They may end early: taps that are then out of reach are marked so.
 
         Raises:
-            WeightsError: when a tensor has another shape, or the first layer is missing.
+            WeightsError: when a tensor has another shape, the first layer is missing, or one between others is.
         """
-        reachable = True
+        missing: str | None = None
         position = 0
+        taken = set()
         for index, block in enumerate(self.blocks, start=1):
             for layer, conv in enumerate(_convolutions(block), start=1):
-                keys = next(
-                    (
-                        (f"{stem}.weight", f"{stem}.bias")
-                        for stem in (f"features.{position}", f"conv{index}_{layer}")
-                        if f"{stem}.weight" in weights and f"{stem}.bias" in weights
-                    ),
-                    None,
-                )
+                stems = (f"features.{position}", f"conv{index}_{layer}")
+                stem = next((s for s in stems if f"{s}.weight" in weights and f"{s}.bias" in weights), None)
                 position += 2
-                reachable = reachable and keys is not None
+                if stem is None:
+                    missing = missing or stems[0]
+                elif missing:
+                    raise WeightsError(f"{where}: it has {stem} but not {missing}; give weights of {self.name}")
                 for kind in ("conv", "relu"):
                     tap = f"{kind}{index}_{layer}"
-                    self.taps[tap] = replace(self.taps[tap], reachable=reachable)
-                if not reachable or keys is None:
-                    continue
-                for parameter, key in zip(conv.parameters(), keys, strict=True):
+                    self.taps[tap] = replace(self.taps[tap], reachable=stem is not None)
+                for kind, parameter in conv.named_parameters() if stem else ():
+                    key = f"{stem}.{kind}"
+                    taken.add(key)
                     if parameter.shape != weights[key].shape:
                         given, needed = tuple(weights[key].shape), tuple(parameter.shape)
                         raise WeightsError(f"{where}: {key} has shape {given}, {self.name} needs {needed}")
                     with torch.no_grad():
                         parameter.copy_(weights[key])
             position += 1
-        if not any(info.reachable for info in self.taps.values()):
-            stems = sorted({re.sub(r"\.(weight|bias)$", "", key) for key in weights})[:5]
+        if not taken:
+            has = sorted({re.sub(r"\.(weight|bias)$", "", key) for key in weights})[:5]
             raise WeightsError(
                 f"{where}: no weights of {self.name} in it; it needs features.0.weight (torchvision's names) or "
-                f"conv1_1.weight, and has {', '.join(stems) or 'nothing'}"
+                f"conv1_1.weight, and has {', '.join(has) or 'nothing'}"
             )
+        if other := sorted(key for key in weights if key.startswith("features.") and key not in taken):
+            raise WeightsError(f"{where}: {self.name} has no {other[0]}; give weights of {self.name}")
 
 
 def _convolutions(block: nn.Module) -> list[nn.Conv2d]:

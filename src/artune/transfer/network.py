@@ -8,6 +8,7 @@ import torch
 
 from artune.backbones.base import Backbone
 from artune.backbones.load import load_network
+from artune.backbones.smoothed import Smoothed
 from artune.spec import StyleSpec
 from artune.transfer.machine import choose_device, choose_precision
 
@@ -20,6 +21,7 @@ class Network:
         backbone: ready to run.
         name: as in the spec.
         pooling: as in the spec.
+        smooth: whether its activations are smoothed.
         digest: sha256 of its weights.
         device: where it is.
         dtype: of its activations.
@@ -31,6 +33,7 @@ class Network:
     digest: str
     device: torch.device
     dtype: torch.dtype
+    smooth: bool = False
 
     @classmethod
     def load(
@@ -48,8 +51,10 @@ class Network:
             spec.method.network,
             weights=None if weights is None else Path(weights),
             pooling=spec.method.pooling,
+            smooth=spec.method.smooth,
             device=device,
             dtype=dtype,
             progress=progress,
         )
-        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype)
+        smooth = isinstance(backbone, Smoothed)
+        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype, smooth)

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
+from artune.backbones.base import Backbone, TapInfo
 from artune.errors import SpecError
 from artune.spec import Optimise, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
@@ -25,7 +27,6 @@ class Recipe:
         content: content taps and their weights.
         style: style taps and their weights.
         balance: style weight over content weight at strength 0.5, per style loss.
-        smooth: softmax over the activations.
         tv: weight of total variation at strength 1; it falls with the strength.
         rate: step size of Adam.
         average: decay of the average of the iterates.
@@ -34,7 +35,6 @@ class Recipe:
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
     balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
-    smooth: bool = False
     tv: float = 0.1
     rate: float = 0.03
     average: float = 0.95
@@ -44,9 +44,77 @@ class Recipe:
         return sum(weight * self.balance[loss] for loss, weight in losses.items()) / sum(losses.values())
 
 
-RECIPES: dict[str, Recipe] = {}
+def _equal(*taps: str) -> dict[str, float]:
+    return dict.fromkeys(taps, 1.0)
+
+
+# what the authors of SWAG give ResNet-50 in their published code; ResNet-18 has stages of the same names
+SWAG = Recipe(_equal("layer3"), _equal("relu", "layer1", "layer2", "layer3", "layer4"))
+# of a report on ResNeXt
+RESNEXT = Recipe(_equal("layer2"), _equal("layer1", "layer2", "layer3", "layer4"))
+RECIPES: dict[str, Recipe] = {
+    "resnet18": SWAG,
+    "resnet50": SWAG,
+    "resnext50_32x4d": RESNEXT,
+    "resnext101_32x8d": RESNEXT,
+    # the last module at each stride from 2 to 16; content as for VGG-19, at stride 8
+    "inception_v3": Recipe(
+        _equal("Mixed_5d"), _equal("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e")
+    ),
+    # all five layers, as for VGG-19; content at the third, the first behind all large strides
+    "alexnet": Recipe(_equal("relu3"), _equal("relu1", "relu2", "relu3", "relu4", "relu5")),
+    # the layers of Stanford's course CS231n, whose weights (3e5, 1e3, 15, 3) are of another scale
+    "squeezenet1_1": Recipe(_equal("features.3"), _equal("features.1", "features.4", "features.6", "features.7")),
+    # AutoArt's layers, of both its networks
+    "mobilenet_v2": Recipe(
+        _equal("layer_8", "layer_14"), _equal("layer_1", "layer_2", "layer_4", "layer_8", "layer_14")
+    ),
+    "mobilenet_v2_flat": Recipe(
+        _equal("conv_8_2", "conv_14_2"), _equal("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
+    ),
+}
 """Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
 
+
+def recipe_of(network: str, taps: Mapping[str, TapInfo]) -> Recipe:
+    """The recipe of a network.
+
+    One that has none and does not have VGG's layers either is styled at the last block of each stride from 2 to 16, and
+    keeps the content at stride 8, or the deepest of them. Blocks are the taps with the fewest dots in their names.
+
+    Args:
+        network: its name.
+        taps: its taps, in order.
+    """
+    if network in RECIPES or {*Recipe().content, *Recipe().style} <= taps.keys():
+        return RECIPES.get(network, Recipe())
+    last: dict[int, str] = {}
+    for tap, info in taps.items():
+        if info.stride <= DEEPEST and tap.count(".") <= last.get(info.stride, tap).count("."):
+            last[info.stride] = tap
+    style = {stride: tap for stride, tap in sorted(last.items()) if stride > 1} or last
+    return Recipe(_equal(style.get(CONTENT_STRIDE, style[max(style)])), _equal(*style.values()))
+
+
+def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:
+    """The spec with the network's own names for the layers that it names.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        SpecError: two names mean the same.
+    """
+    own = {}
+    for side in ("content_layers", "style_layers"):
+        layers: Mapping[str, float] = getattr(spec.method, side) or {}
+        own[side] = {network.tap(name): weight for name, weight in layers.items()} or None
+        if len(own[side] or {}) < len(layers):
+            twice = next(a for a, b in combinations(layers, 2) if network.tap(a) == network.tap(b))
+            raise SpecError(f"{side}: two of the layers are {network.tap(twice)} of {network.name}; leave out either")
+    return spec.model_copy(update={"method": spec.method.model_copy(update=own)})
+
+
+DEEPEST, CONTENT_STRIDE = 16, 8
+"""Strides of the layers of a network without a recipe: of the deepest one, and of the content."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
 and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
@@ -60,6 +128,8 @@ def resolve(
     device: str,
     precision: str,
     smallest: int = 1,
+    smooth: bool = False,
+    recipe: Recipe | None = None,
     regions: Sequence[float | None] = (),
 ) -> StyleSpec:
     """The same spec with every ``None``, ``auto`` and ``original`` replaced.
@@ -71,13 +141,15 @@ def resolve(
         device: where it will run.
         precision: of the activations there.
         smallest: shortest side that the network takes.
+        smooth: whether the network smooths its activations.
+        recipe: of the network; default: by its name alone.
         regions: the strength that each region came with, if it did.
 
     Raises:
         SpecError: when the number of style weights is not that of the styles, or that of strengths not of the regions.
     """
     method = spec.method
-    recipe = RECIPES.get(method.network, Recipe())
+    recipe = recipe or RECIPES.get(method.network, Recipe())
     longer = max(content_size)
     size = longer if spec.size == "original" else spec.size
     if not spec.enlarge:
@@ -119,7 +191,7 @@ def resolve(
         update={
             "content_layers": dict(method.content_layers or recipe.content),
             "style_layers": dict(method.style_layers or usual_layers(method.scale, recipe)),
-            "smooth": recipe.smooth if method.smooth is None else method.smooth,
+            "smooth": smooth if method.smooth is None else method.smooth,
             "content_weight": content,
             "style_weight": style,
             "tv": tv,

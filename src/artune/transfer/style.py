@@ -31,7 +31,7 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.network import Network
 from artune.transfer.rates import GENTLE, schedule
-from artune.transfer.resolve import resolve, weights_at
+from artune.transfer.resolve import recipe_of, resolve, weights_at, with_own_names
 from artune.transfer.sizes import check_sizes, fitted, painting_size
 from artune.transfer.start import STARTS, enlarged, start
 
@@ -185,6 +185,11 @@ class Job:
                 f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
                 f"{network.name} with {network.pooling} pooling; make them equal"
             )
+        if spec.method.smooth not in (None, network.smooth):
+            raise SpecError(
+                f"the spec asks for smooth {spec.method.smooth}, the network given has {network.smooth}; "
+                "make them equal"
+            )
         given = _given(spec.method.start, first, allow_huge)
         if given is not None:
             spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
@@ -196,13 +201,15 @@ class Job:
             if asked not in ("auto", has, has.split(":")[0]):
                 raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
         resolved = resolve(
-            spec,
+            with_own_names(spec, network.backbone),
             inputs.photograph.size,
             len(styles),
             device=str(network.device),
             precision=precision,
             smallest=network.backbone.smallest,
             regions=[region.strength for region in regions],
+            smooth=network.smooth,
+            recipe=recipe_of(spec.method.network, network.backbone.taps),
         )
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]

@@ -1,0 +1,40 @@
+"""Max pooling, and what may stand in its place."""
+
+from functools import partial
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+Pooling = Literal["max", "average", "l2"]
+
+LEVEL: dict[int, dict[Pooling, float]] = {2: {"average": 1.4, "l2": 0.64}, 3: {"average": 1.8, "l2": 0.55}}
+"""Kernel side -> factors. Other poolings answer otherwise than the maximum does; the factors keep the deeper taps at
+the level for which their weights were trained.
+
+2x2: on the true VGG-19, over 12 photographs and paintings, the mean of relu3_4 stays within 1 % in the median, and
+within 16 % for each. 3x3: on SqueezeNet 1.1 and ResNet-18; see ``docs/networks.md``. VGG-16, AlexNet, Inception and the
+larger ResNets are taken to be like these.
+"""
+
+
+def pool(
+    x: Float[Tensor, "b c h w"],
+    pooling: Pooling = "max",
+    kernel: int = 2,
+    stride: int = 2,
+    padding: int = 0,
+    ceil_mode: bool = False,
+) -> Float[Tensor, "b c i j"]:
+    """Pool over squares of ``kernel`` pixels, ``stride`` apart, to the level of the maximum.
+
+    ``l2`` is the root of the sum of squares. What lies beyond the border takes no part.
+    """
+    if pooling == "max":
+        return F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil_mode)
+    factor = LEVEL[kernel][pooling]
+    average = partial(F.avg_pool2d, ceil_mode=ceil_mode, count_include_pad=False)
+    if pooling == "average":
+        return factor * average(x, kernel, stride, padding)
+    return factor * (kernel**2 * average(x.square(), kernel, stride, padding) + 1e-12).sqrt()

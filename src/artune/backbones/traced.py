@@ -1,0 +1,187 @@
+"""Any classifier of torchvision as a backbone, its head left off."""
+
+import copy
+import operator
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, fx, nn
+
+from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, WHOLE, Backbone, Features, Image, TapInfo
+from artune.backbones.graph import (
+    Names,
+    Shapes,
+    ancestors,
+    cut,
+    describe,
+    shapes,
+    trace,
+    with_plain_activations,
+    with_pooling,
+    without_additions,
+)
+from artune.backbones.pooling import Pooling, pool
+from artune.errors import SpecError, WeightsError
+
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+HEADS = ("classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits")
+"""What torchvision calls the parts that turn features into classes."""
+COUNTER = "num_batches_tracked"
+"""Of batch norm; it plays no part when nothing is trained."""
+SIDE = 512
+"""Of the square picture whose shapes are computed: its values count per pixel."""
+POSITIONS = 2
+"""Rows and columns that the deepest tap keeps of the smallest picture: statistics of one position say nothing."""
+
+
+class Traced(Backbone):
+    """A classifier of torchvision with a tap for every operation and every module that gives feature maps.
+
+    Taps bear the names of graph nodes (``layer3.1.conv2``, ``layer3.1.add``), as torchvision's feature extraction has
+    them, and of modules (``layer3.1``: what the block gives). What a picture's size does not change is no map, and
+    neither is what has its channels last. Batch norm uses its running statistics; the border of the picture is repeated
+    before the first convolution, where zeros would paint a frame. A tap before a ReLU is the value before it.
+
+    Args:
+        name: what the user calls it.
+        build: makes the classifier.
+        pooling: what stands in the place of max pooling.
+        normalisation: mean and standard deviation of what it was trained with, per channel.
+        own_names: tap -> name in the graph; default: those of the graph. The latter are then aliases.
+        aliases: what other sources call a tap.
+        additions: whether residual additions stay.
+
+    Raises:
+        SpecError: no max pooling to replace, or no feature maps.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], nn.Module],
+        *,
+        pooling: Pooling = "max",
+        normalisation: Normalisation = (IMAGENET_MEAN, IMAGENET_STD),
+        own_names: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        additions: bool = True,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        network = build().eval()
+        blueprint = copy.deepcopy(network).to("meta")
+        modules = dict(network.named_modules())
+        for module in modules.values():
+            if getattr(module, "inplace", False):
+                module.inplace = False
+        graph, names = trace(blueprint)
+        names = {known: node for known, node in names.items() if known.split(".")[0] not in HEADS}
+        if not additions:
+            names = without_additions(graph, names)
+        names = with_plain_activations(graph, names, modules)
+        names = with_pooling(graph, names, modules, pooling)
+        if pooling != "max" and not any(node.target is pool for node in graph.nodes):
+            raise SpecError(f"network {name} has no max pooling to replace; leave out --pooling")
+
+        sizes, halves = (shapes(blueprint, graph, side) for side in (SIDE, SIDE // 2))
+        names = {known: node for known, node in names.items() if _is_map(sizes.get(node, ()), halves.get(node, ()))}
+        if not names:
+            raise SpecError(f"network {name} gives no maps of features; choose one of convolutions")
+        self.aliases = dict(aliases or {})
+        if own_names is not None:
+            self.aliases |= {inner: own for own, inner in own_names.items()}
+            names = {own: names[inner] for own, inner in own_names.items()}
+        order = {node: place for place, node in enumerate(graph.nodes)}
+        self.nodes: Names = dict(sorted(names.items(), key=lambda item: order[item[1]]))
+        about = describe(graph, modules, sizes, SIDE)
+        self.taps: dict[str, TapInfo] = {tap: about[node] for tap, node in self.nodes.items()}
+        self.local = all(info.receptive_field < WHOLE for info in self.taps.values())
+        self.residual = any(node.target is operator.add and node in about for node in ancestors(self.nodes.values()))
+        self.smallest = (
+            bisect_left(range(1, SIDE), True, key=lambda side: self._takes(shapes(blueprint, graph, side))) + 1
+        )
+
+        first = next(module for module in modules.values() if isinstance(module, nn.Conv2d))
+        if any(first.padding):
+            first.padding_mode = "replicate"
+        self.graph = graph
+        self.network = fx.GraphModule(network, cut(graph, self.nodes, modules))  # without the head
+        self._extractors: dict[frozenset[str], fx.GraphModule] = {}
+        mean, std = normalisation
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def _takes(self, sizes: Shapes) -> bool:
+        return all(node in sizes and min(sizes[node][2:]) >= POSITIONS for node in self.nodes.values())
+
+    def forward(self, image: Image, taps: Collection[str]) -> Features:
+        features: dict[str, Tensor] = {"image": image} if "image" in taps else {}
+        wanted = frozenset(taps) - {"image"}
+        if not wanted:
+            return features
+        if wanted not in self._extractors:
+            outputs = {tap: node for tap, node in self.nodes.items() if tap in wanted}
+            kept = cut(self.graph, outputs, dict(self.network.named_modules()))
+            self._extractors[wanted] = fx.GraphModule(self.network, kept)
+        x = (image - self.mean) / self.std
+        x = x.to(next(self.network.parameters()).dtype, memory_format=torch.channels_last)
+        features |= self._extractors[wanted](x)
+        return features
+
+    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """Take weights with torchvision's keys; a common prefix such as ``module.`` is no matter.
+
+        Those of the head are not looked at: it may be another one, or missing. They may end early: taps that are then
+        out of reach are marked so.
+
+        Raises:
+            WeightsError: when a tensor has another shape, one that others build on is missing, or there is one that
+                the network does not have.
+        """
+        own = {key: value for key, value in self.network.state_dict().items() if not key.endswith(COUNTER)}
+        first = next(iter(own))
+        weights = {key: value for key, value in _without_prefix(weights, first).items() if not key.endswith(COUNTER)}
+        if not own.keys() & weights.keys():
+            given = ", ".join(sorted(weights)[:5]) or "nothing"
+            raise WeightsError(f"{where}: no weights of {self.name} in it; it needs {first}, and has {given}")
+        for key, value in own.items():
+            if key in weights and value.shape != weights[key].shape:
+                shape, needed = tuple(weights[key].shape), tuple(value.shape)
+                raise WeightsError(f"{where}: {key} has shape {shape}, {self.name} needs {needed}")
+        trunk = {key.split(".")[0] for key in own}
+        if strange := [key for key in weights if key not in own and key.split(".")[0] in trunk]:
+            raise WeightsError(f"{where}: {self.name} has no {strange[0]}; give weights of {self.name}")
+        lacks: dict[fx.Node, str] = {}
+        for node in self.graph.nodes:
+            needs = [key for key in own if key == node.target or key.startswith(f"{node.target}.")]
+            before = next((lacks[other] for other in node.all_input_nodes if other in lacks), None)
+            gone = next((key for key in needs if key not in weights), None)
+            if before and needs and not gone:
+                raise WeightsError(f"{where}: it has {needs[0]} but not {before}; give weights of {self.name}")
+            if before or gone:
+                lacks[node] = before or gone or ""
+        for tap, node in self.nodes.items():
+            self.taps[tap] = replace(self.taps[tap], reachable=node not in lacks)
+        with torch.no_grad():
+            for key in own.keys() & weights.keys():
+                own[key].copy_(weights[key])
+
+
+def _is_map(whole: tuple[int, ...], half: tuple[int, ...]) -> bool:
+    """Whether a tensor has channels, and positions that become more as the picture grows."""
+    return len(whole) == len(half) == 4 and whole[1] == half[1] and whole[2] > half[2] and whole[3] > half[3]
+
+
+def _without_prefix(weights: Mapping[str, Tensor], first: str) -> Mapping[str, Tensor]:
+    """The same weights, named so that the first one has its name, if there is one that ends so."""
+    prefixes = sorted((key.removesuffix(first) for key in weights if key.endswith(first)), key=len)
+    if prefixes:
+        return {key.removeprefix(prefixes[0]): value for key, value in weights.items()}
+    if first.removeprefix("features.") in weights:  # of the features alone
+        return {f"features.{key}": value for key, value in weights.items()}
+    return weights
