@@ -63,7 +63,7 @@ def test_the_rest_of_a_resized_photograph_stays(photo, painting, network, left):
 def test_two_regions_go_to_their_own_styles(photo, network, left, red):
     blue = Picture(np.ascontiguousarray(red.pixels[..., ::-1]))
     regions = [RegionStyle(left, red), RegionStyle(1 - left, blue)]
-    method = {"start": "grey", "rungs": (Rung(size=48, steps=40),)}
+    method = {"start": "grey", "style_layers": {"relu1_1": 1.0}, "rungs": (Rung(size=48, steps=30),)}
     result = style(photo, spec=spec(strength=0.95, method=method), regions=regions, network=network).picture
     inside, outside = (result.pixels[mask == 1].mean(0) for mask in (left, 1 - left))
     assert inside[0] > inside[2] + 0.2
@@ -126,7 +126,7 @@ def test_a_masked_style_counts_only_where_it_is_white(photo, painting, network, 
     half[:, 20:] = red.pixels[0, 0]
     mask = np.zeros((40, 40), np.float32)
     mask[:, 22:] = 1
-    method = {"start": "grey", "rungs": (Rung(size=48, steps=30),)}
+    method = {"start": "grey", "style_layers": {"relu1_1": 1.0}, "rungs": (Rung(size=48, steps=30),)}
     result = style(photo, Masked(Picture(half), mask), spec=spec(strength=1.0, method=method), network=network).picture
     np.testing.assert_allclose(result.pixels.mean((0, 1)), red.pixels[0, 0], atol=0.12)
 

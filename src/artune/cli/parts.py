@@ -30,7 +30,7 @@ class Parts:
     regions: tuple[RegionRequest, ...] = ()
     segments: tuple[RegionRequest, ...] = ()
     masks: tuple[tuple[str, str], ...] = ()
-    model: str = "deeplabv3"
+    model: str = ""
     weights: Path | None = None
 
     @classmethod

@@ -5,15 +5,20 @@ from typing import Annotated
 
 import typer
 
-from artune.cli.display import loading, say
+from artune.cli.display import download_bar, loading, say
+
+DEFAULT_MODEL = "deeplabv3_resnet50"
 
 
 def segment(
     picture: Annotated[Path, typer.Argument(help="Photograph.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks, one PNG per part.")],
     model: Annotated[
-        str, typer.Option(help="deeplabv3, or the name or folder of a SegFormer from Hugging Face.")
-    ] = "deeplabv3",
+        str,
+        typer.Option(
+            help="deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or name or folder of a SegFormer of Hugging Face."
+        ),
+    ] = DEFAULT_MODEL,
     weights: Annotated[Path | None, typer.Option(help="File with the network's weights.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing masks.")] = False,
     allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
@@ -22,10 +27,11 @@ def segment(
     """Find the parts of a picture, for artune style --region."""
     with loading():
         from artune.images import read_picture
-        from artune.segmentation import load_segmenter
+        from artune.segmentation import load_segmenter, write_masks
 
     photograph = read_picture(picture, allow_huge=allow_huge)
-    segmenter = load_segmenter(model, weights=weights)
-    for path, share in segmenter.write_masks(photograph, out, overwrite=overwrite):
+    with download_bar(quiet) as told:
+        segmenter = load_segmenter(model, weights=weights, progress=told)
+    for path, share in write_masks(segmenter, photograph, out, replace=overwrite).items():
         if not quiet:
             say(f"{path}: {share:.1%} of the picture")

@@ -11,6 +11,7 @@ import typer
 from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
 from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
 from artune.cli.parts import Parts
+from artune.cli.segment import DEFAULT_MODEL
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.spec import StyleSpec, with_options
 
@@ -23,7 +24,9 @@ MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
 LOOK, PARTS, RUN, OUTPUT = "The look", "Parts of the picture", "The run", "The output"
-SEGMENT_MODEL = "deeplabv3, or the name or folder of a SegFormer from Hugging Face."
+SEGMENT_MODEL = (
+    "deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or the name or folder of a SegFormer from Hugging Face."
+)
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune style photo.jpg painting.jpg -o out.png\n\n"
@@ -57,7 +60,7 @@ def style(
         list[str] | None,
         typer.Option(help="The same, the part found by name.", metavar="NAME=STYLE[:STRENGTH]", rich_help_panel=PARTS),
     ] = None,
-    segment_model: Annotated[str, typer.Option(help=SEGMENT_MODEL, rich_help_panel=PARTS)] = "deeplabv3",
+    segment_model: Annotated[str, typer.Option(help=SEGMENT_MODEL, rich_help_panel=PARTS)] = DEFAULT_MODEL,
     segment_weights: Annotated[
         Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
     ] = None,

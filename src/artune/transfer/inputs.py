@@ -8,8 +8,8 @@ import numpy as np
 
 from artune import color
 from artune.errors import InputError, PictureError
-from artune.images import Picture, read_picture
-from artune.regions import Floats, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
+from artune.images import Floats, Picture, read_picture
+from artune.regions import coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
 from artune.spec import StyleSpec
 
 Source = Picture | Path | str

@@ -218,8 +218,8 @@ def resolve(
 def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:
     """Weights of content and style in a place of a resolved spec; those that were given hold in all places."""
     recipe = RECIPES.get(spec.method.network, Recipe())
-    chosen = {name: None for name in ("content_weight", "style_weight") if name in spec.automatic}
-    return side_weights(spec.method.model_copy(update=chosen), strength, recipe)
+    chosen = [name for name in ("content_weight", "style_weight") if name in spec.automatic]
+    return side_weights(spec.method.model_copy(update=dict.fromkeys(chosen)), strength, recipe)
 
 
 def open_fields(spec: StyleSpec) -> set[str]:

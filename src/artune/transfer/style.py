@@ -20,12 +20,12 @@ from artune.backbones.base import Image
 from artune.engine.descend import STILL, End, Evaluation, Function, Method, Step, begin, descend
 from artune.engine.methods import LBFGS, METHODS
 from artune.errors import ResourceError, SpecError, UnknownNameError
-from artune.images import Picture, from_tensor, write_picture
+from artune.images import Floats, Picture, from_tensor, write_picture
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
 from artune.losses.photoreal import matting, smooth_like
 from artune.losses.protocol import Draws
 from artune.record import ALGORITHM, Record, run_key
-from artune.regions import Floats, composite, resized_mask
+from artune.regions import composite, resized_mask
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
