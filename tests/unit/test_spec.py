@@ -167,6 +167,34 @@ def test_resolving_twice_changes_nothing():
     assert {"rate", "rungs", "steps", "style_weight", "precision", "device"} <= {*once.automatic}
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "leaves no rate to decay"),
+        ({"line_search": "strong-wolfe"}, "use optimiser lbfgs"),
+        ({"decay": 0.0}, "decay: must be greater than 0"),
+        ({"decay": 1.5}, "decay: must be less than or equal to 1"),
+        ({"decay_every": 0}, "decay_every: must be greater than or equal to 1"),
+        ({"optimiser": "sdg"}, "did you mean sgd"),
+        ({"line_search": "wolfe"}, "must be 'none' or 'strong-wolfe'"),
+    ],
+)
+def test_descents_that_cannot_be(options, why):
+    with pytest.raises(SpecError, match=why):
+        with_options(StyleSpec(), options)
+
+
+def test_the_usual_rate_of_sgd_goes_with_the_pixels_and_against_the_weights():
+    def rate(**options):
+        return resolved(
+            with_options(StyleSpec(), {"optimiser": "sgd", "content_weight": 1.0, "tv": 0.0, **options})
+        ).method.rate
+
+    assert rate(size=512, style_weight=1.0) == pytest.approx(4 * rate(size=256, style_weight=1.0), rel=0.02)
+    assert rate(style_weight=1.0) == pytest.approx(2 * rate(style_weight=3.0))
+    assert rate(start="style", style_weight=1.0) == rate(style_weight=1.0)
+
+
 def test_strength_beside_both_weights_is_refused():
     both = Optimise(content_weight=1.0, style_weight=2.0)
     with pytest.raises(SpecError, match="leave nothing to strength"):

@@ -1,6 +1,7 @@
 """Styling small pictures with the bundled network, end to end in memory."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from artune.images import Picture, read_picture, write_picture
 from artune.spec import Optimise, Rung, StyleSpec
 from artune.transfer import machine
 from artune.transfer.network import Network
+from artune.transfer.start import STARTS
 from artune.transfer.style import style
 
 RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
@@ -55,11 +57,12 @@ def test_more_strength_is_less_content(photo, painting, network):
     assert distance(0.02) < distance(0.5) < distance(0.99)
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs", "sgd"])
 @pytest.mark.parametrize("loss", ["w2", "gram"])
 def test_every_loss_with_every_optimiser(photo, painting, network, loss, optimiser):
     result = style(photo, painting, spec=spec(loss=loss, optimiser=optimiser), network=network)
     total = result.record.losses["total"]
+    assert result.record.end == "done"
     assert total[-1] < total[0]
     assert result.picture.pixels.min() >= 0
     assert result.picture.pixels.max() <= 1
@@ -90,10 +93,22 @@ def test_another_seed_gives_another_noise(photo, painting, network):
     assert one.picture.digest() != two.picture.digest()
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
-@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 8])
-def test_resumed_is_uninterrupted_to_the_bit(photo, painting, network, tmp_path, optimiser, stop):
-    whole = style(photo, painting, spec=spec(optimiser=optimiser), network=network)
+DESCENTS = {
+    "adam": {},
+    "adam, decay": {"decay": 0.5, "decay_every": 3},  # in the middle of both sizes
+    "lbfgs": {"optimiser": "lbfgs"},
+    "lbfgs, decay": {"optimiser": "lbfgs", "decay": 0.5, "decay_every": 3},
+    "lbfgs, search": {"optimiser": "lbfgs", "line_search": "strong-wolfe"},
+    "sgd": {"optimiser": "sgd"},
+    "sgd, decay": {"optimiser": "sgd", "decay": 0.5, "decay_every": 3},
+}
+
+
+@pytest.mark.parametrize("descent", DESCENTS)
+@pytest.mark.parametrize("stop", [1, 4, 5, 7])
+def test_resumed_is_uninterrupted_to_the_bit(photo, painting, network, tmp_path, descent, stop):
+    method = DESCENTS[descent]
+    whole = style(photo, painting, spec=spec(**method), network=network)
     path = tmp_path / "a.partial"
 
     def halt(progress):
@@ -101,10 +116,10 @@ def test_resumed_is_uninterrupted_to_the_bit(photo, painting, network, tmp_path,
             progress.save(path)
         return progress.done == stop
 
-    part = style(photo, painting, spec=spec(optimiser=optimiser), network=network, on_step=halt)
+    part = style(photo, painting, spec=spec(**method), network=network, on_step=halt)
     assert part.record.end == "cancelled"
     assert part.record.steps == stop
-    rest = style(photo, painting, spec=spec(optimiser=optimiser), network=network, resume=path)
+    rest = style(photo, painting, spec=spec(**method), network=network, resume=path)
     assert rest.picture.digest() == whole.picture.digest()
     assert rest.record.losses == whole.record.losses
     assert rest.record.steps == whole.record.steps
@@ -168,15 +183,74 @@ def test_transparency_comes_back(photo, painting, network):
 def test_starts(photo, painting, network, tmp_path):
     write_picture(painting, tmp_path / "start.png")
     painting = read_picture(tmp_path / "start.png")  # rounded
-    pictures = {
-        start: style(photo, painting, spec=spec(start=start, steps=None), network=network).picture.digest()
-        for start in ("content", "style", "uniform", str(tmp_path / "start.png"))
-    }
-    assert len(set(pictures.values())) == 3  # the file is the style
-    with pytest.raises(SpecError, match="start 'nosie' is neither content, noise, style nor a picture file"):
-        style(photo, painting, spec=spec(start="nosie"), network=network)
-    with pytest.raises(SpecError, match="names no files: give the file again"):
+    results = [
+        style(photo, painting, spec=spec(start=start), network=network)
+        for start in (*STARTS, str(tmp_path / "start.png"))
+    ]
+    assert len({result.picture.digest() for result in results}) == len(STARTS)  # the file is the style
+    for result in results:
+        assert result.record.losses["total"][-1] < result.record.losses["total"][0]
+    with pytest.raises(UnknownNameError, match=r"'unifrom': it is no picture file .* did you mean uniform\?.*colours"):
+        style(photo, painting, spec=spec(start="unifrom"), network=network)
+    with pytest.raises(UnknownNameError, match="names no files: give the picture again"):
         style(photo, painting, spec=spec(start="file"), network=network)
+
+
+def test_an_earlier_result_to_start_from(photo, painting, network, tmp_path):
+    earlier = style(photo, painting, spec=spec(), network=network)
+    write_picture(earlier.picture, tmp_path / "start.png")
+    saved = read_picture(tmp_path / "start.png")
+    one, two, three = (
+        style(photo, painting, spec=spec(), network=network, first=first)
+        for first in (saved, tmp_path / "start.png", replace(earlier, picture=saved))
+    )
+    assert one.record.key == two.record.key == three.record.key
+    assert one.picture.digest() == two.picture.digest() == three.picture.digest()
+    assert one.record.spec.method.start == "file"
+    assert one.record.digests["start"] == saved.digest()
+    assert one.record.losses["total"][0] < earlier.record.losses["total"][0]
+    again = style(photo, painting, spec=one.record.spec, network=network, first=saved)
+    assert again.record.key == one.record.key
+    with pytest.raises(SpecError, match="both start 'grey' and first"):
+        style(photo, painting, spec=spec(start="grey"), network=network, first=saved)
+    with pytest.raises(PictureError, match="a int is no picture"):
+        style(photo, painting, spec=spec(), network=network, first=3)
+
+
+def test_grey_does_not_stall_even_without_content(photo, painting, network):
+    result = style(photo, painting, spec=spec(start="grey"), network=network, strength=1.0)
+    assert result.record.end == "done"
+    assert result.picture.pixels.std((0, 1)).min() > 0.02  # a flat picture has become one with forms
+
+
+def test_a_decay_counts_over_all_sizes(photo, painting, network):
+    steps = []
+    late = {"decay": 1e-9, "decay_every": 6}  # from the third step of the second size on, nothing moves
+    style(photo, painting, spec=spec(**late), network=network, on_step=lambda p: steps.append(p.step.state.x))
+    moved = [float((b - a).abs().max()) for a, b in pairwise(steps[4:])]
+    assert moved[0] > 1e-3
+    assert max(moved[1:]) < 1e-6
+
+
+def test_plain_descent_with_too_high_a_rate_has_diverged(photo, painting, network):
+    result = style(
+        photo, painting, spec=spec(optimiser="sgd", rate=1e9, rungs=(Rung(size=48, steps=40),)), network=network
+    )
+    assert result.record.end == "diverged"
+    assert np.isfinite(result.picture.pixels).all()
+
+
+def test_plain_descent_in_the_units_of_the_literature_needs_a_rate(photo, painting, network):
+    literature = {"optimiser": "sgd", "loss": "gram", "scale": "gatys"}
+    with pytest.raises(SpecError, match="no usual rate with scale gatys; give --rate"):
+        style(photo, painting, spec=spec(**literature), network=network)
+    assert style(photo, painting, spec=spec(**literature, rate=1e-6), network=network).record.end == "done"
+
+
+def test_a_line_search_lowers_the_total_at_every_step(photo, painting, network):
+    search = spec(optimiser="lbfgs", line_search="strong-wolfe", rungs=(Rung(size=48, steps=12),))
+    total = style(photo, painting, spec=search, network=network).record.losses["total"]
+    assert all(b < a for a, b in pairwise(total))
 
 
 def test_several_styles(photo, painting, network):

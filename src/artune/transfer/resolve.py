@@ -187,6 +187,7 @@ def resolve(
     tv = recipe.tv * spec.strength if method.tv is None else method.tv
     if not (content or style or tv or strengths):
         raise SpecError("all weights are 0; give the content, the style or the total variation one above 0")
+    weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))
     filled = method.model_copy(
         update={
             "content_layers": dict(method.content_layers or recipe.content),
@@ -196,7 +197,7 @@ def resolve(
             "style_weight": style,
             "tv": tv,
             "start": method.start if method.start in STARTS else "file",
-            "rate": method.rate or usual_rate(spec, recipe.rate, math.prod(fitted(*content_size, size)), strongest),
+            "rate": method.rate or usual_rate(spec, recipe.rate, weight, pixels, strongest),
             "average": recipe.average if method.average is None else method.average,
             "steps": sum(rung.steps for rung in rungs),
             "rungs": rungs,

@@ -7,7 +7,7 @@ import torch
 from artune.engine.methods import LBFGS
 from artune.errors import SpecError
 from artune.images import Picture
-from artune.spec import LARGEST, Quality, Rung, StyleSpec
+from artune.spec import LARGEST, Optimise, Quality, Rung, StyleSpec
 from artune.transfer.machine import check_memory
 from artune.transfer.network import Network
 
@@ -75,14 +75,16 @@ def check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Pictur
     painted = sum(w * h for w, h in (painting_size(painting, largest, spec) for painting in paintings))
     taps = [tap for tap in (*(method.content_layers or {}), *(method.style_layers or {})) if tap != "image"]
     values = max((backbone.taps[tap].values for tap in taps), default=3.0)
-    bytes_of_step = width * height * step_bytes(values, network.dtype, method.optimiser)
+    bytes_of_step = width * height * step_bytes(values, network.dtype, method)
     bytes_before = (width * height + painted) * (values * network.dtype.itemsize + 36)  # features of all, once
     check_memory(width, height, max(bytes_of_step, bytes_before), network.device)
 
 
-def step_bytes(values: float, dtype: torch.dtype, optimiser: str) -> float:
+def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[optimiser]
+    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
+    if method.line_search != "none":
+        copies += 8  # gradients at the ends of the interval
     return 2.2 * values * dtype.itemsize + 3 * 4 * copies
 
 
