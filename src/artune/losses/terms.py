@@ -5,7 +5,7 @@ A term is one table line away from the user: see ``STYLE_TERMS``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -43,7 +43,8 @@ class Term(Protocol):
         name: its name in a step's losses.
         taps: what it needs of the network.
         source: which picture its target comes from.
-        additive: whether what it measures on two tiles adds up to what it measures on the whole.
+        additive: whether what it measures on two tiles, a tuple of tensors, adds up to what it measures on the whole;
+            of a term that is ``Pointwise``, its errors do.
     """
 
     name: str
@@ -65,6 +66,36 @@ class Term(Protocol):
 
     def energy(self, measured: Any) -> Float[Tensor, "b"]:
         """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+
+
+@runtime_checkable
+class Pointwise(Protocol):
+    """What a term has besides that compares position by position: its target is a map, ``[b, c, h, w]``.
+
+    Its ``distance`` is the value of its errors.
+    """
+
+    def errors(self, measured: Any, target: Any) -> tuple[Tensor, ...]:
+        """Sums over positions, ``[b]`` each: those of two tiles add up."""
+
+    def value(self, errors: Any, target: Any) -> Float[Tensor, "b"]:
+        """The distance; ``target`` is that of the whole, of which only the shape counts."""
+
+
+class Errors(NamedTuple):
+    """Squared differences of features, summed over channels and positions.
+
+    Attributes:
+        error: the sum, weighted by the mask, ``[b]``.
+        mass: sum of the mask, ``[b]``; without a mask the number of positions.
+    """
+
+    error: Float[Tensor, "b"]
+    mass: Float[Tensor, "b"]
+
+    def mean(self) -> Float[Tensor, "b"]:
+        """Over positions."""
+        return self.error / self.mass.clamp(min=1e-6)
 
 
 class Content:
@@ -90,24 +121,29 @@ class Content:
     def freeze(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         return measured[0]
 
-    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor, step: int = 0) -> Tensor:
+    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Errors:
         features, mask = measured
-        error = self._mean((features - target).float().square().sum(1, keepdim=True), mask)
+        return self._summed(features - target, mask)
+
+    def value(self, errors: Errors, target: Tensor) -> Tensor:
         if self.scale == "tutorial":
-            return error / features.shape[1]
+            return errors.mean() / target.shape[1]
         if self.scale == "calibrated":
-            return error
-        return (0.5 if self.scale == "gatys" else 1.0) * error * features[0, 0].numel()
+            return errors.mean()
+        return (0.5 if self.scale == "gatys" else 1.0) * errors.mean() * target[0, 0].numel()
+
+    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor, step: int = 0) -> Tensor:
+        return self.value(self.errors(measured, target), target)
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
-        features, mask = measured
-        return self._mean(features.float().square().sum(1, keepdim=True), mask)
+        return self._summed(*measured).mean()
 
     @staticmethod
-    def _mean(value: Tensor, mask: Mask | None) -> Tensor:
+    def _summed(values: Tensor, mask: Mask | None) -> Errors:
+        square = values.float().square().sum(1, keepdim=True)
         if mask is None:
-            return value.mean((1, 2, 3))
-        return (value * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1e-6)
+            return Errors(square.sum((1, 2, 3)), square.new_full((len(square),), square[0].numel()))
+        return Errors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
 
 
 class _Moments:
