@@ -176,16 +176,25 @@ def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
 
 
 class Gaussian(NamedTuple):
-    """The frozen side of :func:`wasserstein`: mean, covariance and its root."""
+    """The frozen side of :func:`wasserstein`: mean, covariance and its root, in fp64."""
 
     mean: Float[Tensor, "b c"]
     cov: Float[Tensor, "b c c"]
     root: Float[Tensor, "b c c"]
 
 
+def precise(m: Moments) -> Moments:
+    """Moments in fp64, where the device has it, for a matrix root.
+
+    An eigenvalue of 1e-8 of the largest one is a sound one of the product of two covariances with ridges, and lost in
+    fp32: then the order in which the sums were taken would change the distance's gradient by a thousandth.
+    """
+    return m if m.first.device.type == "mps" else Moments(*(part.double() for part in m))
+
+
 def gaussian(m: Moments) -> Gaussian:
     """Mean, covariance with a ridge, and the root of that."""
-    mean, cov = mean_and_covariance(m)
+    mean, cov = mean_and_covariance(precise(m))
     cov = add_ridge(mean, cov)
     return Gaussian(mean, cov, matrix_root(cov))
 
@@ -200,15 +209,17 @@ class _Wasserstein(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mass: Tensor, first: Tensor, second: Tensor, target: Gaussian) -> Tensor:
-        mean, cov = mean_and_covariance(Moments(mass, first, second))
+        moments = precise(Moments(mass, first, second))
+        mean, cov = mean_and_covariance(moments)
         cov = add_ridge(mean, cov)
         values, vectors = _eigh(target.root @ cov @ target.root)
         floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
         roots = values.clamp(min=floor).sqrt()
         traces = cov.diagonal(dim1=1, dim2=2).sum(1) + target.cov.diagonal(dim1=1, dim2=2).sum(1)
         apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * roots.sum(1)
-        ctx.save_for_backward(mass, mean, target.mean, target.root, roots, vectors, apart)
-        return apart.clamp(min=0)
+        ctx.save_for_backward(moments.mass, mean, target.mean, target.root, roots, vectors, apart)
+        ctx.kind = first.dtype
+        return apart.clamp(min=0).to(first.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
@@ -224,7 +235,8 @@ class _Wasserstein(torch.autograd.Function):
         of_mean = 2 * (mean - wanted) + 2 * SPECK / channels * trace * mean
         # the covariance is the mean square less the squared mean
         of_mean -= 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
-        return None, per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov, None
+        of_first, of_second = per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov
+        return None, of_first.to(ctx.kind), of_second.to(ctx.kind), None
 
 
 def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:

@@ -6,7 +6,7 @@ mean the same at every size, on every tap and every network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -147,11 +147,19 @@ class Objective:
         with torch.enable_grad():
             features = self.backbone(x, self.taps)
             losses = {f.name: f.loss(features, step) for f in self.frozen}
-            total = torch.stack([f.weight * losses[f.name] for f in self.frozen]).sum(0)
+            total = self.total(losses)
             if self.balance:
                 gradient = self._balanced(x, features, losses)
             else:
                 (gradient,) = torch.autograd.grad(total.sum(), x)
+        return self.evaluation(total, losses, gradient)
+
+    def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
+        """The weighted sum."""
+        return torch.stack([f.weight * losses[f.name] for f in self.frozen]).sum(0)
+
+    def evaluation(self, total: Tensor, losses: Mapping[str, Tensor], gradient: Tensor) -> Evaluation:
+        """What the engine takes; a gradient that is one of rounding is zero."""
         arrived = (total <= ROUNDING * self.whole).detach()
         if arrived.any():
             gradient = gradient * ~arrived[:, None, None, None]
@@ -171,6 +179,35 @@ class Objective:
         return gradient
 
 
+class Measured(NamedTuple):
+    """What a term measures of a picture.
+
+    Attributes:
+        value: what :meth:`Term.measure` returns.
+        mask: where it was measured, at the size of the term's features.
+    """
+
+    value: Any
+    mask: Mask | None
+
+
+Wanted = Sequence[tuple[Term, Mask | None]]
+"""Terms, and where in a picture each is to be measured: a mask at the picture's size, or ``None`` for all of it."""
+
+
+class Measure(Protocol):
+    """How pictures are measured: all at once, or tile by tile."""
+
+    def __call__(self, backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]: ...
+
+
+def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
+    """What each term measures of a picture."""
+    features = backbone(image, {tap for term, _ in wanted for tap in term.taps})
+    masks = [at_tap(mask, *features[term.taps[0]].shape[-2:]) for term, mask in wanted]
+    return [Measured(term.measure(features, mask), mask) for (term, _), mask in zip(wanted, masks, strict=True)]
+
+
 @torch.no_grad()
 def build(
     backbone: Backbone,
@@ -179,6 +216,7 @@ def build(
     weights: Weights,
     formulas: Formulas = Formulas(),
     extra: Sequence[Frozen] = (),
+    measure: Measure = measure,
 ) -> Objective:
     """Measure, mix and freeze once, for one size.
 
@@ -192,6 +230,7 @@ def build(
         weights: of taps and of the two sides.
         formulas: which losses.
         extra: terms that are frozen already.
+        measure: how the photograph and the paintings are measured.
     """
     scale, draws = formulas.scale, formulas.draws
     style_terms = [
@@ -204,42 +243,47 @@ def build(
         for tap, share in shares(weights.content, scale).items()
     ]
     variation = VARIATIONS[formulas.variation](scale)
-    terms = [term for _, term, _ in style_terms] + [term for term, _ in content_terms]
-    taps = {tap for term in (*terms, variation) for tap in term.taps}
-    of_content = backbone(content, taps)
-    of_styles = [[backbone(style.image, taps) for style in region.styles] for region in regions]
+    terms = [*(term for term, _ in content_terms), *(term for _, term, _ in style_terms), variation]
     whole = _whole_mask(regions)
+    covered = None if whole is None else (whole > 0).to(whole.dtype)
+
+    of_styles = [
+        [
+            dict(zip(terms, measure(backbone, style.image, [(term, style.mask) for term in terms]), strict=True))
+            for style in region.styles
+        ]
+        for region in regions
+    ]
+    places = [
+        *((term, whole) for term, _ in content_terms),
+        *((term, region.mask) for region in regions for _, term, _ in style_terms),
+        (variation, covered),
+    ]
+    of_content = iter(measure(backbone, content, places))  # taken in this order
 
     frozen = []
     for term, share in content_terms:
-        mask = at_tap(whole, of_content, term)
-        measured = term.measure(of_content, mask)
+        measured, mask = next(of_content)
         unit: float | Tensor = 1.0
         if scale == "calibrated":
-            energies = [
-                term.energy(term.measure(features, at_tap(style.mask, features, term)))
-                for region, some in zip(regions, of_styles, strict=True)
-                for style, features in zip(region.styles, some, strict=True)
-            ]
+            energies = [term.energy(of_style[term].value) for some in of_styles for of_style in some]
             unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
         area = regions[0].content if whole is None else float(whole.mean())
         frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
     for number, (region, some) in enumerate(zip(regions, of_styles, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
         for loss, term, share in style_terms:
+            measured, mask = next(of_content)
             parts = _mixed(term, region, some)
-            target, mask = term.freeze(parts), at_tap(region.mask, of_content, term)
+            target = term.freeze(parts)
             unit = 1.0
             if scale == "calibrated":
-                apart = term.distance(term.measure(of_content, mask), target)
-                unit = apart + FLOOR * term.energy(parts) + 1e-12
+                unit = term.distance(measured, target) + FLOOR * term.energy(parts) + 1e-12
             name = term.name if len(formulas.style) == 1 else f"{loss} {term.name}"
             name = name if len(regions) == 1 else f"{name} @{number}"
             weight = area * region.style * share * weights.style_total
             frozen.append(Frozen(name, term, target, weight, unit, mask))
-    covered = None if whole is None else (whole > 0).to(whole.dtype)
-    mask = at_tap(covered, of_content, variation)
-    here = variation.measure(of_content, mask)
+    here, mask = next(of_content)
     unit = 1.0
     if scale == "calibrated":
         both = [here, *(_mixed(variation, region, some) for region, some in zip(regions, of_styles, strict=True))]
@@ -248,11 +292,10 @@ def build(
     return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
 
 
-def at_tap(mask: Mask | None, features: Features, term: Term) -> Mask | None:
-    """A mask at the size of a term's features: the mean over what each of their pixels stands for."""
-    if mask is None:
-        return None
-    height, width = features[term.taps[0]].shape[-2:]
+def at_tap(mask: Mask | None, height: int, width: int) -> Mask | None:
+    """A mask at the size of a tap: the mean over what each of its pixels stands for."""
+    if mask is None or mask.shape[-2:] == (height, width):
+        return mask
     return F.adaptive_avg_pool2d(mask, (height, width))
 
 
@@ -270,9 +313,5 @@ def _whole_mask(regions: Sequence[Region]) -> Mask | None:
     return torch.stack(masks).sum(0)
 
 
-def _mixed(term: Term, region: Region, some: Sequence[Features]) -> Any:
-    parts = [
-        term.measure(features, at_tap(style.mask, features, term))
-        for style, features in zip(region.styles, some, strict=True)
-    ]
-    return term.mix(parts, [style.share for style in region.styles])
+def _mixed(term: Term, region: Region, some: Sequence[Mapping[Term, Measured]]) -> Any:
+    return term.mix([of_style[term].value for of_style in some], [style.share for style in region.styles])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -38,7 +38,8 @@ class Term(Protocol):
         name: its name in a step's losses.
         taps: what it needs of the network.
         source: which picture its target comes from.
-        additive: whether what it measures on two tiles adds up to what it measures on the whole.
+        additive: whether what it measures on two tiles, a tuple of tensors, adds up to what it measures on the whole;
+            of a term that is ``Pointwise``, its errors do.
     """
 
     name: str
@@ -60,3 +61,17 @@ class Term(Protocol):
 
     def energy(self, measured: Any) -> Float[Tensor, "b"]:
         """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+
+
+@runtime_checkable
+class Pointwise(Protocol):
+    """What a term has besides that compares position by position: its target is a map, ``[b, c, h, w]``.
+
+    Its ``distance`` is the value of its errors.
+    """
+
+    def errors(self, measured: Any, target: Any) -> tuple[Tensor, ...]:
+        """Sums over positions, ``[b]`` each: those of two tiles add up."""
+
+    def value(self, errors: Any, target: Any) -> Float[Tensor, "b"]:
+        """The distance; ``target`` is that of the whole, of which only the shape counts."""

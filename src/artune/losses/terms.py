@@ -5,8 +5,9 @@ A term is one table line away from the user: see ``STYLE_TERMS``.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
@@ -15,6 +16,22 @@ from artune.losses.protocol import Draws, Mask, Source, Term
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
 from artune.losses.variation import total_variation
 from artune.spec import Scale, Variation
+
+
+class Errors(NamedTuple):
+    """Squared differences of features, summed over channels and positions.
+
+    Attributes:
+        error: the sum, weighted by the mask, ``[b]``.
+        mass: sum of the mask, ``[b]``; without a mask the number of positions.
+    """
+
+    error: Float[Tensor, "b"]
+    mass: Float[Tensor, "b"]
+
+    def mean(self) -> Float[Tensor, "b"]:
+        """Over positions."""
+        return self.error / self.mass.clamp(min=1e-6)
 
 
 class Content:
@@ -40,24 +57,29 @@ class Content:
     def freeze(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         return measured[0]
 
-    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor, step: int = 0) -> Tensor:
+    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Errors:
         features, mask = measured
-        error = self._mean((features - target).float().square().sum(1, keepdim=True), mask)
+        return self._summed(features - target, mask)
+
+    def value(self, errors: Errors, target: Tensor) -> Tensor:
         if self.scale == "tutorial":
-            return error / features.shape[1]
+            return errors.mean() / target.shape[1]
         if self.scale == "calibrated":
-            return error
-        return (0.5 if self.scale == "gatys" else 1.0) * error * features[0, 0].numel()
+            return errors.mean()
+        return (0.5 if self.scale == "gatys" else 1.0) * errors.mean() * target[0, 0].numel()
+
+    def distance(self, measured: tuple[Tensor, Mask | None], target: Tensor, step: int = 0) -> Tensor:
+        return self.value(self.errors(measured, target), target)
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
-        features, mask = measured
-        return self._mean(features.float().square().sum(1, keepdim=True), mask)
+        return self._summed(*measured).mean()
 
     @staticmethod
-    def _mean(value: Tensor, mask: Mask | None) -> Tensor:
+    def _summed(values: Tensor, mask: Mask | None) -> Errors:
+        square = values.float().square().sum(1, keepdim=True)
         if mask is None:
-            return value.mean((1, 2, 3))
-        return (value * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1e-6)
+            return Errors(square.sum((1, 2, 3)), square.new_full((len(square),), square[0].numel()))
+        return Errors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
 
 
 class Relative:

@@ -1,0 +1,392 @@
+"""The objective of a picture that is too large for the network as a whole: computed tile by tile, and the same.
+
+What additive terms measure of two tiles adds up to what they measure of both. So a first pass over the tiles, without
+gradients, gives the sums of the whole picture; a small graph gives the losses and their derivative by the sums; and a
+second pass takes each tile's sums back to its pixels through that derivative, which is the same for all. Nothing is left
+out: a tile's core is seen with a halo as wide as the network looks, cut where the strides of the whole picture fall, and
+the picture's own borders are borders.
+
+The method is gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) over space instead of layers.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
+from artune.engine.descend import Evaluation
+from artune.errors import SpecError
+from artune.losses import objective
+from artune.losses.objective import Formulas, Frozen, Measured, Objective, Region, Wanted, Weights, at_tap
+from artune.losses.protocol import Mask, Pointwise
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Make
+
+OnTile = Callable[[int, int], None]
+"""Told after every tile how many are done, and how many a round has; what it raises ends the round."""
+
+Sums = tuple[Tensor, ...]
+Window = tuple[slice, slice]
+"""Rows and columns of a picture, pixels."""
+
+STRIP = 2**20
+"""Pixels of a strip in which total variation is computed."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of rows, or of columns, pixels: a core, and what the network is shown of its surroundings."""
+
+    window: slice
+    core: slice
+    last: bool
+
+    def at(self, stride: int) -> tuple[slice, int]:
+        """The core among the features of the window, and where it begins among those of the whole."""
+        begin = (self.core.start - self.window.start) // stride
+        end = None if self.last else (self.core.stop - self.window.start) // stride
+        return slice(begin, end), self.core.start // stride
+
+
+def spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
+    """Stretches whose cores cover a length once. All but the last core are ``side`` long.
+
+    Args:
+        length: of the picture, pixels.
+        side: of a core, a multiple of ``stride``.
+        halo: as wide as the network looks, a multiple of ``stride``.
+        stride: of the deepest tap; no core is shorter, so that none is without features.
+    """
+    starts = [*range(0, max(length - stride, 0) + 1, side)]
+    stops = [*starts[1:], length]
+    return [
+        Span(slice(max(start - halo, 0), min(stop + halo, length)), slice(start, stop), stop == length)
+        for start, stop in zip(starts, stops, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the picture."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def window(self) -> Window:
+        """What the network is shown."""
+        return self.rows.window, self.columns.window
+
+    def core(self, features: Tensor, stride: int) -> tuple[Tensor, Window]:
+        """The core's part of the window's features, and where it lies among those of the whole."""
+        (rows, top), (columns, left) = self.rows.at(stride), self.columns.at(stride)
+        part = features[..., rows, columns]
+        return part, (slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))
+
+
+class Cut:
+    """How a picture is cut for a network.
+
+    Args:
+        backbone: the network.
+        taps: that are wanted of it.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        side: of a tile's core, pixels; rounded up to the deepest stride.
+    """
+
+    def __init__(self, backbone: Backbone, taps: Collection[str], height: int, width: int, side: int) -> None:
+        self.backbone, self.taps = backbone, tuple(taps)
+        self.strides = {tap: backbone.taps.get(tap, IMAGE_TAP).stride for tap in self.taps}
+        stride, halo = reach(backbone, taps)
+        side = -(-max(side, 1) // stride) * stride
+        across = spans(width, side, halo, stride)
+        self.tiles = [Tile(rows, columns) for rows in spans(height, side, halo, stride) for columns in across]
+
+    def features(self, part: Image, tile: Tile) -> tuple[Features, Mapping[str, Window]]:
+        """Those of a tile's core, from what its window shows, and where they lie among those of the whole."""
+        whole = self.backbone(part, self.taps)
+        cores = {tap: tile.core(whole[tap], self.strides[tap]) for tap in self.taps}
+        return {tap: core for tap, (core, _) in cores.items()}, {tap: place for tap, (_, place) in cores.items()}
+
+    def sizes(self, image: Image) -> dict[str, tuple[int, int]]:
+        """Height and width of each tap's features of the whole picture: where its last tile ends."""
+        last = self.tiles[-1]
+        _, places = self.features(image[(..., *last.window)], last)
+        return {tap: (rows.stop, columns.stop) for tap, (rows, columns) in places.items()}
+
+
+def reach(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
+    """The stride of the deepest of some taps, and the halo that a tile needs, pixels: as far as they look, aligned."""
+    infos = [backbone.taps.get(tap, IMAGE_TAP) for tap in taps]
+    stride = math.lcm(*(info.stride for info in infos))
+    radius = max((info.receptive_field for info in infos), default=1) // 2
+    return stride, -(-radius // stride) * stride
+
+
+def strips(height: int, width: int) -> Iterator[tuple[slice, int]]:
+    """Rows of the picture, and a sign, such that sums over neighbours add up to those of the whole.
+
+    Strips share a row, so that no neighbours are parted; the pairs within it are taken away again.
+    """
+    tall = max(STRIP // width, 1)
+    for top in range(0, height, tall):
+        yield slice(top, min(top + tall + 1, height)), 1
+        if top + tall < height:
+            yield slice(top + tall, top + tall + 1), -1
+
+
+class Tiled:
+    """An objective, computed tile by tile.
+
+    Args:
+        whole: the objective; its terms are additive.
+        height: of the pictures to come, pixels.
+        width: of the pictures to come, pixels.
+        side: of a tile's core, pixels.
+        on_tile: told after every tile.
+    """
+
+    def __init__(self, whole: Objective, height: int, width: int, side: int, on_tile: OnTile | None = None) -> None:
+        self.whole, self.on_tile = whole, on_tile
+        self.local = [f for f in whole.frozen if f.term.source == "none"]  # needs no network, but neighbours
+        self.seen = [f for f in whole.frozen if f.term.source != "none"]
+        taps = dict.fromkeys(tap for f in self.seen for tap in f.term.taps)
+        self.cut = Cut(whole.backbone, taps, height, width, side)
+        self.pieces = self._pieces(height, width)
+
+    def _pieces(self, height: int, width: int) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
+        """Windows of the picture, and what each adds to the sums of every term."""
+        pieces: list[tuple[Window, Callable[[Image], list[Sums | None]]]] = []
+        if self.seen:
+            pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.cut.tiles]
+        if self.local:
+            across = slice(0, width)
+            pieces += [((rows, across), partial(self._of_strip, rows, sign)) for rows, sign in strips(height, width)]
+        return pieces
+
+    def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
+        """Every term's distance, relative where it is calibrated, not weighted."""
+        return self._losses(self._sums(x.detach()), step)
+
+    @torch.no_grad()
+    def __call__(self, x: Image, step: int) -> Evaluation:
+        x = x.detach()
+        sums = [_made(parts, [part.requires_grad_() for part in parts]) for parts in self._sums(x)]
+        with torch.enable_grad():
+            losses = self._losses(sums, step)
+            total = self.whole.total(losses)
+            leaves = [part for parts in sums for part in parts]
+            outer = iter(torch.autograd.grad(total.sum(), leaves, allow_unused=True))
+        slopes = [[next(outer) for _ in parts] for parts in sums]
+        gradient = torch.zeros_like(x)
+        for number, (window, measure) in enumerate(self.pieces, start=1):
+            part = x[(..., *window)].detach().requires_grad_()
+            with torch.enable_grad():
+                pairs = [
+                    (part_sum, slope)
+                    for parts, along in zip(measure(part), slopes, strict=True)
+                    for part_sum, slope in zip(parts or (), along, strict=False)
+                    if slope is not None and part_sum.requires_grad
+                ]
+            if pairs:
+                (back,) = torch.autograd.grad([p for p, _ in pairs], part, [slope for _, slope in pairs])
+                gradient[(..., *window)] += back
+            self._tell(len(self.pieces) + number)
+        return self.whole.evaluation(total, losses, gradient)
+
+    @torch.no_grad()
+    def _sums(self, x: Image) -> list[Sums]:
+        sums: list[Sums | None] = [None] * len(self.whole.frozen)
+        for number, (window, measure) in enumerate(self.pieces, start=1):
+            sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
+            self._tell(number)
+        return [parts for parts in sums if parts is not None]  # every term is in some piece
+
+    def _losses(self, sums: Sequence[Sums], step: int) -> dict[str, Tensor]:
+        return {f.name: _value(f, parts, step) / f.unit for f, parts in zip(self.whole.frozen, sums, strict=True)}
+
+    def _of_tile(self, tile: Tile, part: Image) -> list[Sums | None]:
+        features, places = self.cut.features(part, tile)
+        out: list[Sums | None] = []
+        for f in self.whole.frozen:
+            if f.term.source == "none":
+                out.append(None)
+                continue
+            place = places[f.term.taps[0]]
+            measured = f.term.measure(features, _cropped(f.mask, place))
+            if isinstance(f.term, Pointwise):
+                measured = f.term.errors(measured, _cropped(f.target, place))
+            out.append(measured)
+        return out
+
+    def _of_strip(self, rows: slice, sign: int, part: Image) -> list[Sums | None]:
+        return [
+            _signed(f.term.measure({"image": part}, _cropped(f.mask, (rows, slice(None)))), sign)
+            if f.term.source == "none"
+            else None
+            for f in self.whole.frozen
+        ]
+
+    def _tell(self, done: int) -> None:
+        if self.on_tile:
+            self.on_tile(done, 2 * len(self.pieces))
+
+
+@torch.no_grad()
+def measure(
+    backbone: Backbone, image: Image, wanted: Wanted, *, side: int, on_tile: OnTile | None = None
+) -> list[Measured]:
+    """What each term measures of a picture, tile by tile; of one that compares position by position, all of them."""
+    height, width = image.shape[-2:]
+    cut = Cut(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
+    sizes = cut.sizes(image)
+    brought: dict[tuple[int, tuple[int, int]], Mask | None] = {}
+    masks = []
+    for term, mask in wanted:  # one that several terms share is brought to their size once
+        key = id(mask), sizes[term.taps[0]]
+        if key not in brought:
+            brought[key] = at_tap(mask, *sizes[term.taps[0]])
+        masks.append(brought[key])
+    maps: dict[str, Tensor] = {}
+    sums: list[Any] = [None] * len(wanted)
+    for number, tile in enumerate(cut.tiles, start=1):
+        features, places = cut.features(image[(..., *tile.window)], tile)
+        for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
+            tap = term.taps[0]
+            if term.source == "none":
+                continue
+            if not isinstance(term, Pointwise):
+                sums[index] = _added(sums[index], term.measure(features, _cropped(mask, places[tap])))
+                continue
+            if tap not in maps:
+                shape = (*features[tap].shape[:2], *sizes[tap])
+                kind = features[tap].dtype
+                maps[tap] = torch.empty(shape, dtype=kind, device=image.device, memory_format=torch.channels_last)
+            maps[tap][(..., *places[tap])] = features[tap]
+        if on_tile:
+            on_tile(number, len(cut.tiles))
+    for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
+        if isinstance(term, Pointwise):
+            sums[index] = term.measure(maps, mask)
+        elif term.source == "none":
+            for rows, sign in strips(height, width):
+                part = term.measure({"image": image[..., rows, :]}, _cropped(mask, (rows, slice(None))))
+                sums[index] = _added(sums[index], _signed(part, sign))
+    return [Measured(value, mask) for value, mask in zip(sums, masks, strict=True)]
+
+
+def build(
+    backbone: Backbone,
+    content: Image,
+    regions: Sequence[Region],
+    weights: Weights,
+    formulas: Formulas = Formulas(),
+    extra: Sequence[Frozen] = (),
+    *,
+    side: int,
+    on_tile: OnTile | None = None,
+) -> Tiled:
+    """What :func:`artune.losses.objective.build` does, tile by tile.
+
+    Args:
+        backbone: the loss network.
+        content: the photograph, ``[1, 3, h, w]``.
+        regions: what is to be styled, and how.
+        weights: of taps and of the two sides.
+        formulas: which losses.
+        extra: terms that are frozen already.
+        side: of a tile's core, pixels; rounded up to the deepest stride.
+        on_tile: told after every tile.
+
+    Raises:
+        SpecError: a loss or the network looks at the picture as a whole.
+    """
+    check_tiles(backbone, [*weights.content, *weights.style], formulas, extra)
+    by_tiles = partial(measure, side=side, on_tile=on_tile)
+    whole = objective.build(backbone, content, regions, weights, formulas, extra, measure=by_tiles)
+    height, width = content.shape[-2:]
+    return Tiled(whole, height, width, side, on_tile)
+
+
+def check_tiles(
+    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[Frozen] = ()
+) -> None:
+    """Raise unless a picture's tiles say all that the losses need of it.
+
+    Raises:
+        SpecError: naming the loss or the network.
+    """
+    instead = "leave out --memory, or choose a smaller --size"
+    if formulas.balance:
+        raise SpecError(f"balanced gradients need the picture as a whole; leave out --balance-gradients, or {instead}")
+    asked = [(STYLE_TERMS, loss) for loss, weight in formulas.style.items() if weight]
+    asked += [(CONTENT_TERMS, formulas.content)]
+    for table, loss in asked:
+        if not _additive(table[loss], formulas):
+            others = " or ".join(name for name in table if _additive(table[name], formulas))
+            raise SpecError(f"loss {loss} is not additive over tiles; use {others}, {instead}")
+    terms = [*(f.term for f in extra), VARIATIONS[formulas.variation](formulas.scale)]
+    for term in terms:
+        if not term.additive:
+            raise SpecError(f"loss {term.name} is not additive over tiles; leave it out, {instead}")
+    if not (getattr(backbone, "local", True) and _is_local(backbone, taps)):
+        raise SpecError(f"network {backbone.name} looks at the picture as a whole; use another, {instead}")
+
+
+def _additive(make: Make, formulas: Formulas) -> bool:
+    return make("image", formulas.scale, formulas.draws).additive
+
+
+@torch.no_grad()
+def _is_local(backbone: Backbone, taps: Collection[str]) -> bool:
+    """Whether tiles of a small picture have the features of the whole: nothing global, and strides that align."""
+    stride, halo = reach(backbone, taps)
+    side = -(-(halo + 1) // stride) * stride  # so that a halo ends before the picture does
+    height, width = 2 * side + stride // 2 + 1, max(backbone.smallest, 2 * stride + 1)
+    parameter = next(backbone.parameters(), torch.empty(0))
+    noise = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
+    fading = (noise * torch.linspace(1, 0.1, height).view(-1, 1)).to(parameter.device)  # its halves are not alike
+    far = max(1e-3, 4 * torch.finfo(parameter.dtype).eps)
+    for image in (fading, fading.transpose(2, 3).contiguous()):
+        whole = backbone(image, taps)
+        cut = Cut(backbone, taps, image.shape[2], image.shape[3], side)
+        for tile in cut.tiles:
+            features, places = cut.features(image[(..., *tile.window)], tile)
+            for tap, part in features.items():
+                same = whole[tap][(..., *places[tap])]
+                if same.shape != part.shape or (part - same).float().norm() > far * same.float().norm():
+                    return False
+        if any(cut.sizes(image)[tap] != tuple(whole[tap].shape[-2:]) for tap in taps):
+            return False
+    return True
+
+
+def _cropped(map_: Tensor | None, place: Window) -> Any:
+    return None if map_ is None else map_[(..., *place)]
+
+
+def _value(f: Frozen, sums: Sums, step: int) -> Tensor:
+    if isinstance(f.term, Pointwise):
+        return f.term.value(sums, f.target)
+    return f.term.distance(sums, f.target, step)
+
+
+def _added(old: Sums | None, new: Sums | None) -> Sums | None:
+    if old is None or new is None:
+        return new if old is None else old
+    return _made(old, [a + b for a, b in zip(old, new, strict=True)])
+
+
+def _signed(sums: Sums, sign: int) -> Sums:
+    return _made(sums, [sign * part for part in sums])
+
+
+def _made(like: Sums, parts: Sequence[Tensor]) -> Sums:
+    """The same kind of tuple, for most have names."""
+    return getattr(like, "_make", tuple)(parts)
