@@ -110,6 +110,70 @@ def test_every_flag_reaches_the_spec(files):
     ]  # fmt: skip
 
 
+def test_the_other_flags_reach_the_spec_too(files):
+    flags = {
+        "--loss": "w2:2,moments",
+        "--content-loss": "relative",
+        "--variation": "l1",
+        "--balance-gradients": None,
+        "--decay": "0.5",
+        "--decay-every": "2",
+        "--average": "0.5",
+        "--no-pyramid": None,
+        "--color": "content-luminance",
+        "--color-space": "yiq",
+        "--color-match": "histogram",
+        "--memory": "4GiB",
+    }
+    more = [part for flag, value in flags.items() for part in ([flag] if value is None else [flag, value])]
+    result = call(*style(files, *more, "--quiet", "--json"))
+    spec = json.loads(result.output)["spec"]
+    method = spec["method"]
+    assert method["loss"] == {"w2": 2.0, "moments": 1.0}
+    assert [method[k] for k in ("content_loss", "variation", "balance_gradients", "pyramid")] == [
+        "relative", "l1", True, False,
+    ]  # fmt: skip
+    assert [method[k] for k in ("decay", "decay_every", "average")] == [0.5, 2, 0.5]
+    assert [spec[k] for k in ("color", "color_space", "color_match", "memory")] == [
+        "content-luminance", "yiq", "histogram", "4GiB",
+    ]  # fmt: skip
+
+
+def test_regions_of_a_call(files, photo):
+    mask = np.zeros((32, 48, 3), np.float32)
+    mask[:, :20] = 1
+    write_picture(Picture(mask), files / "mask.png")
+    result = call(
+        "style", files / "photo.png", "-o", files / "o.png", *FAST, "--region",
+        f"{files}/mask.png={files}/painting.png:0.8",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    out, plain = read_picture(files / "o.png"), read_picture(files / "photo.png")
+    np.testing.assert_array_equal(out.pixels[:, 20:], plain.pixels[:, 20:])
+    assert out.note["spec"]["region_strengths"] == [0.8]
+
+
+def test_a_mask_of_another_size_is_told(files):
+    write_picture(Picture(np.ones((64, 96, 3), np.float32)), files / "mask.png")
+    result = call(
+        "style", files / "photo.png", "-o", files / "o.png", *FAST, "--region", f"{files}/mask.png={files}/painting.png"
+    )
+    assert result.exit_code == 0, result.output
+    assert "96x64 pixels and its picture 48x32: it is resized" in result.output
+
+
+def test_recipes_are_listed_and_used(files):
+    listed = re.sub(r"[\s│]+", " ", call("recipes").output)
+    for name in ("tutorial", "gatys2016", "mobilenet-flat", "strotss"):
+        assert name in listed
+    shown = call("recipes", "tutorial").output
+    assert "Departures" in shown
+    assert "conv_4" in shown
+    assert len(json.loads(call("recipes", "--json").output)) > 20
+    message = refused(*style(files, "--recipe", "tutorial", "--weights", files / "none.pth"))
+    assert "there is no weights file" in message
+
+
 def test_two_styles_with_weights(files):
     painting = files / "painting.png"
     result = call(
@@ -202,9 +266,37 @@ BAD = {
     "spec syntax": (["photo.png", "painting.png", "--spec", "cut.yaml"], "neither YAML nor JSON"),
     "spec list": (["photo.png", "painting.png", "--spec", "list.yaml"], "must hold names and values"),
     "no spec": (["photo.png", "painting.png", "--spec", "none.yaml"], "cannot read the spec"),
-    "start": (["photo.png", "painting.png", "--start", "nosie"], "start 'nosie' is neither"),
+    "start": (["photo.png", "painting.png", "--start", "nosie"], "there is no start 'nosie'"),
     "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
-    "no style": (["photo.png"], "Missing argument"),
+    "no style": (["photo.png"], "no style picture was given"),
+    "content loss": (["photo.png", "painting.png", "--content-loss", "mze"], "did you mean mse"),
+    "variation": (["photo.png", "painting.png", "--variation", "l3"], "must be 'l2', 'l1' or 'nine-point'"),
+    "pooling": (["photo.png", "painting.png", "--pooling", "average"], "pooling of network compact is fixed"),
+    "decay": (["photo.png", "painting.png", "--decay", "0"], "decay: must be greater than 0"),
+    "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "greater than or equal to 1"),
+    "line search": (["photo.png", "painting.png", "--line-search", "strong-wolfe"], "is one of lbfgs"),
+    "average": (["photo.png", "painting.png", "--average", "1"], "less than 1"),
+    "photoreal": (["photo.png", "painting.png", "--photoreal", "nan"], "photoreal"),
+    "memory": (["photo.png", "painting.png", "--memory", "much"], "'much' is no size; write 4GiB"),
+    "color": (["photo.png", "painting.png", "--color", "content"], "content-luminance' or 'content-match'"),
+    "colour space": (["photo.png", "painting.png", "--color-space", "hsv"], "must be 'lab' or 'yiq'"),
+    "recipe": (["photo.png", "painting.png", "--recipe", "tutoral"], "did you mean tutorial"),
+    "recipe and spec": (["photo.png", "painting.png", "--recipe", "keras", "--spec", "bad.yaml"], "leave out either"),
+    "region without style": (["photo.png", "--region", "mask.png"], "MASK=STYLE[:STRENGTH] is needed"),
+    "region's strength": (["photo.png", "--region", "mask.png=painting.png:2"], "a number from 0 to 1"),
+    "region's mask": (["photo.png", "--region", "none.png=painting.png"], "there is no picture none.png"),
+    "region's style": (["photo.png", "--region", "mask.png=none.png"], "there is no picture none.png"),
+    "black mask": (["photo.png", "--region", "black.png=painting.png"], "paint the region white"),
+    "style mask": (["photo.png", "painting.png", "--style-mask", "x.png=mask.png"], "is none of the styles"),
+    "empty style mask": (["photo.png", "painting.png", "--style-mask", "painting.png=black.png"], "is empty"),
+    "segment weights": (
+        ["photo.png", "--segment", "person=painting.png", "--segment-weights", "none.pth"],
+        "there is no weights file",
+    ),
+    "segment model": (
+        ["photo.png", "--segment", "person=painting.png", "--segment-model", "deeplab"],
+        "deeplabv3_resnet50",
+    ),
 }
 
 
@@ -217,6 +309,8 @@ def test_bad_input(files, case, monkeypatch):
     (files / "bad.yaml").write_text("stregth: 0.5")
     (files / "cut.yaml").write_text("{a: [1")
     (files / "list.yaml").write_text("- 1")
+    write_picture(Picture(np.ones((32, 48, 3), np.float32)), files / "mask.png")
+    write_picture(Picture(np.zeros((32, 48, 3), np.float32)), files / "black.png")
     write_picture(Picture(np.zeros((1, 5000, 3), np.float32)), files / "thin.png")
     if case == "huge":
         Image.new("1", (20_000, 20_000)).save(files / "huge.png")
