@@ -202,7 +202,7 @@ BAD = {
     "spec syntax": (["photo.png", "painting.png", "--spec", "cut.yaml"], "neither YAML nor JSON"),
     "spec list": (["photo.png", "painting.png", "--spec", "list.yaml"], "must hold names and values"),
     "no spec": (["photo.png", "painting.png", "--spec", "none.yaml"], "cannot read the spec"),
-    "start": (["photo.png", "painting.png", "--start", "nosie"], "start 'nosie' is neither"),
+    "start": (["photo.png", "painting.png", "--start", "nosie"], "there is no start 'nosie'"),
     "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
     "no style": (["photo.png"], "Missing argument"),
 }
@@ -350,7 +350,7 @@ def test_names_that_are_too_long(files):
     assert "File name too long" in refused("style", files / long, files / "painting.png", "-o", files / "o.png")
     assert "File name too long" in refused(*style(files, out=long))
     assert "File name too long" in refused(*style(files, "--spec", files / long))
-    assert "is neither content" in refused(*style(files, "--start", files / long))
+    assert "it is no picture file either" in refused(*style(files, "--start", files / long))
     assert "the name of the result is missing" in refused(*style(files, out=""), "-o", "")
 
 
