@@ -444,7 +444,7 @@ def test_names_that_are_too_long(files):
     assert "File name too long" in refused("style", files / long, files / "painting.png", "-o", files / "o.png")
     assert "File name too long" in refused(*style(files, out=long))
     assert "File name too long" in refused(*style(files, "--spec", files / long))
-    assert "is neither content" in refused(*style(files, "--start", files / long))
+    assert "it is no picture file either" in refused(*style(files, "--start", files / long))
     assert "the name of the result is missing" in refused(*style(files, out=""), "-o", "")
 
 
