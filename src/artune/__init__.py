@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from artune.images import read_picture as read_picture
     from artune.spec import Optimise as Optimise
     from artune.spec import StyleSpec as StyleSpec
+    from artune.transfer.inputs import Masked as Masked
+    from artune.transfer.inputs import RegionStyle as RegionStyle
     from artune.transfer.network import Network as Network
     from artune.transfer.style import Progress as Progress
     from artune.transfer.style import Result as Result
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ArtuneError": "artune.errors",
+    "Masked": "artune.transfer.inputs",
     "Network": "artune.transfer.network",
     "Optimise": "artune.spec",
     "Picture": "artune.images",
     "Progress": "artune.transfer.style",
+    "RegionStyle": "artune.transfer.inputs",
     "Result": "artune.transfer.style",
     "StyleSpec": "artune.spec",
     "read_picture": "artune.images",
