@@ -124,19 +124,21 @@ class Picture:
 
 def from_tensor(image: "Tensor", like: Picture | None = None) -> Picture:
     """A picture of ``[1, 3, h, w]``, clamped to [0, 1], with another's transparency and metadata."""
-    pixels = image.detach()[0].permute(1, 2, 0).clamp(0, 1).float().cpu().numpy()
-    pixels = np.ascontiguousarray(pixels)
+    planes = image.detach()[0].float().cpu().numpy()
+    pixels = np.empty((*planes.shape[1:], len(planes)), np.float32)
+    for index, plane in enumerate(planes):
+        np.clip(plane, 0, 1, out=pixels[..., index])
     return Picture(pixels) if like is None else Picture(pixels, like.alpha, like.exif)
 
 
 def _resize(array: Floats, width: int, height: int) -> Floats:
-    planes = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(array[..., i])).resize((width, height), Image.Resampling.LANCZOS)
-        )
-        for i in range(array.shape[2])
-    ]
-    return _floats(np.clip(np.stack(planes, -1), 0, 1))
+    """By planes, each clamped into its place: of a large picture there is room for one."""
+    out = np.empty((height, width, array.shape[2]), np.float32)
+    for index in range(array.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(array[..., index]))
+        resized = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+        np.clip(resized, 0, 1, out=out[..., index])
+    return out
 
 
 # -------------------------------------------------------------------------------------------- reading
@@ -535,12 +537,10 @@ def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
 
 
 def _write_eight(picture: Picture, path: Path, form: str, quality: int) -> None:
-    pixels = picture.pixels
-    if picture.alpha is not None and form in ("PNG", "WEBP", "HEIF", "GIF"):
-        pixels = np.concatenate([pixels, picture.alpha[..., None]], 2)
-    elif picture.alpha is not None:
-        pixels = pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
-    image = Image.fromarray((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
+    if picture.alpha is not None and form not in ("PNG", "WEBP", "HEIF", "GIF"):
+        shown = picture.pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
+        picture = Picture(shown, None, picture.exif, picture.note)
+    image = Image.fromarray(_samples(picture, 8))
     options: dict[str, Any] = {}
     if form not in ("BMP", "GIF"):
         options["icc_profile"] = srgb_profile()
@@ -574,9 +574,13 @@ def _exif_with_note(picture: Picture) -> bytes:
 
 
 def _samples(picture: Picture, bits: int) -> NDArray[Any]:
-    pixels = picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], 2)
+    """``[h, w, 3 or 4]`` of 8 or 16 bits, made row by row: between, a large picture would be there several times."""
     top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
-    return (np.clip(pixels, 0, 1) * top + 0.5).astype(kind)
+    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha[..., None]]
+    samples = np.empty((*picture.pixels.shape[:2], sum(plane.shape[2] for plane in planes)), kind)
+    for row, *parts in zip(samples, *planes, strict=True):
+        row[:] = np.clip(np.concatenate(parts, 1), 0, 1) * top + 0.5
+    return samples
 
 
 def _write_tiff(picture: Picture, path: Path, bits: int) -> None:

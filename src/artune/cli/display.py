@@ -99,7 +99,7 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C once asks to stop after the step; twice stops at once."""
+    """Ctrl-C once asks to stop after the step, or the tile; twice stops at once."""
     asked = False
 
     def ask(number: int, frame: Any) -> None:
@@ -120,10 +120,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A line with size, step, losses and time left."""
+def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
+    """A line with size, step, losses and time left; and what is said of the step at work."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda progress: None
+        yield lambda progress, within: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -133,18 +133,21 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
         TextColumn("{task.fields[size]:>5} px"),
         BarColumn(),
         TextColumn("step {task.completed}/{task.total}"),
+        TextColumn("{task.fields[within]}"),
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, size="", losses="")
+        task = bar.add_task("", total=None, size="", within="", losses="")
 
-        def show(progress: "Progress") -> None:
+        def show(progress: "Progress", within: str) -> None:
             losses: dict[str, list[float]] = {}
             for name, value in progress.step.losses.items():
                 losses.setdefault(name.split()[0], []).append(float(value[0]))
             text = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in losses.items())
-            bar.update(task, completed=progress.done, total=progress.total, size=progress.rung.size, losses=text)
+            if losses:
+                bar.update(task, losses=text)
+            bar.update(task, completed=progress.done, total=progress.total, size=progress.rung.size, within=within)
 
         yield show
 

@@ -205,6 +205,7 @@ class _Call:
                 )
 
         network = network or self.network()
+        from artune.transfer.machine import keep_freed_memory
         from artune.transfer.style import Job
 
         regions = self.parts.of(content, segmenter or self.parts.segmenter(), self.allow_huge)
@@ -218,20 +219,29 @@ class _Call:
         )
         check_suffix(out, self.bits, int(job.spec.size))
         self._check_steps(content)
+        if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
+            keep_freed_memory(2**27)
         checkpoint = Checkpoints(partial)
         with interruptible() as interrupted, step_display(self.quiet) as show:
 
             def on_step(progress: "Progress") -> bool:
-                show(progress)
+                show(progress, "")
                 self._keep(progress)
                 stop = interrupted()
                 checkpoint(progress, now=stop)
                 return stop
 
+            def on_tile(progress: "Progress", done: int, total: int) -> bool:
+                show(progress, f"tile {done}/{total}")
+                stop = interrupted()
+                if stop:
+                    checkpoint(progress, now=True)
+                return stop
+
             started = partial if self.resume and partial.exists() else None
             if self.resume and started is None and not self.quiet:
                 say(f"there is no {partial} to resume; starting anew")
-            result = job.run(resume=started, on_step=on_step)
+            result = job.run(resume=started, on_step=on_step, on_tile=on_tile)
             result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"

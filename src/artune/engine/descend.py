@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from artune.engine.strips import strips
+
 Slots = Mapping[str, Tensor]
 Resize = Callable[[Tensor], Tensor]
 """Brings a tensor shaped like the iterate to a new size."""
@@ -167,6 +169,7 @@ def descend(
     average: float = 0.0,
     state: State | None = None,
     schedule: Schedule = constant,
+    in_place: bool = False,
 ) -> Iterator[Step]:
     """Descend ``f`` from ``x0``, one step at a time.
 
@@ -178,6 +181,7 @@ def descend(
         average: decay of the average of the iterates, in [0, 1); 0 keeps the last one.
         state: where an earlier descent was left; the result is the same to the bit.
         schedule: share of the method's rate at each step.
+        in_place: write over the average of the iterates; a step's state then holds until the next step.
 
     Yields:
         a step after each move. The last one's ``end`` says why: all steps DONE; STALLED, when the gradient is zero,
@@ -201,16 +205,25 @@ def descend(
         if x is state.x:
             yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
             return
-        if not x.isfinite().all():
+        if not torch.stack(torch.aminmax(x)).isfinite().all():
             yield Step(index, value.total, value.losses, state, seconds, End.DIVERGED)
             return
         still = 0
         if state.total is not None and torch.allclose(value.total, state.total, rtol=1e-7, atol=0):
             still = state.still + 1
-        summed = average * state.average + (1 - average) * x
+        total, losses = value.total, value.losses
+        del value  # its gradient is as large as the iterate, and there will be another
+        summed = _decayed(state.average, x, average, state.average if in_place else torch.empty_like(state.average))
         mass = average * state.mass + (1 - average)
-        state = State(x, summed, mass, index, slots, still, value.total)
+        state = State(x, summed, mass, index, slots, still, total)
         end = End.STALLED if still >= STILL else End.DONE if index >= steps else None
-        yield Step(index, value.total, value.losses, state, seconds, end)
+        yield Step(index, total, losses, state, seconds, end)
         if end is End.STALLED:
             return
+
+
+def _decayed(old: Tensor, new: Tensor, share: float, out: Tensor) -> Tensor:
+    """``share`` of the old and the rest of the new, written to ``out``."""
+    for strip in strips(new):
+        torch.add(share * old[strip], (1 - share) * new[strip], out=out[strip])
+    return out

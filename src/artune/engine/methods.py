@@ -15,6 +15,7 @@ from torch import Tensor
 
 from artune.engine.descend import Evaluation, Move, Probe, Resize, Slots
 from artune.engine.search import Trial, strong_wolfe
+from artune.engine.strips import strips
 from artune.errors import UnknownNameError
 
 
@@ -43,14 +44,21 @@ def rate_from_255(rate: float, optimiser: str) -> float:
     return rate / 255.0 ** powers[optimiser]
 
 
-def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tuple[Tensor, Slots]:
-    """The gradient, and a memory with ``powers`` of it, in units of the largest gradient so far."""
+def _unit(gradient: Tensor, slots: Slots) -> tuple[Tensor, Tensor | None]:
+    """The largest gradient so far; and, where it has grown, what the unit until now is in the new one."""
     unit = torch.stack(torch.aminmax(gradient)).abs().amax().clamp(min=1e-37)
     if slots:
         unit = torch.maximum(unit, slots["unit"])
         if unit > slots["unit"]:
-            ratio = slots["unit"] / unit
-            slots = {**slots, **{name: slots[name] * ratio**power for name, power in powers.items()}}
+            return unit, slots["unit"] / unit
+    return unit, None
+
+
+def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tuple[Tensor, Slots]:
+    """The gradient, and a memory with ``powers`` of it, in units of the largest gradient so far."""
+    unit, ratio = _unit(gradient, slots)
+    if ratio is not None:
+        slots = {**slots, **{name: slots[name] * ratio**power for name, power in powers.items()}}
     return gradient / unit, {**slots, "unit": unit}
 
 
@@ -67,37 +75,52 @@ class Adam:
         betas: decay of the means of the gradient and of its square.
         eps: see above.
         box: lowest and highest value; ``None`` for no limits.
+        in_place: write over the iterate and the slots, for pictures so large that there is no room for two.
     """
 
     rate: float = 0.03
     betas: tuple[float, float] = (0.9, 0.9)
     eps: float = 0.1
     box: tuple[float, float] | None = (0.0, 1.0)
+    in_place: bool = False
     memory: ClassVar[frozenset[str]] = frozenset({"count", "unit", "first", "second"})
 
     def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
         b1, b2 = self.betas
-        gradient, slots = _in_units(value.gradient, slots, {"first": 1, "second": 2})
-        if "first" in slots:
-            count = slots["count"] + 1
-            first = slots["first"].lerp(gradient, 1 - b1)
-            second = slots["second"].lerp(gradient.square(), 1 - b2)
+        gradient = value.gradient
+        unit, ratio = _unit(gradient, slots)
+        begun = "first" in slots
+        count = slots["count"] + 1 if begun else torch.ones((), dtype=torch.float64)
+        if begun and self.in_place:
+            first, second = slots["first"], slots["second"]
         else:
-            count = torch.ones((), dtype=torch.float64)
-            first, second = (1 - b1) * gradient, (1 - b2) * gradient.square()
+            first, second = torch.empty_like(gradient), torch.empty_like(gradient)
+        for strip in strips(x):
+            pull = gradient[strip] / unit
+            if begun:
+                m, v = slots["first"][strip], slots["second"][strip]
+                if ratio is not None:
+                    m, v = m * ratio, v * ratio**2
+                torch.lerp(m, pull, 1 - b1, out=first[strip])
+                torch.lerp(v, pull.square(), 1 - b2, out=second[strip])
+            else:
+                torch.mul(pull, 1 - b1, out=first[strip])
+                torch.mul(pull.square(), 1 - b2, out=second[strip])
         fixed1, fixed2 = 1 - b1 ** count.item(), 1 - b2 ** count.item()
-        root = (second / fixed2).sqrt_()
         level = (second.flatten(1).mean(1) / fixed2).sqrt()
         floor = (self.eps * level + 1e-15).view(-1, *[1] * (x.dim() - 1))
-        x = x - (self.rate * share / fixed1) * first / (root + floor)
-        if self.box is not None:
-            x = x.clamp(*self.box)
-        return Move(x, {**slots, "count": count, "first": first, "second": second})
+        moved = x.detach() if self.in_place else torch.empty_like(x)
+        for strip in strips(x):
+            root = (second[strip] / fixed2).sqrt_()
+            torch.sub(x[strip], (self.rate * share / fixed1) * first[strip] / (root + floor), out=moved[strip])
+            if self.box is not None:
+                moved[strip].clamp_(*self.box)
+        return Move(moved, {"unit": unit, "count": count, "first": first, "second": second})
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
         if not slots:
             return {}
-        second = resize(slots["second"]).clamp(min=0)
+        second = resize(slots["second"]).clamp_(min=0)
         return {**slots, "first": resize(slots["first"]), "second": second}
 
 

@@ -2,9 +2,9 @@
 
 What additive terms measure of two tiles adds up to what they measure of both. So a first pass over the tiles, without
 gradients, gives the sums of the whole picture; a small graph gives the losses and their derivative by the sums; and a
-second pass takes each tile's sums back to its pixels through that derivative, which is the same for all. Nothing is left
-out: a tile's core is seen with a halo as wide as the network looks, cut where the strides of the whole picture fall, and
-the picture's own borders are borders.
+second pass takes each tile's sums back to its pixels through that derivative, which is the same for all. Nothing is
+left out: a tile's core is seen with a halo as wide as the network looks, cut where the strides of the whole picture
+fall, and the picture's own borders are borders.
 
 The method is gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) over space instead of layers.
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from artune.errors import ResourceError, SpecError, UnknownNameError
+from artune.errors import SpecError, UnknownNameError
 from artune.memory import memory_free
 
 OVERHEAD = 256 * 2**20
@@ -51,45 +51,28 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and any(flag in flags for flag in ("avx512_bf16", "amx_bf16"))
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(largest: int = 2**30) -> None:
     """Let this process keep the memory that it frees, where the C library is glibc.
 
     By default each step's large tensors are given back to the system and asked for again, page by page: a sixth of a
     step's time on a CPU. For a process whose job this is, such as the command line; it then stays as large as its
     largest picture.
+
+    Args:
+        largest: bytes above which a tensor is given back all the same. What was kept of larger ones is given back now.
     """
     import ctypes
 
     trim_threshold, mmap_threshold = -1, -3
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        library.mallopt(mmap_threshold, largest)
+        library.mallopt(trim_threshold, 2**31 - 1)
+        library.malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another C library
         return
-    mallopt(mmap_threshold, 2**30)
-    mallopt(trim_threshold, 2**31 - 1)
 
 
-def check_memory(width: int, height: int, need: float, device: torch.device) -> None:
-    """Raise before the work begins when it cannot fit.
-
-    Args:
-        width: of the result, pixels.
-        height: of the result, pixels.
-        need: bytes that it takes, in proportion to its pixels.
-        device: where it will run.
-
-    Raises:
-        ResourceError: with the longest side that fits.
-    """
-    if device.type == "cuda":
-        free: int | None = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = memory_free()
-    need += OVERHEAD
-    if free is not None and need > free:
-        share = max(free - OVERHEAD, 0) / (need - OVERHEAD)
-        fits = int(max(width, height) * share**0.5 * 0.95)
-        raise ResourceError(
-            f"{width}x{height} pixels need about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
-            + (f"--size {fits} fits" if fits >= 32 else "no size fits")
-        )
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that a device can still give; ``None`` where the system does not say."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_free()

@@ -1,14 +1,8 @@
-"""Sizes: of the pyramid with its steps, of the paintings beside it, and what fits a network and the memory."""
+"""Sizes: of the pyramid with its steps, of the paintings beside it, and what fits a network."""
 
-from collections.abc import Sequence
-
-import torch
-
-from artune.engine.methods import LBFGS
 from artune.errors import SpecError
 from artune.images import Picture
-from artune.spec import LARGEST, Optimise, Quality, Rung, StyleSpec
-from artune.transfer.machine import check_memory
+from artune.spec import LARGEST, Quality, Rung, StyleSpec
 from artune.transfer.network import Network
 
 # Steps at the first size, at those between, and at the last one of 512 pixels.
@@ -56,11 +50,10 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Picture], network: Network) -> None:
-    """Raise if a size of a resolved spec is below what the network takes, or the last beyond what memory holds."""
-    method, backbone = spec.method, network.backbone
-    rungs = method.rungs or ()
-    for rung in rungs:
+def check_sizes(spec: StyleSpec, photograph: Picture, network: Network) -> None:
+    """Raise if a size of a resolved spec is below what the network takes."""
+    backbone = network.backbone
+    for rung in spec.method.rungs or ():
         width, height = fitted(*photograph.size, rung.size)
         if min(width, height) < backbone.smallest:
             longer = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
@@ -70,22 +63,6 @@ def check_sizes(spec: StyleSpec, photograph: Picture, paintings: Sequence[Pictur
                 f"at least {backbone.smallest} on the shorter side: "
                 + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
             )
-    largest = max(rungs, key=lambda rung: rung.size)
-    width, height = fitted(*photograph.size, largest.size)
-    painted = sum(w * h for w, h in (painting_size(painting, largest, spec) for painting in paintings))
-    taps = [tap for tap in (*(method.content_layers or {}), *(method.style_layers or {})) if tap != "image"]
-    values = max((backbone.taps[tap].values for tap in taps), default=3.0)
-    bytes_of_step = width * height * step_bytes(values, network.dtype, method)
-    bytes_before = (width * height + painted) * (values * network.dtype.itemsize + 36)  # features of all, once
-    check_memory(width, height, max(bytes_of_step, bytes_before), network.device)
-
-
-def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
-    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
-    if method.line_search != "none":
-        copies += 8  # gradients at the ends of the interval
-    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
 
 
 def painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:

@@ -72,5 +72,5 @@ def enlarged(state: State, method: Method, content: Image, before: Image | None)
 
     image = state.image if before is None else state.image - before
     image = F.interpolate(image, side, mode="bicubic", align_corners=False)
-    image = image if before is None else content + image
-    return begin(image.clamp(0, 1), method.carry(state.slots, resize))
+    image = image if before is None else image.add_(content)
+    return begin(image.clamp_(0, 1), method.carry(state.slots, resize))

@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from artune import color
 from artune.backbones.base import Image
-from artune.engine.descend import STILL, End, Evaluation, Function, Method, Step, begin, descend
-from artune.engine.methods import LBFGS, METHODS
+from artune.engine.descend import STILL, End, Evaluation, Function, Method, State, Step, begin, descend
+from artune.engine.methods import LBFGS, METHODS, Adam
 from artune.errors import ResourceError, SpecError, UnknownNameError
 from artune.images import Floats, Picture, from_tensor, write_picture
+from artune.losses import tiled
 from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
 from artune.losses.photoreal import matting, smooth_like
 from artune.losses.protocol import Draws
@@ -34,6 +35,7 @@ from artune.transfer.rates import GENTLE, schedule
 from artune.transfer.resolve import recipe_of, resolve, weights_at, with_own_names
 from artune.transfer.sizes import check_sizes, fitted, painting_size
 from artune.transfer.start import STARTS, enlarged, start
+from artune.transfer.tiles import Room
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ class Progress:
 
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
+OnTile = Callable[[Progress, int, int], bool | None]
+"""Called after every tile of a size that is computed in tiles, with the progress until the last step, the tiles done
+since, and those of a step; returning true cancels the run there."""
+
+
+class _CancelledError(Exception):
+    """Between two tiles, by the caller."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ def style(
     first: Source | Result | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
+    on_tile: OnTile | None = None,
     allow_huge: bool = False,
     **options: Any,
 ) -> Result:
@@ -119,6 +129,7 @@ def style(
         first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
+        on_tile: called between the tiles of a picture that does not fit as a whole; returning true cancels.
         allow_huge: read pictures above 100 million pixels.
         options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
 
@@ -141,7 +152,7 @@ def style(
         first=first,
         allow_huge=allow_huge,
     )
-    return job.run(resume=None if resume is None else Path(resume), on_step=on_step)
+    return job.run(resume=None if resume is None else Path(resume), on_step=on_step, on_tile=on_tile)
 
 
 class Job:
@@ -151,6 +162,9 @@ class Job:
         spec: resolved.
         key: of the spec and all digests.
         losses: of the steps so far, by name.
+        level: place among the sizes of the one at work, from 0.
+        state: of the descent there.
+        tiled: whether a size is computed in tiles.
     """
 
     def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture | None, network: Network) -> None:
@@ -161,6 +175,10 @@ class Job:
         self.digests = inputs.digests
         self.key = run_key(spec, self.digests)
         self.losses: dict[str, list[float]] = {}
+        self.level = 0
+        self.state: State | None = None
+        self.room = _room(spec, inputs, network)
+        self.tiled = any(self.room.side(rung.size) for rung in self.rungs)
 
     @classmethod
     def prepare(
@@ -214,7 +232,8 @@ class Job:
         method = resolved.method
         taps = [*(method.content_layers or {}), *(method.style_layers or {})]
         network.backbone.check(taps)
-        check_sizes(resolved, inputs.photograph, [painting.picture for painting in inputs.paintings], network)
+        check_sizes(resolved, inputs.photograph, network)
+        resolved = _room(resolved, inputs, network).checked()
         inputs.digests["weights"] = network.digest
         if given is not None:
             inputs.digests["start"] = given.digest()
@@ -225,61 +244,92 @@ class Job:
         """The resolved method."""
         return self.spec.method
 
-    def run(self, *, resume: Path | None = None, on_step: OnStep | None = None) -> Result:
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The sizes and their steps."""
+        return self.method.rungs or ()
+
+    def run(
+        self, *, resume: Path | None = None, on_step: OnStep | None = None, on_tile: OnTile | None = None
+    ) -> Result:
         """Descend size by size; see :func:`style`."""
         began, before = time.perf_counter(), 0.0
-        rungs, method = self.method.rungs or (), self._descent()
-        level, state = 0, None
         if resume:
-            left = Checkpoint.load(
-                resume, self.key, rungs, self.inputs.photograph.size, method.memory, self.network.device
-            )
-            level, state, before = left.level, left.state, left.seconds
+            shape, memory = self.inputs.photograph.size, self._descent().memory
+            left = Checkpoint.load(resume, self.key, self.rungs, shape, memory, self.network.device)
+            self.level, self.state, before = left.level, left.state, left.seconds
             self.losses = {name: list(values) for name, values in left.losses.items()}
-        total, done = sum(rung.steps for rung in rungs), sum(rung.steps for rung in rungs[:level])
+            del left
         end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
         if nothing_to_do and not (any(style for _, style in self._weights()) or self.method.tv):
-            return self._result(self._photograph(rungs[-1].size), End.DONE, 0, began)
-        for index, rung in enumerate(rungs[level:], start=level):
-            content = self._photograph(rung.size)
-            if state is None:
-                first = start(self.method.start, content, self.first, self.spec.seed)
-                covered = self._covered(content)
-                state = begin(first if covered is None else torch.where(covered > 0, first, content))
-            elif index > level:
-                last = self._photograph(rungs[index - 1].size) if self.method.start == "content" else None
-                state = enlarged(state, method, content, last)
-            objective = self._confined(self._objective(content, rung), content)
-            if state.still >= STILL:
+            return self._result(self._photograph(self.rungs[-1].size), End.DONE, 0, began)
+
+        def progress(step: Step) -> Progress:
+            done, total = self._done(), sum(rung.steps for rung in self.rungs)
+            seconds = before + time.perf_counter() - began
+            return Progress(self.rungs[self.level], self.level, done, total, step, seconds, self)
+
+        def told(done: int, total: int) -> None:
+            assert self.state is not None  # before the first tile
+            none = torch.full((1,), torch.nan) if self.state.total is None else self.state.total
+            if on_tile and on_tile(progress(Step(self.state.step, none, {}, self.state, 0.0)), done, total):
+                raise _CancelledError
+
+        for index in range(self.level, len(self.rungs)):
+            try:
+                for step in self._watched(self._size(index, told)):
+                    if step.end is End.DIVERGED:
+                        end = End.DIVERGED
+                        break
+                    self.state = step.state
+                    self._note(step)
+                    if on_step and on_step(progress(step)):
+                        end = End.CANCELLED
+                        break
+                    end = step.end or end
+            except _CancelledError:
+                end = End.CANCELLED
+            if self.state is not None and self.state.still >= STILL and end is End.DONE:
                 end = End.STALLED
-            average = self.method.average or 0.0
-            steps = descend(
-                objective,
-                state.x,
-                method,
-                steps=rung.steps,
-                average=average,
-                state=state,
-                schedule=schedule(self.method, index),
-            )
-            for step in self._watched(steps):
-                state = step.state
-                if step.end is End.DIVERGED:
-                    end = End.DIVERGED
-                    break
-                self._note(step)
-                seconds = before + time.perf_counter() - began
-                progress = Progress(rung, index, done + step.index, total, step, seconds, self)
-                if on_step and on_step(progress):
-                    end = End.CANCELLED
-                    break
-                end = step.end or end
-            done += state.step
             if end in (End.CANCELLED, End.DIVERGED):
                 break
-        assert state is not None  # a resolved spec has rungs
-        return self._result(state.image, end, done, began, before)
+        assert self.state is not None  # a resolved spec has rungs
+        self.state = dataclasses.replace(self.state, slots={})  # a large picture needs the room
+        return self._result(self.state.image, end, self._done(), began, before)
+
+    def _done(self) -> int:
+        """Steps over all sizes."""
+        return sum(rung.steps for rung in self.rungs[: self.level]) + (self.state.step if self.state else 0)
+
+    def _size(self, index: int, told: tiled.OnTile) -> Iterator[Step]:
+        """Descend at a size, from where the one before ended or a checkpoint was written."""
+        rung, method, average = self.rungs[index], self._descent(), self.method.average or 0.0
+        content = self._photograph(rung.size)
+        if self.state is None:
+            first = start(self.method.start, content, self.first, self.spec.seed)
+            covered = self._covered(content)
+            self.state = begin(first if covered is None else torch.where(covered > 0, first, content))
+        elif index > self.level:
+            last = self._photograph(self.rungs[self.level].size) if self.method.start == "content" else None
+            self.state = enlarged(self.state, method, content, last)
+            del last
+        self.level = index
+        side = self.room.side(rung.size)
+        objective = self._confined(self._objective(content, rung, side, told), content)
+        del content  # a large picture needs the room
+        if side is not None and isinstance(method, Adam):
+            method = dataclasses.replace(method, in_place=True)
+        yield from descend(
+            objective,
+            self.state.x,
+            method,
+            steps=rung.steps,
+            average=average,
+            state=self.state,
+            schedule=schedule(self.method, index),
+            in_place=side is not None,
+        )
 
     def _watched(self, steps: Iterator[Step]) -> Iterator[Step]:
         with self._memory():
@@ -321,7 +371,7 @@ class Job:
 
         def confined(x: torch.Tensor, step: int) -> Evaluation:
             value = objective(x, step)
-            return value._replace(gradient=value.gradient * (covered > 0))
+            return value._replace(gradient=value.gradient.mul_(covered > 0))
 
         return confined
 
@@ -332,7 +382,7 @@ class Job:
     def _strengths(self, inputs: Inputs) -> list[float]:
         return [*(self.spec.region_strengths or ()), self.spec.strength][: len(inputs.places)]
 
-    def _objective(self, content: Image, rung: Rung) -> Objective:
+    def _objective(self, content: Image, rung: Rung, side: int | None, told: tiled.OnTile) -> Objective | tiled.Tiled:
         method = self.method
         weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=method.tv or 0.0)
         formulas = Formulas(
@@ -354,9 +404,11 @@ class Job:
             weight = self.shown.weight(place)
             mask = None if weight is None else self._mask(weight, content)
             regions.append(Region(styles, mask, style=of_style, content=of_content))
-        with self._memory():
-            extra = [matting(content, method.photoreal)] if method.photoreal else []
-            return build(self.network.backbone, content, regions, weights, formulas, extra)
+        backbone = self.network.backbone
+        if side is not None:
+            return tiled.build(backbone, content, regions, weights, formulas, side=side, on_tile=told)
+        extra = [matting(content, method.photoreal)] if method.photoreal else []
+        return build(backbone, content, regions, weights, formulas, extra)
 
     def _styled(self, painting: Painting, share: float, rung: Rung) -> Styled:
         size = painting_size(painting.picture, rung, self.spec)
@@ -384,7 +436,9 @@ class Job:
             smoothed: also along the photograph's edges, if the spec says so; this takes seconds.
         """
         height, width = image.shape[-2:]
-        photograph = self.inputs.photograph.resized(width, height)
+        photograph, covered = self.inputs.photograph, self.inputs.covered_at(width, height)
+        if not (photograph.alpha is None and covered is None and self.spec.color == "style"):
+            photograph = photograph.resized(width, height)
         picture = from_tensor(image, like=photograph)
         pixels = picture.pixels
         if smoothed and self.method.photoreal_smoothing:
@@ -393,7 +447,6 @@ class Job:
             )
         if self.spec.color == "content-luminance":
             pixels = color.with_luminance_of(pixels, photograph.filled(), self.spec.color_space)
-        covered = self.inputs.covered_at(width, height)
         if covered is not None:
             pixels = composite(pixels, photograph.pixels, covered)
         return dataclasses.replace(picture, pixels=pixels)
@@ -444,3 +497,9 @@ def _at_least(image: torch.Tensor, side: int) -> torch.Tensor:
     height, width = image.shape[-2:]
     down, right = max(0, side - height), max(0, side - width)
     return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
+
+
+def _room(spec: StyleSpec, inputs: Inputs, network: Network) -> Room:
+    paintings = [painting.picture for painting in inputs.paintings]
+    masks = sum(place.mask is not None for place in inputs.places)
+    return Room(spec, inputs.photograph, paintings, network, masks)

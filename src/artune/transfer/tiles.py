@@ -1,0 +1,201 @@
+"""What a size takes of the memory, as a whole and in tiles, and which of the two it is."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from artune.engine.methods import LBFGS
+from artune.errors import ResourceError, SpecError
+from artune.images import Picture
+from artune.losses.objective import Formulas
+from artune.losses.tiled import check_tiles, reach
+from artune.spec import Optimise, Rung, StyleSpec, bytes_of
+from artune.transfer.machine import OVERHEAD, free_memory
+from artune.transfer.network import Network
+from artune.transfer.sizes import fitted, painting_size
+
+PROCESS = 640 * 2**20
+"""Bytes of a process with PyTorch and a network, before any picture."""
+SIDES = range(2048, 0, -128)
+"""Sides of tiles, pixels; the larger, the less of them is halo."""
+USUAL = 1024
+"""Side where the memory is the machine's."""
+SMALLEST = 32
+"""Longer side, pixels, below which none is offered instead of one that does not fit."""
+IMAGES = {"adam": 6, "sgd": 6, "lbfgs": 14 + 2 * LBFGS().history + 6}
+"""Pictures of its size, fp32, that a tiled descent holds. Adam: the iterate, the average, two means and the gradient,
+all written in place; and one for what happens before and after."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Bytes that one size takes, besides those of the process.
+
+    Attributes:
+        whole: computed as a whole.
+        fixed: in tiles, whatever their side.
+        per_pixel: for each pixel of a tile and its halo.
+        halo: pixels around a tile.
+    """
+
+    whole: float
+    fixed: float
+    per_pixel: float
+    halo: int
+
+    def tiled(self, side: int) -> float:
+        """In tiles of that side."""
+        return self.fixed + self.per_pixel * (side + 2 * self.halo) ** 2
+
+    def side(self, room: float) -> int | None:
+        """The largest side of tiles that the room holds, if it holds any."""
+        return next((side for side in SIDES if self.tiled(side) <= room), None)
+
+
+class Room:
+    """What fits into the memory, of a run with these pictures and this network.
+
+    Args:
+        spec: resolved.
+        photograph: as it was read.
+        paintings: all of them, as they were read.
+        network: that looks at them.
+        masks: regions of the photograph.
+    """
+
+    def __init__(
+        self,
+        spec: StyleSpec,
+        photograph: Picture,
+        paintings: Sequence[Picture],
+        network: Network,
+        masks: int = 0,
+    ) -> None:
+        self.spec, self.network, self.masks = spec, network, masks
+        self.photograph, self.paintings = photograph, paintings
+        method = spec.method
+        self.taps = [tap for tap in {**(method.content_layers or {}), **(method.style_layers or {})} if tap != "image"]
+
+    def demand(self, longer: int) -> Demand:
+        """What the size with that longer side takes."""
+        method, infos, itemsize = self.spec.method, self.network.backbone.taps, self.network.dtype.itemsize
+        pixels = math.prod(fitted(*self.photograph.size, longer))
+        rung = Rung(size=longer, steps=0)
+        painted = sum(math.prod(painting_size(painting, rung, self.spec)) for painting in self.paintings)
+        values = max((infos[tap].values for tap in self.taps), default=3.0)
+        before = (pixels + painted) * (values * itemsize + 36)  # features of all, once
+        whole = max(pixels * step_bytes(values, self.network.dtype, method), before)
+        maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers or {} if tap in infos)
+        inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
+        fixed = pixels * (12 * IMAGES[method.optimiser] + maps * itemsize + 8 * self.masks) + 12 * painted + inputs
+        return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
+
+    def side(self, longer: int) -> int | None:
+        """Side of the tiles in which a size is computed; ``None`` where it is computed as a whole.
+
+        It follows from the spec alone, so that a run that is resumed gives the same bits whatever is free by then.
+
+        Raises:
+            ResourceError: the spec's memory holds neither.
+        """
+        if self.spec.memory == "all":
+            return None
+        demand, room = self.demand(longer), bytes_of(self.spec.memory) - PROCESS
+        if demand.whole <= room:
+            return None
+        side = demand.side(room)
+        if side is None:
+            raise ResourceError(
+                f"{self._shape(longer)} pixels need {_gib(demand.tiled(SIDES[-1]) + PROCESS)} in the smallest tiles, "
+                f"and memory is {self.spec.memory}; give more with --memory, or choose a smaller --size"
+            )
+        return side
+
+    def checked(self) -> StyleSpec:
+        """The spec, with a memory to work in where the machine does not hold the last size as a whole.
+
+        Raises:
+            SpecError: the given memory holds tiles alone, and a loss or the network needs the whole.
+            ResourceError: nothing fits; with the longest side that does.
+        """
+        sizes = [rung.size for rung in self.spec.method.rungs or ()]
+        given = free_memory(self.network.device)
+        free = math.inf if given is None else given - OVERHEAD
+        if self.spec.memory != "all":
+            sides = [self.side(size) for size in sizes]
+            if any(sides):
+                self.check_tiling()
+            for size, side in zip(sizes, sides, strict=True):
+                self._check_free(self.demand(size).whole if side is None else self.demand(size).tiled(side), size, free)
+            return self.spec
+        demand = self.demand(max(sizes))
+        if demand.whole <= free:
+            return self.spec
+        side = demand.side(min(free, demand.tiled(USUAL))) if self._can_tile() else None
+        self._check_free(demand.whole if side is None else demand.tiled(side), max(sizes), free)
+        assert side is not None  # what is too large as a whole was refused
+        memory = f"{math.ceil((demand.tiled(side) + PROCESS) / 2**20)}MiB"
+        automatic = tuple(sorted({*self.spec.automatic, "memory"}))
+        return self.spec.model_copy(update={"memory": memory, "automatic": automatic})
+
+    def check_tiling(self) -> None:
+        """Raise if a loss or the network needs the picture as a whole.
+
+        Raises:
+            SpecError: naming it.
+        """
+        method = self.spec.method
+        for name in ("photoreal", "photoreal_smoothing"):
+            if getattr(method, name):
+                flag = name.replace("_", "-")
+                raise SpecError(
+                    f"{flag} needs the picture as a whole; leave it out, leave out --memory, or choose a smaller --size"
+                )
+        formulas = Formulas(
+            style=method.loss,
+            content=method.content_loss,
+            variation=method.variation,
+            scale=method.scale,
+            balance=method.balance_gradients,
+        )
+        check_tiles(self.network.backbone, self.taps, formulas)
+
+    def _can_tile(self) -> bool:
+        try:
+            self.check_tiling()
+        except SpecError:
+            return False
+        return True
+
+    def _check_free(self, need: float, longer: int, free: float) -> None:
+        if need <= free:
+            return
+        smaller = longer
+        tiles = self._can_tile()
+        while smaller >= SMALLEST:
+            demand = self.demand(smaller)
+            if demand.whole <= free or (tiles and demand.side(free)):
+                break
+            smaller = int(smaller * 0.95)
+        raise ResourceError(
+            f"{self._shape(longer)} pixels need about {_gib(need + OVERHEAD)}, {_gib(free + OVERHEAD)} are free; "
+            + (f"--size {smaller} fits" if smaller >= SMALLEST else "no size fits")
+        )
+
+    def _shape(self, longer: int) -> str:
+        width, height = fitted(*self.photograph.size, longer)
+        return f"{width}x{height}"
+
+
+def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
+    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
+    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
+    if method.line_search != "none":
+        copies += 8  # gradients at the ends of the interval
+    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

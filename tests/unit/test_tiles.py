@@ -1,0 +1,209 @@
+"""What fits, as a whole or in tiles, and a run that is computed in tiles."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from artune.errors import ResourceError, SpecError
+from artune.images import Picture
+from artune.spec import Optimise, Rung, StyleSpec, bytes_of
+from artune.transfer import machine, tiles
+from artune.transfer.network import Network
+from artune.transfer.style import Job, style
+from artune.transfer.tiles import PROCESS, Demand
+
+RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=3))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network.load(StyleSpec(precision="fp32"))
+
+
+def spec(memory="all", **method) -> StyleSpec:
+    return StyleSpec(size=48, precision="fp32", memory=memory, method=Optimise(**{"rungs": RUNGS, **method}))
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """Call it with bytes per pixel as a whole and in tiles: what a size takes, and tiles of 16 pixels."""
+
+    def set_to(whole, fixed=0.0):
+        def demand(self, longer):
+            return Demand(whole * longer**2, fixed * longer**2, 1.0, 8)
+
+        monkeypatch.setattr(tiles.Room, "demand", demand)
+        monkeypatch.setattr(tiles, "SIDES", range(32, 0, -16))
+        monkeypatch.setattr(tiles, "USUAL", 32)
+        monkeypatch.setattr(tiles, "PROCESS", 0)
+        monkeypatch.setattr(tiles, "OVERHEAD", 0)
+
+    return set_to
+
+
+def free(monkeypatch, size):
+    monkeypatch.setattr(machine, "memory_free", lambda: size)
+
+
+def test_a_picture_that_fits_is_computed_as_a_whole(photo, painting, network):
+    for memory in ("all", "4GiB"):
+        job = Job.prepare(photo, [painting], spec(memory), network=network)
+        assert job.spec.memory == memory
+        assert [job.room.side(rung.size) for rung in RUNGS] == [None, None]
+        assert not job.tiled
+
+
+def test_only_what_does_not_fit_is_computed_in_tiles(photo, painting, network, tight):
+    tight(whole=2.0)
+    job = Job.prepare(photo, [painting], spec("2200B"), network=network)
+    assert [job.room.side(rung.size) for rung in RUNGS] == [None, 16]
+    assert job.tiled
+    assert Job.prepare(photo, [painting], spec("2400B"), network=network).room.side(48) == 32
+
+
+def test_a_run_in_tiles_is_the_run_as_a_whole(photo, painting, network, tight):
+    whole = style(photo, painting, spec=spec(), network=network)
+    tight(whole=2.0)
+    told = []
+    parts = style(
+        photo, painting, spec=spec("2200B"), network=network, on_tile=lambda p, *tiles: told.append((p.done, *tiles))
+    )
+    np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=2e-3)
+    for name, values in whole.record.losses.items():
+        assert parts.record.losses[name] == pytest.approx(values, rel=1e-3, abs=1e-5)
+    assert {done for done, *_ in told} == {3, 4, 5}  # tiles of the second size alone
+    assert max(done for done, tile, tiles_ in told) <= 6
+    assert parts.record.spec.memory == "2200B"
+
+
+@pytest.mark.parametrize("stop", [3, 4, 6])
+def test_resumed_is_uninterrupted_to_the_bit(photo, painting, network, tmp_path, tight, stop):
+    tight(whole=2.0)
+    given = {"spec": spec("2200B"), "network": network}
+    whole, path = style(photo, painting, **given), tmp_path / "a.partial"
+
+    def halt(progress):
+        if progress.done == stop:
+            progress.save(path)
+        return progress.done == stop
+
+    assert style(photo, painting, **given, on_step=halt).record.end == "cancelled"
+    rest = style(photo, painting, **given, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
+    assert rest.record.losses == whole.record.losses
+
+
+@pytest.mark.parametrize("stop", [1, 5, 20, 50])
+def test_cancelled_between_two_tiles_resumes_to_the_bit(photo, painting, network, tmp_path, tight, stop):
+    tight(whole=2.0)
+    given = {"spec": spec("2200B"), "network": network}
+    whole, path, told = style(photo, painting, **given), tmp_path / "a.partial", []
+
+    def halt(progress, done, total):
+        told.append(done)
+        if len(told) == stop:
+            progress.save(path)
+        return len(told) == stop
+
+    part = style(photo, painting, **given, on_tile=halt)
+    assert part.record.end == "cancelled"
+    assert 3 <= part.record.steps < 6
+    assert len(told) == stop
+    assert part.picture.size == (48, 32)
+    rest = style(photo, painting, **given, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
+    assert rest.record.losses == whole.record.losses
+    assert rest.record.steps == 6
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "lbfgs"])
+def test_every_optimiser_in_tiles(photo, painting, network, tight, optimiser):
+    method = {"optimiser": optimiser, "rate": 0.5 if optimiser == "sgd" else None}
+    whole = style(photo, painting, spec=spec(**method), network=network)
+    tight(whole=2.0)
+    parts = style(photo, painting, spec=spec("2200B", **method), network=network)
+    np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=1e-2)
+
+
+def test_regions_transparency_and_colours_in_tiles(photo, painting, network, tight):
+    alpha = np.ones((32, 48), np.float32)
+    alpha[:, :9] = 0
+    clear = Picture(photo.pixels, alpha)
+    luminance = {"color": "content-luminance"}
+    whole = style(clear, painting, spec=spec().model_copy(update=luminance), network=network)
+    tight(whole=2.0)
+    parts = style(clear, painting, spec=spec("2200B").model_copy(update=luminance), network=network)
+    np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=3e-3)
+    np.testing.assert_array_equal(parts.picture.alpha, alpha)
+
+
+def test_where_the_machine_is_too_small_a_memory_is_chosen(photo, painting, network, monkeypatch, tight):
+    tight(whole=1000.0, fixed=100.0)
+    free(monkeypatch, 300_000)
+    job = Job.prepare(photo, [painting], spec(), network=network)
+    assert bytes_of(job.spec.memory) >= 100 * 48**2
+    assert "memory" in job.spec.automatic
+    assert job.room.side(48) == 32
+    free(monkeypatch, 301_000)  # a little more is the same run
+    assert Job.prepare(photo, [painting], spec(), network=network).key == job.key
+
+
+def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
+    free(monkeypatch, machine.OVERHEAD + 700_000_000)
+
+    def prepared(size):
+        return Job.prepare(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
+
+    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; --size (\d+) fits") as error:
+        prepared(8000)
+    fits = int(str(error.value).split("--size ")[1].split()[0])
+    assert 1000 < fits < 4000
+    prepared(fits)
+    with pytest.raises(ResourceError):
+        prepared(round(1.2 * fits))
+
+
+def test_no_size_fits_in_nothing(photo, painting, network, monkeypatch):
+    free(monkeypatch, 1_000_000)
+    with pytest.raises(ResourceError, match="no size fits"):
+        Job.prepare(photo, [painting], spec(), network=network)
+
+
+def test_too_little_memory_names_what_is_needed(photo, painting, network):
+    small = StyleSpec(size=8192, precision="fp32", memory="2GiB")
+    with pytest.raises(ResourceError, match=r"8192x5461 pixels need (.*) GiB in the smallest tiles, .* 2GiB") as error:
+        style(photo, painting, spec=small, network=network)
+    needed = float(str(error.value).split(" need ")[1].split()[0])
+    enough = small.model_copy(update={"memory": f"{needed + 0.1}GiB"})
+    assert Job.prepare(photo, [painting], enough, network=network).room.side(8192) in (128, 256)
+
+
+def test_8192_fits_into_6_gib(photo, painting, network):
+    square = Picture(np.zeros((512, 512, 3), np.float32))
+    for dtype in (torch.float32, torch.bfloat16):
+        precision = "fp32" if dtype == torch.float32 else "bf16"
+        large = StyleSpec(size=8192, memory="6GiB", precision=precision)
+        job = Job.prepare(square, [painting], large, network=replace(network, dtype=dtype))
+        assert (job.room.side(8192) or 0) >= 256
+        assert job.room.demand(8192).tiled(job.room.side(8192)) + PROCESS <= 6 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"loss": {"remd": 1.0}}, r"loss remd is not additive over tiles; use .*w2.*, leave out --memory, or choose"),
+        ({"content_loss": "self-similarity"}, "loss self-similarity is not additive over tiles; use mse"),
+        ({"balance_gradients": True}, "leave out --balance-gradients, or leave out --memory"),
+        ({"photoreal": 1.0}, "photoreal needs the picture as a whole; .* --memory"),
+        ({"photoreal_smoothing": 1.0}, "photoreal-smoothing needs the picture as a whole"),
+    ],
+)
+def test_what_needs_the_whole_is_refused_before_the_work(photo, painting, network, tight, monkeypatch, method, message):
+    tight(whole=2.0)
+    with pytest.raises(SpecError, match=message):
+        Job.prepare(photo, [painting], spec("2200B", **method), network=network)
+    free(monkeypatch, 2200)  # not asked for tiles, it is told of the memory
+    with pytest.raises(ResourceError, match=r"--size .* fits"):
+        Job.prepare(photo, [painting], spec(**method), network=network)
