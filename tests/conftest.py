@@ -8,7 +8,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-FORMULAS = ("functional", "neighbours", "positions", "transport", "variation")
+FORMULAS = ("functional", "neighbours", "photoreal", "positions", "transport", "variation")
 for module in (*(f"losses.{name}" for name in FORMULAS), "metrics"):
     install_import_hook(f"artune.{module}", "beartype.beartype").__enter__()
 

@@ -5,7 +5,8 @@
     │   ├── UnknownNameError           a network, layer, loss or option that does not exist
     │   ├── PictureError               a picture that cannot be read, or must not be
     │   ├── SpecError                  a spec with a wrong shape or a value out of range
-    │   └── CheckpointError            a checkpoint that is damaged or belongs to another run
+    │   ├── CheckpointError            a checkpoint that is damaged or belongs to another run
+    │   └── MissingExtraError          something that an optional extra of the package does
     ├── WeightsError                   weights that are missing, damaged or do not fit
     ├── OutputError (OSError)          a place that cannot be written
     └── ResourceError (MemoryError)    not enough memory for the size asked for
@@ -69,6 +70,19 @@ class SpecError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that is damaged or belongs to another run."""
+
+
+class MissingExtraError(InputError):
+    """Something that an optional extra of the package does, which is not installed.
+
+    Args:
+        what: was asked for (``the matting Laplacian``).
+        package: that does it.
+        extra: of artune that brings the package.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}, which is not installed: pip install 'artune[{extra}]'")
 
 
 class WeightsError(ArtuneError):

@@ -248,7 +248,7 @@ def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
     return apart
 
 
-def gram_distance(m: Moments, target: Float[Tensor, "b c c"]) -> Float[Tensor, "b"]:
+def gram_distance(m: Moments, target: Float[Tensor, "#b c c"]) -> Float[Tensor, "b"]:
     """Frobenius norm of the difference of two Gram matrices: in squared feature units.
 
     Floored inside the root, whose gradient at zero is infinite.

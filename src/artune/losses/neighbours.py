@@ -35,7 +35,7 @@ def nearest(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[Tens
     """Mean cosine distance of every row of ``a`` to the nearest one of ``b`` (Kolkin 2022, "feature splitting").
 
     Both are centred. Departure: by the mean of ``b``, not each by its own, so that the mean counts too, and colour with
-    it. The match is taken as constant.
+    it. The match is taken as constant. Of a style that is flat all distances are 1, and nothing pulls.
     """
     centre = b.mean(1, keepdim=True)
     a, b = a - centre, b - centre

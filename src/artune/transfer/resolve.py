@@ -15,8 +15,18 @@ from artune.transfer.start import STARTS
 # more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
 STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
-# so that at strength 0.5 the content is about as far away as with w2 (docs/losses.md)
-BALANCE = dict.fromkeys(("w2", "gram", "moments", "sliced", "histogram", "nearest", "remd", "mrf"), 8.0)
+BALANCE = {
+    "w2": 8.0,
+    "gram": 8.0,
+    "moments": 30.0,
+    "sliced": 30.0,
+    "histogram": 30.0,
+    "nearest": 8.0,
+    "remd": 10.0,
+    "mrf": 5.0,
+}
+"""Style weight over content weight at strength 0.5: the content is then about as far away as with w2
+(``docs/losses.md``)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,156 @@
+"""Photorealism: a picture stays, window by window, an affine function of the photograph's colours.
+
+The matting Laplacian L (Levin, Lischinski and Weiss 2008, equation 12) of a photograph is a matrix with ``v' L v = 0``
+for every such ``v``; straight edges stay straight, and a wall stays a wall. It comes from PyMatting, an optional extra.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artune.backbones.base import Features, Image
+from artune.errors import MissingExtraError
+from artune.losses.objective import Frozen
+from artune.losses.protocol import Mask, Source
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Pixels = Float[NDArray[np.floating[Any]], "h w 3"]
+
+PAINTED = 0.01
+"""Of the energy that a photograph's pixels would have if neighbours had nothing to do with each other, about what a
+painted one has; the photograph itself has less than a ten-thousandth of that."""
+STIFF = 100.0
+"""Weight of the Laplacian beside the picture itself in smoothing of strength 1, by looking."""
+ITERATIONS = 1000
+"""At most, of conjugate gradients."""
+
+
+def laplacian(photograph: Pixels) -> "csr_matrix":
+    """Matting Laplacian of a picture in [0, 1], over windows of 3x3 pixels; ``[h w, h w]``, in double precision.
+
+    About 25 entries, 400 bytes, for every pixel.
+
+    Raises:
+        MissingExtraError: where PyMatting is not installed.
+    """
+    try:
+        from pymatting.laplacian import cf_laplacian  # late: it takes a second, and compiles at its first use ever
+    except ImportError as error:
+        raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
+    matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64))
+    return matrix
+
+
+class _Product(torch.autograd.Function):
+    """``v' L v`` for every picture of a batch and summed over channels; the gradient is 2 L v, and L symmetric."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, matrix: Tensor) -> Tensor:
+        columns = image.flatten(2)  # b c n
+        product = (matrix @ columns.flatten(0, 1).T.contiguous()).T.view_as(columns)
+        ctx.save_for_backward(product)
+        ctx.shape = image.shape
+        return (columns * product).sum((1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (product,) = ctx.saved_tensors
+        return (2 * grad[:, None, None] * product).view(ctx.shape), None
+
+
+class Matting:
+    """``v' L v`` over the number of pixels, summed over channels (Luan 2017, equations 2 and 3).
+
+    Args:
+        content: the photograph, ``[1, 3, h, w]``.
+
+    Raises:
+        MissingExtraError: where PyMatting is not installed.
+    """
+
+    name = "photoreal"
+    taps: tuple[str, ...] = ("image",)
+    source: Source = "content"
+    additive = False
+
+    def __init__(self, content: Image) -> None:
+        matrix = laplacian(content[0].permute(1, 2, 0).cpu().numpy())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that sparse rows are new to torch
+            self.matrix = torch.sparse_csr_tensor(
+                torch.from_numpy(matrix.indptr.astype(np.int32)),
+                torch.from_numpy(matrix.indices.astype(np.int32)),
+                torch.from_numpy(matrix.data).to(content.dtype),
+                matrix.shape,
+            ).to(content.device)
+        self.diagonal = torch.from_numpy(matrix.diagonal()).to(content)
+
+    def measure(self, features: Features, mask: Mask | None = None) -> Tensor:
+        """The picture; all of it counts."""
+        return features["image"]
+
+    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+        raise ValueError("there is one content")
+
+    def freeze(self, measured: Tensor) -> None:
+        return None
+
+    def distance(self, measured: Tensor, target: None, step: int = 0) -> Tensor:
+        energy: Tensor = _Product.apply(measured, self.matrix)
+        return energy / self.diagonal.numel()
+
+    def energy(self, measured: Tensor) -> Tensor:
+        """What ``distance`` is about when painted: ``PAINTED`` of the diagonal's part of it."""
+        centred = measured - measured.mean((2, 3), keepdim=True)
+        return PAINTED * (centred.square().sum(1).flatten(1) * self.diagonal).mean(1)
+
+
+@torch.no_grad()
+def matting(content: Image, weight: float) -> Frozen:
+    """The regulariser for ``objective.build(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
+
+    Args:
+        content: the photograph at the size of the result, ``[1, 3, h, w]``.
+        weight: beside the other relative distances.
+
+    Raises:
+        MissingExtraError: where PyMatting is not installed.
+    """
+    term = Matting(content)
+    return Frozen(term.name, term, None, weight, term.energy(content) + 1e-12)
+
+
+def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
+    """The picture, smoothed along the photograph's edges (Li 2018, equation 4): strokes go, edges and colours stay.
+
+    The ``x`` with the least ``STIFF strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
+    the diagonal as preconditioner, to a thousandth or for ``ITERATIONS``.
+
+    Args:
+        picture: ``[h, w, 3]`` in [0, 1].
+        photograph: of the same size.
+        strength: 0 leaves the picture as it is; larger is smoother.
+
+    Raises:
+        MissingExtraError: where PyMatting is not installed.
+    """
+    if strength == 0:
+        return picture
+    from scipy.sparse import diags_array, eye_array
+    from scipy.sparse.linalg import cg
+
+    matrix = laplacian(photograph)
+    system = (STIFF * strength * matrix + eye_array(matrix.shape[0])).tocsr()
+    scales = diags_array(1 / system.diagonal())
+    wanted = picture.reshape(-1, 3).astype(np.float64)
+    columns = [cg(system, y, x0=y, rtol=1e-3, maxiter=ITERATIONS, M=scales)[0] for y in wanted.T]
+    smooth = np.stack(columns, 1).clip(0, 1)
+    return smooth.reshape(picture.shape).astype(picture.dtype)
