@@ -1,6 +1,7 @@
-"""A network small enough to compute by hand."""
+"""Networks small enough to compute by hand."""
 
 import torch
+from torch import nn
 
 from artune.backbones.base import Backbone, TapInfo
 
@@ -27,3 +28,37 @@ class Tiny(Backbone):
 
     def load(self, weights, where):
         """It has none."""
+
+
+class TinyClassifier(nn.Module):
+    """A residual network with everything that torchvision's have: activations in place, batch norm, pooling, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.block = TinyBlock()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x):
+        x = self.block(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class TinyBlock(nn.Module):
+    """Two convolutions, and what was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        out = self.conv2(self.relu(self.bn1(self.conv1(x))))
+        out += x
+        return self.relu(out)

@@ -63,7 +63,7 @@ class Optimise(Model):
     pooling: Literal["max", "average", "l2"] = "max"
     """How a network that pools by maxima hands on; the others are rescaled to answer as strongly."""
     smooth: bool | None = None
-    """Softmax over the activations (SWAG); default: for networks with residual connections."""
+    """Softmax over the activations (SWAG); default: for networks like ResNet."""
     content_layers: Layers | None = None
     """Taps that keep the content, each with its weight; default: the network's recipe."""
     style_layers: Layers | None = None

@@ -134,6 +134,57 @@ def test_vgg19_as_far_as_its_weights_go(assets, referee):
     assert referee.distances(result.picture.tensor(), content.tensor(), painting.tensor()).fine < 0.5
 
 
+def test_true_mobilenet_against_torchvisions(assets, image):
+    """Up to the features that its classifier takes, with the same border."""
+    from torchvision.models import mobilenet_v2
+
+    path = assets / "weights/mobilenet_v2.safetensors"
+    ours, _ = load_network("mobilenet_v2", weights=path, smooth=False)
+    reference = mobilenet_v2(weights=None).eval()
+    reference.load_state_dict(load_file(path))
+    reference.features[0][0].padding_mode = "replicate"
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        want = reference.features((image - mean) / std)
+    torch.testing.assert_close(ours(image, ["layer_18"])["layer_18"], want, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("network", "file", "deepest", "beyond"),
+    [
+        ("squeezenet1_1", "squeezenet1_1-features", "features.12", None),
+        ("mobilenet_v2", "mobilenet_v2", "layer_18", None),
+        ("mobilenet_v2_flat", "mobilenet_v2", "layer_18", None),
+        ("resnet18", "resnet18-layer1-3", "layer3", "layer4"),
+    ],
+)
+def test_real_weights_load(assets, image, network, file, deepest, beyond):
+    ours, _ = load_network(network, weights=assets / f"weights/{file}.safetensors")
+    ours.check([deepest])
+    assert ours(image, [deepest])[deepest].isfinite().all()
+    if beyond:
+        with pytest.raises(UnknownNameError, match="choose others with --content-layers and --style-layers"):
+            ours.check([beyond])
+
+
+@pytest.mark.parametrize(
+    ("network", "file", "tap", "least"),
+    [
+        ("squeezenet1_1", "squeezenet1_1-features", "features.12", 0.75),
+        ("resnet18", "resnet18-layer1-3", "layer3", 0.9),
+    ],
+)
+def test_pooling_factors_of_three_by_three(assets, image, network, file, tap, least):
+    level = {}
+    for pooling in ("max", "average", "l2"):
+        backbone, _ = load_network(
+            network, weights=assets / f"weights/{file}.safetensors", pooling=pooling, smooth=False
+        )
+        level[pooling] = backbone(image, [tap])[tap].mean().item()
+    assert least < level["average"] / level["max"] < 1 / least
+    assert least < level["l2"] / level["max"] < 1 / least
+
+
 def test_pooling_factors_on_the_true_vgg19(assets, image):
     """What the other poolings hand to relu3_4 is as strong as what the maximum does."""
     path = assets / "weights/vgg19-blocks1-3.safetensors"

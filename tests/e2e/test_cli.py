@@ -224,11 +224,17 @@ def test_demo_and_networks(tmp_path):
     assert f"The picture is at {tmp_path / 'demo.png'}" in result.output
     assert read_picture(tmp_path / "demo.png").size == (48, 32)
     table = call("networks").output
-    for word in ("compact", "vgg19", "in the package", "to be downloaded", "by --weights FILE"):
+    for word in ("compact", "vgg19", "in the package", "to download", "by --weights", "mobilenet_v2_flat"):
         assert word in re.sub(r"[\s│]+", " ", table)
-    taps = json.loads(call("networks", "--json").output)
-    assert taps["vgg19"]["taps"]["relu4_2"]["channels"] == 512
+    taps = {name: json.loads(call("networks", name, "--json").output)[name] for name in ("vgg16", "resnet50")}
+    assert taps["vgg16"]["taps"]["relu4_2"]["channels"] == 512
+    assert taps["resnet50"]["aliases"]["conv4_block2_2_conv"] == "layer3.1.conv2"
+    assert (taps["resnet50"]["smooth"], taps["vgg16"]["smooth"]) == (True, False)
     assert "receptive" in call("networks", "compact").output
+    assert re.search(r"block4_conv2\s+relu4_2", call("networks", "vgg19", "--aliases").output)
+    assert json.loads(call("networks", "compact", "--measure", "--json").output)["compact"]["milliseconds"] > 0
+    assert "features.3.squeeze" in call("networks", "torchvision:squeezenet1_0").output
+    assert "did you mean squeezenet1_0" in refused("networks", "torchvision:squezenet1_0")
 
 
 def test_help_shows_the_defaults():

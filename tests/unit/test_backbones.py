@@ -6,9 +6,12 @@ from torch.nn import functional as F
 from artune.assets import WEIGHTS, fetch
 from artune.backbones.base import Backbone
 from artune.backbones.compact import GAIN, Compact, CompactConfig, fork
-from artune.backbones.load import NETWORKS, load_network
+from artune.backbones.load import NETWORKS, load_network, read_weights, structure
+from artune.backbones.pooling import pool
+from artune.backbones.traced import Traced
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError, UnknownNameError, WeightsError
+from tests.tiny import TinyClassifier
 
 SMALL = ((4, 2), (6, 2), (8, 2))
 
@@ -18,11 +21,13 @@ def vgg(**more) -> VGG:
     return VGG("small", SMALL, **more).eval().requires_grad_(False)
 
 
-@pytest.fixture(params=["compact", "vgg", "reflect"])
+@pytest.fixture(params=["compact", "vgg", "reflect", "traced"])
 def backbone(request) -> Backbone:
     torch.manual_seed(0)
     if request.param == "compact":
         return Compact(CompactConfig(((6,), (8, 8), (8, 8)))).eval().requires_grad_(False)
+    if request.param == "traced":
+        return Traced("tiny", TinyClassifier).requires_grad_(False)
     return vgg(reflect=request.param == "reflect")
 
 
@@ -81,7 +86,8 @@ def test_asking_for_less_changes_nothing(backbone, image):
 def test_a_flat_picture_has_no_frame_at_the_first_layer(backbone):
     first = next(iter(backbone.taps))
     flat = backbone(torch.full((1, 3, 24, 24), 0.4), [first])[first]
-    torch.testing.assert_close(flat, flat[..., 12:13, 12:13].expand_as(flat))
+    middle = flat.shape[-1] // 2
+    torch.testing.assert_close(flat, flat[..., middle, middle, None, None].expand_as(flat))
 
 
 def test_an_unknown_tap_is_named_with_the_nearest(backbone):
@@ -148,22 +154,28 @@ def test_weights_of_another_shape_are_refused():
 
 
 def test_pooling_factors_keep_the_level():
-    from artune.backbones.vgg import POOLINGS
+    for shape in ((2, 2, 0, False), (3, 2, 0, True), (3, 2, 1, False)):
+        torch.manual_seed(0)
+        # what the blocks of a trained network hand on: sparse and correlated between neighbours
+        far = 2 * shape[0] - 1
+        x = F.relu(F.avg_pool2d(far * torch.randn(1, 16, 256 + far, 256 + far), far, stride=1) - 0.3)
+        level = pool(x, "max", *shape).mean()
+        for name in ("average", "l2"):
+            assert pool(x, name, *shape).shape == pool(x, "max", *shape).shape
+            assert 0.6 < pool(x, name, *shape).mean() / level < 1.5, (name, shape)
 
-    torch.manual_seed(0)
-    # what the second block of a trained network hands on: sparse and correlated between neighbours
-    x = F.relu(F.avg_pool2d(torch.randn(1, 16, 258, 258), 3, stride=1) - 0.1)
-    level = POOLINGS["max"](x).mean()
-    for name in ("average", "l2"):
-        assert 0.6 < POOLINGS[name](x).mean() / level < 1.5, name
 
-
-def test_l2_pooling_by_hand():
-    from artune.backbones.vgg import POOLINGS
-
+def test_pooling_by_hand():
     x = torch.tensor([[[[3.0, 0.0], [4.0, 0.0]]]])
-    assert POOLINGS["l2"](x).item() == pytest.approx(0.64 * 5)
-    assert POOLINGS["average"](x).item() == pytest.approx(1.4 * 7 / 4)
+    assert pool(x, "max").item() == 4
+    assert pool(x, "l2").item() == pytest.approx(0.64 * 5)
+    assert pool(x, "average").item() == pytest.approx(1.4 * 7 / 4)
+
+
+def test_what_lies_beyond_the_border_is_not_pooled():
+    x = torch.full((1, 1, 5, 5), 2.0)
+    for name, level in (("average", 1.6 * 2), ("l2", 0.48 * 6)):
+        torch.testing.assert_close(pool(x, name, 3, 2, 1), torch.full((1, 1, 3, 3), level))
 
 
 @pytest.mark.parametrize("shape", [(6, 8), (7, 5), (1, 9)])
@@ -225,7 +237,7 @@ def test_weights_that_do_not_fit(name, tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"conv1.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(WeightsError, match=r"other\.safetensors"):
-        load_network(name, weights=path)
+        structure(name).load(read_weights(path), str(path))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut short", bytes(64)])

@@ -59,7 +59,7 @@ class Backbone(nn.Module, ABC):
         taps: every tap the structure has, also those out of reach of the weights at hand.
         aliases: what other sources call a tap -> its name here.
         smallest: shortest picture side, in pixels, that the network takes.
-        residual: whether it adds what went round some layers to what went through them.
+        residual: whether it is like ResNet: what goes round some layers is added to what comes through, before a ReLU.
         local: whether a feature depends on no more of the picture than its receptive field.
     """
 

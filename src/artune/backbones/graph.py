@@ -60,10 +60,11 @@ def trace(network: nn.Module) -> tuple[fx.Graph, Names]:
     for node in reversed(graph.nodes):
         if node.target is torch._assert:  # of a fixed picture size, which is for the head
             graph.erase_node(node)
+    names = {name: node for node, name in tracer.node_to_qualname.items()}
+    names |= {name: node for name, node in tracer.outputs.items() if name not in names}
     alive = set(graph.nodes)
-    named = {**{name: node for node, name in tracer.node_to_qualname.items()}, **tracer.outputs}
     return graph, {
-        name: node for name, node in named.items() if node in alive and node.op not in ("placeholder", "output")
+        name: node for name, node in names.items() if node in alive and node.op not in ("placeholder", "output")
     }
 
 
@@ -158,6 +159,11 @@ def ancestors(nodes: Iterable[fx.Node]) -> set[fx.Node]:
             found.add(node)
             open_ends += node.all_input_nodes
     return found
+
+
+def has_rectified_additions(nodes: Iterable[fx.Node]) -> bool:
+    """Whether what is added goes through a ReLU, as in ResNet, which lets its peaks pile up."""
+    return any(node.target is operator.add and any(user.target is F.relu for user in node.users) for node in nodes)
 
 
 class _Shapes(fx.Interpreter):

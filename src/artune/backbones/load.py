@@ -132,7 +132,7 @@ def load_network(
         name: a key of ``NETWORKS``, or ``torchvision:NAME``.
         weights: a safetensors or weights-only .pth file, whole or truncated; default: bundled, cached or downloaded.
         pooling: how blocks hand on.
-        smooth: softmax over the activations; default: for networks with residual additions.
+        smooth: softmax over the activations; default: for networks like ResNet.
         device: where it runs.
         dtype: of its parameters and activations; default fp32.
         progress: told of a download.

@@ -1,10 +1,10 @@
 """Any classifier of torchvision as a backbone, its head left off."""
 
 import copy
-import operator
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,10 +12,10 @@ from torch import Tensor, fx, nn
 from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, WHOLE, Backbone, Features, Image, TapInfo
 from artune.backbones.graph import (
     Names,
-    Shapes,
     ancestors,
     cut,
     describe,
+    has_rectified_additions,
     shapes,
     trace,
     with_plain_activations,
@@ -101,23 +101,26 @@ class Traced(Backbone):
         about = describe(graph, modules, sizes, SIDE)
         self.taps: dict[str, TapInfo] = {tap: about[node] for tap, node in self.nodes.items()}
         self.local = all(info.receptive_field < WHOLE for info in self.taps.values())
-        self.residual = any(node.target is operator.add and node in about for node in ancestors(self.nodes.values()))
-        self.smallest = (
-            bisect_left(range(1, SIDE), True, key=lambda side: self._takes(shapes(blueprint, graph, side))) + 1
-        )
-
+        self.residual = has_rectified_additions(ancestors(self.nodes.values()))
         first = next(module for module in modules.values() if isinstance(module, nn.Conv2d))
         if any(first.padding):
             first.padding_mode = "replicate"
-        self.graph = graph
+        self.graph, self._shapes = graph, partial(shapes, blueprint, graph)
         self.network = fx.GraphModule(network, cut(graph, self.nodes, modules))  # without the head
         self._extractors: dict[frozenset[str], fx.GraphModule] = {}
         mean, std = normalisation
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def _takes(self, sizes: Shapes) -> bool:
-        return all(node in sizes and min(sizes[node][2:]) >= POSITIONS for node in self.nodes.values())
+    @cached_property
+    def smallest(self) -> int:  # type: ignore[override]
+        """Shortest picture side, in pixels, of which every tap keeps 2 rows and columns."""
+
+        def enough(side: int) -> bool:
+            sizes = self._shapes(side)
+            return all(node in sizes and min(sizes[node][2:]) >= POSITIONS for node in self.nodes.values())
+
+        return bisect_left(range(SIDE), True, key=enough)
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image} if "image" in taps else {}

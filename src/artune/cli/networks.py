@@ -1,64 +1,150 @@
-"""``artune networks``: the loss networks and their taps."""
+"""``artune networks``: the loss networks, their taps, and what they cost."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from artune.backbones.base import Backbone
+    from artune.transfer.resolve import Recipe
+
+SIDE, RUNS = 256, 5
 
 
 def networks(
     name: Annotated[str | None, typer.Argument(help="List every tap of this network.")] = None,
+    aliases: Annotated[bool, typer.Option("--aliases", help="List what other sources call the taps.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help=f"Measure the forward pass of a step, at {SIDE}x{SIDE} pixels.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show the loss networks: taps, cost per pixel, and whether the weights are at hand."""
-    from artune.assets import WEIGHTS, locate
-    from artune.backbones.load import NETWORKS
-    from artune.errors import UnknownNameError
+    """Show the loss networks: default taps, cost per pixel, and whether the weights are at hand.
 
-    if name is not None and name not in NETWORKS:
-        raise UnknownNameError("network", name, NETWORKS)
-    made = {key: network.make("max") for key, network in NETWORKS.items() if name in (None, key)}
-    where = {key: _weights_state(key, WEIGHTS, locate) for key in made}
+    torchvision:NAME stands for any other classifier of torchvision.
+    """
+    from artune.backbones.load import NETWORKS, structure
+
+    made = {key: structure(key) for key in (NETWORKS if name is None else [name])}
+    rows = {key: _about(key, backbone, measure) for key, backbone in made.items()}
     if as_json:
-        typer.echo(json.dumps({key: _taps(backbone) | {"weights": where[key]} for key, backbone in made.items()}))
-        return
+        for key, backbone in made.items():
+            rows[key]["taps"] = {tap: asdict(info) for tap, info in backbone.taps.items()}
+            rows[key]["smallest"] = backbone.smallest
+            rows[key]["aliases"] = dict(backbone.aliases)
+        typer.echo(json.dumps(rows))
+    elif aliases:
+        _print_table(
+            ("network", "elsewhere", "here"),
+            ((key, other, tap) for key, backbone in made.items() for other, tap in backbone.aliases.items()),
+            "what other sources call the taps",
+        )
+    elif name is None:
+        _print_overview(rows, measure)
+    else:
+        _print_taps(made[name], rows[name])
+
+
+def _about(name: str, backbone: "Backbone", measure: bool) -> dict[str, Any]:
+    from artune.backbones.load import find_network
+    from artune.transfer.resolve import recipe_of
+
+    recipe = recipe_of(name, backbone.taps)
+    used = [backbone.taps[tap] for tap in {*recipe.content, *recipe.style}]
+    return {
+        "about": find_network(name).about,
+        "weights": _weights_state(name),
+        "content": dict(recipe.content),
+        "style": dict(recipe.style),
+        "cost": max(info.cost for info in used),
+        "receptive_field": max(info.receptive_field for info in used),
+        "smooth": backbone.residual,
+        **({"milliseconds": _measured(name, recipe)} if measure else {}),
+    }
+
+
+def _weights_state(name: str) -> str:
+    from artune.assets import locate
+    from artune.backbones.load import published_weights
+
+    asset = published_weights(name)
+    if asset is None:
+        return "by --weights"
+    if asset.url is None:
+        return "in the package"
+    return "in the cache" if locate(asset) else "to download"
+
+
+def _measured(name: str, recipe: "Recipe") -> float:
+    """Milliseconds of the shortest of some forward passes; weights do not change the time, and are random."""
+    import torch
+
+    from artune.backbones.load import find_network
+    from artune.transfer.machine import choose_device, choose_precision
+
+    device = choose_device("auto")
+    network = find_network(name).make("max").eval().requires_grad_(False)
+    network.to(device=device, dtype=choose_precision("auto", device)).to(memory_format=torch.channels_last)
+    image = torch.rand((1, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)).to(device)
+    taps, times = {*recipe.content, *recipe.style}, []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        float(sum(x.float().sum() for x in network(image, taps).values()))  # waits for the device
+        times.append(1000 * (time.perf_counter() - began))
+    return min(times)
+
+
+def _field(pixels: int) -> str:
+    from artune.backbones.base import WHOLE
+
+    return "all" if pixels >= WHOLE else str(pixels)
+
+
+def _print_overview(rows: dict[str, dict[str, Any]], measure: bool) -> None:
+    headings = ["network", "weights", "cost", *(["ms"] if measure else []), "field", "smooth", "content; style"]
+    lines = []
+    for key, row in rows.items():
+        numbers = [f"{row['cost'] / 1000:.1f}", *([f"{row['milliseconds']:.0f}"] if measure else [])]
+        smooth = "yes" if row["smooth"] else "no"
+        taps = f"{', '.join(row['content'])}; {', '.join(row['style'])}"
+        lines.append((key, row["weights"], *numbers, _field(row["receptive_field"]), smooth, taps))
+    caption = (
+        "cost: thousand multiply-adds per pixel, field: receptive field in pixels, both at the deepest default tap; "
+        "smooth: softmax over the activations, where neither --smooth nor --no-smooth is given"
+    )
+    _print_table(headings, lines, caption + ("; ms: a forward pass to it, at 256x256" if measure else ""))
+
+
+def _print_taps(backbone: "Backbone", row: dict[str, Any]) -> None:
+    lines = []
+    for tap, info in backbone.taps.items():
+        use = " ".join(side for side in ("content", "style") if tap in row[side])
+        sizes = (info.channels, info.stride, _field(info.receptive_field))
+        lines.append((tap, *map(str, sizes), f"{info.cost / 1000:.1f}", use))
+    time_taken = f"; {row['milliseconds']:.0f} ms forward at 256x256" if "milliseconds" in row else ""
+    _print_table(
+        ("tap", "channels", "stride", "receptive field", "cost", "default"),
+        lines,
+        f"{backbone.name}, weights {row['weights']}{time_taken}\n"
+        "cost: thousand multiply-adds per pixel, up to the tap; receptive field: pixels",
+    )
+
+
+def _print_table(headings: Iterable[str], lines: Iterable[tuple[str, ...]], caption: str) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if name is None:
-        table = Table(
-            caption="cost: thousand multiply-adds per pixel, to the last tap; `artune networks NAME` lists taps"
-        )
-        for heading in ("network", "weights", "cost", "taps"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("what it is")
-        for key, backbone in made.items():
-            deepest = max(info.cost for info in backbone.taps.values())
-            table.add_row(key, where[key], f"{deepest / 1000:.1f}", str(len(backbone.taps)), NETWORKS[key].about)
-    else:
-        table = Table("tap", "channels", "stride", "receptive field", "cost", title=f"{name}: {where[name]}")
-        table.caption = "cost: thousand multiply-adds per pixel, up to the tap; receptive field: pixels"
-        for tap, info in made[name].taps.items():
-            numbers = (info.channels, info.stride, info.receptive_field)
-            table.add_row(tap, *map(str, numbers), f"{info.cost / 1000:.1f}")
-    console.print(table)
-
-
-def _weights_state(name: str, known: dict[str, Any], locate: Callable[[Any], Path | None]) -> str:
-    if name not in known:
-        return "by --weights FILE"
-    if known[name].url is None:
-        return "in the package"
-    return "in the cache" if locate(known[name]) else "to be downloaded"
-
-
-def _taps(backbone: "Backbone") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {"taps": {tap: asdict(info) for tap, info in backbone.taps.items()}}
+    first, *middle, last = headings
+    table = Table(caption=caption, box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for heading in middle:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(last)
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
