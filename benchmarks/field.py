@@ -25,7 +25,8 @@ from quality import files, measured, pairs, referee
 
 from artune import color
 from artune.images import Picture, read_picture, write_picture
-from artune.spec import STYLE_LOSSES, Optimise, StyleSpec, with_options
+from artune.losses.terms import STYLE_TERMS
+from artune.spec import Optimise, StyleSpec, with_options
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.machine import keep_freed_memory
 from artune.transfer.network import Network
@@ -151,7 +152,7 @@ def losses(args: argparse.Namespace) -> None:
     sources = [pair_of(args.assets, index, args.size) for index in range(args.pairs)]
     for shown in range(min(2, args.pairs)):
         rows.append((f"pair {shown}", [("photograph", sources[shown][0]), ("painting", sources[shown][1])]))
-    for loss in STYLE_LOSSES:
+    for loss in STYLE_TERMS:
         cells, found, times = [], [], []
         spec = StyleSpec(size=args.size, method=Optimise(loss={loss: 1.0}))
         for index, (content, painting) in enumerate(sources):

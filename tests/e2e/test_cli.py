@@ -276,7 +276,7 @@ BAD = {
     "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
     "no style": (["photo.png"], "no style picture was given"),
     "content loss": (["photo.png", "painting.png", "--content-loss", "mze"], "did you mean mse"),
-    "variation": (["photo.png", "painting.png", "--variation", "l3"], "must be 'l2', 'l1' or 'nine-point'"),
+    "variation": (["photo.png", "painting.png", "--variation", "l3"], "there is no total variation 'l3'"),
     "pooling": (["photo.png", "painting.png", "--pooling", "average"], "pooling of network compact is fixed"),
     "decay": (["photo.png", "painting.png", "--decay", "0"], "decay: must be greater than 0"),
     "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "greater than or equal to 1"),

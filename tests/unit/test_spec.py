@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from artune.errors import SpecError
+from artune.errors import SpecError, UnknownNameError
 from artune.record import Record, run_key
 from artune.spec import Optimise, Rung, StyleSpec, parse_spec, with_options
 from artune.transfer.resolve import Recipe, resolve, side_weights
@@ -23,7 +23,6 @@ from artune.transfer.sizes import STEPS, fitted, plan
         ({"method": {"style_layers": {"relu1_1": 0}}}, "at least one needs"),
         ({"stength": 0.5}, "did you mean strength"),
         ({"method": {"tvv": 0.5}}, "did you mean tv"),
-        ({"method": {"loss": "grim"}}, "did you mean gram"),
         ({"method": {"scale": "gatys"}}, "use loss gram"),
         ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength belongs to scale calibrated"),
         ({"method": {"rate": 0}}, "greater than 0"),
@@ -38,6 +37,20 @@ from artune.transfer.sizes import STEPS, fitted, plan
 def test_bad_specs_are_explained(data, message):
     with pytest.raises(SpecError, match=message):
         parse_spec(data)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"loss": "grim"}, "no style loss 'grim'; did you mean gram"),
+        ({"loss": {"w2": 1, "slice": 1}}, "did you mean sliced"),
+        ({"content_loss": "mze"}, "no content loss 'mze'; did you mean mse"),
+        ({"variation": "l3"}, "no total variation 'l3'"),
+    ],
+)
+def test_losses_that_do_not_exist(method, message):
+    with pytest.raises(UnknownNameError, match=message):
+        resolved(StyleSpec(method=Optimise(**method)))
 
 
 def test_specs_are_frozen_and_come_back_from_json():

@@ -1,13 +1,11 @@
-from typing import get_args
-
 import pytest
 import torch
 
 from artune.losses.objective import FLOOR, Formulas, Region, Styled, Weights, build
 from artune.losses.protocol import Draws
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation
-from artune.spec import STYLE_LOSSES, ContentLoss, Variation
-from artune.transfer.resolve import BALANCE
+from artune.spec import Optimise
+from artune.transfer.resolve import BALANCE, Recipe
 from tests.tiny import Tiny
 
 
@@ -67,10 +65,16 @@ POSITIONS = {"sliced", "histogram", "nearest", "remd", "mrf"}
 """Style losses on a sample of positions."""
 
 
-def test_the_spec_names_the_terms_there_are():
-    assert set(STYLE_LOSSES) == {*STYLE_TERMS} == {*BALANCE}
-    assert {*get_args(ContentLoss)} == {*CONTENT_TERMS}
-    assert {*get_args(Variation)} == {*VARIATIONS}
+def test_every_style_loss_has_its_balance():
+    assert {*STYLE_TERMS} == {*BALANCE}
+    assert Recipe().balance_of({"one of tomorrow": 1.0}) == BALANCE["w2"]
+
+
+def test_the_help_names_the_terms_there_are():
+    fields = Optimise.model_fields
+    for field, table in (("loss", STYLE_TERMS), ("content_loss", CONTENT_TERMS), ("variation", VARIATIONS)):
+        for name in table:
+            assert name in fields[field].description
 
 
 @pytest.mark.parametrize("loss", sorted(STYLE_TERMS))

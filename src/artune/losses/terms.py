@@ -14,8 +14,8 @@ from artune.backbones.base import Features
 from artune.losses import functional as fn
 from artune.losses.protocol import Draws, Mask, Source, Term
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
-from artune.losses.variation import total_variation
-from artune.spec import Scale, Variation
+from artune.losses.variation import Variation, total_variation
+from artune.spec import Scale
 
 
 class Errors(NamedTuple):

@@ -1,15 +1,15 @@
 """Total variation: how much neighbouring pixels differ."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.spec import Variation
-
 _NEAR = ((0, 1, 1.0), (1, 0, 1.0))
+Variation = Literal["l2", "l1", "nine-point"]
+
 NEIGHBOURS: dict[Variation, tuple[tuple[int, int, float], ...]] = {
     "l2": _NEAR,
     "l1": _NEAR,

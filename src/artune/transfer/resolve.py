@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from artune.backbones.base import Backbone, TapInfo
-from artune.errors import SpecError
+from artune.errors import SpecError, UnknownNameError
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec import Optimise, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
 from artune.transfer.sizes import fitted, plan
@@ -26,7 +27,7 @@ BALANCE = {
     "mrf": 5.0,
 }
 """Style weight over content weight at strength 0.5: the content is then about as far away as with w2
-(``docs/losses.md``)."""
+(``docs/losses.md``). A loss that is missing here has the first of them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Recipe:
 
     def balance_of(self, losses: Mapping[str, float]) -> float:
         """Style weight over content weight at strength 0.5, of several losses with their weights."""
-        return sum(weight * self.balance[loss] for loss, weight in losses.items()) / sum(losses.values())
+        return sum(weight * self.balance.get(loss, BALANCE["w2"]) for loss, weight in losses.items()) / sum(
+            losses.values()
+        )
 
 
 def _equal(*taps: str) -> dict[str, float]:
@@ -156,9 +159,11 @@ def resolve(
         regions: the strength that each region came with, if it did.
 
     Raises:
+        UnknownNameError: there is no such loss.
         SpecError: when the number of style weights is not that of the styles, or that of strengths not of the regions.
     """
     method = spec.method
+    _check_losses(method)
     recipe = recipe or RECIPES.get(method.network, Recipe())
     longer = max(content_size)
     size = longer if spec.size == "original" else spec.size
@@ -224,6 +229,17 @@ def resolve(
             "precision": precision,
         }
     )
+
+
+def _check_losses(method: Optimise) -> None:
+    for kind, names, known in (
+        ("style loss", method.loss, STYLE_TERMS),
+        ("content loss", [method.content_loss], CONTENT_TERMS),
+        ("total variation", [method.variation], VARIATIONS),
+    ):
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
 
 
 def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:
