@@ -134,3 +134,11 @@ def test_without_pymatting_it_says_what_to_install(content, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"pip install 'artune\[photoreal\]'") as caught:
         matting(content, 1.0)
     assert isinstance(caught.value, InputError)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5)])
+def test_a_picture_smaller_than_a_window_is_left_alone(size, rng):
+    picture = rng.random((*size, 3))
+    np.testing.assert_allclose(smooth_like(picture, picture, 1.0), picture)
+    content = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    assert matting(content, 1.0).loss({"image": 0.5 * content}, 0).item() == 0

@@ -266,7 +266,7 @@ def few(monkeypatch, limit):
 
 @pytest.mark.parametrize("loss", [*sorted(POSITIONS), "self-similarity"])
 def test_samples_follow_seed_and_step(pair, loss, monkeypatch):
-    few(monkeypatch, 10)
+    few(monkeypatch, 5)
     make = (STYLE_TERMS | CONTENT_TERMS)[loss]
 
     def at(step, draws):

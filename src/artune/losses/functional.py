@@ -125,7 +125,7 @@ def mean_and_deviation(m: Marginals) -> tuple[Float[Tensor, "b c"], Float[Tensor
 
 
 def deviation_distance(m: Marginals, target: tuple[Float[Tensor, "#b c"], Float[Tensor, "#b c"]]) -> Float[Tensor, "b"]:
-    """|mu - mu'|^2 + |sigma - sigma'|^2: what adaptive instance normalisation equates (Huang and Belongie 2017, eq. 8).
+    """|mu - mu'|^2 + |sigma - sigma'|^2: what adaptive instance normalisation equates (Huang and Belongie 2017).
 
     Departure: squared norms, in squared feature units like the others, not norms.
     """

@@ -45,7 +45,7 @@ def nearest(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[Tens
 
 
 def relaxed_emd(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[Tensor, "b"]:
-    """Relaxed earth mover's distance of cosine distances (Kolkin, Salavon and Shakhnarovich 2019, equations 4 to 7).
+    """Relaxed earth mover's distance of cosine distances (Kolkin, Salavon and Shakhnarovich 2019).
 
     The larger one of the mean distances of each row to the nearest one of the other side.
     """
@@ -55,7 +55,7 @@ def relaxed_emd(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[
 
 
 def markov(a: Float[Tensor, "b n d"], b: Float[Tensor, "#b m d"]) -> Float[Tensor, "b"]:
-    """Mean squared distance of patches to the best match by normalised cross-correlation (Li and Wand 2016, eq. 2, 3).
+    """Mean squared distance of patches to the best match by normalised cross-correlation (Li and Wand 2016).
 
     Departure: the mean over patches and over the 9 positions of each, in place of the sum over all. The match is taken
     as constant.
@@ -66,7 +66,7 @@ def markov(a: Float[Tensor, "b n d"], b: Float[Tensor, "#b m d"]) -> Float[Tenso
 
 
 def self_similarity(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b n c"]) -> Float[Tensor, "b"]:
-    """Difference of the cosine distances of positions to each other (Kolkin 2019, equation 8).
+    """Difference of the cosine distances of positions to each other (Kolkin, Salavon and Shakhnarovich 2019).
 
     Every column of both matrices of distances is divided by its sum; then the sum of absolute differences, as a mean
     over columns: at most 2. Departure: n times the paper's, whose mean over all entries shrinks with their number (the

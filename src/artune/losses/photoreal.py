@@ -129,7 +129,7 @@ def matting(content: Image, weight: float) -> Frozen:
 
 
 def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
-    """The picture, smoothed along the photograph's edges (Li 2018, equation 4): strokes go, edges and colours stay.
+    """The picture, smoothed along the photograph's edges (Li 2018, section 3.2): strokes go, edges and colours stay.
 
     The ``x`` with the least ``STIFF strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
     the diagonal as preconditioner, to a thousandth or for ``ITERATIONS``.

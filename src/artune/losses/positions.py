@@ -32,7 +32,7 @@ def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b 
     Stratified: the positions, each as long as its mask, are cut into ``n`` pieces of equal length, and a point of each
     piece is drawn. Where there are no more than ``limit`` and all count alike, each is drawn once.
     """
-    weight = weights(part)
+    weight = mass(part)
     count = min(limit, max(1, available(part)))
     strata = torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)
     ends = weight.cumsum(1)
@@ -40,7 +40,7 @@ def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b 
     return torch.searchsorted(ends, levels, right=True).clamp(max=weight.shape[1] - 1)
 
 
-def weights(part: Part) -> Float[Tensor, "#b n"]:
+def mass(part: Part) -> Float[Tensor, "#b n"]:
     """The mask over all positions, in double precision."""
     features, mask, _ = part
     height, width = features.shape[-2:]
@@ -51,7 +51,7 @@ def weights(part: Part) -> Float[Tensor, "#b n"]:
 
 def available(part: Part) -> int:
     """Positions with a mask above 0."""
-    return int((weights(part) > 0).sum(1).amax())
+    return int((mass(part) > 0).sum(1).amax())
 
 
 def rows(features: Float[Tensor, "b c h w"], index: Int[Tensor, "#b n"]) -> Float[Tensor, "b n c"]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses.neighbours import markov, nearest, relaxed_emd, self_similarity
-from artune.losses.positions import Part, allot, draw, inside, patches, rows, weights
+from artune.losses.positions import Part, allot, draw, inside, mass, patches, rows
 from artune.losses.protocol import Draws, Mask, Source
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced
 from artune.spec import Scale
@@ -31,6 +31,10 @@ UNLIKE = 0.2
 """Energy of a self-similarity: it makes a photograph and a painting as far apart, beside it, as squared differences do
 beside the energy of the features."""
 
+FIXED = 4
+"""How many times more positions of the picture are drawn where they stay the same: those left out never move, and would
+show as grain."""
+
 Rows = Float[Tensor, "b n c"]
 
 
@@ -38,7 +42,7 @@ class _Sampled:
     """What the style terms share that compare samples of the positions of one tap.
 
     Attributes:
-        limit: positions of a sample.
+        limit: positions of a sample; of the picture ``FIXED`` times as many where they are fixed.
     """
 
     source: Source = "style"
@@ -56,11 +60,15 @@ class _Sampled:
         return [part._replace(share=weight) for (part,), weight in zip(parts, weights, strict=True)]
 
     def freeze(self, measured: list[Part]) -> Any:
-        return self.sample(measured, self.draws.generator(0))
+        return self.sample(measured, self.limit, self.draws.generator(0))
 
-    def sample(self, parts: Sequence[Part], generator: torch.Generator) -> Rows:
+    def at(self, measured: list[Part], generator: torch.Generator) -> Rows:
+        """The picture's sample at a step."""
+        return self.sample(measured, self.limit * (FIXED if self.draws.fixed else 1), generator)
+
+    def sample(self, parts: Sequence[Part], limit: int, generator: torch.Generator) -> Rows:
         """Features at positions of all parts, in proportion to their shares."""
-        some = zip(parts, allot(parts, self.limit), strict=True)
+        some = zip(parts, allot(parts, limit), strict=True)
         return torch.cat([rows(part.features, draw(part, count, generator)) for part, count in some if count], 1)
 
 
@@ -87,7 +95,7 @@ class Sliced(_SquaredUnits):
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
         generator = self.draws.generator(step)
-        ours = self.sample(measured, generator)
+        ours = self.at(measured, generator)
         channels = ours.shape[2]
         count = channels if self.draws.fixed else min(channels, DIRECTIONS)
         return sliced(ours, target, orthonormal(channels, count, generator).to(ours))
@@ -99,10 +107,10 @@ class Histogram(_SquaredUnits):
     limit = SORTED
 
     def freeze(self, measured: list[Part]) -> Tensor:
-        return quantiles(self.sample(measured, self.draws.generator(0)))
+        return quantiles(super().freeze(measured))
 
     def distance(self, measured: list[Part], target: Tensor, step: int = 0) -> Tensor:
-        return histogram(self.sample(measured, self.draws.generator(step)), target)
+        return histogram(self.at(measured, self.draws.generator(step)), target)
 
 
 class Nearest(_Cosines):
@@ -111,7 +119,7 @@ class Nearest(_Cosines):
     limit = MATCHED
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
-        return nearest(self.sample(measured, self.draws.generator(step)), target)
+        return nearest(self.at(measured, self.draws.generator(step)), target)
 
 
 class RelaxedEMD(_Cosines):
@@ -120,7 +128,7 @@ class RelaxedEMD(_Cosines):
     limit = MOVED
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
-        return relaxed_emd(self.sample(measured, self.draws.generator(step)), target)
+        return relaxed_emd(self.at(measured, self.draws.generator(step)), target)
 
 
 class MarkovRandomField(_SquaredUnits):
@@ -131,14 +139,14 @@ class MarkovRandomField(_SquaredUnits):
 
     limit = PATCHES
 
-    def sample(self, parts: Sequence[Part], generator: torch.Generator) -> Rows:
+    def sample(self, parts: Sequence[Part], limit: int, generator: torch.Generator) -> Rows:
         """Patches of all parts, in proportion to their shares."""
         parts = [inside(part) for part in parts]
-        some = zip(parts, allot(parts, self.limit), strict=True)
+        some = zip(parts, allot(parts, limit), strict=True)
         return torch.cat([patches(part.features, draw(part, count, generator)) for part, count in some if count], 1)
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
-        return markov(self.sample(measured, self.draws.generator(step)), target)
+        return markov(self.at(measured, self.draws.generator(step)), target)
 
 
 class SelfSimilarity:
@@ -171,5 +179,5 @@ class SelfSimilarity:
 def _mean_square(part: Part) -> Tensor:
     """Mean squared length of the features, by the mask."""
     squares = part.features.float().square().sum(1).flatten(1)  # b n
-    weight = weights(part).float()
+    weight = mass(part).float()
     return (squares * weight).sum(1) / weight.sum(1)

@@ -25,7 +25,7 @@ def transport(values: Float[Tensor, "b c n"], target: Float[Tensor, "#b c m"]) -
 def histogram(rows: Float[Tensor, "b n c"], target: Float[Tensor, "#b c m"]) -> Float[Tensor, "b"]:
     """Squared distance to the same features with the target's histograms, summed over channels.
 
-    Risser, Wilmot and Barnes 2017, equation 6, as a mean over positions. Departure: histograms are matched exactly, by
+    Risser, Wilmot and Barnes 2017, as a mean over positions. Departure: histograms are matched exactly, by
     rank, not by bins; which makes it the transport along every channel. What a position is matched with depends on its
     rank alone, so that its gradient is zero almost everywhere.
     """
@@ -35,7 +35,7 @@ def histogram(rows: Float[Tensor, "b n c"], target: Float[Tensor, "#b c m"]) -> 
 def sliced(
     a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"], directions: Float[Tensor, "c k"]
 ) -> Float[Tensor, "b"]:
-    """Sliced 2-Wasserstein distance, squared (Heitz 2021, equations 4 and 5), times the number of channels.
+    """Sliced 2-Wasserstein distance, squared (Heitz 2021), times the number of channels.
 
     The mean over directions is a share 1 / c of a squared distance in c dimensions; times c it is in squared feature
     units like the others.
