@@ -23,8 +23,6 @@ from artune.transfer.resolve import resolve
 from artune.transfer.sizes import fitted, plan
 from tests.unit.test_engine import bowl
 
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
