@@ -142,3 +142,13 @@ def test_a_picture_smaller_than_a_window_is_left_alone(size, rng):
     np.testing.assert_allclose(smooth_like(picture, picture, 1.0), picture)
     content = torch.from_numpy(picture).permute(2, 0, 1)[None]
     assert matting(content, 1.0).loss({"image": 0.5 * content}, 0).item() == 0
+
+
+def test_the_number_of_threads_stays(rng):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        laplacian(rng.random((8, 8, 3)).astype(np.float32))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

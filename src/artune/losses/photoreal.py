@@ -41,11 +41,13 @@ def laplacian(photograph: Pixels) -> "csr_matrix":
     Raises:
         MissingExtraError: where PyMatting is not installed.
     """
+    threads = torch.get_num_threads()
     try:
         from pymatting.laplacian import cf_laplacian  # late: it takes a second, and compiles at its first use ever
     except ImportError as error:
         raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
     matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64))
+    torch.set_num_threads(threads)  # Numba, which PyMatting uses, sets it to the number of cores
     return matrix
 
 
