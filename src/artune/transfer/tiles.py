@@ -16,7 +16,7 @@ from artune.transfer.machine import OVERHEAD, free_memory
 from artune.transfer.network import Network
 from artune.transfer.sizes import fitted, painting_size
 
-PROCESS = 640 * 2**20
+PROCESS = 768 * 2**20
 """Bytes of a process with PyTorch and a network, before any picture."""
 SIDES = range(2048, 0, -128)
 """Sides of tiles, pixels; the larger, the less of them is halo."""
@@ -90,7 +90,7 @@ class Room:
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers or {} if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
         fixed = pixels * (12 * IMAGES[method.optimiser] + maps * itemsize + 8 * self.masks) + 12 * painted + inputs
-        return Demand(whole, fixed, 1.6 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
+        return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
 
     def side(self, longer: int) -> int | None:
         """Side of the tiles in which a size is computed; ``None`` where it is computed as a whole.
