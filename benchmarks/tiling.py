@@ -2,7 +2,7 @@
 
     python benchmarks/tiling.py [--size 8192] [--memory 6GiB] [--threads 2] [PHOTO PAINTING OUT]
 
-Exactness is the relative error of the gradient in tiles beside that of the whole, in fp32. The large picture is styled by
+Exactness is the relative error of the gradient in tiles beside that of the whole, in fp32. The large picture is made by
 the command line, in a process of its own, whose peak resident memory the system tells.
 """
 

@@ -1,5 +1,6 @@
 """Whole processes: killed, interrupted, short of disk and memory, without network."""
 
+import json
 import os
 import resource
 import shutil
@@ -105,6 +106,49 @@ def test_too_little_memory_names_a_size(files):
     done = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, check=False, preexec_fn=limit)
     assert done.returncode == 2, done.stderr
     assert "GiB are free; --size" in done.stderr
+
+
+def test_a_run_in_tiles_stays_within_its_memory(files):
+    """A small process starts the command, and tells its peak: a child's counts from what its parent held."""
+    (files / "spec.yaml").write_text("method: {rungs: [{size: 256, steps: 2}, {size: 2048, steps: 1}]}")
+    options = [
+        "--size",
+        "2048",
+        "--memory",
+        "1200MiB",
+        "--precision",
+        "fp32",
+        "--spec",
+        str(files / "spec.yaml"),
+        "--json",
+    ]
+    pictures = [str(files / "photo.png"), str(files / "painting.png"), "-o", str(files / "out.png")]
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    )
+    arguments = [sys.executable, "-c", code, sys.executable, "-m", "artune", "style", *pictures, *options]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    record, peak = done.stdout.strip().splitlines()
+    assert json.loads(record)["end"] == "done"
+    assert read_picture(files / "out.png").size == (2048, 1365)
+    assert int(peak) < 1200 * 2**20
+
+
+def test_interrupted_between_tiles_goes_on(files):
+    options = ["--size", "512", "--memory", "870MiB", "--steps", "40"]
+    process = subprocess.Popen(command(files, "out.png", *options), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    partial = files / "out.png.partial"
+    deadline = time.monotonic() + 120
+    while not partial.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Go on with --resume" in said
+    subprocess.run(command(files, "out.png", *options, "--resume"), check=True, env=ENVIRONMENT)
+    subprocess.run(command(files, "whole.png", *options), check=True, env=ENVIRONMENT)
+    assert read_picture(files / "out.png").digest() == read_picture(files / "whole.png").digest()
 
 
 def test_folders_without_permission(files):

@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from artune.engine import strips
 from artune.engine.descend import End, Evaluation, descend
 from artune.engine.methods import LBFGS, METHODS, SGD, Adam, decayed, rate_from_255
 from artune.errors import UnknownNameError
@@ -279,3 +280,49 @@ def test_a_stalled_descent_resumes_to_nothing():
     ramp = function(lambda x: 1 + 0 * x.sum(1) + (x.sum(1) - x.detach().sum(1)))
     stalled = last(descend(ramp, torch.full((1, 2), 0.5), Adam(), steps=50))
     assert list(descend(ramp, stalled.state.x, Adam(), steps=50, state=stalled.state)) == []
+
+
+def picture_bowl(x, step):
+    """A bowl over pictures whose gradient grows at the third step."""
+    factor = 1.0 if step < 2 else 7.0
+    return Evaluation(factor * (x - 0.3).square().sum((1, 2, 3)), {}, 2 * factor * (x - 0.3))
+
+
+@pytest.mark.parametrize("values", [2**20, 40])
+def test_in_place_is_the_same_to_the_bit(monkeypatch, generator, values):
+    start = torch.rand((2, 3, 9, 5), generator=generator)
+    kept = start.clone()
+    pure = [step.state for step in descend(picture_bowl, start, Adam(), steps=6, average=0.9)]
+    assert torch.equal(start, kept)
+    monkeypatch.setattr(strips, "VALUES", values)
+    method, place = Adam(in_place=True), start.clone()
+    for before, step in zip(
+        pure, descend(picture_bowl, place, method, steps=6, average=0.9, in_place=True), strict=True
+    ):
+        assert torch.equal(step.state.x, before.x)
+        assert torch.equal(step.image, before.image)
+        for name, value in before.slots.items():
+            assert torch.equal(step.state.slots[name], value), name
+    assert step.state.x.data_ptr() == place.data_ptr()
+
+
+def test_a_step_of_a_pure_descent_is_not_written_over(generator):
+    states = [
+        step.state for step in descend(picture_bowl, torch.rand((1, 3, 8, 8), generator=generator), Adam(), steps=3)
+    ]
+    copies = [(state.x.clone(), state.slots["first"].clone(), state.image.clone()) for state in states]
+    list(descend(picture_bowl, states[0].x, Adam(), steps=3, state=states[0]))
+    for state, (x, first, image) in zip(states, copies, strict=True):
+        assert torch.equal(state.x, x)
+        assert torch.equal(state.slots["first"], first)
+        assert torch.equal(state.image, image)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 7, 5), (2, 1, 1, 9), (1, 3, 64, 64), (4, 6)])
+@pytest.mark.parametrize("values", [1, 50, 2**20])
+def test_strips_cover_everything_once(monkeypatch, shape, values):
+    monkeypatch.setattr(strips, "VALUES", values)
+    seen = torch.zeros(shape)
+    for strip in strips.strips(seen):
+        seen[strip] += 1
+    assert (seen == 1).all()

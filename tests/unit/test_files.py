@@ -4,6 +4,7 @@ import stat
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
 from artune.files import atomic, check_writable, file_digest, load_checkpoint, save_checkpoint
@@ -81,6 +82,23 @@ def test_checkpoints_come_back(tmp_path):
     assert about == {"step": 3, "losses": {"a": [0.1]}}
     assert all(torch.equal(back[name], value) for name, value in tensors.items())
     assert back["count"].dtype == torch.float64
+
+
+def test_checkpoints_are_safetensors(tmp_path):
+    tensors = {"unit": torch.rand(()), "moves": torch.empty((0, 7)), "count": torch.ones((), dtype=torch.float64)}
+    tensors["x"] = torch.rand(1, 3, 5, 4).permute(0, 1, 3, 2)
+    save_checkpoint(tmp_path / "a.partial", tensors, {})
+    back = load_file(tmp_path / "a.partial")
+    assert back.keys() == tensors.keys()
+    for name, value in tensors.items():
+        assert torch.equal(back[name], value), name
+        assert back[name].dtype == value.dtype
+
+
+def test_what_is_loaded_can_be_written_over_and_the_checkpoint_stays(tmp_path):
+    save_checkpoint(tmp_path / "a.partial", {"x": torch.ones(5000)}, {})
+    load_checkpoint(tmp_path / "a.partial")[0]["x"].zero_()
+    assert (load_checkpoint(tmp_path / "a.partial")[0]["x"] == 1).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x08\0\0\0\0\0\0\0{}      ", bytes(100)])

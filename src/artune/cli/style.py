@@ -220,7 +220,7 @@ class _Call:
         check_suffix(out, self.bits, int(job.spec.size))
         self._check_steps(content)
         if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
-            keep_freed_memory(2**27)
+            keep_freed_memory(2**24)
         checkpoint = Checkpoints(partial)
         with interruptible() as interrupted, step_display(self.quiet) as show:
 

@@ -156,7 +156,7 @@ def constant(step: int) -> float:
 
 def begin(x0: Tensor, slots: Slots | None = None) -> State:
     """State before the first step."""
-    return State(x0, torch.zeros_like(x0), slots=slots or {})
+    return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})  # of nothing yet, and without memory
 
 
 @torch.no_grad()
@@ -213,17 +213,12 @@ def descend(
             still = state.still + 1
         total, losses = value.total, value.losses
         del value  # its gradient is as large as the iterate, and there will be another
-        summed = _decayed(state.average, x, average, state.average if in_place else torch.empty_like(state.average))
+        summed = state.average if in_place and state.step else torch.empty_like(x)
+        for strip in strips(x):
+            torch.add(average * state.average[strip], (1 - average) * x[strip], out=summed[strip])
         mass = average * state.mass + (1 - average)
         state = State(x, summed, mass, index, slots, still, total)
         end = End.STALLED if still >= STILL else End.DONE if index >= steps else None
         yield Step(index, total, losses, state, seconds, end)
         if end is End.STALLED:
             return
-
-
-def _decayed(old: Tensor, new: Tensor, share: float, out: Tensor) -> Tensor:
-    """``share`` of the old and the rest of the new, written to ``out``."""
-    for strip in strips(new):
-        torch.add(share * old[strip], (1 - share) * new[strip], out=out[strip])
-    return out

@@ -158,16 +158,17 @@ class Tiled:
         self.seen = [f for f in whole.frozen if f.term.source != "none"]
         taps = dict.fromkeys(tap for f in self.seen for tap in f.term.taps)
         self.cut = Cut(whole.backbone, taps, height, width, side)
-        self.pieces = self._pieces(height, width)
+        self.height, self.width = height, width
 
-    def _pieces(self, height: int, width: int) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
+    def _pieces(self) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
         """Windows of the picture, and what each adds to the sums of every term."""
         pieces: list[tuple[Window, Callable[[Image], list[Sums | None]]]] = []
         if self.seen:
             pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.cut.tiles]
         if self.local:
-            across = slice(0, width)
-            pieces += [((rows, across), partial(self._of_strip, rows, sign)) for rows, sign in strips(height, width)]
+            across = slice(0, self.width)
+            found = strips(self.height, self.width)
+            pieces += [((rows, across), partial(self._of_strip, rows, sign)) for rows, sign in found]
         return pieces
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
@@ -185,7 +186,8 @@ class Tiled:
             outer = iter(torch.autograd.grad(total.sum(), leaves, allow_unused=True))
         slopes = [[next(outer) for _ in parts] for parts in sums]
         gradient = torch.zeros_like(x)
-        for number, (window, measure) in enumerate(self.pieces, start=1):
+        pieces = self._pieces()
+        for number, (window, measure) in enumerate(pieces, start=1):
             part = x[(..., *window)].detach().requires_grad_()
             with torch.enable_grad():
                 pairs = [
@@ -197,15 +199,16 @@ class Tiled:
             if pairs:
                 (back,) = torch.autograd.grad([p for p, _ in pairs], part, [slope for _, slope in pairs])
                 gradient[(..., *window)] += back
-            self._tell(len(self.pieces) + number)
+            self._tell(len(pieces) + number, 2 * len(pieces))
         return self.whole.evaluation(total, losses, gradient)
 
     @torch.no_grad()
     def _sums(self, x: Image) -> list[Sums]:
         sums: list[Sums | None] = [None] * len(self.whole.frozen)
-        for number, (window, measure) in enumerate(self.pieces, start=1):
+        pieces = self._pieces()
+        for number, (window, measure) in enumerate(pieces, start=1):
             sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
-            self._tell(number)
+            self._tell(number, 2 * len(pieces))
         return [parts for parts in sums if parts is not None]  # every term is in some piece
 
     def _losses(self, sums: Sequence[Sums], step: int) -> dict[str, Tensor]:
@@ -233,9 +236,9 @@ class Tiled:
             for f in self.whole.frozen
         ]
 
-    def _tell(self, done: int) -> None:
+    def _tell(self, done: int, total: int) -> None:
         if self.on_tile:
-            self.on_tile(done, 2 * len(self.pieces))
+            self.on_tile(done, total)
 
 
 @torch.no_grad()

@@ -59,7 +59,7 @@ def keep_freed_memory(largest: int = 2**30) -> None:
     largest picture.
 
     Args:
-        largest: bytes above which a tensor is given back all the same. What was kept of larger ones is given back now.
+        largest: bytes above which a tensor is given back all the same.
     """
     import ctypes
 
@@ -68,7 +68,16 @@ def keep_freed_memory(largest: int = 2**30) -> None:
         library = ctypes.CDLL(None)
         library.mallopt(mmap_threshold, largest)
         library.mallopt(trim_threshold, 2**31 - 1)
-        library.malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+
+
+def give_back_memory() -> None:
+    """Give what this process has freed and kept back to the system, where the C library is glibc."""
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another C library
         return
 

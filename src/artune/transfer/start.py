@@ -68,7 +68,7 @@ def enlarged(state: State, method: Method, content: Image, before: Image | None)
     side = content.shape[-2:]
 
     def resize(x: Tensor) -> Tensor:
-        return F.interpolate(x, side, mode="bilinear", align_corners=False)
+        return F.interpolate(x.contiguous(), side, mode="bilinear", align_corners=False)
 
     image = state.image if before is None else state.image - before
     image = F.interpolate(image, side, mode="bicubic", align_corners=False)

@@ -30,6 +30,7 @@ from artune.regions import composite, resized_mask
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
+from artune.transfer.machine import give_back_memory
 from artune.transfer.network import Network
 from artune.transfer.rates import GENTLE, schedule
 from artune.transfer.resolve import recipe_of, resolve, weights_at, with_own_names
@@ -277,26 +278,32 @@ class Job:
                 raise _CancelledError
 
         for index in range(self.level, len(self.rungs)):
-            try:
-                for step in self._watched(self._size(index, told)):
-                    if step.end is End.DIVERGED:
-                        end = End.DIVERGED
-                        break
-                    self.state = step.state
-                    self._note(step)
-                    if on_step and on_step(progress(step)):
-                        end = End.CANCELLED
-                        break
-                    end = step.end or end
-            except _CancelledError:
-                end = End.CANCELLED
-            if self.state is not None and self.state.still >= STILL and end is End.DONE:
-                end = End.STALLED
+            ended = self._descended(
+                self._size(index, told), lambda step: on_step is not None and on_step(progress(step))
+            )
+            end = ended or end
             if end in (End.CANCELLED, End.DIVERGED):
                 break
         assert self.state is not None  # a resolved spec has rungs
-        self.state = dataclasses.replace(self.state, slots={})  # a large picture needs the room
-        return self._result(self.state.image, end, self._done(), began, before)
+        done, image = self._done(), self.state.image
+        self.state = None  # a large picture needs the room
+        return self._result(image, end, done, began, before)
+
+    def _descended(self, steps: Iterator[Step], stop: Callable[[Step], bool | None]) -> End | None:
+        """Take the steps of one size, and tell why they ended, if they say so."""
+        end = None
+        try:
+            for step in self._watched(steps):
+                if step.end is End.DIVERGED:
+                    return End.DIVERGED
+                self.state = step.state
+                self._note(step)
+                if stop(step):
+                    return End.CANCELLED
+                end = step.end
+        except _CancelledError:
+            return End.CANCELLED
+        return End.STALLED if self.state is not None and self.state.still >= STILL else end
 
     def _done(self) -> int:
         """Steps over all sizes."""
@@ -305,6 +312,9 @@ class Job:
     def _size(self, index: int, told: tiled.OnTile) -> Iterator[Step]:
         """Descend at a size, from where the one before ended or a checkpoint was written."""
         rung, method, average = self.rungs[index], self._descent(), self.method.average or 0.0
+        side = self.room.side(rung.size)
+        if side is not None:
+            give_back_memory()
         content = self._photograph(rung.size)
         if self.state is None:
             first = start(self.method.start, content, self.first, self.spec.seed)
@@ -315,7 +325,6 @@ class Job:
             self.state = enlarged(self.state, method, content, last)
             del last
         self.level = index
-        side = self.room.side(rung.size)
         objective = self._confined(self._objective(content, rung, side, told), content)
         del content  # a large picture needs the room
         if side is not None and isinstance(method, Adam):

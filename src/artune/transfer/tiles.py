@@ -16,7 +16,7 @@ from artune.transfer.machine import OVERHEAD, free_memory
 from artune.transfer.network import Network
 from artune.transfer.sizes import fitted, painting_size
 
-PROCESS = 640 * 2**20
+PROCESS = 768 * 2**20
 """Bytes of a process with PyTorch and a network, before any picture."""
 SIDES = range(2048, 0, -128)
 """Sides of tiles, pixels; the larger, the less of them is halo."""
