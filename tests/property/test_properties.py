@@ -23,7 +23,6 @@ from artune.transfer.resolve import resolve
 from artune.transfer.sizes import fitted, plan
 from tests.unit.test_engine import bowl
 
-
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
