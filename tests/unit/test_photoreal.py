@@ -9,10 +9,8 @@ from torch.autograd import gradcheck
 
 from artune.errors import InputError, MissingExtraError
 from artune.losses.objective import Region, Styled, Weights, build
-from artune.losses.photoreal import PAINTED, STIFF, Matting, laplacian, matting, smooth_like
+from artune.losses.photoreal import EPSILON, PAINTED, STIFF, Matting, laplacian, matting, smooth_like
 from tests.tiny import Tiny
-
-EPSILON = 1e-7
 
 
 def by_loops(picture):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Pixels = Float[NDArray[np.floating[Any]], "h w 3"]
 
+EPSILON = 1e-5
+"""Added to a window's covariance, in squared units of the pixel range: what varies by less than a few 8-bit steps is no
+edge but noise, or a block of JPEG, which would show in the result."""
 PAINTED = 0.01
 """Of the energy that a photograph's pixels would have if neighbours had nothing to do with each other, about what a
 painted one has; the photograph itself has less than a ten-thousandth of that."""
@@ -46,7 +49,7 @@ def laplacian(photograph: Pixels) -> "csr_matrix":
         from pymatting.laplacian import cf_laplacian  # late: it takes a second, and compiles at its first use ever
     except ImportError as error:
         raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
-    matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64))
+    matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64), epsilon=EPSILON)
     torch.set_num_threads(threads)  # Numba, which PyMatting uses, sets it to the number of cores
     return matrix
 
