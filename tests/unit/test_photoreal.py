@@ -65,7 +65,7 @@ def test_recoloured_photographs_cost_nothing(content, generator):
     colours = torch.rand((3, 3), generator=generator, dtype=torch.float64)
     recoloured = torch.einsum("dc,bchw->bdhw", colours, content) + 0.2
     frozen = matting(content, 1.0)
-    assert frozen.loss({"image": recoloured}, 0).item() < 1e-4
+    assert frozen.loss({"image": recoloured}, 0).item() < 0.01  # but for EPSILON
     assert frozen.loss({"image": torch.rand(content.shape, generator=generator).double()}, 0).item() > 1
 
 
