@@ -8,6 +8,7 @@ import torch
 
 from artune.errors import ResourceError, SpecError
 from artune.images import Picture
+from artune.losses.tiled import Tiled
 from artune.spec import Optimise, Rung, StyleSpec, bytes_of
 from artune.transfer import machine, tiles
 from artune.transfer.network import Network
@@ -116,6 +117,22 @@ def test_cancelled_between_two_tiles_resumes_to_the_bit(photo, painting, network
     assert rest.picture.digest() == whole.picture.digest()
     assert rest.record.losses == whole.record.losses
     assert rest.record.steps == 6
+
+
+def test_one_that_diverges_keeps_the_last_good_picture(photo, painting, network, tight, monkeypatch):
+    tight(whole=2.0)
+    plain, calls = Tiled.__call__, []
+
+    def breaks(self, x, step):
+        calls.append(1)
+        value = plain(self, x, step)
+        return value if len(calls) <= 2 else value._replace(total=value.total * float("nan"))
+
+    monkeypatch.setattr(Tiled, "__call__", breaks)
+    result = style(photo, painting, spec=spec("2200B"), network=network)
+    assert result.record.end == "diverged"
+    assert result.record.steps == 5
+    assert np.isfinite(result.picture.pixels).all()
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "lbfgs"])

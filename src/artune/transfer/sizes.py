@@ -32,8 +32,9 @@ def plan(
     first, between, last = STEPS[quality]
     sizes.reverse()
     # Fine texture comes at the last size alone: it gets as many steps as fit in the same time whatever it is, within
-    # half and eight times of those at 512. The sizes before a large one only prepare it.
-    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8))
+    # half and eight times of those at 512. The sizes before a large one only prepare it; and of one above 2048, where
+    # the strokes are there already and the painting's grain is out of sight, half the steps for twice the size.
+    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8) * min(2048 / size, 1.0))
     counts = [first, *(round(between * min(1.0, 256 / side)) for side in sizes[1:-1]), final]
     if len(sizes) == 1:
         counts = [final]
