@@ -52,6 +52,7 @@ _NOTE = "artune"  # key of the embedded spec in PNG; its first word elsewhere
 _USER_COMMENT = 0x9286
 _LARGEST_EXIF = 50_000  # JPEG holds 64 kB, our note among it
 _ICC_TAG = 34675
+_FAINT = np.float32(1 / 255)  # of alpha: less of a colour is not known
 _BYTES_OF_READING = 32  # a pixel, at the peak: the file's samples, fp32, and one copy
 _OPENING = threading.Lock()  # Pillow's limit of size is one for all threads
 
@@ -101,8 +102,7 @@ class Picture:
         weight = self.alpha[..., None]
         mass = float(weight.sum())
         colour = (self.pixels * weight).sum((0, 1)) / mass if mass > 0 else np.full(3, 0.5, np.float32)
-        filled: Floats = (self.pixels * weight + colour * (1 - weight)).astype(np.float32)
-        return filled
+        return np.where(weight > 0, self.pixels, colour.astype(np.float32))
 
     def tensor(self) -> "Tensor":
         """``[1, 3, h, w]``, transparent areas filled."""
@@ -117,8 +117,10 @@ class Picture:
         if self.alpha is None:
             return Picture(_resize(self.pixels, width, height), None, self.exif, self.note)
         # colours of what cannot be seen must not bleed in: they are weighted by alpha
-        alpha = _resize(self.alpha[..., None], width, height)
-        pixels = _resize(self.filled(), width, height)
+        filled, weight = self.filled(), self.alpha[..., None]
+        alpha = _resize(weight, width, height)
+        shown = _resize(filled * weight, width, height) / np.maximum(alpha, _FAINT)
+        pixels = np.where(alpha > _FAINT, np.minimum(shown, 1), _resize(filled, width, height))
         return Picture(pixels, alpha[..., 0], self.exif, self.note)
 
 

@@ -208,7 +208,10 @@ def load_segmenter(
 def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
     from torchvision.models import get_model, get_model_weights
 
-    otherwise = "give one with --segment-weights FILE, or draw the masks and give them with --region"
+    otherwise = (
+        "give one (artune style: --segment-weights FILE; artune segment: --weights FILE), or draw the masks and "
+        "give them with --region"
+    )
     path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
     names = [name.strip("_") for name in get_model_weights(model).DEFAULT.meta["categories"]]
     state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # for training alone

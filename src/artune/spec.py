@@ -107,7 +107,8 @@ class Optimise(Model):
     pyramid: bool = True
     """From coarse to fine; else at the last size alone."""
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
-    """Sizes and their steps; default: by quality."""
+    """Sizes and their steps, in proportion where the last is not the size of the result, or `steps` not their sum;
+    default: by quality."""
     start: Annotated[str, Field(min_length=1)] = "content"
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
     covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
@@ -199,7 +200,7 @@ class StyleSpec(Model):
     @field_validator("style_weights")
     @classmethod
     def _some_weight(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is not None and not any(value):
+        if value and not any(value):
             raise ValueError("at least one style needs a weight above 0")
         return value
 

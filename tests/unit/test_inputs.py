@@ -8,7 +8,7 @@ import pytest
 from artune.color import to_lab
 from artune.errors import ArtuneWarning, InputError, PictureError, SpecError
 from artune.images import Picture, read_picture, write_picture
-from artune.spec import Optimise, Rung, StyleSpec
+from artune.spec import Optimise, Rung, StyleSpec, parse_spec
 from artune.transfer.inputs import Inputs, Masked, RegionStyle
 from artune.transfer.network import Network
 from artune.transfer.resolve import weights_at
@@ -211,3 +211,30 @@ def test_a_finished_picture_is_read_back_the_same(photo, painting, network, left
     again = read_picture(tmp_path / "out.png").pixels
     eight = np.round(photo.pixels * 255) / 255
     np.testing.assert_allclose(again[left == 0], eight[left == 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [2.0, -1.0, float("nan"), "much"])
+def test_strengths_of_regions_are_checked(painting, left, strength):
+    with pytest.raises(InputError, match="a number from 0 to 1"):
+        RegionStyle(left, painting, strength)
+
+
+def test_what_is_no_region_or_mask_is_said(photo, painting, left):
+    with pytest.raises(InputError, match="RegionStyle"):
+        Inputs.read(photo, [], [(left, painting)])
+    with pytest.raises(PictureError, match="no array of numbers"):
+        Inputs.read(photo, [], [RegionStyle(["a", "b"], painting)])
+
+
+def test_a_run_of_regions_alone_is_repeated_from_its_spec(photo, painting, left, network):
+    regions = [RegionStyle(left, painting)]
+    job = Job.prepare(photo, [], spec(), regions=regions, network=network)
+    again = Job.prepare(photo, [], parse_spec(job.spec.model_dump(mode="json")), regions=regions, network=network)
+    assert again.key == job.key
+
+
+def test_half_transparent_is_not_half_of_the_contrast(photo):
+    faint = Picture(photo.pixels, np.full((32, 48), 0.2, np.float32))
+    for size in ((48, 32), (24, 16), (96, 64)):
+        np.testing.assert_allclose(faint.resized(*size).pixels, photo.resized(*size).pixels, atol=2e-3)
+        np.testing.assert_allclose(faint.resized(*size).tensor(), photo.resized(*size).tensor(), atol=2e-3)

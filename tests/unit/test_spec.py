@@ -113,8 +113,21 @@ def test_sizes_are_resolved():
     assert resolved(StyleSpec(size="original")).size == 640
     assert resolved(StyleSpec(size=2000, enlarge=False)).size == 640
     assert resolved(StyleSpec(size=2000)).size == 2000
-    with pytest.raises(SpecError, match="last rung"):
-        resolved(StyleSpec(method=Optimise(rungs=(Rung(size=100, steps=5),))))
+
+
+def test_rungs_are_in_proportion():
+    rungs = (Rung(size=64, steps=10), Rung(size=128, steps=30))
+    there = resolved(StyleSpec(size=256, method=Optimise(rungs=rungs))).method
+    assert there.rungs == (Rung(size=128, steps=10), Rung(size=256, steps=30))
+    fewer = resolved(StyleSpec(size=128, method=Optimise(rungs=rungs, steps=4))).method
+    assert fewer.rungs == (Rung(size=64, steps=1), Rung(size=128, steps=3))
+    assert fewer.steps == 4
+
+
+@pytest.mark.parametrize(("styles", "regions"), [(1, ()), (0, (None,)), (2, (0.2, None)), (0, (0.0, 1.0))])
+def test_a_resolved_spec_is_a_spec(styles, regions):
+    spec = resolve(StyleSpec(), (64, 48), styles, device="cpu", precision="fp32", regions=regions)
+    assert parse_spec(json.loads(spec.model_dump_json())) == spec
 
 
 def test_style_weights_are_shares():

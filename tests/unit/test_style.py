@@ -432,3 +432,10 @@ def test_an_error_of_the_caller_is_his(photo, painting, network):
 def test_strength_0_with_a_style_weight_is_no_photograph(photo, painting, network):
     result = style(photo, painting, spec=spec(style_weight=50.0), network=network, strength=0.0)
     assert result.record.steps > 0
+
+
+def test_a_network_by_name_is_an_option(photo, painting):
+    result = artune.style(photo, painting, network="compact", size=32, steps=1)
+    assert result.record.spec.method.network == "compact"
+    with pytest.raises(UnknownNameError, match="did you mean vgg19"):
+        artune.style(photo, painting, network="vgg91")

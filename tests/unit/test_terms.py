@@ -53,11 +53,12 @@ def test_gram_scales(pair):
         torch.testing.assert_close(got, value.reshape(1), msg=scale)
 
 
-def test_total_variation_is_a_mean(pair):
-    term = TotalVariation("raw")
+@pytest.mark.parametrize(("scale", "count"), [("tutorial", 7 * 6 + 8 * 5), ("gatys", 1), ("raw", 1)])
+def test_total_variation_is_a_mean_or_a_sum(pair, scale, count):
+    term = TotalVariation(scale)
     got = term.distance(measured(term, pair[0]), None)
     x = pair[0]
-    want = (x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()) / (7 * 6 + 8 * 5)
+    want = (x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()) / count
     torch.testing.assert_close(got, want.reshape(1))
 
 
@@ -317,7 +318,7 @@ def test_a_batch_is_measured_one_by_one(pair, loss):
 def test_colour_counts_more_in_every_variation(pair, kind):
     grey = pair[0].mean(1, keepdim=True).expand_as(pair[0])
     colour = pair[0] - grey
-    calibrated, raw = (VARIATIONS[kind](scale) for scale in ("calibrated", "raw"))
+    calibrated, raw = (VARIATIONS[kind](scale) for scale in ("calibrated", "tutorial"))
     ratios = [
         (calibrated.distance(measured(calibrated, x), None) / raw.distance(measured(raw, x), None)).item()
         for x in (grey, colour)

@@ -141,10 +141,12 @@ def _print_table(headings: Iterable[str], lines: Iterable[tuple[str, ...]], capt
 
     first, *middle, last = headings
     table = Table(caption=caption, box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, overflow="fold")
     for heading in middle:
         table.add_column(heading, no_wrap=True)
     table.add_column(last)
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    console = Console()
+    width = None if console.is_terminal else 400  # names are to be copied, and are not cut in a pipe
+    Console(width=width).print(table)

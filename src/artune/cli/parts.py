@@ -57,7 +57,12 @@ class Parts:
             weights,
         )
         known = {str(path) for path in styles} | {request.style for request in (*parts.regions, *parts.segments)}
+        named = [style for style, _ in parts.masks]
         for style, _ in parts.masks:
+            if named.count(style) > 1:
+                raise SpecError(
+                    f"--style-mask: {style} has two masks; give one, or a copy of the painting for the other"
+                )
             if style not in known:
                 raise SpecError(f"--style-mask: {style} is none of the styles ({', '.join(sorted(known))})")
         return parts

@@ -196,10 +196,10 @@ what a short descent leaves of colour noise is none of the style's."""
 
 
 class TotalVariation:
-    """Mean difference of neighbouring pixels; calibrated, the square of that of colours counts ``CHROMA`` times.
+    """Difference of neighbouring pixels; calibrated, the square of that of colours counts ``CHROMA`` times.
 
     Args:
-        scale: calibrated weighs colours.
+        scale: ``gatys`` and ``raw`` are sums, as in the literature, the others means; calibrated weighs colours.
         kind: squared or absolute differences, and of which neighbours; the colours' absolute difference counts the
             root of ``CHROMA``.
     """
@@ -211,6 +211,7 @@ class TotalVariation:
 
     def __init__(self, scale: Scale = "calibrated", kind: Variation = "l2") -> None:
         self.kind, self.chroma = kind, CHROMA if scale == "calibrated" else 1.0
+        self.summed = scale in ("gatys", "raw")
 
     def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Tensor]:
         return total_variation(features["image"], mask, kind=self.kind, chroma=self.chroma)
@@ -224,7 +225,7 @@ class TotalVariation:
 
     def distance(self, measured: tuple[Tensor, Tensor], target: None, step: int = 0) -> Tensor:
         total, count = measured
-        return total / count.clamp(min=1)
+        return total if self.summed else total / count.clamp(min=1)
 
     def energy(self, measured: tuple[Tensor, Tensor]) -> Tensor:
         return measured[0].new_full(measured[0].shape, 1e-3**0.5 if self.kind == "l1" else 1e-3)

@@ -338,7 +338,11 @@ def check_tiles(
     for term in terms:
         if not term.additive:
             raise SpecError(f"loss {term.name} is not additive over tiles; leave it out, {instead}")
-    if not (getattr(backbone, "local", True) and _is_local(backbone, taps)):
+    if not backbone.local:
+        raise SpecError(
+            f"smoothing looks at the picture as a whole; leave out --smooth (or give --no-smooth), {instead}"
+        )
+    if not _is_local(backbone, taps):
         raise SpecError(f"network {backbone.name} looks at the picture as a whole; use another, {instead}")
 
 

@@ -45,6 +45,10 @@ class RegionStyle:
     style: Source | Masked
     strength: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.strength is not None and not (isinstance(self.strength, int | float) and 0 <= self.strength <= 1):
+            raise InputError(f"the strength of a region is {self.strength!r}; give a number from 0 to 1")
+
 
 @dataclass(frozen=True, eq=False)
 class Painting:
@@ -119,6 +123,8 @@ class Inputs:
             digests |= _digests(f"style {index}", paintings[-1])
         places, masks = [], []
         for index, region in enumerate(regions):
+            if not isinstance(region, RegionStyle):
+                raise InputError(f"a {type(region).__name__} is no region; give an artune.RegionStyle(mask, style)")
             painting = _painting(region.style, allow_huge)
             places.append(Place((painting,)))
             masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
@@ -234,11 +240,16 @@ def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool
     if isinstance(source, str | Path):
         mask = read_mask(source, where=what, allow_huge=allow_huge)
     else:
-        mask = np.asarray(source, np.float32)
-        if mask.ndim != 2 or mask.size == 0 or not (mask.min() >= -1e-3 and mask.max() <= 1.001):
+        try:
+            mask = np.asarray(source, np.float32)
+        except (TypeError, ValueError) as error:
             raise PictureError(
-                f"{what} has shape {mask.shape}, or values beyond it; [height, width] in [0, 1] is needed"
-            )
+                f"{what} is a {type(source).__name__} and no array of numbers; give a file or one"
+            ) from error
+        if mask.ndim != 2 or mask.size == 0:
+            raise PictureError(f"{what} has shape {mask.shape}; [height, width] is needed")
+        if not (mask.min() >= -1e-3 and mask.max() <= 1.001):  # nor NaN
+            raise PictureError(f"{what} has values beyond [0, 1], or not finite; divide 8-bit values by 255")
         if mask.max() <= 0:
             raise PictureError(f"{what} is empty: nothing in it is above 0")
     return fitted_mask(mask, size, where=what)

@@ -10,7 +10,7 @@ from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec import Optimise, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
-from artune.transfer.sizes import fitted, plan
+from artune.transfer.sizes import fitted, in_proportion, plan
 from artune.transfer.start import STARTS
 
 # more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
@@ -174,9 +174,10 @@ def resolve(
     if spec.style_weights is not None and len(spec.style_weights) != styles and "style_weights" in spec.automatic:
         spec = spec.model_copy(update={"style_weights": None})
     least = math.ceil(smallest * longer / min(content_size))
-    rungs = method.rungs or plan(size, method.quality, method.steps, least, pyramid=method.pyramid)
-    if rungs[-1].size != size:
-        raise SpecError(f"the last rung has size {rungs[-1].size}, the picture {size}; make them equal")
+    if method.rungs:
+        rungs = in_proportion(method.rungs, size, method.steps)
+    else:
+        rungs = plan(size, method.quality, method.steps, least, pyramid=method.pyramid)
     if spec.style_weights is not None and len(spec.style_weights) != styles:
         raise SpecError(f"{len(spec.style_weights)} style weights for {styles} styles; give one for each")
     weights = spec.style_weights or (1.0,) * styles

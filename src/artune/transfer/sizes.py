@@ -1,5 +1,7 @@
 """Sizes: of the pyramid with its steps, of the paintings beside it, and what fits a network."""
 
+from collections.abc import Sequence
+
 from artune.errors import SpecError
 from artune.images import Picture
 from artune.spec import LARGEST, Quality, Rung, StyleSpec
@@ -39,10 +41,23 @@ def plan(
     if len(sizes) == 1:
         counts = [final]
     if steps is not None:
-        whole = sum(counts)
-        ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
-        counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+        counts = divided(steps, counts)
     return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, counts, strict=True))
+
+
+def divided(steps: int, counts: Sequence[int]) -> list[int]:
+    """So many steps in the proportions of ``counts``, none lost."""
+    whole = sum(counts) or 1
+    ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def in_proportion(rungs: Sequence[Rung], size: int, steps: int | None) -> tuple[Rung, ...]:
+    """Sizes that end at another size, or steps of another sum, in the proportions of those given."""
+    counts = [rung.steps for rung in rungs]
+    counts = counts if steps is None else divided(steps, counts)
+    sides = [max(1, round(rung.size * size / rungs[-1].size)) for rung in rungs]
+    return tuple(Rung(size=side, steps=count) for side, count in zip(sides, counts, strict=True))
 
 
 def fitted(width: int, height: int, longer: int) -> tuple[int, int]:

@@ -110,7 +110,7 @@ def style(
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
-    network: Network | None = None,
+    network: Network | str | None = None,
     first: Source | Result | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
@@ -126,7 +126,7 @@ def style(
         spec: how; default: all defaults.
         regions: parts of the photograph with styles of their own.
         weights: file with the network's weights.
-        network: a loaded network, instead of ``weights``.
+        network: the name of one, as in the spec; or a loaded one, instead of ``weights``.
         first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
@@ -141,6 +141,8 @@ def style(
     """
     if not isinstance(spec, StyleSpec | None):
         raise SpecError(f"spec is a {type(spec).__name__}; give an artune.StyleSpec, or the options by name")
+    if isinstance(network, str):
+        options["network"], network = network, None
     if options:
         spec = with_options(spec or StyleSpec(), options)
     job = Job.prepare(
