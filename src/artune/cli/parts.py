@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artune.cli.display import download_bar
 from artune.errors import SpecError
 from artune.regions import RegionRequest, parse_region, parse_style_mask
 
@@ -81,13 +82,15 @@ class Parts:
         """The styles of the rest."""
         return [self._masked(str(path)) for path in self.styles]
 
-    def segmenter(self) -> "Segmenter | None":
-        """The network that finds the parts, if there is one to be found."""
+    def segmenter(self, device: str, quiet: bool) -> "Segmenter | None":
+        """The network that finds the parts, if there is one to be found; downloaded with a progress bar if need be."""
         if not self.segments:
             return None
         from artune.segmentation import load_segmenter
+        from artune.transfer.machine import choose_device
 
-        return load_segmenter(self.model, weights=self.weights)
+        with download_bar(quiet) as told:
+            return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=told)
 
     def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> "list[RegionStyle]":
         """The regions of one photograph."""

@@ -208,7 +208,9 @@ class _Call:
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.style import Job
 
-        regions = self.parts.of(content, segmenter or self.parts.segmenter(), self.allow_huge)
+        regions = self.parts.of(
+            content, segmenter or self.parts.segmenter(self.spec.device, self.quiet), self.allow_huge
+        )
         job = Job.prepare(
             content,
             self.parts.paintings(),
@@ -268,7 +270,7 @@ class _Call:
         outs = name_results(contents, folder)
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
             raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
-        network, segmenter = self.network(), self.parts.segmenter()
+        network, segmenter = self.network(), self.parts.segmenter(self.spec.device, self.quiet)
         failed: list[str] = []
         for content, out in zip(contents, outs, strict=True):
             call = self

@@ -146,7 +146,7 @@ class Gram(_Moments):
     Scales: ``calibrated`` is the norm of the difference, in squared feature units; the others are squares of it:
     ``tutorial`` the mean over entries of matrices divided by the number of channels (PyTorch's tutorial), ``gatys``
     a quarter of the sum over them divided by channels only (Gatys 2016, equation 4, for any two sizes), ``raw`` the
-    sum with no denominator at all.
+    sum with no denominator at all, for a style of another size as if it had the picture's number of positions.
     """
 
     def freeze(self, measured: fn.Moments) -> Tensor:

@@ -194,7 +194,10 @@ def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
     copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
     if method.line_search != "none":
         copies += 8  # gradients at the ends of the interval
-    return 2.2 * values * dtype.itemsize + 3 * 4 * copies
+    laplacian = (
+        900 if method.photoreal or method.photoreal_smoothing else 0
+    )  # 25 entries, in double and as they are used
+    return 2.2 * values * dtype.itemsize + 3 * 4 * copies + laplacian
 
 
 def _gib(size: float) -> str:
