@@ -1,6 +1,7 @@
 """The field side by side: networks, losses, smoothing, regions, photorealism and colours, on real pictures.
 
     python benchmarks/field.py --assets FOLDER networks -o networks.png
+    python benchmarks/field.py --assets FOLDER untrained
     python benchmarks/field.py --assets FOLDER losses -o losses.png
     python benchmarks/field.py --assets FOLDER smoothing
     python benchmarks/field.py --assets FOLDER regions -o folder
@@ -14,16 +15,21 @@ FOLDER holds ``weights`` and ``data``. A sheet has a picture per row and column;
 import argparse
 import json
 import math
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
 from quality import files, measured, pairs, referee
+from safetensors.torch import save_file
+from torchvision.models import get_model
 
 from artune import color
+from artune.backbones.load import NETWORKS
 from artune.images import Picture, read_picture, write_picture
 from artune.losses.terms import STYLE_TERMS
 from artune.spec import Optimise, StyleSpec, with_options
@@ -106,6 +112,27 @@ def networks(args: argparse.Namespace) -> None:
             print(json.dumps(row), flush=True)
         rows.append((name, cells))
     sheet(rows, args.output)
+
+
+def untrained(args: argparse.Namespace) -> None:
+    """A few steps with random weights of every network whose own are not at hand."""
+    content, painting = pair_of(args.assets, 0, args.size)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (*(name for name in NETWORKS if name not in REAL), "torchvision:densenet121"):
+            torch.manual_seed(0)
+            weights = Path(folder) / "random.safetensors"
+            save_file(get_model(name.removeprefix("torchvision:"), weights=None).state_dict(), weights)
+            spec = with_options(StyleSpec(), {"network": name, "size": args.size, "steps": 6})
+            network = Network.load(spec, weights)
+            began = time.perf_counter()
+            result = styled(spec, network, content, painting)
+            seconds = time.perf_counter() - began
+            moved = np.abs(result.picture.pixels - content.resized(*result.picture.size).pixels).mean()
+            taps = f"{len(network.backbone.taps)} taps, smoothing {'on' if network.smooth else 'off'}"
+            print(
+                f"{name:24} {taps}, {result.record.steps} steps {seconds:5.1f} s, pixels moved by {moved:.3f}",
+                flush=True,
+            )
 
 
 def smoothing(args: argparse.Namespace) -> None:
@@ -263,6 +290,7 @@ def main() -> None:
         return sub
 
     command("networks", networks).add_argument("--pair", type=int, default=0)
+    command("untrained", untrained, output=False)
     sub = command("losses", losses)
     sub.add_argument("--pairs", type=int, default=4)
     sub.add_argument("--content", type=float, default=0.6, help="the content distance at which all are compared")
