@@ -40,6 +40,15 @@ def error(backbone: Backbone, height: int, width: int, side: int, loss: str) -> 
     return float((parts - whole).norm() / whole.norm())
 
 
+def random_vgg() -> VGG:
+    """VGG-19 with weights that keep the variance from layer to layer (He et al. 2015)."""
+    torch.manual_seed(0)
+    network = VGG()
+    for name, parameter in network.named_parameters():
+        torch.nn.init.kaiming_normal_(parameter) if name.endswith("weight") else torch.nn.init.zeros_(parameter)
+    return network.eval().requires_grad_(False)
+
+
 def large(photo: str, painting: str, out: str, *more: str, threads: int) -> tuple[float, float, dict[str, object]]:
     """Seconds and peak resident GiB of the command, and its record."""
     command = [sys.executable, "-m", "artune", "style", photo, painting, "-o", out, "--json", "--overwrite", *more]
@@ -68,9 +77,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     print("(a) relative error of the gradient in fp32, in tiles beside the whole")
-    vgg = VGG().eval().requires_grad_(False)  # its weights are random
+    vgg = random_vgg()
     for name, backbone in (("compact", load_network("compact")[0]), ("vgg19, random", vgg)):
-        for height, width, side in ((384, 512, 128), (509, 301, 208)):
+        for height, width, side in ((512, 768, 256), (717, 613, 208)):
             found = {loss: error(backbone, height, width, side, loss) for loss in ("w2", "gram")}
             shown = ", ".join(f"{loss} {value:.1e}" for loss, value in found.items())
             print(f"    {name:14} {width}x{height}, tiles of {side}: {shown}")

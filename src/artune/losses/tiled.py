@@ -173,14 +173,14 @@ class Tiled:
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Every term's distance, relative where it is calibrated, not weighted."""
-        return self._losses(self._sums(x.detach()), step)
+        return self._losses(self._sums(x.detach()), step, x.dtype)
 
     @torch.no_grad()
     def __call__(self, x: Image, step: int) -> Evaluation:
         x = x.detach()
         sums = [_made(parts, [part.requires_grad_() for part in parts]) for parts in self._sums(x)]
         with torch.enable_grad():
-            losses = self._losses(sums, step)
+            losses = self._losses(sums, step, x.dtype)
             total = self.whole.total(losses)
             leaves = [part for parts in sums for part in parts]
             outer = iter(torch.autograd.grad(total.sum(), leaves, allow_unused=True))
@@ -191,7 +191,7 @@ class Tiled:
             part = x[(..., *window)].detach().requires_grad_()
             with torch.enable_grad():
                 pairs = [
-                    (part_sum, slope)
+                    (part_sum, slope.to(part_sum.dtype))
                     for parts, along in zip(measure(part), slopes, strict=True)
                     for part_sum, slope in zip(parts or (), along, strict=False)
                     if slope is not None and part_sum.requires_grad
@@ -211,8 +211,9 @@ class Tiled:
             self._tell(number, 2 * len(pieces))
         return [parts for parts in sums if parts is not None]  # every term is in some piece
 
-    def _losses(self, sums: Sequence[Sums], step: int) -> dict[str, Tensor]:
-        return {f.name: _value(f, parts, step) / f.unit for f, parts in zip(self.whole.frozen, sums, strict=True)}
+    def _losses(self, sums: Sequence[Sums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
+        found = zip(self.whole.frozen, sums, strict=True)
+        return {f.name: (_value(f, parts, step) / f.unit).to(kind) for f, parts in found}
 
     def _of_tile(self, tile: Tile, part: Image) -> list[Sums | None]:
         features, places = self.cut.features(part, tile)
@@ -385,9 +386,11 @@ def _value(f: Frozen, sums: Sums, step: int) -> Tensor:
 
 
 def _added(old: Sums | None, new: Sums | None) -> Sums | None:
-    if old is None or new is None:
-        return new if old is None else old
-    return _made(old, [a + b for a, b in zip(old, new, strict=True)])
+    """Sums of two tiles, in fp64 where the device has it: there are thousands."""
+    if new is None:
+        return old
+    new = _made(new, [part if part.device.type == "mps" else part.double() for part in new])
+    return new if old is None else _made(old, [a + b for a, b in zip(old, new, strict=True)])
 
 
 def _signed(sums: Sums, sign: int) -> Sums:
