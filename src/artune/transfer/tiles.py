@@ -107,8 +107,9 @@ class Room:
             return None
         side = demand.side(room)
         if side is None:
+            least = math.ceil((demand.tiled(SIDES[-1]) + PROCESS) / 2**20)
             raise ResourceError(
-                f"{self._shape(longer)} pixels need {_gib(demand.tiled(SIDES[-1]) + PROCESS)} in the smallest tiles, "
+                f"{self._shape(longer)} pixels need {least}MiB in the smallest tiles, "
                 f"and memory is {self.spec.memory}; give more with --memory, or choose a smaller --size"
             )
         return side
