@@ -115,7 +115,7 @@ def test_a_run_in_tiles_stays_within_its_memory(files):
         "--size",
         "2048",
         "--memory",
-        "1200MiB",
+        "1400MiB",
         "--precision",
         "fp32",
         "--spec",
@@ -132,11 +132,11 @@ def test_a_run_in_tiles_stays_within_its_memory(files):
     record, peak = done.stdout.strip().splitlines()
     assert json.loads(record)["end"] == "done"
     assert read_picture(files / "out.png").size == (2048, 1365)
-    assert int(peak) < 1.15 * 1200 * 2**20  # what the C library keeps varies by a tenth
+    assert int(peak) < 1400 * 2**20
 
 
 def test_interrupted_between_tiles_goes_on(files):
-    options = ["--size", "512", "--memory", "960MiB", "--steps", "40"]
+    options = ["--size", "512", "--memory", "1040MiB", "--steps", "40"]
     process = subprocess.Popen(command(files, "out.png", *options), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     partial = files / "out.png.partial"
     deadline = time.monotonic() + 120

@@ -7,7 +7,7 @@ import torch
 from artune.errors import SpecError, UnknownNameError
 from artune.memory import memory_free
 
-OVERHEAD = 320 * 2**20
+OVERHEAD = 256 * 2**20
 """Bytes that a run takes at any size: kernels, threads, the network."""
 
 

@@ -16,8 +16,8 @@ from artune.transfer.machine import OVERHEAD, free_memory
 from artune.transfer.network import Network
 from artune.transfer.sizes import fitted, painting_size
 
-PROCESS = 768 * 2**20
-"""Bytes of a process with PyTorch and a network, before any picture."""
+PROCESS = 896 * 2**20
+"""Bytes of a process with PyTorch and a network, before any picture, and what the C library keeps of what was freed."""
 SIDES = range(2048, 0, -128)
 """Sides of tiles, pixels; the larger, the less of them is halo."""
 USUAL = 1024
@@ -195,10 +195,10 @@ def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
     copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
     if method.line_search != "none":
         copies += 8  # gradients at the ends of the interval
-    laplacian = (
-        900 if method.photoreal or method.photoreal_smoothing else 0
-    )  # 25 entries, in double and as they are used
-    return 2.2 * values * dtype.itemsize + 3 * 4 * copies + laplacian
+    bytes_per_pixel = 2.2 * values * dtype.itemsize + 3 * 4 * copies
+    if method.photoreal or method.photoreal_smoothing:
+        bytes_per_pixel += 900  # 25 entries of the Laplacian, in double and as they are used
+    return bytes_per_pixel
 
 
 def _gib(size: float) -> str:
