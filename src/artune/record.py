@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import platform
+from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -46,3 +48,15 @@ def run_key(spec: StyleSpec, digests: dict[str, str]) -> str:
         "algorithm": ALGORITHM,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
+    return {
+        "artune": version("artune"),
+        "algorithm": str(ALGORITHM),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "pillow": version("pillow"),
+        "python": platform.python_version(),
+    }

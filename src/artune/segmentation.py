@@ -3,6 +3,7 @@
 DeepLabV3 of torchvision knows the twenty things of Pascal VOC; a SegFormer of Hugging Face what it was trained for.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -219,7 +220,7 @@ def _deeplab(model: str, weights: Path | None, device: torch.device | str, progr
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = str(error).splitlines()[1].strip().split(",")[0]  # the first of hundreds
         raise WeightsError(
             f"{path} does not fit {model} with the {len(names)} classes of Pascal VOC: {reason}"
         ) from error
@@ -234,6 +235,9 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
     except ImportError as error:
         raise InputError(f"{model} needs the package transformers; pip install 'artune[segformer]'") from error
     local = os.path.isdir(model)
+    hub = logging.getLogger("huggingface_hub")  # tells of every retry; why the last one failed is told here
+    level = hub.level
+    hub.setLevel(logging.ERROR)
     try:
         kind = SegformerConfig.get_config_dict(model, local_files_only=local)[0].get("model_type")
         if kind != "segformer":
@@ -249,6 +253,8 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
             f"cannot load the segmentation model {model}: {reason}. Give OWNER/NAME of a SegFormer at Hugging Face or, "
             "without internet, a folder with its config.json and model.safetensors"
         ) from error
+    finally:
+        hub.setLevel(level)
     if report["missing_keys"]:  # such as all of the head: it would guess
         some = sorted(report["missing_keys"])[0]
         raise WeightsError(f"{model} was not trained to segment: it has no {some}; give a fine-tuned SegFormer")

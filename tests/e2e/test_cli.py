@@ -120,7 +120,7 @@ def test_the_other_flags_reach_the_spec_too(files):
         "--decay-every": "2",
         "--average": "0.5",
         "--no-pyramid": None,
-        "--color": "content-luminance",
+        "--color": "content-match",
         "--color-space": "yiq",
         "--color-match": "histogram",
         "--memory": "4GiB",
@@ -135,7 +135,7 @@ def test_the_other_flags_reach_the_spec_too(files):
     ]  # fmt: skip
     assert [method[k] for k in ("decay", "decay_every", "average")] == [0.5, 2, 0.5]
     assert [spec[k] for k in ("color", "color_space", "color_match", "memory")] == [
-        "content-luminance", "yiq", "histogram", "4GiB",
+        "content-match", "yiq", "histogram", "4GiB",
     ]  # fmt: skip
 
 
@@ -231,6 +231,7 @@ def test_demo_and_networks(tmp_path):
     assert taps["resnet50"]["aliases"]["conv4_block2_2_conv"] == "layer3.1.conv2"
     assert (taps["resnet50"]["smooth"], taps["vgg16"]["smooth"]) == (True, False)
     assert "receptive" in call("networks", "compact").output
+    assert "have no other names" in call("networks", "compact", "--aliases").output
     assert re.search(r"block4_conv2\s+relu4_2", call("networks", "vgg19", "--aliases").output)
     assert json.loads(call("networks", "compact", "--measure", "--json").output)["compact"]["milliseconds"] > 0
     assert "features.3.squeeze" in call("networks", "torchvision:squeezenet1_0").output
@@ -286,6 +287,33 @@ BAD = {
     "memory": (["photo.png", "painting.png", "--memory", "much"], "'much' is no size; write 4GiB"),
     "color": (["photo.png", "painting.png", "--color", "content"], "content-luminance' or 'content-match'"),
     "colour space": (["photo.png", "painting.png", "--color-space", "hsv"], "must be 'lab' or 'yiq'"),
+    "colour match": (["photo.png", "painting.png", "--color-match", "mean"], "must be 'moments' or 'histogram'"),
+    "smoothing": (["photo.png", "painting.png", "--photoreal-smoothing=-1"], "greater than or equal to 0"),
+    "smooth in tiles": (
+        ["photo.png", "painting.png", "--size", "2048", "--smooth", "--memory", "1500MiB"],
+        "leave out --smooth",
+    ),
+    "photoreal in tiles": (
+        ["photo.png", "painting.png", "--size", "2048", "--photoreal", "1", "--memory", "1500MiB"],
+        "photoreal needs the picture as a whole",
+    ),
+    "search of balanced gradients": (
+        ["photo.png", "painting.png", "--optimiser", "lbfgs", "--line-search", "strong-wolfe", "--balance-gradients"],
+        "leave out either",
+    ),
+    "colour space of the style": (
+        ["photo.png", "painting.png", "--color-space", "yiq"],
+        "--color-space has no effect without --color content-luminance or content-match",
+    ),
+    "match of luminance": (
+        ["photo.png", "painting.png", "--color", "content-luminance", "--color-match", "histogram"],
+        "--color-match has no effect without --color content-match",
+    ),
+    "decay every, of nothing": (["photo.png", "painting.png", "--decay-every", "5"], "no effect without --decay"),
+    "segment model of nothing": (
+        ["photo.png", "painting.png", "--segment-model", "deeplabv3_resnet50"],
+        "--segment-model has no effect without --segment",
+    ),
     "recipe": (["photo.png", "painting.png", "--recipe", "tutoral"], "did you mean tutorial"),
     "recipe and spec": (["photo.png", "painting.png", "--recipe", "keras", "--spec", "bad.yaml"], "leave out either"),
     "region without style": (["photo.png", "--region", "mask.png"], "MASK=STYLE[:STRENGTH] is needed"),

@@ -345,7 +345,7 @@ def test_memory_that_runs_out_on_the_way(photo, painting, network, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr("artune.transfer.style.build", fail)
+    monkeypatch.setattr("artune.transfer.objective.build", fail)
     with pytest.raises(ResourceError, match="choose a smaller --size"):
         style(photo, painting, spec=spec(), network=network)
 

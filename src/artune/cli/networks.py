@@ -37,6 +37,8 @@ def networks(
             rows[key]["smallest"] = backbone.smallest
             rows[key]["aliases"] = dict(backbone.aliases)
         typer.echo(json.dumps(rows))
+    elif aliases and not any(backbone.aliases for backbone in made.values()):
+        typer.echo(f"the taps of {name} have no other names")
     elif aliases:
         _print_table(
             ("network", "elsewhere", "here"),

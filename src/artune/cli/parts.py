@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artune.cli.display import download_bar
+from artune.cli.segment import DEFAULT_MODEL
 from artune.errors import SpecError
 from artune.regions import RegionRequest, parse_region, parse_style_mask
 
@@ -31,7 +32,7 @@ class Parts:
     regions: tuple[RegionRequest, ...] = ()
     segments: tuple[RegionRequest, ...] = ()
     masks: tuple[tuple[str, str], ...] = ()
-    model: str = ""
+    model: str = DEFAULT_MODEL
     weights: Path | None = None
 
     @classmethod
@@ -41,7 +42,7 @@ class Parts:
         regions: Sequence[str],
         segments: Sequence[str],
         masks: Sequence[str],
-        model: str,
+        model: str | None,
         weights: Path | None,
     ) -> "Parts":
         """What was typed.
@@ -54,9 +55,12 @@ class Parts:
             tuple(parse_region(text) for text in regions),
             tuple(parse_region(text, option="--segment", form="NAME=STYLE[:STRENGTH]") for text in segments),
             tuple(parse_style_mask(text) for text in masks),
-            model,
+            model or DEFAULT_MODEL,
             weights,
         )
+        if not segments and (model or weights):
+            flag = "--segment-model" if model else "--segment-weights"
+            raise SpecError(f"{flag} has no effect without --segment NAME=STYLE; give both, or leave it out")
         known = {str(path) for path in styles} | {request.style for request in (*parts.regions, *parts.segments)}
         named = [style for style, _ in parts.masks]
         for style, _ in parts.masks:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
+from artune.cli.arguments import (
+    check_effect,
+    find_contents,
+    given_options,
+    name_results,
+    read_spec,
+    size_from,
+    spec_option,
+)
 from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
 from artune.cli.parts import Parts
 from artune.cli.segment import DEFAULT_MODEL
@@ -60,7 +68,9 @@ def style(
         list[str] | None,
         typer.Option(help="The same, the part found by name.", metavar="NAME=STYLE[:STRENGTH]", rich_help_panel=PARTS),
     ] = None,
-    segment_model: Annotated[str, typer.Option(help=SEGMENT_MODEL, rich_help_panel=PARTS)] = DEFAULT_MODEL,
+    segment_model: Annotated[
+        str | None, typer.Option(help=f"{SEGMENT_MODEL} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS)
+    ] = None,
     segment_weights: Annotated[
         Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
     ] = None,
@@ -87,7 +97,7 @@ def style(
     photoreal: Annotated[float | None, spec_option("photoreal", panel=LOOK)] = None,
     photoreal_smoothing: Annotated[float | None, spec_option("photoreal_smoothing", panel=LOOK)] = None,
     balance_gradients: Annotated[
-        bool | None, spec_option("balance_gradients", "--balance-gradients", panel=LOOK)
+        bool | None, spec_option("balance_gradients", "--balance-gradients/--no-balance-gradients", panel=LOOK)
     ] = None,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
@@ -126,7 +136,9 @@ def style(
     ] = False,
 ) -> None:
     """Style a photograph, or a folder of them."""
-    wanted = with_options(_base(spec, recipe), given_options(context.params))
+    given = given_options(context.params)
+    wanted = with_options(_base(spec, recipe), given)
+    check_effect(given, wanted)
     styles = styles or []
     if len(styles) > MOST_STYLES and wanted.style_weights is None:
         raise InputError(

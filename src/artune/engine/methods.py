@@ -204,7 +204,7 @@ class LBFGS:
 
         def trial(length: float, value: Evaluation) -> Trial:
             slope = torch.dot((value.gradient / unit).flatten(), direction.flatten())
-            height = value.total.double().sum() / unit.double()
+            height = value.total.cpu().double().sum() / unit.cpu().double()
             if not (slope.isfinite() and height.isfinite()):
                 return Trial(length, inf, inf, value)
             return Trial(length, height.item(), slope.item(), value)

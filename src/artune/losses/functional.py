@@ -194,7 +194,12 @@ def precise(m: Moments) -> Moments:
     An eigenvalue of 1e-8 of the largest one is a sound one of the product of two covariances with ridges, and lost in
     fp32: then the order in which the sums were taken would change the distance's gradient by a thousandth.
     """
-    return m if m.first.device.type == "mps" else Moments(*(part.double() for part in m))
+    return Moments(*map(widened, m))
+
+
+def widened(x: Tensor) -> Tensor:
+    """In fp64, where the device has it."""
+    return x if x.device.type == "mps" else x.double()
 
 
 def gaussian(m: Moments) -> Gaussian:

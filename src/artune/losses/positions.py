@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from artune.losses.functional import widened
+
 
 class Part(NamedTuple):
     """One picture's features at a tap.
@@ -36,17 +38,17 @@ def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b 
     count = min(limit, max(1, available(part)))
     strata = torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)
     ends = weight.cumsum(1)
-    levels = (strata / count).to(weight.device) * ends[:, -1:]
+    levels = (strata / count).to(ends) * ends[:, -1:]
     return torch.searchsorted(ends, levels, right=True).clamp(max=weight.shape[1] - 1)
 
 
 def mass(part: Part) -> Float[Tensor, "#b n"]:
-    """The mask over all positions, in double precision."""
+    """The mask over all positions, in fp64 where the device has it."""
     features, mask, _ = part
     height, width = features.shape[-2:]
     if mask is None:
-        return torch.ones((1, height * width), dtype=torch.float64, device=features.device)
-    return mask.flatten(1).double()
+        return widened(torch.ones((1, height * width), device=features.device))
+    return widened(mask.flatten(1))
 
 
 def available(part: Part) -> int:

@@ -24,14 +24,15 @@ class Errors(NamedTuple):
 
     Attributes:
         error: the sum, weighted by the mask, ``[b]``.
-        mass: sum of the mask, ``[b]``; without a mask the number of positions.
+        mass: what they are relative to, ``[b]``: the sum of the mask, without one the number of positions; or the
+            target's energy.
     """
 
     error: Float[Tensor, "b"]
     mass: Float[Tensor, "b"]
 
     def mean(self) -> Float[Tensor, "b"]:
-        """Over positions."""
+        """By mass."""
         return self.error / self.mass.clamp(min=1e-6)
 
 
@@ -83,29 +84,15 @@ class Content:
         return Errors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
 
 
-class Relative:
-    """Squared difference of the features over the target's mean squared length, in every scale."""
+class Relative(Content):
+    """Squared difference of the features over the energy of the target's, in every scale."""
 
-    source: Source = "content"
-    taps: tuple[str, ...]
-    additive = False
+    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Errors:
+        features, mask = measured
+        return Errors(self._summed(features - target, mask).error, self._summed(target, mask).error)
 
-    def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
-        self.squares = Content(tap)
-        self.name, self.taps = self.squares.name, (tap,)
-
-    def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Mask | None]:
-        return self.squares.measure(features, mask)
-
-    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
-        return self.squares.mix(parts, weights)
-
-    def freeze(self, measured: tuple[Tensor, Mask | None]) -> tuple[Tensor, Tensor]:
-        return self.squares.freeze(measured), self.squares.energy(measured).clamp(min=1e-6)
-
-    def distance(self, measured: tuple[Tensor, Mask | None], target: tuple[Tensor, Tensor], step: int = 0) -> Tensor:
-        features, energy = target
-        return self.squares.distance(measured, features) / energy
+    def value(self, errors: Errors, target: Tensor) -> Tensor:
+        return errors.mean()
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         return measured[0].new_ones(len(measured[0]), dtype=torch.float32)

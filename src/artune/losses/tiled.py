@@ -23,6 +23,7 @@ from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
 from artune.engine.descend import Evaluation
 from artune.errors import SpecError
 from artune.losses import objective
+from artune.losses.functional import widened
 from artune.losses.objective import Formulas, Frozen, Measured, Objective, Region, Wanted, Weights, at_tap
 from artune.losses.protocol import Mask, Pointwise
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Make
@@ -389,7 +390,7 @@ def _added(old: Sums | None, new: Sums | None) -> Sums | None:
     """Sums of two tiles, in fp64 where the device has it: there are thousands."""
     if new is None:
         return old
-    new = _made(new, [part if part.device.type == "mps" else part.double() for part in new])
+    new = _made(new, [widened(part) for part in new])
     return new if old is None else _made(old, [a + b for a, b in zip(old, new, strict=True)])
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from artune.backbones.base import Backbone
 from artune.backbones.load import load_network
 from artune.backbones.smoothed import Smoothed
+from artune.errors import SpecError
 from artune.spec import StyleSpec
 from artune.transfer.machine import choose_device, choose_precision
 
@@ -34,6 +36,28 @@ class Network:
     device: torch.device
     dtype: torch.dtype
     smooth: bool = False
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """Of its activations, as in the spec."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    def check(self, spec: StyleSpec) -> None:
+        """Raise if a spec asks for another one.
+
+        Raises:
+            SpecError: naming what is not alike.
+        """
+        method = spec.method
+        for name, asked, has in (
+            ("network", method.network, self.name),
+            ("pooling", method.pooling, self.pooling),
+            ("smooth", method.smooth, self.smooth),
+            ("precision", spec.precision, self.precision),
+            ("device", spec.device, str(self.device)),
+        ):
+            if asked not in (None, "auto", has, self.device.type if name == "device" else has):
+                raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
 
     @classmethod
     def load(

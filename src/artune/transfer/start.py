@@ -1,17 +1,46 @@
 """Where the descent starts at each size."""
 
+import os
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.engine.descend import Method, State, begin
+from artune.errors import SpecError, UnknownNameError
 from artune.images import Picture
+from artune.transfer.inputs import Source, read_source
 
 STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")
 """Starts that need no file."""
 SPREAD = 0.25
 """Standard deviation of the Gaussian noise: all but one value in twenty lie in [0, 1]."""
+
+
+def given_start(kind: str, first: Source | None = None, allow_huge: bool = False) -> Picture | None:
+    """The picture to start from, where one was given.
+
+    Args:
+        kind: of the spec: one of ``STARTS``, or a file.
+        first: in its place.
+        allow_huge: read pictures above 100 million pixels.
+
+    Raises:
+        SpecError: both are given.
+        UnknownNameError: neither a start nor a file.
+        PictureError: what was given cannot be read.
+    """
+    if first is not None:
+        if kind not in ("content", "file"):
+            raise SpecError(f"both start {kind!r} and first, a picture to start from, are given; leave out either")
+        return read_source(first, allow_huge)
+    if kind in STARTS:
+        return None
+    if not os.path.exists(kind):
+        why = "a spec names no files: give the picture again" if kind == "file" else "it is no picture file either"
+        raise UnknownNameError("start", kind, STARTS, why=why)
+    return read_source(kind, allow_huge=allow_huge)
 
 
 def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:

@@ -1,41 +1,33 @@
 """Style transfer of one picture: resolve, then size by size build an objective and descend it."""
 
 import dataclasses
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.nn import functional as F
 
-from artune import color
 from artune.backbones.base import Image
-from artune.engine.descend import STILL, End, Evaluation, Function, Method, State, Step, begin, descend
+from artune.engine.descend import STILL, End, Method, State, Step, begin, descend
 from artune.engine.methods import LBFGS, METHODS, Adam
-from artune.errors import ResourceError, SpecError, UnknownNameError
-from artune.images import Floats, Picture, from_tensor, write_picture
+from artune.errors import ResourceError, SpecError
+from artune.images import Picture, write_picture
 from artune.losses import tiled
-from artune.losses.objective import Formulas, Objective, Region, Styled, Weights, build
-from artune.losses.photoreal import matting, smooth_like
-from artune.losses.protocol import Draws
-from artune.record import ALGORITHM, Record, run_key
-from artune.regions import composite, resized_mask
+from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
-from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source, read_source
+from artune.transfer.finish import finished
+from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
 from artune.transfer.network import Network
+from artune.transfer.objective import covered_at, photograph_at, place_strengths, place_weights, sized_objective
 from artune.transfer.rates import GENTLE, schedule
-from artune.transfer.resolve import recipe_of, resolve, weights_at, with_own_names
-from artune.transfer.sizes import check_sizes, fitted, painting_size
-from artune.transfer.start import STARTS, enlarged, start
+from artune.transfer.resolve import recipe_of, resolve, with_own_names
+from artune.transfer.sizes import check_sizes
+from artune.transfer.start import enlarged, given_start, start
 from artune.transfer.tiles import Room
 
 
@@ -63,7 +55,7 @@ class Progress:
 
     def picture(self) -> Picture:
         """The picture so far, at its present size."""
-        return self.run.finished(self.step.image)
+        return finished(self.step.image, self.run.spec, self.run.inputs, self.run.shown)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to go on from, atomically."""
@@ -172,7 +164,7 @@ class Job:
 
     def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture | None, network: Network) -> None:
         self.spec, self.network = spec, network
-        self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in self._strengths(inputs)])  # as they were given
+        self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in place_strengths(spec, inputs)])  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
         self.first = first or self.shown.paintings[0].picture  # where a start that is not the photograph comes from
         self.digests = inputs.digests
@@ -201,32 +193,16 @@ class Job:
         if network is not None and weights is not None:
             raise SpecError("both a network and weights are given; leave out either")
         network = network or Network.load(spec, weights)
-        if (network.name, network.pooling) != (spec.method.network, spec.method.pooling):
-            raise SpecError(
-                f"the spec asks for network {spec.method.network} with {spec.method.pooling} pooling, the one given is "
-                f"{network.name} with {network.pooling} pooling; make them equal"
-            )
-        if spec.method.smooth not in (None, network.smooth):
-            raise SpecError(
-                f"the spec asks for smooth {spec.method.smooth}, the network given has {network.smooth}; "
-                "make them equal"
-            )
-        given = _given(spec.method.start, first, allow_huge)
+        network.check(spec)
+        given = given_start(spec.method.start, first.picture if isinstance(first, Result) else first, allow_huge)
         if given is not None:
             spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
-        precision = "bf16" if network.dtype == torch.bfloat16 else "fp32"
-        for name, asked, has in (
-            ("precision", spec.precision, precision),
-            ("device", spec.device, str(network.device)),
-        ):
-            if asked not in ("auto", has, has.split(":")[0]):
-                raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
         resolved = resolve(
             with_own_names(spec, network.backbone),
             inputs.photograph.size,
             len(styles),
             device=str(network.device),
-            precision=precision,
+            precision=network.precision,
             smallest=network.backbone.smallest,
             regions=[region.strength for region in regions],
             smooth=network.smooth,
@@ -265,8 +241,9 @@ class Job:
             del left
         end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
-        if nothing_to_do and not (any(style for _, style in self._weights()) or self.method.tv):
-            return self._result(self._photograph(self.rungs[-1].size), End.DONE, 0, began)
+        styled = any(style for _, style in place_weights(self.spec, self.inputs))
+        if nothing_to_do and not (styled or self.method.tv):
+            return self._result(self._photograph_at(self.rungs[-1].size), End.DONE, 0, began)
 
         def progress(step: Step) -> Progress:
             done, total = self._done(), sum(rung.steps for rung in self.rungs)
@@ -317,18 +294,18 @@ class Job:
         side = self.room.side(rung.size)
         if side is not None:
             give_back_memory()
-        content = self._photograph(rung.size)
+        content = self._photograph_at(rung.size)
         if self.state is None:
             first = start(self.method.start, content, self.first, self.spec.seed)
-            covered = self._covered(content)
+            covered = covered_at(self.shown, content)
             self.state = begin(first if covered is None else torch.where(covered > 0, first, content))
         elif index > self.level:
-            last = self._photograph(self.rungs[self.level].size) if self.method.start == "content" else None
+            last = self._photograph_at(self.rungs[self.level].size) if self.method.start == "content" else None
             self.state = enlarged(self.state, method, content, last)
             del last
         self.level = index
-        objective = self._confined(self._objective(content, rung, side, told), content)
         del content  # a large picture needs the room
+        objective = sized_objective(self.spec, self.shown, self.network, rung, side=side, on_tile=told)
         if side is not None and isinstance(method, Adam):
             method = dataclasses.replace(method, in_place=True)
         yield from descend(
@@ -360,74 +337,8 @@ class Job:
                 "quarter of the memory)"
             ) from error
 
-    def _photograph(self, longer: int) -> Image:
-        shown = self.shown.photograph
-        return shown.resized(*fitted(*shown.size, longer)).tensor().to(self.network.device)
-
-    def _covered(self, content: Image) -> torch.Tensor | None:
-        """Where the result may differ from the photograph, ``[1, 1, h, w]``; ``None`` for everywhere."""
-        height, width = content.shape[-2:]
-        covered = self.inputs.covered_at(width, height)
-        return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
-
-    def _mask(self, mask: Floats, image: Image) -> torch.Tensor:
-        height, width = image.shape[-2:]
-        return torch.from_numpy(resized_mask(mask, width, height)).to(self.network.device)[None, None]
-
-    def _confined(self, objective: Function, content: Image) -> Function:
-        """The same without a gradient where the photograph is to stay."""
-        covered = self._covered(content)
-        if covered is None:
-            return objective
-
-        def confined(x: torch.Tensor, step: int) -> Evaluation:
-            value = objective(x, step)
-            return value._replace(gradient=value.gradient.mul_(covered > 0))
-
-        return confined
-
-    def _weights(self) -> list[tuple[float, float]]:
-        """Weights of content and style in each place; the rest comes last."""
-        return [weights_at(self.spec, strength) for strength in self._strengths(self.inputs)]
-
-    def _strengths(self, inputs: Inputs) -> list[float]:
-        return [*(self.spec.region_strengths or ()), self.spec.strength][: len(inputs.places)]
-
-    def _objective(self, content: Image, rung: Rung, side: int | None, told: tiled.OnTile) -> Objective | tiled.Tiled:
-        method = self.method
-        weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=method.tv or 0.0)
-        formulas = Formulas(
-            style=method.loss,
-            content=method.content_loss,
-            variation=method.variation,
-            scale=method.scale,
-            draws=Draws(self.spec.seed, fixed=method.optimiser == "lbfgs"),
-            balance=method.balance_gradients,
-        )
-        regions = []
-        for place, (of_content, of_style) in zip(self.shown.places, self._weights(), strict=True):
-            mixed = self.spec.style_weights if len(place.paintings) > 1 else None
-            proportions = mixed or (1.0,) * len(place.paintings)
-            styles = [
-                self._styled(painting, share, rung)
-                for painting, share in zip(place.paintings, proportions, strict=True)
-            ]
-            weight = self.shown.weight(place)
-            mask = None if weight is None else self._mask(weight, content)
-            regions.append(Region(styles, mask, style=of_style, content=of_content))
-        backbone = self.network.backbone
-        if side is not None:
-            return tiled.build(backbone, content, regions, weights, formulas, side=side, on_tile=told)
-        extra = [matting(content, method.photoreal)] if method.photoreal else []
-        return build(backbone, content, regions, weights, formulas, extra)
-
-    def _styled(self, painting: Painting, share: float, rung: Rung) -> Styled:
-        size = painting_size(painting.picture, rung, self.spec)
-        image = painting.picture.resized(*size).tensor().to(self.network.device)
-        weight = painting.weight()
-        mask = None if weight is None else self._mask(weight, image)
-        side = self.network.backbone.smallest
-        return Styled(_at_least(image, side), share, None if mask is None else _at_least(mask, side))
+    def _photograph_at(self, longer: int) -> Image:
+        return photograph_at(self.shown, longer, self.network.device)
 
     def _descent(self) -> Method:
         assert self.method.rate is not None
@@ -439,31 +350,8 @@ class Job:
         for name, value in {"total": step.total, **step.losses}.items():
             self.losses.setdefault(name, []).append(float(value[0]))
 
-    def finished(self, image: Image, *, smoothed: bool = False) -> Picture:
-        """The picture that an iterate stands for: its colours, and the photograph where it is to stay.
-
-        Args:
-            image: the iterate.
-            smoothed: also along the photograph's edges, if the spec says so; this takes seconds.
-        """
-        height, width = image.shape[-2:]
-        photograph, covered = self.inputs.photograph, self.inputs.covered_at(width, height)
-        if not (photograph.alpha is None and covered is None and self.spec.color == "style"):
-            photograph = photograph.resized(width, height)
-        picture = from_tensor(image, like=photograph)
-        pixels = picture.pixels
-        if smoothed and self.method.photoreal_smoothing:
-            pixels = smooth_like(
-                pixels, self.shown.photograph.resized(width, height).filled(), self.method.photoreal_smoothing
-            )
-        if self.spec.color == "content-luminance":
-            pixels = color.with_luminance_of(pixels, photograph.filled(), self.spec.color_space)
-        if covered is not None:
-            pixels = composite(pixels, photograph.pixels, covered)
-        return dataclasses.replace(picture, pixels=pixels)
-
     def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
-        picture = self.finished(image, smoothed=True)
+        picture = finished(image, self.spec, self.inputs, self.shown, smoothed=True)
         record = Record(
             key=self.key,
             spec=self.spec,
@@ -475,39 +363,6 @@ class Job:
             versions=versions(),
         )
         return Result(picture, record)
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
-    return {
-        "artune": version("artune"),
-        "algorithm": str(ALGORITHM),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "pillow": version("pillow"),
-        "python": platform.python_version(),
-    }
-
-
-def _given(kind: str, first: Source | Result | None, allow_huge: bool) -> Picture | None:
-    """The picture to start from, where one was given."""
-    if first is not None:
-        if kind not in ("content", "file"):
-            raise SpecError(f"both start {kind!r} and first, a picture to start from, are given; leave out either")
-        return first.picture if isinstance(first, Result) else read_source(first, allow_huge)
-    if kind in STARTS:
-        return None
-    if not os.path.exists(kind):
-        why = "a spec names no files: give the picture again" if kind == "file" else "it is no picture file either"
-        raise UnknownNameError("start", kind, STARTS, why=why)
-    return read_source(kind, allow_huge=allow_huge)
-
-
-def _at_least(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Repeat the border of a style picture that is too small for the network."""
-    height, width = image.shape[-2:]
-    down, right = max(0, side - height), max(0, side - width)
-    return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
 
 
 def _room(spec: StyleSpec, inputs: Inputs, network: Network) -> Room:

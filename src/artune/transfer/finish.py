@@ -1,0 +1,37 @@
+"""From the last iterate to the picture that is shown: edges, colours, and the photograph where it is to stay."""
+
+from dataclasses import replace
+
+from artune import color
+from artune.backbones.base import Image
+from artune.images import Picture, from_tensor
+from artune.losses.photoreal import smooth_like
+from artune.regions import composite
+from artune.spec import StyleSpec
+from artune.transfer.inputs import Inputs
+
+
+def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs, *, smoothed: bool = False) -> Picture:
+    """The picture that an iterate stands for.
+
+    Args:
+        image: the iterate, ``[1, 3, h, w]``.
+        spec: resolved.
+        inputs: as they were read.
+        shown: as the network saw them.
+        smoothed: also along the photograph's edges, if the spec says so; this takes seconds.
+    """
+    height, width = image.shape[-2:]
+    photograph, covered = inputs.photograph, inputs.covered_at(width, height)
+    if not (photograph.alpha is None and covered is None and spec.color == "style"):
+        photograph = photograph.resized(width, height)
+    picture = from_tensor(image, like=photograph)
+    pixels = picture.pixels
+    if smoothed and spec.method.photoreal_smoothing:
+        like = shown.photograph.resized(width, height).filled()
+        pixels = smooth_like(pixels, like, spec.method.photoreal_smoothing)
+    if spec.color == "content-luminance":
+        pixels = color.with_luminance_of(pixels, photograph.filled(), spec.color_space)
+    if covered is not None:
+        pixels = composite(pixels, photograph.pixels, covered)
+    return replace(picture, pixels=pixels)
