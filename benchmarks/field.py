@@ -261,9 +261,7 @@ def colours(args: argparse.Namespace) -> None:
     for mode in ("style", "content-luminance", "content-match"):
         for space in ("lab", "yiq") if mode != "style" else ("lab",):
             for how in ("moments", "histogram") if mode == "content-match" else ("moments",):
-                spec = with_options(
-                    StyleSpec(size=args.size), {"color": mode, "color_space": space, "color_match": how}
-                )
+                spec = StyleSpec(size=args.size, color=mode, color_space=space, color_match=how)
                 result = styled(spec, network, content, painting).picture
                 shown = content.resized(*result.size)
                 ours, theirs = (color.to_lab(picture.pixels) for picture in (result, shown))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from artune.errors import ArtuneError as ArtuneError
     from artune.images import Picture as Picture
     from artune.images import read_picture as read_picture
+    from artune.recipes import find_recipe as find_recipe
+    from artune.segmentation import load_segmenter as load_segmenter
     from artune.spec import Optimise as Optimise
     from artune.spec import StyleSpec as StyleSpec
     from artune.transfer.inputs import Masked as Masked
@@ -31,6 +33,8 @@ _HOMES = {
     "RegionStyle": "artune.transfer.inputs",
     "Result": "artune.transfer.style",
     "StyleSpec": "artune.spec",
+    "find_recipe": "artune.recipes",
+    "load_segmenter": "artune.segmentation",
     "read_picture": "artune.images",
     "style": "artune.transfer.style",
 }

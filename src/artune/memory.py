@@ -1,6 +1,7 @@
 """How much memory the system can still give."""
 
 import os
+import re
 from pathlib import Path
 
 
@@ -13,12 +14,13 @@ def memory_free() -> int | None:
                 limits.append(int(line.split()[1]) * 1024)
     except OSError:
         pass
-    for top, used in (("memory.max", "memory.current"),):  # a container's own limit
-        folder = Path("/sys/fs/cgroup")
-        try:
-            limits.append(int((folder / top).read_text()) - int((folder / used).read_text()))
-        except (OSError, ValueError):
-            pass
+    group = Path("/sys/fs/cgroup")  # a container's own limit; files that it has read can be forgotten again
+    try:
+        taken = int((group / "memory.current").read_text())
+        files = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+        limits.append(int((group / "memory.max").read_text()) - taken + (int(files[1]) if files else 0))
+    except (OSError, ValueError):
+        pass
     try:
         import resource
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.assets import Asset, OnBytes, fetch, read_weights
-from artune.errors import InputError, PictureError, UnknownNameError, WeightsError
+from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
 from artune.images import Floats, Picture, write_grey
 
 DOUBT = 0.05
@@ -166,11 +166,17 @@ def write_masks(segmenter: Segmenter, picture: Picture, folder: Path, *, replace
     Raises:
         OutputError: a file cannot be written; or, without ``replace``, is there.
     """
+
+    def place(name: str) -> Path:
+        return folder / (re.sub(r"[^\w+-]+", "_", name.lower()).strip("_") + ".png")
+
+    there = [path for path in map(place, segmenter.names) if os.path.lexists(path)]
+    if there and not replace:
+        raise OutputError(f"{there[0]} exists; --overwrite replaces it")
     written = {}
     for name, mask in segmenter.found(picture):
-        path = folder / (re.sub(r"[^\w+-]+", "_", name.lower()).strip("_") + ".png")
-        write_grey(mask, path, replace=replace)
-        written[path] = float(mask.mean())
+        write_grey(mask, place(name), replace=replace)
+        written[place(name)] = float(mask.mean())
     return written
 
 
@@ -233,7 +239,7 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
     try:
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
     except ImportError as error:
-        raise InputError(f"{model} needs the package transformers; pip install 'artune[segformer]'") from error
+        raise MissingExtraError(model, "transformers", "segformer") from error
     local = os.path.isdir(model)
     hub = logging.getLogger("huggingface_hub")  # tells of every retry; why the last one failed is told here
     level = hub.level

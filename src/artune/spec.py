@@ -235,7 +235,7 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     What had been chosen for the user may follow from what is replaced, and is open again.
 
     Raises:
-        SpecError: an unknown field or a bad value.
+        SpecError: an unknown field, a bad value, or an option that the others leave without effect.
     """
     if not options:
         return spec
@@ -249,7 +249,30 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     for name, value in options.items():
         place = data["method"] if name in Optimise.model_fields and name != "kind" else data
         place[name] = value
-    return parse_spec(data, where="the options")
+    wanted = parse_spec(data, where="the options")
+    for name, (idle, why) in _idle(wanted).items():
+        if name in options and idle:
+            raise SpecError(f"{name} has no effect {why}")
+    return wanted
+
+
+def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
+    """Whether others leave an option without effect, and what to do then."""
+    method = spec.method
+    counted = method.rungs is not None or (method.steps is not None and not method.pyramid)
+    return {
+        "color_space": (
+            spec.color == "style",
+            "with color style; take content-luminance or content-match, or leave it out",
+        ),
+        "color_match": (
+            spec.color != "content-match",
+            f"with color {spec.color}; take content-match, or leave it out",
+        ),
+        "decay_every": (method.decay == 1, "with decay 1; give a decay below 1, or leave it out"),
+        "pyramid": (method.rungs is not None, "where every size is given (rungs); leave out either"),
+        "quality": (counted, "where the steps are given; leave out either"),
+    }
 
 
 def explain(error: ValidationError) -> str:

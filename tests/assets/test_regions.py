@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
+import artune
 from artune.color import SPACES, match, moments, with_luminance_of
 from artune.images import Picture, read_picture, write_picture
 from artune.regions import composite, coverage, fitted_mask, normalised, read_mask, resized_mask
@@ -79,3 +81,39 @@ def test_paintings_in_photographs_colours(assets, how):
         covariances.append(np.linalg.norm(c - covariance) / np.linalg.norm(covariance))
     assert np.median(means) < 0.02
     assert np.median(covariances) < 0.2
+
+
+def test_a_styled_dress_has_no_seam_and_the_rest_is_bit_equal(dressed, assets):
+    """Across the border of the mask neighbours differ as they do in the photograph, or as within the painted part."""
+    photograph, path, dress = dressed
+    painting = assets / "data/styleid/style/07.jpg"
+    options = {"size": max(photograph.size), "quality": "draft"}
+    result = artune.style(photograph, regions=[artune.RegionStyle(path, painting)], **options).picture
+    np.testing.assert_array_equal(result.pixels[~dress], photograph.pixels[~dress])
+    change = np.abs(result.pixels - photograph.pixels).mean(-1)
+    assert change[dress].mean() > 0.03
+
+    border = dress[:, 1:] != dress[:, :-1]
+    within = dress[:, 1:] & dress[:, :-1]
+
+    def steps(pixels, where):
+        return np.abs(np.diff(pixels, axis=1)).mean(-1)[where].mean()
+
+    assert steps(result.pixels, border) < 1.5 * steps(photograph.pixels, border) + steps(result.pixels, within)
+
+
+def test_a_frame_in_two_styles_is_painted_up_to_the_border(assets):
+    """Each side of the border is as painted as the rest of its part: neither halo nor photograph is left between."""
+    clip = assets / "data/video/davis/blackswan"
+    frame = sorted((clip / "frames").iterdir())[0]
+    mask = clip / "masks" / f"{frame.stem}.png"
+    paintings = [assets / f"data/styleid/style/{i:02d}.jpg" for i in (1, 11)]
+    region = artune.RegionStyle(mask, paintings[1])
+    options = {"size": 320, "quality": "draft"}
+    both = artune.style(frame, paintings[0], regions=[region], **options).picture.pixels
+    alone = [artune.style(frame, painting, **options).picture.pixels for painting in paintings]
+    inside = resized_mask(read_mask(mask), *both.shape[1::-1]) > 0.5
+    near = [distance_transform_edt(part) for part in (~inside, inside)]
+    for part, away, pixels in zip((~inside, inside), near, alone, strict=True):
+        apart = np.abs(both - pixels).mean(-1)
+        assert apart[part & (away <= 4)].mean() < 2 * apart[part & (away > 12)].mean() + 0.05

@@ -303,13 +303,21 @@ BAD = {
     ),
     "colour space of the style": (
         ["photo.png", "painting.png", "--color-space", "yiq"],
-        "--color-space has no effect without --color content-luminance or content-match",
+        "color_space has no effect with color style; take content-luminance or content-match",
     ),
     "match of luminance": (
         ["photo.png", "painting.png", "--color", "content-luminance", "--color-match", "histogram"],
-        "--color-match has no effect without --color content-match",
+        "color_match has no effect with color content-luminance; take content-match",
     ),
-    "decay every, of nothing": (["photo.png", "painting.png", "--decay-every", "5"], "no effect without --decay"),
+    "decay every, of nothing": (["photo.png", "painting.png", "--decay-every", "5"], "give a decay below 1"),
+    "quality of a recipe": (
+        ["photo.png", "painting.png", "--recipe", "crowsonkb", "--quality", "draft"],
+        "quality has no effect where the steps are given",
+    ),
+    "sizes of a recipe": (
+        ["photo.png", "painting.png", "--recipe", "crowsonkb", "--no-pyramid"],
+        "pyramid has no effect where every size is given",
+    ),
     "segment model of nothing": (
         ["photo.png", "painting.png", "--segment-model", "deeplabv3_resnet50"],
         "--segment-model has no effect without --segment",

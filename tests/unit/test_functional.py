@@ -36,9 +36,22 @@ def test_moments_of_low_precision_are_summed_in_fp32(generator):
     torch.testing.assert_close(m.second, fn.moments(x.float()).second, rtol=1e-5, atol=1e-3)
 
 
-def test_moments_gradient(generator):
-    x = features(generator, b=1, c=3, h=3, w=2).requires_grad_()
-    assert gradcheck(lambda t: tuple(fn.moments(t))[1:], (x,))
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_moments_and_marginals(generator, masked):
+    x = features(generator, b=2, c=3, h=3, w=2).requires_grad_()
+    mask = torch.rand((1, 1, 3, 2), generator=generator) if masked else None
+    assert gradcheck(lambda t: tuple(fn.moments(t, mask))[2:], (x,))
+    assert gradcheck(lambda t: tuple(fn.marginals(t, mask))[1:], (x,))
+
+
+def test_masked_moments_in_chunks_against_numpy(generator, monkeypatch):
+    monkeypatch.setattr(fn, "CHUNK", 7)
+    x, mask = features(generator), torch.rand((1, 1, 6, 5), generator=generator)
+    got = fn.moments(x, mask)
+    rows, weight = x.numpy().reshape(*x.shape[:2], -1), mask.numpy().reshape(-1).astype(np.float64)
+    np.testing.assert_allclose(got.first, (rows * weight).sum(2), rtol=1e-6)
+    np.testing.assert_allclose(got.second, np.einsum("bin,bjn,n->bij", rows, rows, weight), rtol=1e-6)
+    np.testing.assert_allclose(got.mass, [weight.sum()] * len(x), rtol=1e-6)
 
 
 def test_a_mask_of_ones_changes_nothing_and_a_half_mask_is_a_crop(generator):
@@ -48,8 +61,10 @@ def test_a_mask_of_ones_changes_nothing_and_a_half_mask_is_a_crop(generator):
         torch.testing.assert_close(a, b, check_dtype=False)
     mask = torch.zeros(1, 1, 6, 5)
     mask[..., :3, :] = 1
-    for a, b in zip(fn.moments(x[:, :, :3]), fn.moments(x, mask), strict=True):
+    crop, half = fn.moments(x[:, :, :3]), fn.moments(x, mask)
+    for a, b in zip(crop[1:], half[1:], strict=True):
         torch.testing.assert_close(a, b, check_dtype=False)
+    assert half.positions[0].item() == 2 * crop.positions[0].item() == 30
 
 
 def test_moments_of_tiles_add_up(generator):

@@ -118,7 +118,7 @@ def test_masks_are_written_by_name(quarters, tmp_path):
         assert opened.mode == "L"
     want = segmenter.masks(quarters, ["upper-clothes"])["upper-clothes"]
     np.testing.assert_allclose(read_mask(tmp_path / "upper-clothes.png"), want, atol=0.51 / 255)
-    with pytest.raises(OutputError, match="written by another run"):
+    with pytest.raises(OutputError, match="exists; --overwrite"):
         write_masks(segmenter, quarters, tmp_path, replace=False)
 
 

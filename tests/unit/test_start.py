@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from artune.images import Picture
+from artune.transfer.inputs import Painting
 from artune.transfer.start import colour_noise, start
 
 PHOTO = torch.full((1, 3, 200, 300), 0.25)
@@ -14,7 +15,9 @@ PHOTO = torch.full((1, 3, 200, 300), 0.25)
 def muted(rng):
     """A picture whose colours hang together and lie far from black and white."""
     mix = np.array([[0.06, 0.02, 0.0], [0.01, 0.05, 0.03], [0.0, -0.04, 0.04]])
-    return Picture((np.array([0.4, 0.5, 0.6]) + rng.standard_normal((90, 80, 3)) @ mix.T).clip(0, 1).astype(np.float32))
+    return Painting(
+        Picture((np.array([0.4, 0.5, 0.6]) + rng.standard_normal((90, 80, 3)) @ mix.T).clip(0, 1).astype(np.float32))
+    )
 
 
 def colours(image):
@@ -37,7 +40,7 @@ def test_noise_has_its_mean_and_spread(muted):
 
 def test_colours_have_the_styles_mean_and_covariance(muted):
     found = colours(start("colours", PHOTO, muted, 0))
-    wanted = muted.pixels.reshape(-1, 3).T
+    wanted = muted.picture.pixels.reshape(-1, 3).T
     np.testing.assert_allclose(found.mean(1), wanted.mean(1), atol=0.002)
     np.testing.assert_allclose(np.cov(found), np.cov(wanted), atol=1e-4)
     rough, smooth = found.reshape(3, 200, 300), wanted.reshape(3, 90, 80)
@@ -46,9 +49,21 @@ def test_colours_have_the_styles_mean_and_covariance(muted):
 
 
 def test_colours_of_a_flat_picture_are_flat():
-    flat = torch.tensor([0.2, 0.4, 0.9])[None, :, None, None].expand(1, 3, 5, 7)
+    flat = Painting(Picture(np.full((5, 7, 3), (0.2, 0.4, 0.9), np.float32)))
     noise = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(colour_noise(noise, flat), flat[..., :4, :1].expand(1, 3, 4, 4))
+    wanted = torch.tensor([0.2, 0.4, 0.9]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    torch.testing.assert_close(colour_noise(noise, flat), wanted)
+
+
+def test_colours_that_do_not_count_are_not_started_from(muted):
+    half = np.zeros((90, 80), np.float32)
+    half[:, 40:] = 1
+    loud = muted.picture.pixels.copy()
+    loud[:, :40] = (1, 0, 1)
+    crop = Painting(Picture(np.ascontiguousarray(muted.picture.pixels[:, 40:])))
+    wanted = start("colours", PHOTO, crop, 0)
+    for painting in (Painting(Picture(loud), half), Painting(Picture(loud, half))):
+        torch.testing.assert_close(start("colours", PHOTO, painting, 0), wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "uniform", "grey", "colours"])
@@ -67,4 +82,4 @@ def test_pictures_are_copied_or_resized(muted):
     assert content is not PHOTO
     for kind in ("style", "file"):
         resized = start(kind, PHOTO, muted, 0)
-        torch.testing.assert_close(resized, muted.resized(300, 200).tensor())
+        torch.testing.assert_close(resized, muted.picture.resized(300, 200).tensor())

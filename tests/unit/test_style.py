@@ -10,9 +10,12 @@ import torch
 import artune
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError, UnknownNameError
 from artune.images import Picture, read_picture, write_picture
+from artune.losses.photoreal import matting
 from artune.spec import Optimise, Rung, StyleSpec
 from artune.transfer import machine
+from artune.transfer.inputs import RegionStyle
 from artune.transfer.network import Network
+from artune.transfer.sizes import painting_size
 from artune.transfer.start import STARTS
 from artune.transfer.style import style
 
@@ -439,3 +442,29 @@ def test_a_network_by_name_is_an_option(photo, painting):
     assert result.record.spec.method.network == "compact"
     with pytest.raises(UnknownNameError, match="did you mean vgg19"):
         artune.style(photo, painting, network="vgg91")
+
+
+@pytest.mark.parametrize("options", [{"photoreal": 10.0}, {"photoreal_smoothing": 1.0}])
+def test_photorealism_lowers_the_laplacian_energy(photo, painting, network, options):
+    energy = matting(photo.tensor(), 1.0)
+
+    def of(**method):
+        result = style(photo, painting, spec=spec(**method), network=network).picture
+        return energy.loss({"image": result.tensor()}, 0).item()
+
+    assert of(**options) < 0.7 * of()
+
+
+def test_the_painting_is_shown_at_its_scale(painting):
+    large = painting.resized(400, 200)
+    rung = Rung(size=128, steps=1)
+    assert painting_size(large, rung, StyleSpec(style_scale=0.5)) == (64, 32)
+    assert painting_size(large, rung, StyleSpec(style_scale=2.0)) == (256, 128)
+    assert painting_size(large, rung, StyleSpec(style_scale=4.0)) == (400, 200)  # never enlarged
+
+
+def test_strengths_of_regions_need_weights_to_follow_from_them(photo, painting, network):
+    region = RegionStyle(np.ones((32, 48), np.float32), painting, 0.9)
+    given = spec(content_weight=1.0, style_weight=2.0)
+    with pytest.raises(SpecError, match="leave nothing to strength"):
+        style(photo, spec=given, regions=[region], network=network)

@@ -408,3 +408,16 @@ def test_a_balanced_term_that_is_satisfied_does_not_pull(pair):
     weights = Weights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
     gradient = balanced(pair[0], pair[1], weights)(pair[0], 0).gradient
     assert not gradient.any()
+
+
+@pytest.mark.parametrize("scale", ["tutorial", "gatys", "raw"])
+def test_regions_of_one_style_that_are_alike_weigh_as_the_whole(generator, scale):
+    half, painting = (torch.rand((1, 3, 6, 4), generator=generator) for _ in range(2))
+    content, mask = torch.cat([half, half], 3), torch.zeros(1, 1, 6, 8)
+    mask[..., :4] = 1
+    weights, formulas = Weights({"double": 1.0}, {"double": 1.0}), Formulas({"gram": 1.0}, scale=scale)
+    parts = [Region([Styled(painting)], mask), Region([Styled(painting)], 1 - mask)]
+    totals = [
+        build(Tiny(), content, regions, weights, formulas)(content, 0).total for regions in (parts, whole(painting))
+    ]
+    torch.testing.assert_close(*totals)

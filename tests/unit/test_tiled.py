@@ -10,7 +10,7 @@ from artune.errors import SpecError
 from artune.losses import objective, tiled
 from artune.losses.objective import Formulas, Frozen, Region, Styled, Weights
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
-from artune.losses.tiled import Tiled, reach, spans, strips
+from artune.losses.tiled import Tiled, bands, reach, spans
 from tests.tiny import Tiny
 
 SMALL = ((8, 1), (8, 1), (12, 1))
@@ -85,7 +85,7 @@ def test_every_additive_style_loss(vgg, loss, size):
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("variation", VARIED)
 def test_every_additive_content_loss_and_variation(vgg, content, variation, monkeypatch):
-    monkeypatch.setattr(tiled, "STRIP", 300)
+    monkeypatch.setattr(tiled, "BAND", 300)
     weights = Weights({"relu2_1": 1.0, "image": 0.5}, {"relu1_1": 1.0}, 1.0, 0.1, 1.0)
     formulas = Formulas(content=content, variation=variation)
     assert_same(*pair(vgg, (53, 44), 16, weights, formulas), picture(53, 44, seed=2))
@@ -152,11 +152,11 @@ def test_cores_cover_a_length_once(length, side, halo, stride):
 
 
 @pytest.mark.parametrize("height", [1, 2, 3, 7, 8])
-def test_strips_part_no_neighbours(monkeypatch, height, generator):
-    monkeypatch.setattr(tiled, "STRIP", 10)
+def test_bands_part_no_neighbours(monkeypatch, height, generator):
+    monkeypatch.setattr(tiled, "BAND", 10)
     image = torch.rand((1, 3, height, 5), generator=generator)
     term = TotalVariation()
-    found = [(sign, term.measure({"image": image[:, :, rows]})) for rows, sign in strips(height, 5)]
+    found = [(sign, term.measure({"image": image[:, :, rows]})) for rows, sign in bands(height, 5)]
     for i, want in enumerate(term.measure({"image": image})):
         torch.testing.assert_close(sum(sign * got[i] for sign, got in found), want)
 
@@ -238,7 +238,7 @@ def test_every_tile_is_told_and_can_end_the_round(vgg):
     assert of_content[-1] == 12
     told.clear()
     parts(picture(48, 64), 0)
-    assert told == [(i, 26) for i in range(1, 27)]  # 12 tiles and a strip, twice
+    assert told == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
 
     class Stop(Exception):
         pass

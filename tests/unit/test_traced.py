@@ -1,3 +1,4 @@
+import re
 from functools import partial
 
 import pytest
@@ -177,6 +178,18 @@ def test_against_torchvisions_own(name, inside):
     for tap, inner in inside.items():
         torch.testing.assert_close(got[tap], want[inner], rtol=1e-3, atol=1e-4)
         assert min(got[tap].shape[2:]) >= 2
+
+
+def test_the_published_names_of_densenet():
+    """Its files say ``norm.1``; torchvision renames them when it loads them, and so does this."""
+    model = models.get_model("densenet121", weights=None)
+    dotted = {re.sub(r"(norm|conv)([12])", r"\1.\2", key): value for key, value in model.state_dict().items()}
+    dotted = {key.replace("features.norm.", "features.norm"): value for key, value in dotted.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in dotted
+    network = find_network("torchvision:densenet121").make("max")
+    network.load(dotted, "memory")
+    own = network.network.state_dict()["features.denseblock2.denselayer3.conv2.weight"]
+    torch.testing.assert_close(own, model.state_dict()["features.denseblock2.denselayer3.conv2.weight"])
 
 
 @pytest.mark.parametrize("name", ["resnet18", "alexnet", "inception_v3", "torchvision:densenet121"])

@@ -1,6 +1,7 @@
 """Any classifier of torchvision as a backbone, its head left off."""
 
 import copy
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -148,7 +149,8 @@ class Traced(Backbone):
         """
         own = {key: value for key, value in self.network.state_dict().items() if not key.endswith(COUNTER)}
         first = next(iter(own))
-        weights = {key: value for key, value in _without_prefix(weights, first).items() if not key.endswith(COUNTER)}
+        weights = {_renamed(key): value for key, value in _without_prefix(weights, first).items()}
+        weights = {key: value for key, value in weights.items() if not key.endswith(COUNTER)}
         if not own.keys() & weights.keys():
             given = ", ".join(sorted(weights)[:5]) or "nothing"
             raise WeightsError(f"{where}: no weights of {self.name} in it; it needs {first}, and has {given}")
@@ -178,6 +180,11 @@ class Traced(Backbone):
 def _is_map(whole: tuple[int, ...], half: tuple[int, ...]) -> bool:
     """Whether a tensor has channels, and positions that become more as the picture grows."""
     return len(whole) == len(half) == 4 and whole[1] == half[1] and whole[2] > half[2] and whole[3] > half[3]
+
+
+def _renamed(key: str) -> str:
+    """The key as it is now: the published weights of DenseNet have modules named ``norm.1``, which no module can be."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)
 
 
 def _without_prefix(weights: Mapping[str, Tensor], first: str) -> Mapping[str, Tensor]:

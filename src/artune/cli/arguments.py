@@ -31,22 +31,6 @@ def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def check_effect(given: Mapping[str, Any], wanted: StyleSpec) -> None:
-    """Raise if an option was typed that the others leave without effect.
-
-    Raises:
-        SpecError: naming it and what it needs.
-    """
-    needs = {
-        "color_space": ("--color content-luminance or content-match", wanted.color != "style"),
-        "color_match": ("--color content-match", wanted.color == "content-match"),
-        "decay_every": ("--decay, the factor", wanted.method.decay != 1),
-    }
-    for name, (needed, there) in needs.items():
-        if name in given and not there:
-            raise SpecError(f"--{name.replace('_', '-')} has no effect without {needed}; give both, or leave it out")
-
-
 def find_contents(given: str) -> list[Path] | None:
     """The photographs of a folder or a glob; ``None`` for a single file."""
     from artune.images import READABLE, find_pictures

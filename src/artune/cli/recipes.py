@@ -14,9 +14,9 @@ def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show the published recipes: source, departures, and what they set."""
-    from artune.recipes import find, published
+    from artune.recipes import find_recipe, published
 
-    chosen = list(published().values()) if name is None else [find(name)]
+    chosen = list(published().values()) if name is None else [find_recipe(name)]
     if as_json:
         typer.echo(json.dumps([_plain(recipe) for recipe in chosen]))
         return

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import (
-    check_effect,
-    find_contents,
-    given_options,
-    name_results,
-    read_spec,
-    size_from,
-    spec_option,
-)
+from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
 from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
 from artune.cli.parts import Parts
-from artune.cli.segment import DEFAULT_MODEL
+from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.spec import StyleSpec, with_options
 
@@ -32,9 +24,6 @@ MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
 LOOK, PARTS, RUN, OUTPUT = "The look", "Parts of the picture", "The run", "The output"
-SEGMENT_MODEL = (
-    "deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or the name or folder of a SegFormer from Hugging Face."
-)
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune style photo.jpg painting.jpg -o out.png\n\n"
@@ -69,7 +58,7 @@ def style(
         typer.Option(help="The same, the part found by name.", metavar="NAME=STYLE[:STRENGTH]", rich_help_panel=PARTS),
     ] = None,
     segment_model: Annotated[
-        str | None, typer.Option(help=f"{SEGMENT_MODEL} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS)
+        str | None, typer.Option(help=f"{MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS)
     ] = None,
     segment_weights: Annotated[
         Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
@@ -136,9 +125,7 @@ def style(
     ] = False,
 ) -> None:
     """Style a photograph, or a folder of them."""
-    given = given_options(context.params)
-    wanted = with_options(_base(spec, recipe), given)
-    check_effect(given, wanted)
+    wanted = with_options(_base(spec, recipe), given_options(context.params))
     styles = styles or []
     if len(styles) > MOST_STYLES and wanted.style_weights is None:
         raise InputError(
@@ -170,9 +157,9 @@ def _base(spec: Path | None, recipe: str | None) -> StyleSpec:
         raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
     if recipe is None:
         return read_spec(spec)
-    from artune.recipes import find
+    from artune.recipes import find_recipe
 
-    return find(recipe).spec
+    return find_recipe(recipe).spec
 
 
 @dataclass(frozen=True)

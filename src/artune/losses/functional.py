@@ -5,6 +5,7 @@ Statistics are fp32 whatever the features are: Gram matrices overflow in fp16 an
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -21,6 +22,8 @@ SPECK = 1e-6
 SEVERAL_THREADS = 256
 """Channels from which on the roots of matrices are worth more than one thread."""
 
+_THREADS = Lock()
+
 CHUNK = 16384
 """Positions that are widened to fp32 at a time."""
 
@@ -29,54 +32,54 @@ class Moments(NamedTuple):
     """First and second moments of features over positions, as sums: those of two tiles add up.
 
     Attributes:
+        positions: their number, ``[b]``.
         mass: sum of the mask, ``[b]``; without a mask the number of positions.
         first: sum of the features, ``[b, c]``.
         second: sum of their outer products, ``[b, c, c]``.
     """
 
+    positions: Float[Tensor, "b"]
     mass: Float[Tensor, "b"]
     first: Float[Tensor, "b c"]
     second: Float[Tensor, "b c c"]
 
 
 class _Sums(torch.autograd.Function):
-    """Sum of the rows of ``[b, n, c]`` and of their outer products, in fp32.
+    """Weighted sum of the rows of ``[b, n, c]`` and of their outer products, in fp32; weights ``[b, n, 1]`` or none.
 
     Its own gradient needs one product where autograd would make two, and keeps the features in the
     precision in which they came.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(rows)
-        batch, _, channels = rows.shape
+    def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows, weight)
+        batch, count, channels = rows.shape
         kind = torch.promote_types(rows.dtype, torch.float32)
         first = rows.new_zeros((batch, channels), dtype=kind)
         second = rows.new_zeros((batch, channels, channels), dtype=kind)
-        for part in torch.split(rows, CHUNK, 1):  # a widened copy that stays in the processor's cache
-            wide = _wide(part)
-            first += wide.sum(1)
-            second.baddbmm_(wide.transpose(1, 2), wide)
+        for begin in range(0, count, CHUNK):  # a widened copy that stays in the processor's cache
+            wide = _wide(rows[:, begin : begin + CHUNK])
+            weighted = wide if weight is None else wide * weight[:, begin : begin + CHUNK]
+            first += weighted.sum(1)
+            second.baddbmm_(weighted.transpose(1, 2), wide)
         return first, second
 
     @staticmethod
-    def backward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
-        (rows,) = ctx.saved_tensors
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
+        rows, weight = ctx.saved_tensors
         both = (second + second.transpose(1, 2)).to(rows.dtype)
-        return torch.baddbmm(first.to(rows.dtype).unsqueeze(1), rows, both)
+        slope = torch.baddbmm(first.to(rows.dtype).unsqueeze(1), rows, both)
+        return slope if weight is None else slope.mul_(weight.to(rows.dtype)), None
 
 
 def moments(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Moments:
     """Moments of features over positions, weighted by a mask of values in [0, 1]."""
     rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # b n c; a view where channels are last
-    if mask is None:
-        first, second = _Sums.apply(rows)
-        return Moments(first.new_full((len(rows),), rows.shape[1]), first, second)
-    wide = _wide(rows)
-    weight = mask.permute(0, 2, 3, 1).flatten(1, 2).to(wide.dtype)  # b n 1
-    weighted = wide * weight
-    mass = weight.sum((1, 2)).expand(len(rows))
-    return Moments(mass, weighted.sum(1), weighted.transpose(1, 2) @ wide)
+    weight = None if mask is None else _wide(mask.permute(0, 2, 3, 1).flatten(1, 2)).expand(len(rows), -1, -1)
+    first, second = _Sums.apply(rows, weight)
+    positions = first.new_full((len(rows),), rows.shape[1])
+    return Moments(positions, positions if weight is None else weight.sum((1, 2)), first, second)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -98,14 +101,33 @@ class Marginals(NamedTuple):
     second: Float[Tensor, "b c"]
 
 
+class _MarginalSums(torch.autograd.Function):
+    """Weighted sum of ``[b, c, n]`` over n, and of its squares, in fp32; weights ``[b, 1, n]`` or none.
+
+    Its own gradient keeps the features in the precision in which they came.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows, weight)
+        wide = _wide(rows)
+        weighted = wide if weight is None else wide * weight
+        return weighted.sum(2), (weighted * wide).sum(2)
+
+    @staticmethod
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
+        rows, weight = ctx.saved_tensors
+        slope = torch.addcmul(first.unsqueeze(2), _wide(rows), 2 * second.unsqueeze(2))
+        return (slope if weight is None else slope.mul_(weight)).to(rows.dtype), None
+
+
 def marginals(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Marginals:
     """Moments of every channel over positions, weighted by a mask of values in [0, 1]."""
-    rows = _wide(features.flatten(2))  # b c n
-    if mask is None:
-        return Marginals(rows.new_full((len(rows),), rows.shape[2]), rows.sum(2), rows.square().sum(2))
-    weight = mask.flatten(2).to(rows.dtype)
-    weighted = rows * weight
-    return Marginals(weight.sum((1, 2)).expand(len(rows)), weighted.sum(2), (weighted * rows).sum(2))
+    rows = features.flatten(2)  # b c n; a view where channels come first
+    weight = None if mask is None else _wide(mask.flatten(2)).expand(len(rows), -1, -1)
+    first, second = _MarginalSums.apply(rows, weight)
+    mass = first.new_full((len(rows),), rows.shape[2]) if weight is None else weight.sum((1, 2))
+    return Marginals(mass, first, second)
 
 
 Sums = TypeVar("Sums", Moments, Marginals)
@@ -120,7 +142,7 @@ def mix(parts: list[Sums], weights: list[float]) -> Sums:
         return torch.stack([s.view(-1, *[1] * (x.dim() - 1)) * x for s, x in zip(scales, sums, strict=True)]).sum(0)
 
     first, second = joined([part.first for part in parts]), joined([part.second for part in parts])
-    return type(parts[0])(torch.ones_like(parts[0].mass), first, second)
+    return parts[0]._replace(mass=torch.ones_like(parts[0].mass), first=first, second=second)
 
 
 def mean_and_deviation(m: Marginals) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
@@ -213,15 +235,16 @@ def gaussian(m: Moments) -> Gaussian:
 def _one_thread(channels: int) -> Iterator[None]:
     """One thread for small matrices: two are no faster, and wait for each other a hundred times as long where another
     process needs the processor too."""
-    threads = torch.get_num_threads()
-    if threads == 1 or channels >= SEVERAL_THREADS:
+    if channels >= SEVERAL_THREADS:
         yield
         return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    with _THREADS:  # the number is the process's, and another run's may be in here
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 class _Wasserstein(torch.autograd.Function):
@@ -244,7 +267,7 @@ class _Wasserstein(torch.autograd.Function):
 
     @staticmethod
     def _forward(ctx: Any, mass: Tensor, first: Tensor, second: Tensor, target: Gaussian) -> Tensor:
-        moments = precise(Moments(mass, first, second))
+        moments = precise(Moments(mass, mass, first, second))
         mean, cov = mean_and_covariance(moments)
         cov = add_ridge(mean, cov)
         values, vectors = _eigh(target.root @ cov @ target.root)

@@ -19,7 +19,7 @@ from artune.losses.variation import Variation, total_variation
 from artune.spec import Scale
 
 
-class Errors(NamedTuple):
+class SquaredErrors(NamedTuple):
     """Squared differences of features, summed over channels and positions.
 
     Attributes:
@@ -59,11 +59,11 @@ class Content:
     def freeze(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
         return measured[0]
 
-    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Errors:
+    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> SquaredErrors:
         features, mask = measured
         return self._summed(features - target, mask)
 
-    def value(self, errors: Errors, target: Tensor) -> Tensor:
+    def value(self, errors: SquaredErrors, target: Tensor) -> Tensor:
         if self.scale == "tutorial":
             return errors.mean() / target.shape[1]
         if self.scale == "calibrated":
@@ -77,21 +77,21 @@ class Content:
         return self._summed(*measured).mean()
 
     @staticmethod
-    def _summed(values: Tensor, mask: Mask | None) -> Errors:
+    def _summed(values: Tensor, mask: Mask | None) -> SquaredErrors:
         square = values.float().square().sum(1, keepdim=True)
         if mask is None:
-            return Errors(square.sum((1, 2, 3)), square.new_full((len(square),), square[0].numel()))
-        return Errors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
+            return SquaredErrors(square.sum((1, 2, 3)), square.new_full((len(square),), square[0].numel()))
+        return SquaredErrors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
 
 
 class Relative(Content):
     """Squared difference of the features over the energy of the target's, in every scale."""
 
-    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> Errors:
+    def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> SquaredErrors:
         features, mask = measured
-        return Errors(self._summed(features - target, mask).error, self._summed(target, mask).error)
+        return SquaredErrors(self._summed(features - target, mask).error, self._summed(target, mask).error)
 
-    def value(self, errors: Errors, target: Tensor) -> Tensor:
+    def value(self, errors: SquaredErrors, target: Tensor) -> Tensor:
         return errors.mean()
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
@@ -149,7 +149,7 @@ class Gram(_Moments):
             return square / channels**4
         if self.scale == "gatys":
             return square / (4 * channels**2)
-        return square * measured.mass**2
+        return square * measured.positions**2
 
 
 class Deviations:

@@ -35,8 +35,8 @@ Sums = tuple[Tensor, ...]
 Window = tuple[slice, slice]
 """Rows and columns of a picture, pixels."""
 
-STRIP = 2**20
-"""Pixels of a strip in which total variation is computed."""
+BAND = 2**20
+"""Pixels of a band in which total variation is computed."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,12 @@ def reach(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
     return stride, -(-radius // stride) * stride
 
 
-def strips(height: int, width: int) -> Iterator[tuple[slice, int]]:
+def bands(height: int, width: int) -> Iterator[tuple[slice, int]]:
     """Rows of the picture, and a sign, such that sums over neighbours add up to those of the whole.
 
     Strips share a row, so that no neighbours are parted; the pairs within it are taken away again.
     """
-    tall = max(STRIP // width, 1)
+    tall = max(BAND // width, 1)
     for top in range(0, height, tall):
         yield slice(top, min(top + tall + 1, height)), 1
         if top + tall < height:
@@ -168,8 +168,8 @@ class Tiled:
             pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.cut.tiles]
         if self.local:
             across = slice(0, self.width)
-            found = strips(self.height, self.width)
-            pieces += [((rows, across), partial(self._of_strip, rows, sign)) for rows, sign in found]
+            found = bands(self.height, self.width)
+            pieces += [((rows, across), partial(self._of_band, rows, sign)) for rows, sign in found]
         return pieces
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
@@ -230,7 +230,7 @@ class Tiled:
             out.append(measured)
         return out
 
-    def _of_strip(self, rows: slice, sign: int, part: Image) -> list[Sums | None]:
+    def _of_band(self, rows: slice, sign: int, part: Image) -> list[Sums | None]:
         return [
             _signed(f.term.measure({"image": part}, _cropped(f.mask, (rows, slice(None)))), sign)
             if f.term.source == "none"
@@ -280,7 +280,7 @@ def measure(
         if isinstance(term, Pointwise):
             sums[index] = term.measure(maps, mask)
         elif term.source == "none":
-            for rows, sign in strips(height, width):
+            for rows, sign in bands(height, width):
                 part = term.measure({"image": image[..., rows, :]}, _cropped(mask, (rows, slice(None))))
                 sums[index] = _added(sums[index], _signed(part, sign))
     return [Measured(value, mask) for value, mask in zip(sums, masks, strict=True)]

@@ -36,7 +36,7 @@ def published() -> dict[str, Published]:
     return {recipe.name: recipe for recipe in _read()}
 
 
-def find(name: str) -> Published:
+def find_recipe(name: str) -> Published:
     """The recipe of that name.
 
     Raises:

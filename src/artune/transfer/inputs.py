@@ -10,7 +10,7 @@ import numpy as np
 from artune import color
 from artune.errors import InputError, PictureError
 from artune.images import Floats, Picture, read_picture
-from artune.regions import coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
+from artune.regions import FAINTEST, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
 from artune.spec import StyleSpec
 
 Source = Picture | Path | str
@@ -251,7 +251,7 @@ def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool
             raise PictureError(f"{what} has shape {mask.shape}; [height, width] is needed")
         if not (mask.min() >= -1e-3 and mask.max() <= 1.001):  # nor NaN
             raise PictureError(f"{what} has values beyond [0, 1], or not finite; divide 8-bit values by 255")
-        if mask.max() <= 0:
+        if mask.max() < FAINTEST:
             raise PictureError(f"{what} is empty: nothing in it is above 0")
     return fitted_mask(mask, size, where=what)
 

@@ -82,6 +82,6 @@ def give_back_memory() -> None:
         return
 
 
-def free_memory(device: torch.device) -> int | None:
+def device_memory_free(device: torch.device) -> int | None:
     """Bytes that a device can still give; ``None`` where the system does not say."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_free()

@@ -195,12 +195,13 @@ def resolve(
         raise SpecError(f"strengths of regions belong to scale calibrated, not to {method.scale}")
     strongest = max([*strengths, *([spec.strength] if styles else [])], default=spec.strength)
     stated = method.content_weight is not None and method.style_weight is not None
-    if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and spec.strength != StyleSpec().strength:
+    theirs = any(strength != StyleSpec().strength for strength in (spec.strength, *strengths))
+    if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and theirs:
         raise SpecError(
             "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
         )
     content, style = side_weights(method, spec.strength, recipe)
-    tv = recipe.tv * spec.strength if method.tv is None else method.tv
+    tv = recipe.tv * (spec.strength if styles else strongest) if method.tv is None else method.tv
     if not (content or style or tv or strengths):
         raise SpecError("all weights are 0; give the content, the style or the total variation one above 0")
     weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))

@@ -2,15 +2,17 @@
 
 import os
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from artune import color
 from artune.backbones.base import Image
 from artune.engine.descend import Method, State, begin
 from artune.errors import SpecError, UnknownNameError
 from artune.images import Picture
-from artune.transfer.inputs import Source, read_source
+from artune.transfer.inputs import Painting, Source, read_source
 
 STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")
 """Starts that need no file."""
@@ -43,7 +45,7 @@ def given_start(kind: str, first: Source | None = None, allow_huge: bool = False
     return read_source(kind, allow_huge=allow_huge)
 
 
-def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:
+def start(kind: str, content: Image, first: Painting, seed: int) -> Image:
     """The first iterate, shaped like ``content``, in [0, 1].
 
     Noise is drawn at the first size alone; it follows from the seed and that size.
@@ -51,9 +53,9 @@ def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:
     Args:
         kind: ``content``; ``gaussian``: noise around 0.5, clamped; ``uniform``: noise; ``grey``: 0.5 with noise of one
             part in 255, without which every pixel of a flat picture is pulled alike; ``colours``: :func:`colour_noise`,
-            clamped; anything else: ``picture``, resized.
+            clamped; anything else: ``first``, resized.
         content: the photograph at the first size.
-        picture: the first style, or what was given to start from.
+        first: the first style, or what was given to start from.
         seed: of the noise.
     """
     if kind == "content":
@@ -66,21 +68,19 @@ def start(kind: str, content: Image, picture: Picture, seed: int) -> Image:
     elif kind == "grey":
         x = 0.5 + (torch.rand(content.shape, generator=generator) - 0.5) / 255
     elif kind == "colours":
-        x = colour_noise(torch.randn(content.shape, generator=generator), picture.tensor())
+        x = colour_noise(torch.randn(content.shape, generator=generator), first)
     else:
         height, width = content.shape[-2:]
-        x = picture.resized(width, height).tensor()
+        x = first.picture.resized(width, height).tensor()
     return x.clamp(0, 1).to(content.device)
 
 
-def colour_noise(noise: Image, picture: Image) -> Image:
-    """Standard normal noise given the mean colour and the covariance of a picture's colours; not clamped."""
-    colours = picture[0].flatten(1).double()
-    mean = colours.mean(1, keepdim=True)
-    covariance = (colours - mean) @ (colours - mean).T / colours.shape[1]
-    values, vectors = torch.linalg.eigh(covariance)
-    root = vectors * values.clamp(min=0).sqrt()
-    return (mean[..., None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
+def colour_noise(noise: Image, painting: Painting) -> Image:
+    """Standard normal noise given the mean colour and the covariance of what counts of a painting; not clamped."""
+    mean, covariance = color.moments(painting.picture.pixels, painting.weight())
+    values, vectors = np.linalg.eigh(covariance)
+    root = torch.from_numpy(vectors * np.sqrt(np.maximum(values, 0)))
+    return (torch.from_numpy(mean)[:, None, None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
 
 
 def enlarged(state: State, method: Method, content: Image, before: Image | None) -> State:

@@ -20,7 +20,7 @@ from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import finished
-from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
+from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
 from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, place_weights, sized_objective
@@ -166,7 +166,7 @@ class Job:
         self.spec, self.network = spec, network
         self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in place_strengths(spec, inputs)])  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
-        self.first = first or self.shown.paintings[0].picture  # where a start that is not the photograph comes from
+        self.first = Painting(first) if first else self.shown.paintings[0]  # of a start that is not the photograph
         self.digests = inputs.digests
         self.key = run_key(spec, self.digests)
         self.losses: dict[str, list[float]] = {}

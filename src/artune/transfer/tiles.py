@@ -12,7 +12,7 @@ from artune.images import Picture
 from artune.losses.objective import Formulas
 from artune.losses.tiled import check_tiles, reach
 from artune.spec import Optimise, Rung, StyleSpec, bytes_of
-from artune.transfer.machine import OVERHEAD, free_memory
+from artune.transfer.machine import OVERHEAD, device_memory_free
 from artune.transfer.network import Network
 from artune.transfer.sizes import fitted, painting_size
 
@@ -24,7 +24,7 @@ USUAL = 1024
 """Side where the memory is the machine's."""
 SMALLEST = 32
 """Longer side, pixels, below which none is offered instead of one that does not fit."""
-IMAGES = {"adam": 6, "sgd": 6, "lbfgs": 14 + 2 * LBFGS().history + 6}
+HELD = {"adam": 6, "sgd": 6, "lbfgs": 14 + 2 * LBFGS().history + 6}
 """Pictures of its size, fp32, that a tiled descent holds. Adam: the iterate, the average, two means and the gradient,
 all written in place; and one for what happens before and after."""
 
@@ -89,7 +89,7 @@ class Room:
         whole = max(pixels * step_bytes(values, self.network.dtype, method), before)
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers or {} if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
-        fixed = pixels * (12 * IMAGES[method.optimiser] + maps * itemsize + 8 * self.masks) + 12 * painted + inputs
+        fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize + 8 * self.masks) + 12 * painted + inputs
         return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
 
     def side(self, longer: int) -> int | None:
@@ -122,7 +122,7 @@ class Room:
             ResourceError: nothing fits; with the longest side that does.
         """
         sizes = [rung.size for rung in self.spec.method.rungs or ()]
-        given = free_memory(self.network.device)
+        given = device_memory_free(self.network.device)
         free = math.inf if given is None else given - OVERHEAD
         if self.spec.memory != "all":
             sides = [self.side(size) for size in sizes]
