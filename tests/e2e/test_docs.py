@@ -2,13 +2,17 @@
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
+import artune
 from artune.cli import app
 from artune.cli.style import EXAMPLES
+from artune.images import Picture, write_picture
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,3 +64,26 @@ def test_sections_that_are_linked_to_are_there(page):
             re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)", target, re.M)
         ]
         assert section in heads, f"{link}#{section}"
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("page", "block"), blocks())
+def test_python_in_the_documents_runs(page, block, tmp_path, photo, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(artune, "style", partial(artune.style, size=32, steps=1))
+    width, height = photo.size
+    left = np.zeros((height, width, 3), np.float32)
+    left[:, : width // 2] = 1
+    for name in re.findall(r"\"([\w/]+\.(?:png|jpg))\"", block):
+        named = left if name.endswith(".png") and "photo" not in name else None
+        picture = Picture(named) if named is not None else photo  # of one size, as masks need it
+        write_picture(picture, Path(name))
+    exec(compile(block, page, "exec"), {})
+    assert any(tmp_path.iterdir())

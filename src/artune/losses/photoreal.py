@@ -49,8 +49,10 @@ def laplacian(photograph: Pixels) -> "csr_matrix":
         from pymatting.laplacian import cf_laplacian  # late: it takes a second, and compiles at its first use ever
     except ImportError as error:
         raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
-    matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64), epsilon=EPSILON)
-    torch.set_num_threads(threads)  # Numba, which PyMatting uses, sets it to the number of cores
+    try:
+        matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64), epsilon=EPSILON)
+    finally:
+        torch.set_num_threads(threads)  # Numba, which PyMatting uses, sets it to the number of cores
     return matrix
 
 
@@ -134,8 +136,9 @@ def matting(content: Image, weight: float) -> Frozen:
 
 
 def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
-    """The picture, smoothed along the photograph's edges (Li 2018, section 3.2): strokes go, edges and colours stay.
+    """The picture, smoothed along the photograph's edges (after Li 2018, 3.2): strokes go, edges and colours stay.
 
+    Departure: the Laplacian is not normalised by its diagonal, and ``STIFF`` is ours.
     The ``x`` with the least ``STIFF strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
     the diagonal as preconditioner, to a thousandth or for ``ITERATIONS``.
 

@@ -29,6 +29,10 @@ HELD = {"adam": 6, "sgd": 6, "lbfgs": 14 + 2 * LBFGS().history + 6}
 all written in place; and one for what happens before and after."""
 
 
+MASK = 16
+"""Bytes per pixel that a region takes in tiles: its mask at every tap. As a whole, a step makes as much again of it."""
+
+
 @dataclass(frozen=True)
 class Demand:
     """Bytes that one size takes, besides those of the process.
@@ -86,10 +90,11 @@ class Room:
         painted = sum(math.prod(painting_size(painting, rung, self.spec)) for painting in self.paintings)
         values = max((infos[tap].values for tap in self.taps), default=3.0)
         before = (pixels + painted) * (values * itemsize + 36)  # features of all, once
-        whole = max(pixels * step_bytes(values, self.network.dtype, method), before)
+        masks = pixels * MASK * self.masks
+        whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers or {} if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
-        fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize + 8 * self.masks) + 12 * painted + inputs
+        fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize) + masks + 12 * painted + inputs
         return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
 
     def side(self, longer: int) -> int | None:
