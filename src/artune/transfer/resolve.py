@@ -8,7 +8,7 @@ from itertools import combinations
 from artune.backbones.base import Backbone, TapInfo
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
-from artune.spec import Optimise, Scale, StyleSpec
+from artune.spec import Optimise, Rung, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
 from artune.transfer.sizes import fitted, in_proportion, plan
 from artune.transfer.start import STARTS
@@ -169,34 +169,13 @@ def resolve(
     size = longer if spec.size == "original" else spec.size
     if not spec.enlarge:
         size = min(size, longer)
-    if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
-        method = method.model_copy(update={"rungs": None, **({"steps": None} if "steps" in spec.automatic else {})})
-    if spec.style_weights is not None and len(spec.style_weights) != styles and "style_weights" in spec.automatic:
-        spec = spec.model_copy(update={"style_weights": None})
-    least = math.ceil(smallest * longer / min(content_size))
-    if method.rungs:
-        rungs = in_proportion(method.rungs, size, method.steps)
-    else:
-        rungs = plan(size, method.quality, method.steps, least, pyramid=method.pyramid)
-    if spec.style_weights is not None and len(spec.style_weights) != styles:
-        raise SpecError(f"{len(spec.style_weights)} style weights for {styles} styles; give one for each")
-    weights = spec.style_weights or (1.0,) * styles
-    whole = math.fsum(weights) or 1.0
-    if abs(whole - 1) > 1e-9:  # shares stay what they are, to the bit
-        weights = tuple(weight / whole for weight in weights)
-    there = spec.region_strengths
-    if there is not None and len(there) != len(regions):
-        if "region_strengths" not in spec.automatic:
-            raise SpecError(f"{len(there)} region strengths for {len(regions)} regions; give one for each")
-        there = None
-    there = there or (spec.strength,) * len(regions)
-    strengths = tuple(other if own is None else own for own, other in zip(regions, there, strict=True))
-    if regions and method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
-        raise SpecError(f"strengths of regions belong to scale calibrated, not to {method.scale}")
-    strongest = max([*strengths, *([spec.strength] if styles else [])], default=spec.strength)
+    rungs = _rungs(spec, size, math.ceil(smallest * longer / min(content_size)))
+    strengths = _region_strengths(spec, regions)
+    theirs = [*strengths, *([spec.strength] if styles else [])]
+    strongest = max(theirs, default=spec.strength)
     stated = method.content_weight is not None and method.style_weight is not None
-    theirs = any(strength != StyleSpec().strength for strength in (spec.strength, *strengths))
-    if stated and not {"content_weight", "style_weight"} & {*spec.automatic} and theirs:
+    moved = any(strength != StyleSpec().strength for strength in (spec.strength, *strengths))
+    if stated and moved and not {"content_weight", "style_weight"} & {*spec.automatic}:
         raise SpecError(
             "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
         )
@@ -224,13 +203,51 @@ def resolve(
         update={
             "method": filled,
             "size": size,
-            "style_weights": weights,
+            "style_weights": _style_weights(spec, styles),
             "region_strengths": strengths,
             "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
             "device": device,
             "precision": precision,
         }
     )
+
+
+def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
+    """Sizes and steps; those that were once chosen for another size are chosen anew."""
+    method, steps = spec.method, spec.method.steps
+    if method.rungs and (method.rungs[-1].size == size or "rungs" not in spec.automatic):
+        return in_proportion(method.rungs, size, steps)
+    if method.rungs and "steps" in spec.automatic:
+        steps = None
+    return plan(size, method.quality, steps, smallest, pyramid=method.pyramid)
+
+
+def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
+    """Proportions of the styles, with a sum of 1."""
+    weights = spec.style_weights
+    if weights is not None and len(weights) != styles:
+        if "style_weights" not in spec.automatic:
+            raise SpecError(f"{len(weights)} style weights for {styles} styles; give one for each")
+        weights = None
+    weights = weights or (1.0,) * styles
+    whole = math.fsum(weights) or 1.0
+    if abs(whole - 1) <= 1e-9:  # shares stay what they are, to the bit
+        return weights
+    return tuple(weight / whole for weight in weights)
+
+
+def _region_strengths(spec: StyleSpec, given: Sequence[float | None]) -> tuple[float, ...]:
+    """The strength in each region: that which it came with, else the spec's for it, else that of all."""
+    usual = spec.region_strengths
+    if usual is not None and len(usual) != len(given):
+        if "region_strengths" not in spec.automatic:
+            raise SpecError(f"{len(usual)} region strengths for {len(given)} regions; give one for each")
+        usual = None
+    pairs = zip(given, usual or (spec.strength,) * len(given), strict=True)
+    strengths = tuple(other if own is None else own for own, other in pairs)
+    if spec.method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
+        raise SpecError(f"strengths of regions belong to scale calibrated, not to {spec.method.scale}")
+    return strengths
 
 
 def _check_losses(method: Optimise) -> None:
