@@ -18,7 +18,7 @@ from artune.spec import StyleSpec, with_options
 if TYPE_CHECKING:
     from artune.segmentation import Segmenter
     from artune.transfer.network import Network
-    from artune.transfer.style import Progress, Result
+    from artune.transfer.style import Job, Progress, Result
 
 MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
@@ -181,6 +181,32 @@ class _Call:
         self, content: Path, out: Path, network: "Network | None" = None, segmenter: "Segmenter | None" = None
     ) -> "Result":
         """Style one picture; everything that can be refused is refused before the work."""
+        self._check_out(content, out)
+        network = network or self.network()
+        from artune.images import check_suffix
+        from artune.transfer.machine import keep_freed_memory
+        from artune.transfer.style import Job
+
+        segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
+        regions = self.parts.of(content, segmenter, self.allow_huge)
+        job = Job.prepare(
+            content,
+            self.parts.paintings(),
+            self.spec,
+            regions=regions,
+            network=network,
+            allow_huge=self.allow_huge,
+        )
+        check_suffix(out, self.bits, int(job.spec.size))
+        self._check_steps(content)
+        if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
+            keep_freed_memory(2**24)
+        result = self._run(job, out)
+        self._end(result, out)
+        return result
+
+    def _check_out(self, content: Path, out: Path) -> None:
+        """The result can be written, and nothing is lost by it."""
         from artune.files import check_writable
         from artune.images import check_suffix
 
@@ -188,7 +214,7 @@ class _Call:
             raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
         check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         check_writable(out)
-        partial = out.with_name(out.name + ".partial")
+        partial = _partial(out)
         check_writable(partial)
         for source in (*self._inputs(content), Path(self.spec.method.start)):
             if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
@@ -203,25 +229,9 @@ class _Call:
                     f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
                 )
 
-        network = network or self.network()
-        from artune.transfer.machine import keep_freed_memory
-        from artune.transfer.style import Job
-
-        regions = self.parts.of(
-            content, segmenter or self.parts.segmenter(self.spec.device, self.quiet), self.allow_huge
-        )
-        job = Job.prepare(
-            content,
-            self.parts.paintings(),
-            self.spec,
-            regions=regions,
-            network=network,
-            allow_huge=self.allow_huge,
-        )
-        check_suffix(out, self.bits, int(job.spec.size))
-        self._check_steps(content)
-        if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
-            keep_freed_memory(2**24)
+    def _run(self, job: "Job", out: Path) -> "Result":
+        """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
+        partial = _partial(out)
         checkpoint = Checkpoints(partial)
         with interruptible() as interrupted, step_display(self.quiet) as show:
 
@@ -244,21 +254,24 @@ class _Call:
                 say(f"there is no {partial} to resume; starting anew")
             result = job.run(resume=started, on_step=on_step, on_tile=on_tile)
             result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
+        return result
+
+    def _end(self, result: "Result", out: Path) -> None:
+        """Tell how it ended, and leave a checkpoint only where there is something to go on with."""
+        partial = _partial(out)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
             say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
             if self.as_json:
                 self._report(result, out)
             raise typer.Exit(CANCELLED)
+        partial.unlink(missing_ok=True)
         if result.record.end == "diverged":
-            partial.unlink(missing_ok=True)
             raise InputError(
                 f"the descent diverged after {result.record.steps} steps; {out} is the last good picture. Choose "
                 "smaller weights or a smaller --rate"
             )
-        partial.unlink(missing_ok=True)
         self._report(result, out)
-        return result
 
     def many(self, contents: list[Path], folder: Path) -> None:
         """Style every picture into a folder; a failed one does not stop the rest."""
@@ -275,7 +288,7 @@ class _Call:
             call = self
             if self.keep_steps:
                 call = replace(self, keep_steps=self.keep_steps / out.relative_to(folder).with_suffix(""))
-            begun = out.with_name(out.name + ".partial").exists()
+            begun = _partial(out).exists()
             if begun and not (self.resume or self.overwrite):
                 failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
                 continue
@@ -334,6 +347,11 @@ class _Call:
             width, height = result.picture.size
             seconds, end = result.record.timings["total"], result.record.end
             say(f"{out}: {width}x{height}, {result.record.steps} steps in {seconds:.1f} s, {end}")
+
+
+def _partial(out: Path) -> Path:
+    """The checkpoint of a result that is not finished."""
+    return out.with_name(out.name + ".partial")
 
 
 def demo(
