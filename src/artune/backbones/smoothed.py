@@ -12,14 +12,21 @@ from torch import Tensor
 from artune.backbones.base import Backbone, Features, Image, TapInfo
 
 
-def smooth(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """The softmax over all channels and positions of a layer, times their number: 1 in the mean, at every size.
+RESIDUAL, OTHERS = 3.0, 10.0
+"""Temperatures, by looking, for networks like ResNet and for others, whose activations are larger. At the paper's 1 the
+cheapest way to the painting's few peaks is coloured noise."""
 
-    The paper's ``exp(F_ik) / sum_mn exp(F_mn)`` with i, m over channels and k, n over positions. Departure: it sums
-    to 1, so that its values fall with the size of the picture. In fp32, whatever the features are in.
+
+def smooth(x: Float[Tensor, "b c h w"], temperature: float = 1.0) -> Float[Tensor, "b c h w"]:
+    """What is above the mean of the softmax over all channels and positions of a layer, times their number n.
+
+    ``t (n exp(F_ik / t) / sum_mn exp(F_mn / t) - 1)``, with i, m over channels and k, n over positions; in fp32, whatever
+    the features are in. Departures: the paper's softmax, which has no temperature t, sums to 1, so that its values
+    fall with the size of the picture; and every one of its features has the same mean, which would outweigh what varies
+    wherever a distance is relative to the features' energy. At a high temperature it is ``F`` less its mean.
     """
-    flat = x.float().flatten(1)
-    return (flat.shape[1] * flat.softmax(1)).view(x.shape)
+    flat = x.float().flatten(1) / temperature
+    return (temperature * (flat.shape[1] * flat.softmax(1) - 1)).view(x.shape)
 
 
 class Smoothed(Backbone):
@@ -27,12 +34,14 @@ class Smoothed(Backbone):
 
     Args:
         inner: the backbone.
+        temperature: of the softmax; default: ``RESIDUAL`` or ``OTHERS``.
     """
 
     local = False
 
-    def __init__(self, inner: Backbone) -> None:
+    def __init__(self, inner: Backbone, temperature: float | None = None) -> None:
         super().__init__()
+        self.temperature = temperature or (RESIDUAL if inner.residual else OTHERS)
         self.inner = inner
         self.name, self.smallest, self.residual = inner.name, inner.smallest, inner.residual
         self.aliases = inner.aliases
@@ -44,7 +53,7 @@ class Smoothed(Backbone):
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features = self.inner(image, taps)
-        return {tap: x if tap == "image" else smooth(x) for tap, x in features.items()}
+        return {tap: x if tap == "image" else smooth(x, self.temperature) for tap, x in features.items()}
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         self.inner.load(weights, where)
