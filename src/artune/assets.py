@@ -215,6 +215,8 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     import torch
     from safetensors.torch import load_file
 
+    if os.path.isdir(path):
+        raise WeightsError(f"{path} is a folder; give a file with weights")
     if not os.path.isfile(path):  # a forbidden folder is a no, too
         raise WeightsError(f"there is no weights file {path}, or no permission to see it")
     try:

@@ -88,7 +88,7 @@ class Segmenter:
         """
         rest = [name for name in classes if name.strip().lower() == BACKGROUND]
         named = [name for name in classes if name not in rest] or rest
-        groups = [self._members(name) for name in named]
+        groups = [members(name, self.names) for name in named]
         logits = self._logits(picture)
         masks = dict(zip(named, class_masks(logits, picture.size, groups), strict=True))
         for name in rest:
@@ -111,17 +111,6 @@ class Segmenter:
             if mask.mean() > PRESENT:
                 yield name, mask
 
-    def _members(self, asked: str) -> list[int]:
-        known = {name.lower(): i for i, name in enumerate(self.names)}
-        members = []
-        for name in asked.split("+"):
-            if (plain := name.strip().lower()) not in known:
-                alone = f"the network has no class for it; name another class beside it, and {BACKGROUND} is the rest"
-                why = alone if plain == BACKGROUND else ""
-                raise UnknownNameError("class", name.strip(), sorted(known), where="the segmentation network", why=why)
-            members.append(known[plain])
-        return members
-
     @torch.no_grad()
     def _logits(self, picture: Picture) -> Logits:
         width, height = picture.size
@@ -133,6 +122,40 @@ class Segmenter:
         if not logits.isfinite().all():
             raise WeightsError("the segmentation network answers with numbers that are not finite; give other weights")
         return logits
+
+
+def members(asked: str, names: Sequence[str]) -> list[int]:
+    """Places of the classes that are meant: one, or several as in ``shirt+dress``, in any case.
+
+    Raises:
+        UnknownNameError: there is no such class.
+    """
+    known = {name.lower(): i for i, name in enumerate(names)}
+    found = []
+    for name in asked.split("+"):
+        if (plain := name.strip().lower()) not in known:
+            alone = f"the network has no class for it; name another class beside it, and {BACKGROUND} is the rest"
+            why = alone if plain == BACKGROUND else ""
+            raise UnknownNameError("class", name.strip(), sorted(known), where="the segmentation network", why=why)
+        found.append(known[plain])
+    return found
+
+
+def check_classes(model: str, classes: Sequence[str]) -> None:
+    """Raise before the network is loaded, where its classes are known.
+
+    Raises:
+        UnknownNameError: it knows no such class.
+    """
+    if model in DEEPLABS:
+        for name in classes:
+            members(name, _deeplab_names(model))
+
+
+def _deeplab_names(model: str) -> list[str]:
+    from torchvision.models import get_model_weights
+
+    return [name.strip("_") for name in get_model_weights(model).DEFAULT.meta["categories"]]
 
 
 def class_masks(logits: Logits, size: tuple[int, int], groups: Sequence[Sequence[int]]) -> Iterator[Floats]:
@@ -213,14 +236,14 @@ def load_segmenter(
 
 
 def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
-    from torchvision.models import get_model, get_model_weights
+    from torchvision.models import get_model
 
     otherwise = (
         "give one (artune style: --segment-weights FILE; artune segment: --weights FILE), or draw the masks and "
         "give them with --region"
     )
     path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
-    names = [name.strip("_") for name in get_model_weights(model).DEFAULT.meta["categories"]]
+    names = _deeplab_names(model)
     state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # for training alone
     network = get_model(model, weights=None, weights_backbone=None, num_classes=len(names), aux_loss=False)
     try:
@@ -247,7 +270,8 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
     try:
         kind = SegformerConfig.get_config_dict(model, local_files_only=local)[0].get("model_type")
         if kind != "segformer":
-            raise WeightsError(f"{model} is no SegFormer: its config.json says {kind or 'nothing'}; give another")
+            says = f"says {kind}" if kind else "is missing, or says nothing"
+            raise WeightsError(f"{model} is no SegFormer: its config.json {says}; give another")
         network, report = SegformerForSemanticSegmentation.from_pretrained(
             model, use_safetensors=True, local_files_only=local, output_loading_info=True
         )

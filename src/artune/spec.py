@@ -260,11 +260,13 @@ def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
     """Whether others leave an option without effect, and what to do then."""
     method = spec.method
     counted = method.rungs is not None or (method.steps is not None and not method.pyramid)
+    if spec.color == "content-match":
+        space = spec.color_match == "moments", "on moments, which are the same in all; take color_match histogram"
+    else:
+        space = spec.color == "style", "with color style; take content-luminance or content-match, or leave it out"
     return {
-        "color_space": (
-            spec.color == "style",
-            "with color style; take content-luminance or content-match, or leave it out",
-        ),
+        "color_space": space,
+        "variation": (method.tv == 0, "with tv 0; give it a weight, or leave it out"),
         "color_match": (
             spec.color != "content-match",
             f"with color {spec.color}; take content-match, or leave it out",

@@ -335,6 +335,17 @@ BAD = {
         ["photo.png", "--segment", "person=painting.png", "--segment-weights", "none.pth"],
         "there is no weights file",
     ),
+    "nothing between commas": (["photo.png", "painting.png", "--loss", "w2,"], "a name is missing in 'w2,'"),
+    "class of a segment": (["photo.png", "--segment", "persn=painting.png"], "did you mean person"),
+    "folder of weights": (["photo.png", "painting.png", "--weights", "."], ". is a folder; give a file with weights"),
+    "weights of no styles": (
+        ["photo.png", "--region", "mask.png=painting.png", "--style-weights", "1"],
+        "style weights mix the styles of the rest, and there is none",
+    ),
+    "patches in tiles": (
+        ["photo.png", "painting.png", "--size", "2048", "--loss", "remd", "--memory", "900MiB"],
+        "loss remd is not additive over tiles",
+    ),
     "segment model": (
         ["photo.png", "--segment", "person=painting.png", "--segment-model", "deeplab"],
         "deeplabv3_resnet50",
@@ -496,7 +507,7 @@ def test_a_checkpoint_that_is_a_folder(files):
 
 
 def test_weights_that_cancel_the_run(files):
-    assert "all weights are 0" in refused(*style(files, "--content-weight", "0", "--style-weight", "0", "--tv", "0"))
+    assert "are both 0" in refused(*style(files, "--content-weight", "0", "--style-weight", "0", "--tv", "0"))
 
 
 def test_spec_files_that_yaml_chokes_on(files):

@@ -8,7 +8,16 @@ import pytest
 import torch
 
 import artune
-from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError, UnknownNameError
+from artune.errors import (
+    ArtuneError,
+    CheckpointError,
+    InputError,
+    OutputError,
+    PictureError,
+    ResourceError,
+    SpecError,
+    UnknownNameError,
+)
 from artune.images import Picture, read_picture, write_picture
 from artune.losses.photoreal import matting
 from artune.spec import Optimise, Rung, StyleSpec
@@ -170,7 +179,7 @@ def test_a_network_of_another_name_is_refused(photo, painting, network):
 def test_pictures_that_are_none(photo, network):
     with pytest.raises(PictureError, match="not finite"):
         style(photo, Picture(photo.pixels * np.float32("nan")), spec=spec(), network=network)
-    with pytest.raises(PictureError, match="a list is no picture"):
+    with pytest.raises(PictureError, match="several styles are given one by one"):
         style(photo, [photo], spec=spec(), network=network)
     with pytest.raises(PictureError, match=r"\[height, width, 3\]"):
         Picture(photo.pixels[..., 0])
@@ -216,7 +225,7 @@ def test_an_earlier_result_to_start_from(photo, painting, network, tmp_path):
     assert again.record.key == one.record.key
     with pytest.raises(SpecError, match="both start 'grey' and first"):
         style(photo, painting, spec=spec(start="grey"), network=network, first=saved)
-    with pytest.raises(PictureError, match="a int is no picture"):
+    with pytest.raises(PictureError, match="type int is no picture"):
         style(photo, painting, spec=spec(), network=network, first=3)
 
 
@@ -468,3 +477,38 @@ def test_strengths_of_regions_need_weights_to_follow_from_them(photo, painting, 
     given = spec(content_weight=1.0, style_weight=2.0)
     with pytest.raises(SpecError, match="leave nothing to strength"):
         style(photo, spec=given, regions=[region], network=network)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": object()}, "network is of type object; give a name"),
+        ({"weights": 3}, "weights is of type int; give a file"),
+        ({"regions": RegionStyle("mask.png", "a.png")}, "give a list of artune.RegionStyle"),
+        ({"on_step": 3}, "on_step is of type int; give a function"),
+        ({"on_tile": 3}, "on_tile is of type int; give a function"),
+        ({"recipe": "tutoral"}, "did you mean tutorial"),
+        ({"recipe": "tutorial", "spec": StyleSpec()}, "leave out either"),
+        ({"content_weight": 0, "style_weight": 0}, "are both 0"),
+        ({"color": "content-match", "color_space": "yiq"}, "take color_match histogram"),
+        ({"tv": 0, "variation": "l1"}, "variation has no effect with tv 0"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(photo, painting, given, message):
+    with pytest.raises(ArtuneError, match=message):
+        style(photo, painting, **given)
+
+
+def test_a_recipe_by_its_name(photo, painting):
+    result = style(
+        photo, painting, recipe="crowsonkb", network="compact", content_layers={"relu4_1": 1}, size=32, steps=2
+    )
+    assert result.record.spec.method.style_layers["relu1_1"] == 256
+    with pytest.raises(OutputError, match="not to a int"):
+        result.save(3)
+
+
+def test_a_region_that_is_everything_is_no_region(photo, painting, network):
+    region = RegionStyle(np.ones((32, 48), np.float32), painting)
+    part = style(photo, spec=spec(), regions=[region], network=network).picture
+    assert part.digest() == style(photo, painting, spec=spec(), network=network).picture.digest()

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from artune.backbones.base import Backbone, Features, Image, TapInfo
 
-
 RESIDUAL, OTHERS = 3.0, 10.0
 """Temperatures, by looking, for networks like ResNet and for others, whose activations are larger. At the paper's 1 the
 cheapest way to the painting's few peaks is coloured noise."""
@@ -20,9 +19,9 @@ cheapest way to the painting's few peaks is coloured noise."""
 def smooth(x: Float[Tensor, "b c h w"], temperature: float = 1.0) -> Float[Tensor, "b c h w"]:
     """What is above the mean of the softmax over all channels and positions of a layer, times their number n.
 
-    ``t (n exp(F_ik / t) / sum_mn exp(F_mn / t) - 1)``, with i, m over channels and k, n over positions; in fp32, whatever
-    the features are in. Departures: the paper's softmax, which has no temperature t, sums to 1, so that its values
-    fall with the size of the picture; and every one of its features has the same mean, which would outweigh what varies
+    ``t (n exp(F_ik / t) / sum_mn exp(F_mn / t) - 1)``, with i, m over channels and k, n over positions; in fp32,
+    whatever the features are in. Departures: the paper's softmax, which has no temperature t, sums to 1, so that its
+    values fall with the size of the picture; and all its features have one mean, which would outweigh what varies
     wherever a distance is relative to the features' energy. At a high temperature it is ``F`` less its mean.
     """
     flat = x.float().flatten(1) / temperature

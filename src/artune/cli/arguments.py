@@ -121,6 +121,8 @@ def layers_from(text: str, flag: str) -> dict[str, float]:
     layers: dict[str, float] = {}
     for part in text.split(","):
         tap, colon, weight = part.strip().partition(":")
+        if not tap:
+            raise SpecError(f"{flag}: a name is missing in {text!r}; write a, or a:0.5,b")
         if tap in layers:
             raise SpecError(f"{flag}: {tap} is given twice")
         try:

@@ -25,8 +25,11 @@ CANCELLED, BAD_INPUT = 130, 2
 
 
 def say(message: str) -> None:
-    """Tell the user: on the error stream, for the other may be a file."""
-    typer.echo(message, err=True)
+    """Tell the user: on the error stream, for the other may be a file. Nobody may be there to be told."""
+    try:
+        typer.echo(message, err=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
 
 
 @contextmanager

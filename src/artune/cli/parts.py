@@ -55,11 +55,11 @@ class Parts:
             tuple(parse_region(text) for text in regions),
             tuple(parse_region(text, option="--segment", form="NAME=STYLE[:STRENGTH]") for text in segments),
             tuple(parse_style_mask(text) for text in masks),
-            model or DEFAULT_MODEL,
+            DEFAULT_MODEL if model is None else model,
             weights,
         )
-        if not segments and (model or weights):
-            flag = "--segment-model" if model else "--segment-weights"
+        if not segments and (model is not None or weights is not None):
+            flag = "--segment-model" if model is not None else "--segment-weights"
             raise SpecError(f"{flag} has no effect without --segment NAME=STYLE; give both, or leave it out")
         known = {str(path) for path in styles} | {request.style for request in (*parts.regions, *parts.segments)}
         named = [style for style, _ in parts.masks]
@@ -90,9 +90,10 @@ class Parts:
         """The network that finds the parts, if there is one to be found; downloaded with a progress bar if need be."""
         if not self.segments:
             return None
-        from artune.segmentation import load_segmenter
+        from artune.segmentation import check_classes, load_segmenter
         from artune.transfer.machine import choose_device
 
+        check_classes(self.model, [request.mask for request in self.segments])
         with download_bar(quiet) as told:
             return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=told)
 

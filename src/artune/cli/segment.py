@@ -7,6 +7,7 @@ import typer
 
 from artune.cli.arguments import spec_option
 from artune.cli.display import download_bar, loading, say
+from artune.errors import PictureError
 
 DEFAULT_MODEL = "deeplabv3_resnet50"
 MODELS = "deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or the name or folder of a SegFormer from Hugging Face."
@@ -15,8 +16,10 @@ MODELS = "deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or the name or folde
 def segment(
     picture: Annotated[Path, typer.Argument(help="Photograph.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks, one PNG per part.")],
-    model: Annotated[str, typer.Option(help=MODELS)] = DEFAULT_MODEL,
-    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.")] = None,
+    model: Annotated[str, typer.Option("--model", "--segment-model", help=MODELS)] = DEFAULT_MODEL,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", "--segment-weights", help="File with the network's weights.")
+    ] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing masks.")] = False,
     allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
@@ -24,13 +27,18 @@ def segment(
 ) -> None:
     """Find the parts of a picture, for artune style --region."""
     with loading():
+        from artune.files import check_writable
         from artune.images import read_picture
         from artune.segmentation import load_segmenter, write_masks
         from artune.transfer.machine import choose_device
 
     photograph = read_picture(picture, allow_huge=allow_huge)
+    check_writable(out / "mask.png")
     with download_bar(quiet) as told:
         segmenter = load_segmenter(model, weights=weights, device=choose_device(device or "auto"), progress=told)
-    for path, share in write_masks(segmenter, photograph, out, replace=overwrite).items():
+    written = write_masks(segmenter, photograph, out, replace=overwrite)
+    for path, share in written.items():
         if not quiet:
             say(f"{path}: {share:.1%} of the picture")
+    if not written:
+        raise PictureError(f"the network finds nothing in {picture}; give another picture, or draw the masks")

@@ -212,8 +212,8 @@ class _Call:
 
         if not out.name:
             raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
-        check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         check_writable(out)
+        check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         partial = _partial(out)
         check_writable(partial)
         for source in (*self._inputs(content), Path(self.spec.method.start)):

@@ -140,6 +140,8 @@ class Inputs:
         else:
             masks = normalised(masks, rest=bool(paintings))
             places = places[: len(masks)]  # regions may leave nothing for the rest
+            if len(places) == 1 and photograph.alpha is None and masks[0].min() >= 1:
+                return cls(photograph, tuple(places), None, digests)  # one that is all of the picture
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):
             raise PictureError("the photograph is transparent all over; there is nothing to style")
@@ -218,11 +220,17 @@ def read_source(source: Source, allow_huge: bool = False) -> Picture:
     if isinstance(source, str | Path):
         return read_picture(source, allow_huge=allow_huge)
     if not isinstance(source, Picture):
-        raise PictureError(f"a {type(source).__name__} is no picture; give a path or an artune.Picture")
+        raise _no_picture(source)
     for array in (source.pixels, source.alpha):
         if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
             raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
     return source
+
+
+def _no_picture(given: object) -> PictureError:
+    kind = type(given).__name__
+    several = "; several styles are given one by one: style(photo, a, b)" if isinstance(given, list | tuple) else ""
+    return PictureError(f"type {kind} is no picture; give a path, or what artune.read_picture returns{several}")
 
 
 def _painting(source: Source | Masked, allow_huge: bool) -> Painting:

@@ -181,8 +181,8 @@ def resolve(
         )
     content, style = side_weights(method, spec.strength, recipe)
     tv = recipe.tv * (spec.strength if styles else strongest) if method.tv is None else method.tv
-    if not (content or style or tv or strengths):
-        raise SpecError("all weights are 0; give the content, the style or the total variation one above 0")
+    if not (content or style or method.tv or strengths):
+        raise SpecError("content_weight and style_weight are both 0; give one of them a value above 0")
     weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))
     filled = method.model_copy(
         update={
@@ -226,6 +226,8 @@ def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
     """Proportions of the styles, with a sum of 1."""
     weights = spec.style_weights
     if weights is not None and len(weights) != styles:
+        if not styles and "style_weights" not in spec.automatic:
+            raise SpecError("style weights mix the styles of the rest, and there is none; leave them out")
         if "style_weights" not in spec.automatic:
             raise SpecError(f"{len(weights)} style weights for {styles} styles; give one for each")
         weights = None

@@ -72,10 +72,13 @@ def check_sizes(spec: StyleSpec, photograph: Picture, network: Network) -> None:
     for rung in spec.method.rungs or ():
         width, height = fitted(*photograph.size, rung.size)
         if min(width, height) < backbone.smallest:
-            longer = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
+            least = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
+            last = (spec.method.rungs or ())[-1].size
+            longer = -(-least * last // rung.size)  # sizes are in proportion
             shape = f"{photograph.size[0]}x{photograph.size[1]}"
+            at = f"at size {last}" if rung.size == last else f"at {rung.size}, the first of the sizes before {last},"
             raise SpecError(
-                f"a {shape} picture at size {rung.size} is {width}x{height} pixels; network {network.name} needs "
+                f"a {shape} picture {at} is {width}x{height} pixels; network {network.name} needs "
                 f"at least {backbone.smallest} on the shorter side: "
                 + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
             )

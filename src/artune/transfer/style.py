@@ -13,9 +13,10 @@ import torch
 from artune.backbones.base import Image
 from artune.engine.descend import STILL, End, Method, State, Step, begin, descend
 from artune.engine.methods import LBFGS, METHODS, Adam
-from artune.errors import ResourceError, SpecError
+from artune.errors import OutputError, ResourceError, SpecError
 from artune.images import Picture, write_picture
 from artune.losses import tiled
+from artune.recipes import find_recipe
 from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
@@ -91,6 +92,8 @@ class Result:
         Raises:
             OutputError: unknown suffix, no permission, no space.
         """
+        if not isinstance(path, Path | str):
+            raise OutputError(f"a result is saved to a file, not to a {type(path).__name__}; give its name")
         note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
         write_picture(dataclasses.replace(self.picture, note=note), path, bits=bits, replace=replace)
         return Path(path)
@@ -108,6 +111,7 @@ def style(
     on_step: OnStep | None = None,
     on_tile: OnTile | None = None,
     allow_huge: bool = False,
+    recipe: str | None = None,
     **options: Any,
 ) -> Result:
     """The photograph in the style of the paintings.
@@ -124,6 +128,7 @@ def style(
         on_step: called after every step; returning true cancels, and the picture so far is the result.
         on_tile: called between the tiles of a picture that does not fit as a whole; returning true cancels.
         allow_huge: read pictures above 100 million pixels.
+        recipe: a published recipe by name, in place of ``spec``.
         options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
 
     Raises:
@@ -131,8 +136,20 @@ def style(
         WeightsError: missing or unfit weights.
         ResourceError: not enough memory.
     """
-    if not isinstance(spec, StyleSpec | None):
-        raise SpecError(f"spec is a {type(spec).__name__}; give an artune.StyleSpec, or the options by name")
+    for name, value, fits, needed in (
+        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
+        ("network", network, isinstance(network, Network | str | None), "a name, or an artune.Network"),
+        ("weights", weights, isinstance(weights, Path | str | None), "a file"),
+        ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
+        ("on_step", on_step, on_step is None or callable(on_step), "a function"),
+        ("on_tile", on_tile, on_tile is None or callable(on_tile), "a function"),
+    ):
+        if not fits:
+            raise SpecError(f"{name} is of type {type(value).__name__}; give {needed}")
+    if recipe is not None:
+        if spec is not None:
+            raise SpecError("spec and recipe are both given, and each says everything; leave out either")
+        spec = find_recipe(recipe).spec
     if isinstance(network, str):
         options["network"], network = network, None
     if options:

@@ -130,9 +130,10 @@ class Room:
         given = device_memory_free(self.network.device)
         free = math.inf if given is None else given - OVERHEAD
         if self.spec.memory != "all":
-            sides = [self.side(size) for size in sizes]
-            if any(sides):
+            room = bytes_of(self.spec.memory) - PROCESS
+            if any(self.demand(size).whole > room for size in sizes):
                 self.check_tiling()
+            sides = [self.side(size) for size in sizes]
             for size, side in zip(sizes, sides, strict=True):
                 self._check_free(self.demand(size).whole if side is None else self.demand(size).tiled(side), size, free)
             return self.spec
