@@ -500,9 +500,8 @@ def test_arguments_of_the_wrong_kind(photo, painting, given, message):
 
 
 def test_a_recipe_by_its_name(photo, painting):
-    result = style(
-        photo, painting, recipe="crowsonkb", network="compact", content_layers={"relu4_1": 1}, size=32, steps=2
-    )
+    options = {"network": "compact", "content_layers": {"relu4_1": 1}, "size": 96, "steps": 5}
+    result = style(photo, painting, recipe="crowsonkb", **options)
     assert result.record.spec.method.style_layers["relu1_1"] == 256
     with pytest.raises(OutputError, match="not to a int"):
         result.save(3)
