@@ -255,6 +255,14 @@ BAD = {
     "folder as style": (["photo.png", "."], "is a folder"),
     "network": (["photo.png", "painting.png", "--network", "vgg91"], "did you mean vgg19"),
     "layer": (["photo.png", "painting.png", "--style-layers", "relu1_2"], "there is no layer 'relu1_2'"),
+    "layer of a network to download": (
+        ["photo.png", "painting.png", "--network", "vgg19", "--style-layers", "block4_conv5"],
+        "did you mean block4_conv",
+    ),
+    "memory for the last size": (
+        ["photo.png", "painting.png", "--size", "8192", "--memory", "1GiB"],
+        "8192x5461 pixels need",
+    ),
     "loss": (["photo.png", "painting.png", "--loss", "gramm"], "did you mean gram"),
     "device": (["photo.png", "painting.png", "--device", "tpu"], "there is no device 'tpu'"),
     "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),

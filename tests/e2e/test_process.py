@@ -23,7 +23,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 def command(files, out, *more):
     pictures = [str(files / "photo.png"), str(files / "painting.png")]
-    fixed = ["--size", "128", "--steps", "400", "--precision", "fp32", "--quiet"]
+    fixed = ["--size", "128", "--steps", "700", "--precision", "fp32", "--quiet"]
     return [sys.executable, "-m", "artune", "style", *pictures, "-o", str(files / out), *fixed, *more]
 
 

@@ -1,7 +1,7 @@
 """The networks by name, and how each gets its weights."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +125,7 @@ def load_network(
     device: "torch.device | str" = "cpu",
     dtype: "torch.dtype | None" = None,
     progress: OnBytes | None = None,
+    taps: Collection[str] = (),
 ) -> tuple[Backbone, str]:
     """A network ready to use, and the sha256 of its weights.
 
@@ -136,9 +137,10 @@ def load_network(
         device: where it runs.
         dtype: of its parameters and activations; default fp32.
         progress: told of a download.
+        taps: that will be asked for; looked up before a download.
 
     Raises:
-        UnknownNameError: there is no such network.
+        UnknownNameError: there is no such network, or it has no such tap.
         SpecError: its pooling is fixed.
         WeightsError: missing, damaged or unfit weights.
     """
@@ -148,6 +150,8 @@ def load_network(
     if pooling != "max" and not network.pools:
         raise SpecError(f"the pooling of network {name} is fixed; leave out --pooling")
     backbone = network.make(pooling)
+    for tap in taps:
+        backbone.tap(tap)
     if weights is None:
         asset = published_weights(name)
         if asset is None:

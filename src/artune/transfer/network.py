@@ -66,7 +66,7 @@ class Network:
         """The network that a spec asks for.
 
         Raises:
-            UnknownNameError: no such network or device.
+            UnknownNameError: no such network, layer or device.
             WeightsError: missing or unfit weights.
         """
         device = choose_device(spec.device)
@@ -79,6 +79,7 @@ class Network:
             device=device,
             dtype=dtype,
             progress=progress,
+            taps=[*(spec.method.content_layers or ()), *(spec.method.style_layers or ())],
         )
         smooth = isinstance(backbone, Smoothed)
         return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype, smooth)

@@ -126,7 +126,7 @@ class Room:
             SpecError: the given memory holds tiles alone, and a loss or the network needs the whole.
             ResourceError: nothing fits; with the longest side that does.
         """
-        sizes = [rung.size for rung in self.spec.method.rungs or ()]
+        sizes = [rung.size for rung in reversed(self.spec.method.rungs or ())]  # what the largest needs is told
         given = device_memory_free(self.network.device)
         free = math.inf if given is None else given - OVERHEAD
         if self.spec.memory != "all":
