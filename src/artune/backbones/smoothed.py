@@ -1,4 +1,4 @@
-"""Softmax over activations, which makes the features of residual networks fit for style transfer.
+"""Softmax over activations, which takes the peaks from the features of residual networks.
 
 Stylization With Activation smoothinG (SWAG; Wang, Li and Vasconcelos, CVPR 2021, arXiv 2104.05623): residual
 connections make features peaky, and a distance between Gram matrices then heeds the few peaks alone.
