@@ -25,6 +25,7 @@ def sized_objective(
     spec: StyleSpec,
     inputs: Inputs,
     network: Network,
+    content: Image,
     rung: Rung,
     *,
     side: int | None = None,
@@ -36,12 +37,12 @@ def sized_objective(
         spec: resolved.
         inputs: as the network sees them.
         network: the loss network.
+        content: the photograph at that size.
         rung: the size.
         side: of the tiles in which it is computed, pixels; ``None``: as a whole.
         on_tile: told after every tile.
     """
     method, backbone = spec.method, network.backbone
-    content = photograph_at(inputs, rung.size, network.device)
     weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=method.tv or 0.0)
     formulas = Formulas(
         style=method.loss,

@@ -321,8 +321,8 @@ class Job:
             self.state = enlarged(self.state, method, content, last)
             del last
         self.level = index
+        objective = sized_objective(self.spec, self.shown, self.network, content, rung, side=side, on_tile=told)
         del content  # a large picture needs the room
-        objective = sized_objective(self.spec, self.shown, self.network, rung, side=side, on_tile=told)
         if side is not None and isinstance(method, Adam):
             method = dataclasses.replace(method, in_place=True)
         yield from descend(
