@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from artune import color
 from artune.backbones.base import Image
-from artune.engine.descend import Method, State, begin
+from artune.engine.descend import Method, Slots, State
 from artune.errors import SpecError, UnknownNameError
 from artune.images import Picture
 from artune.transfer.inputs import Painting, Source, read_source
@@ -83,23 +83,25 @@ def colour_noise(noise: Image, painting: Painting) -> Image:
     return (torch.from_numpy(mean)[:, None, None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
 
 
-def enlarged(state: State, method: Method, content: Image, before: Image | None) -> State:
-    """The state at the beginning of a size: what the last size left, brought to the new one.
+def enlarged(image: Image, content: Image, before: Image | None) -> Image:
+    """Where a size begins: what the last size left, brought to the new one.
 
     Args:
-        state: at the end of the last size.
-        method: whose memory goes along.
+        image: at the end of the last size.
         content: the photograph at the new size.
         before: the photograph at the last size, where the descent started from it: then what was changed of it is
             enlarged, and added to the photograph at the new size, whose edges and grain are nearer to the end than
             those of a blurred picture.
     """
-    side = content.shape[-2:]
+    image = image if before is None else image - before
+    image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False)
+    return (image if before is None else image.add_(content)).clamp_(0, 1)
+
+
+def carried(state: State, method: Method, height: int, width: int) -> Slots:
+    """The method's memory, brought to a new size."""
 
     def resize(x: Tensor) -> Tensor:
-        return F.interpolate(x.contiguous(), side, mode="bilinear", align_corners=False)
+        return F.interpolate(x.contiguous(), (height, width), mode="bilinear", align_corners=False)
 
-    image = state.image if before is None else state.image - before
-    image = F.interpolate(image, side, mode="bicubic", align_corners=False)
-    image = image if before is None else image.add_(content)
-    return begin(image.clamp_(0, 1), method.carry(state.slots, resize))
+    return method.carry(state.slots, resize)

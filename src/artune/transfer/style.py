@@ -27,8 +27,8 @@ from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, place_weights, sized_objective
 from artune.transfer.rates import GENTLE, schedule
 from artune.transfer.resolve import recipe_of, resolve, with_own_names
-from artune.transfer.sizes import check_sizes
-from artune.transfer.start import enlarged, given_start, start
+from artune.transfer.sizes import check_sizes, fitted
+from artune.transfer.start import carried, enlarged, given_start, start
 from artune.transfer.tiles import Room
 
 
@@ -311,15 +311,20 @@ class Job:
         side = self.room.side(rung.size)
         if side is not None:
             give_back_memory()
-        content = self._photograph_at(rung.size)
+        if self.state is not None and index > self.level:
+            last = self._photograph_at(self.rungs[self.level].size) if self.method.start == "content" else None
+            width, height = fitted(*self.inputs.photograph.size, rung.size)
+            slots, image = carried(self.state, method, height, width), self.state.image
+            self.state = None  # a large picture needs the room
+            content = self._photograph_at(rung.size)
+            self.state = begin(enlarged(image, content, last), slots)
+            del last, slots, image
+        else:
+            content = self._photograph_at(rung.size)
         if self.state is None:
             first = start(self.method.start, content, self.first, self.spec.seed)
             covered = covered_at(self.shown, content)
             self.state = begin(first if covered is None else torch.where(covered > 0, first, content))
-        elif index > self.level:
-            last = self._photograph_at(self.rungs[self.level].size) if self.method.start == "content" else None
-            self.state = enlarged(self.state, method, content, last)
-            del last
         self.level = index
         objective = sized_objective(self.spec, self.shown, self.network, content, rung, side=side, on_tile=told)
         del content  # a large picture needs the room
