@@ -256,7 +256,7 @@ def test_segformers_that_cannot_be_used(segformer, tmp_path):
     with pytest.raises(WeightsError, match=r"cannot load the segmentation model .*cut: .*model\.safetensors"):
         load_segmenter(str(tmp_path / "cut"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(WeightsError, match=r"empty is no SegFormer: its config\.json says nothing"):
+    with pytest.raises(WeightsError, match=r"empty is no SegFormer: its config\.json is missing"):
         load_segmenter(str(tmp_path / "empty"))
     (changed("bare") / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"cannot load .*bare: .*without internet, a folder with its config\.json"):
