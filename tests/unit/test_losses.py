@@ -371,3 +371,13 @@ def test_variation_of_a_line(kind, size, generator):
     total, count = total_variation(x, kind=kind)
     assert count.item() == max(size) - 1
     assert total.isfinite()
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_quantiles_and_their_gradient_by_numpy(generator, ties):
+    rows = torch.randn((2, 9, 3), generator=generator).relu().requires_grad_()
+    found = quantiles(rows, ties=ties)
+    np.testing.assert_array_equal(found.detach().numpy(), np.sort(rows.detach().numpy(), 1).transpose(0, 2, 1))
+    found[:, :, -1].sum().backward()  # of the largest alone
+    largest = (rows == rows.amax(1, keepdim=True)).float()
+    np.testing.assert_array_equal(rows.grad.numpy(), largest.numpy())

@@ -7,12 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def quantiles(rows: Float[Tensor, "b n c"]) -> Float[Tensor, "b c n"]:
-    """Every channel's values in ascending order: its quantiles at the levels (i + 1/2) / n."""
+def quantiles(rows: Float[Tensor, "b n c"], *, ties: bool = True) -> Float[Tensor, "b c n"]:
+    """Every channel's values in ascending order: its quantiles at the levels (i + 1/2) / n.
+
+    Args:
+        rows: a value for each position and channel.
+        ties: whether many values are equal, as behind a ReLU. Where few are, NumPy's vector instructions sort twice as
+            fast on a CPU; where many are, half as fast.
+    """
     values = rows.transpose(1, 2).contiguous()
-    if values.device.type != "cpu":
+    if ties or values.device.type != "cpu":
         return values.sort(dim=2).values
-    order = np.argsort(values.detach().numpy(), axis=2)  # by vector instructions, 3 times as fast as PyTorch's
+    order = np.argsort(values.detach().numpy(), axis=2)
     return values.gather(2, torch.from_numpy(order))
 
 
@@ -46,7 +52,7 @@ def sliced(
     units like the others.
     """
     channels, count = directions.shape
-    apart = transport(quantiles(a @ directions), quantiles(b @ directions))
+    apart = transport(quantiles(a @ directions, ties=False), quantiles(b @ directions, ties=False))
     return channels / count * apart.sum(1)
 
 
