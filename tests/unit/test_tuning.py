@@ -1,0 +1,113 @@
+"""The balance of curves that are known."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artune.errors import InputError
+from artune.tuning import Balance, Curve, Reason, balance, monotone
+
+LADDER = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def odds(strength):
+    return math.log(strength / (1 - strength))
+
+
+def test_two_lines_cross_where_they_cross():
+    """Style rises and content falls in the log odds: both 0.5 at 1 / (1 + e^-0.7)."""
+    strengths = np.linspace(0.05, 0.95, 19)
+    x = np.log(strengths / (1 - strengths))
+    curve = Curve(tuple(strengths), tuple(0.5 + 0.1 * (x - 0.7)), tuple(0.5 - 0.1 * (x - 0.7)))
+    found = balance(curve)
+    assert found.reason is Reason.CROSSED
+    assert odds(found.strength) == pytest.approx(0.7)
+    assert found.confidence == pytest.approx(1)
+
+
+def test_by_hand():
+    found = balance(Curve(LADDER, (0.0, 0.2, 0.6, 1.0, 1.0), (1.0, 0.9, 0.6, 0.2, 0.0)), kept=0.6)
+    assert found.strength == pytest.approx(0.5)
+    assert found.low == pytest.approx(0.5)
+    assert found.high == pytest.approx(0.5)
+
+
+def test_the_safe_interval_by_hand():
+    """The style reaches half of its best half way from 0.25 to 0.5, the content half of its best at 0.75."""
+    found = balance(Curve(LADDER, (0.0, 0.25, 0.75, 1.0, 1.0), (0.8, 0.8, 0.7, 0.4, 0.0)), kept=0.5)
+    assert odds(found.low) == pytest.approx(odds(0.25) / 2)
+    assert found.high == pytest.approx(0.75)
+    assert balance(Curve(LADDER, (0.0, 0.1, 0.2, 0.6, 1.0), (1.0, 0.4, 0.3, 0.2, 0.0))).low is None
+
+
+def test_where_they_stay_alike_the_middle_is_taken():
+    found = balance(Curve(LADDER, (0.1, 0.5, 0.5, 0.5, 0.9), (0.9, 0.5, 0.5, 0.5, 0.1)))
+    assert found.strength == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("style", "content", "nearest"),
+    [
+        ((0.7, 0.8, 0.9, 1.0, 1.0), (0.6, 0.5, 0.4, 0.2, 0.1), 0.1),
+        ((0.0, 0.1, 0.1, 0.2, 0.3), (1.0, 0.9, 0.8, 0.8, 0.7), 0.9),
+    ],
+)
+def test_without_a_crossing_the_nearest_end(style, content, nearest):
+    found = balance(Curve(LADDER, style, content))
+    assert found.reason is Reason.NO_CROSSING
+    assert found.strength == pytest.approx(nearest)
+    assert 0 < found.confidence < 1
+
+
+def test_flat_curves_say_nothing():
+    found = balance(Curve(LADDER, (0.5, 0.52, 0.5, 0.51, 0.5), (0.6, 0.6, 0.61, 0.6, 0.6)))
+    assert found == Balance(0.5, 0.1, 0.9, Reason.FLAT, 0.0)
+    assert balance(Curve((0.6, 0.9), (0.5, 0.5), (0.5, 0.5))).strength == 0.6
+
+
+def test_curves_that_go_up_and_down():
+    found = balance(Curve(LADDER, (0.9, 0.1, 0.9, 0.1, 0.9), (1.0, 0.9, 0.5, 0.2, 0.0)))
+    assert found.reason is Reason.NOT_MONOTONE
+    assert found.confidence == 0
+
+
+@pytest.mark.parametrize(
+    ("curve", "message"),
+    [
+        (((0.5,), (0.5,), (0.5,)), "two at least"),
+        (((0.2, 0.5), (0.5,), (0.5, 0.4)), "as many of each"),
+        (((0.5, 0.2), (0.1, 0.5), (0.5, 0.4)), "ascending"),
+        (((0.0, 0.5), (0.1, 0.5), (0.5, 0.4)), "inside"),
+        (((0.2, math.nan), (0.1, 0.5), (0.5, 0.4)), "ascending"),
+        (((0.2, 0.5), (0.1, math.nan), (0.5, 0.4)), "not finite"),
+    ],
+)
+def test_curves_that_are_none(curve, message):
+    with pytest.raises(InputError, match=message):
+        Curve(*curve)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.integers(0, 1))
+def test_isotonic_against_the_minimax_formula(values, rising):
+    """The fit at i is the largest, over begins at or before i, of the least mean from there to an end at or after i."""
+    given_values = np.array(values) if rising else -np.array(values)
+    want = [
+        max(min(given_values[a:b].mean() for b in range(i + 1, len(values) + 1)) for a in range(i + 1))
+        for i in range(len(values))
+    ]
+    got = monotone(np.array(values), rising=bool(rising))
+    np.testing.assert_allclose(got if rising else -got, want, atol=1e-12)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=9))
+def test_always_within_the_ladder(values):
+    strengths = tuple(np.linspace(0, 1, len(values) + 2)[1:-1])
+    found = balance(Curve(strengths, *(tuple(column) for column in zip(*values, strict=True))))
+    assert strengths[0] - 1e-9 <= found.strength <= strengths[-1] + 1e-9
+    assert 0 <= found.confidence <= 1
+    assert (found.low is None) == (found.high is None)
+    if found.low is not None:
+        assert strengths[0] - 1e-9 <= found.low <= found.high <= strengths[-1] + 1e-9
