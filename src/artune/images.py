@@ -271,7 +271,7 @@ def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floa
     elif image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image).astype(np.float32)
         top = 1.0 if image.mode == "F" else 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-        values = np.clip(np.nan_to_num(values / top), 0, 1)
+        values = _clipped(values / top)
         if not _shows_otherwise(profile):
             return _floats(np.repeat(values[..., None], 3, axis=2)), None
         image = Image.fromarray((values * 255 + 0.5).astype(np.uint8))
@@ -280,6 +280,13 @@ def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floa
     if profile and _shows_otherwise(profile):
         image = _to_srgb(image, profile)
     return _floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
+
+
+def _clipped(values: NDArray[Any]) -> Floats:
+    """In [0, 1]; a value that is not a number is 0."""
+    if not np.isfinite(values).any():
+        raise ValueError("none of its values is finite")
+    return _floats(np.clip(np.nan_to_num(values), 0, 1))
 
 
 def _floats(values: NDArray[Any]) -> Floats:
@@ -361,7 +368,7 @@ def _deep_tiff(page: Any) -> tuple[Floats, Floats | None] | None:
     if raw.dtype.kind == "u":
         array = (raw / np.float64(np.iinfo(raw.dtype).max)).astype(np.float32)
     elif raw.dtype.kind == "f":
-        array = np.clip(np.nan_to_num(raw), 0, 1).astype(np.float32)
+        array = _clipped(raw)
     else:
         return None
     colours, alpha = array[..., :own], None

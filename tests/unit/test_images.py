@@ -440,3 +440,16 @@ def test_what_is_no_file_is_said_once(tmp_path):
     for path, why in ((tmp_path, f"{tmp_path} is a folder"), ("a\0b", "cannot read a\0b: embedded null byte")):
         with pytest.raises(PictureError, match=f"^{re.escape(why)}"):
             read_picture(path)
+
+
+@pytest.mark.parametrize(("channels", "photometric"), [((), "minisblack"), ((3,), "rgb")])
+def test_a_tiff_without_a_number_is_damaged(tmp_path, channels, photometric):
+    tifffile.imwrite(tmp_path / "nan.tif", np.full((8, 9, *channels), np.nan, np.float32), photometric=photometric)
+    with pytest.raises(PictureError, match="none of its values is finite"):
+        read_picture(tmp_path / "nan.tif")
+    some = np.full((8, 9, *channels), np.nan, np.float32)
+    some[:4] = 0.5
+    tifffile.imwrite(tmp_path / "some.tif", some, photometric=photometric)
+    pixels = read_picture(tmp_path / "some.tif").pixels
+    assert (pixels[:4] == 0.5).all()
+    assert (pixels[4:] == 0).all()
