@@ -52,10 +52,12 @@ def run_key(spec: StyleSpec, digests: dict[str, str]) -> str:
 
 def versions() -> dict[str, str]:
     """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
+    import torch
+
     return {
         "artune": version("artune"),
         "algorithm": str(ALGORITHM),
-        "torch": version("torch"),
+        "torch": torch.__version__,  # with its build, which the metadata may leave out
         "numpy": version("numpy"),
         "pillow": version("pillow"),
         "python": platform.python_version(),

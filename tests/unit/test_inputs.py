@@ -244,3 +244,10 @@ def test_a_mask_that_no_file_could_hold_is_empty(photo, painting, network):
     faint = np.full((32, 48), 1e-6, np.float32)
     with pytest.raises(PictureError, match="is empty"):
         style(photo, spec=spec(), regions=[RegionStyle(faint, painting)], network=network)
+
+
+def test_a_region_that_is_everything_keeps_the_photograph_at_strength_zero(photo, painting, red, network):
+    region = RegionStyle(np.ones((32, 48), np.float32), red, 0.0)
+    for rest in ((), (painting,)):
+        result = style(photo, *rest, spec=spec(), regions=[region], network=network).picture
+        np.testing.assert_array_equal(result.pixels, photo.pixels)

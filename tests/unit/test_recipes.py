@@ -67,24 +67,13 @@ def test_recipes_with_sizes_go_to_any_size(name):
 
 
 FIVE = ("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
+KERAS = ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"]
 PUBLISHED = {
     # network, content, style, weights of content and style (None: not published), optimiser
     "tutorial": ("vgg19", ["conv_4"], ["conv_1", "conv_2", "conv_3", "conv_4", "conv_5"], (1, 1e6), "lbfgs"),
     "gatys2016": ("vgg19", ["relu4_2"], [f"relu{i}_1" for i in range(1, 6)], (1, 1e3), "lbfgs"),
-    "keras": (
-        "vgg16",
-        ["block2_conv2"],
-        ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"],
-        (2 * 0.025, 5 * 58**2),
-        "lbfgs",
-    ),
-    "keras-b": (
-        "vgg16",
-        ["block2_conv2"],
-        ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"],
-        (2 * 0.05, 4 * 58**2),
-        "lbfgs",
-    ),
+    "keras": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.025, 5 * 58**2), "lbfgs"),
+    "keras-b": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.05, 4 * 58**2), "lbfgs"),
     "resnet50-a": ("resnet50", ["2_1_2"], ["2_3_1", "3_1_1", "4_1_1", "5_1_1"], (0.05, 5), "lbfgs"),
     "resnet50-b": ("resnet50", ["2_1_2"], ["2_3_1", "3_3_1", "4_3_1", "5_1_3"], (0.05, 5), "lbfgs"),
     "resnet50-c": ("resnet50", ["5_3_3"], ["2_3_1", "3_1_1", "4_1_1", "5_1_3"], (0.05, 5), "lbfgs"),

@@ -511,3 +511,7 @@ def test_a_region_that_is_everything_is_no_region(photo, painting, network):
     region = RegionStyle(np.ones((32, 48), np.float32), painting)
     part = style(photo, spec=spec(), regions=[region], network=network).picture
     assert part.digest() == style(photo, painting, spec=spec(), network=network).picture.digest()
+
+
+def test_the_record_names_the_build_of_torch(photo, painting, network):
+    assert style(photo, painting, spec=spec(), network=network).record.versions["torch"] == torch.__version__

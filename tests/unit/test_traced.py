@@ -184,7 +184,6 @@ def test_the_published_names_of_densenet():
     """Its files say ``norm.1``; torchvision renames them when it loads them, and so does this."""
     model = models.get_model("densenet121", weights=None)
     dotted = {re.sub(r"(norm|conv)([12])", r"\1.\2", key): value for key, value in model.state_dict().items()}
-    dotted = {key.replace("features.norm.", "features.norm"): value for key, value in dotted.items()}
     assert "features.denseblock1.denselayer1.norm.1.weight" in dotted
     network = find_network("torchvision:densenet121").make("max")
     network.load(dotted, "memory")

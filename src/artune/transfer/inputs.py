@@ -140,7 +140,7 @@ class Inputs:
         else:
             masks = normalised(masks, rest=bool(paintings))
             places = places[: len(masks)]  # regions may leave nothing for the rest
-            if len(places) == 1 and photograph.alpha is None and masks[0].min() >= 1:
+            if len(regions) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
                 return cls(photograph, tuple(places), None, digests)  # one that is all of the picture
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):

@@ -1,7 +1,5 @@
 """What is minimised at one size: the spec's losses, of the pictures at that size."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,7 +27,7 @@ def sized_objective(
     rung: Rung,
     *,
     side: int | None = None,
-    on_tile: Callable[[int, int], None] | None = None,
+    on_tile: tiled.OnTile | None = None,
 ) -> Function:
     """The objective of a size; it has no gradient where the photograph is to stay.
 

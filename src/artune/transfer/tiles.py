@@ -97,6 +97,10 @@ class Room:
         fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize) + masks + 12 * painted + inputs
         return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
 
+    def given(self) -> int:
+        """Bytes of the spec's memory, besides those of the process."""
+        return bytes_of(self.spec.memory) - PROCESS
+
     def side(self, longer: int) -> int | None:
         """Side of the tiles in which a size is computed; ``None`` where it is computed as a whole.
 
@@ -107,10 +111,10 @@ class Room:
         """
         if self.spec.memory == "all":
             return None
-        demand, room = self.demand(longer), bytes_of(self.spec.memory) - PROCESS
-        if demand.whole <= room:
+        demand = self.demand(longer)
+        if demand.whole <= self.given():
             return None
-        side = demand.side(room)
+        side = demand.side(self.given())
         if side is None:
             least = math.ceil((demand.tiled(SIDES[-1]) + PROCESS) / 2**20)
             raise ResourceError(
@@ -130,8 +134,7 @@ class Room:
         given = device_memory_free(self.network.device)
         free = math.inf if given is None else given - OVERHEAD
         if self.spec.memory != "all":
-            room = bytes_of(self.spec.memory) - PROCESS
-            if any(self.demand(size).whole > room for size in sizes):
+            if any(self.demand(size).whole > self.given() for size in sizes):
                 self.check_tiling()
             sides = [self.side(size) for size in sizes]
             for size, side in zip(sizes, sides, strict=True):
