@@ -73,6 +73,8 @@ WEIGHTS = {
 """Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
 those that the literature used, where there are several."""
 
+JUDGE = Asset("judge.safetensors", "ac2852be25ce79cac64faa0f8b147e3d9762d78c644007bd74fc26af5570e597", "MIT")
+"""The judge with its banks (``artune.metrics.judges``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
 """Style pictures of our own (``training/samples.py``)."""

@@ -24,7 +24,8 @@ class Record(BaseModel):
         losses: of each step, by name; relative where they are calibrated.
         end: why the run ended: done, stalled, diverged or cancelled.
         steps: steps done.
-        timings: seconds, ``total``.
+        timings: seconds: ``total`` of the run, ``balance`` before it.
+        balance: how the strength was found, where it was: strength, safe interval, reason, confidence and curves.
         versions: of artune, its algorithm, Python, and the libraries that compute.
     """
 
@@ -37,6 +38,7 @@ class Record(BaseModel):
     end: str = "done"
     steps: int = 0
     timings: dict[str, float] = {}
+    balance: dict[str, Any] | None = None
     versions: dict[str, str] = {}
 
 

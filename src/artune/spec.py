@@ -148,8 +148,8 @@ class StyleSpec(Model):
     """Longer side of the result, pixels; or `original`."""
     enlarge: bool = True
     """Enlarge a photograph that is smaller than the size."""
-    strength: Share = 0.5
-    """0 is the photograph, 1 is style alone."""
+    strength: Share | Literal["auto"] = "auto"
+    """0 is the photograph, 1 is style alone; `auto`: where both are recognised alike, found for these pictures."""
     style_weights: tuple[NotNegative, ...] | None = None
     """Proportions of several styles; default: equal."""
     region_strengths: tuple[Share, ...] | None = None
@@ -190,7 +190,7 @@ class StyleSpec(Model):
 
     @model_validator(mode="after")
     def _strength_counts(self) -> Self:
-        if self.method.scale != "calibrated" and self.strength != type(self).model_fields["strength"].default:
+        if self.method.scale != "calibrated" and self.strength != "auto" and "strength" not in self.automatic:
             raise ValueError(
                 f"strength belongs to scale calibrated; with scale {self.method.scale} give content_weight and "
                 "style_weight"
@@ -284,6 +284,8 @@ def explain(error: ValidationError) -> str:
         parts = [str(part) for part in item["loc"]]
         if parts[:1] == ["size"]:  # a number or a word: pydantic reports both
             parts, message = ["size"], f"must be a whole number from 1 to {LARGEST}, or original"
+        elif parts[:1] == ["strength"]:
+            parts, message = ["strength"], "must be a number from 0 to 1, or auto"
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         place = ".".join(parts)

@@ -7,6 +7,7 @@ constant.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,12 @@ ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
+COARSE = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""Log odds of the strengths that are tried first."""
+AROUND = (-0.6, -0.2, 0.2, 0.6)
+"""Of those that are tried then, from where the first ones cross."""
+LIMIT = 4.5
+"""Log odds beyond which no strength is tried, either way."""
 
 
 class Reason(StrEnum):
@@ -96,7 +103,7 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
         curve: what the judges say.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
     """
-    odds = np.array([math.log(s / (1 - s)) for s in curve.strengths])
+    odds = np.array([_odds(s) for s in curve.strengths])
     style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
     rising, falling = (monotone(style, rising=True), monotone(content, rising=False))
     misfit = max(_rms(style - rising), _rms(content - falling))
@@ -116,6 +123,35 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
     return Balance(
         _strength(place), _strength(low) if within else None, _strength(high) if within else None, reason, confidence
     )
+
+
+Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
+"""What judges say of style and of content at some strengths, coarsely (first) or well."""
+
+
+def explore(probe: Probe) -> Curve:
+    """A ladder of strengths, dense where the curves cross.
+
+    A few strengths over the whole range are judged first, and then some around the balance that they show; those of the
+    first that lie among the latter are left out.
+    """
+    coarse = _at(probe, COARSE, True)
+    place = min(max(_odds(balance(coarse).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
+    fine = _at(probe, tuple(place + step for step in AROUND), False)
+    low, high = fine.strengths[0], fine.strengths[-1]
+    rows = [row for row in _rows(coarse) if not low - 1e-9 <= row[0] <= high + 1e-9] + _rows(fine)
+    strengths, style, content = zip(*sorted(rows), strict=True)
+    return Curve(strengths, style, content)
+
+
+def _at(probe: Probe, odds: Sequence[float], first: bool) -> Curve:
+    strengths = tuple(_strength(value) for value in odds)
+    style, content = probe(strengths, first)
+    return Curve(strengths, tuple(style), tuple(content))
+
+
+def _rows(curve: Curve) -> list[tuple[float, float, float]]:
+    return list(zip(curve.strengths, curve.style, curve.content, strict=True))
 
 
 def monotone(values: Values, *, rising: bool) -> Values:
@@ -142,6 +178,10 @@ def _first(x: Values, rising: Values, level: float) -> float:
 
 def _rms(values: Values) -> float:
     return float(np.sqrt(np.mean(values**2)))
+
+
+def _odds(strength: float) -> float:
+    return math.log(strength / (1 - strength))
 
 
 def _strength(odds: float) -> float:

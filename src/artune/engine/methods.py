@@ -11,6 +11,7 @@ from math import inf
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from artune.engine.descend import Evaluation, Move, Probe, Resize, Slots
@@ -71,14 +72,14 @@ class Adam:
     size brings new gradients, which old and larger ones would hold back for a hundred steps.
 
     Args:
-        rate: step size, in units of the iterate.
+        rate: step size, in units of the iterate; or one for each of a batch, ``[b]``.
         betas: decay of the means of the gradient and of its square.
         eps: see above.
         box: lowest and highest value; ``None`` for no limits.
         in_place: write over the iterate and the slots, for pictures so large that there is no room for two.
     """
 
-    rate: float = 0.03
+    rate: float | Float[Tensor, "b"] = 0.03
     betas: tuple[float, float] = (0.9, 0.9)
     eps: float = 0.1
     box: tuple[float, float] | None = (0.0, 1.0)
@@ -109,10 +110,11 @@ class Adam:
         fixed1, fixed2 = 1 - b1 ** count.item(), 1 - b2 ** count.item()
         level = (second.flatten(1).mean(1) / fixed2).sqrt()
         floor = (self.eps * level + 1e-15).view(-1, *[1] * (x.dim() - 1))
+        rate = self.rate.view(floor.shape) if isinstance(self.rate, Tensor) else self.rate
         moved = x.detach() if self.in_place else torch.empty_like(x)
         for strip in strips(x):
             root = (second[strip] / fixed2).sqrt_()
-            torch.sub(x[strip], (self.rate * share / fixed1) * first[strip] / (root + floor), out=moved[strip])
+            torch.sub(x[strip], (rate * share / fixed1) * first[strip] / (root + floor), out=moved[strip])
             if self.box is not None:
                 moved[strip].clamp_(*self.box)
         return Move(moved, {"unit": unit, "count": count, "first": first, "second": second})

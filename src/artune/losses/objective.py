@@ -37,14 +37,14 @@ class Weights:
         style: weight of each style tap.
         content_total: multiplies the content side; ``[b]`` makes a ladder.
         style_total: multiplies the style side; ``[b]`` makes a ladder.
-        tv: multiplies the total variation.
+        tv: multiplies the total variation; ``[b]`` makes a ladder.
     """
 
     content: Mapping[str, float]
     style: Mapping[str, float]
     content_total: float | Float[Tensor, "b"] = 1.0
     style_total: float | Float[Tensor, "b"] = 1.0
-    tv: float = 0.0
+    tv: float | Float[Tensor, "b"] = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class Region:
     Attributes:
         styles: whose mixed statistics are its target.
         mask: ``[1, 1, h, w]`` in [0, 1] at the picture's size, or ``None`` for all of it.
-        style: multiplies the style side here, beside ``Weights.style_total``.
-        content: multiplies the content side here, beside ``Weights.content_total``.
+        style: multiplies the style side here, beside ``Weights.style_total``; ``[b]`` makes a ladder.
+        content: multiplies the content side here, beside ``Weights.content_total``; ``[b]`` makes a ladder.
     """
 
     styles: Sequence[Styled]
     mask: Mask | None = None
-    style: float = 1.0
-    content: float = 1.0
+    style: float | Float[Tensor, "b"] = 1.0
+    content: float | Float[Tensor, "b"] = 1.0
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def build(
         if scale == "calibrated":
             energies = [term.energy(of_style[term].value) for some in of_styles for of_style in some]
             unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
-        area = regions[0].content if whole is None else float(whole.mean())
+        area = regions[0].content if whole is None else _mean(whole)
         frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
     for number, (region, some) in enumerate(zip(regions, of_styles, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
@@ -288,7 +288,7 @@ def build(
     if scale == "calibrated":
         both = [here, *(_mixed(variation, region, some) for region, some in zip(regions, of_styles, strict=True))]
         unit = sum(variation.distance(m, None) for m in both) / len(both) + variation.energy(here)
-    frozen.append(Frozen(variation.name, variation, None, float(weights.tv), unit, mask))
+    frozen.append(Frozen(variation.name, variation, None, weights.tv, unit, mask))
     return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
 
 
@@ -309,8 +309,18 @@ def _whole_mask(regions: Sequence[Region]) -> Mask | None:
     """Where and how much the content counts."""
     if len(regions) == 1 and regions[0].mask is None:
         return None
-    masks = [region.content * region.mask for region in regions if region.mask is not None]
+    masks = [_per_picture(region.content) * region.mask for region in regions if region.mask is not None]
     return torch.stack(masks).sum(0)
+
+
+def _per_picture(weight: float | Tensor) -> float | Tensor:
+    """A weight ``[b]`` as one of maps."""
+    return weight[:, None, None, None] if isinstance(weight, Tensor) else weight
+
+
+def _mean(mask: Mask) -> float | Tensor:
+    """Of a mask, or of each of a batch."""
+    return float(mask.mean()) if len(mask) == 1 else mask.mean((1, 2, 3))
 
 
 def _mixed(term: Term, region: Region, some: Sequence[Mapping[Term, Measured]]) -> Any:

@@ -1,5 +1,7 @@
 """What is minimised at one size: the spec's losses, of the pictures at that size."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ from artune.regions import resized_mask
 from artune.spec import Rung, StyleSpec
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.network import Network
-from artune.transfer.resolve import weights_at
+from artune.transfer.resolve import at_strength, weights_at
 from artune.transfer.sizes import fitted, painting_size
 
 
@@ -26,6 +28,7 @@ def sized_objective(
     content: Image,
     rung: Rung,
     *,
+    others: Sequence[StyleSpec] = (),
     side: int | None = None,
     on_tile: tiled.OnTile | None = None,
 ) -> Function:
@@ -37,11 +40,14 @@ def sized_objective(
         network: the loss network.
         content: the photograph at that size.
         rung: the size.
+        others: the same as ``spec`` but for the strength: the objective is then that of a batch, ``spec`` first.
         side: of the tiles in which it is computed, pixels; ``None``: as a whole.
         on_tile: told after every tile.
     """
     method, backbone = spec.method, network.backbone
-    weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=method.tv or 0.0)
+    specs = (spec, *others)
+    tv = _ladder([each.method.tv or 0.0 for each in specs])
+    weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=tv)
     formulas = Formulas(
         style=method.loss,
         content=method.content_loss,
@@ -51,7 +57,9 @@ def sized_objective(
         balance=method.balance_gradients,
     )
     regions = []
-    for place, (of_content, of_style) in zip(inputs.places, place_weights(spec, inputs), strict=True):
+    of_places = zip(*(place_weights(each, inputs) for each in specs), strict=True)
+    for place, pairs in zip(inputs.places, of_places, strict=True):
+        of_content, of_style = (_ladder(side) for side in zip(*pairs, strict=True))
         mixed = spec.style_weights if len(place.paintings) > 1 else None
         shares = mixed or (1.0,) * len(place.paintings)
         paintings = zip(place.paintings, shares, strict=True)
@@ -81,12 +89,17 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
 
 def place_strengths(spec: StyleSpec, inputs: Inputs) -> list[float]:
     """The strength in each place; the rest comes last."""
-    return [*(spec.region_strengths or ()), spec.strength][: len(inputs.places)]
+    return [*(spec.region_strengths or ()), at_strength(spec)][: len(inputs.places)]
 
 
 def place_weights(spec: StyleSpec, inputs: Inputs) -> list[tuple[float, float]]:
     """Weights of content and style in each place."""
     return [weights_at(spec, strength) for strength in place_strengths(spec, inputs)]
+
+
+def _ladder(weights: Sequence[float]) -> float | Tensor:
+    """A number, or one for each of a batch."""
+    return weights[0] if len(weights) == 1 else torch.tensor(weights)
 
 
 def _styled(painting: Painting, share: float, rung: Rung, spec: StyleSpec, network: Network) -> Styled:

@@ -126,6 +126,8 @@ def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:
     return spec.model_copy(update={"method": spec.method.model_copy(update=own)})
 
 
+USUAL = 0.5
+"""Strength where nobody chooses one."""
 DEEPEST, CONTENT_STRIDE = 16, 8
 """Strides of the layers of a network without a recipe: of the deepest one, and of the content."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
@@ -144,6 +146,7 @@ def resolve(
     smooth: bool = False,
     recipe: Recipe | None = None,
     regions: Sequence[float | None] = (),
+    strength: float | None = None,
 ) -> StyleSpec:
     """The same spec with every ``None``, ``auto`` and ``original`` replaced.
 
@@ -157,6 +160,7 @@ def resolve(
         smooth: whether the network smooths its activations.
         recipe: of the network; default: by its name alone.
         regions: the strength that each region came with, if it did.
+        strength: that of a spec that leaves it open; default: ``USUAL``.
 
     Raises:
         UnknownNameError: there is no such loss.
@@ -164,6 +168,16 @@ def resolve(
     """
     method = spec.method
     _check_losses(method)
+    stated = method.content_weight is not None and method.style_weight is not None
+    if stated and not {"content_weight", "style_weight"} & {*spec.automatic}:
+        given = [s for s in (*regions, *(spec.region_strengths or ())) if s is not None]
+        if (spec.strength != "auto" and "strength" not in spec.automatic) or given:
+            raise SpecError(
+                "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
+            )
+    automatic = {*spec.automatic, *open_fields(spec)}
+    if spec.strength == "auto":
+        spec = spec.model_copy(update={"strength": USUAL if strength is None else strength})
     recipe = recipe or RECIPES.get(method.network, Recipe())
     longer = max(content_size)
     size = longer if spec.size == "original" else spec.size
@@ -171,16 +185,10 @@ def resolve(
         size = min(size, longer)
     rungs = _rungs(spec, size, math.ceil(smallest * longer / min(content_size)))
     strengths = _region_strengths(spec, regions)
-    theirs = [*strengths, *([spec.strength] if styles else [])]
-    strongest = max(theirs, default=spec.strength)
-    stated = method.content_weight is not None and method.style_weight is not None
-    moved = any(strength != StyleSpec().strength for strength in (spec.strength, *strengths))
-    if stated and moved and not {"content_weight", "style_weight"} & {*spec.automatic}:
-        raise SpecError(
-            "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
-        )
-    content, style = side_weights(method, spec.strength, recipe)
-    tv = recipe.tv * (spec.strength if styles else strongest) if method.tv is None else method.tv
+    own = at_strength(spec)
+    strongest = max([*strengths, *([own] if styles else [])], default=own)
+    content, style = side_weights(method, own, recipe)
+    tv = recipe.tv * (own if styles else strongest) if method.tv is None else method.tv
     if not (content or style or method.tv or strengths):
         raise SpecError("content_weight and style_weight are both 0; give one of them a value above 0")
     weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))
@@ -205,7 +213,7 @@ def resolve(
             "size": size,
             "style_weights": _style_weights(spec, styles),
             "region_strengths": strengths,
-            "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
+            "automatic": tuple(sorted(automatic)),
             "device": device,
             "precision": precision,
         }
@@ -245,9 +253,10 @@ def _region_strengths(spec: StyleSpec, given: Sequence[float | None]) -> tuple[f
         if "region_strengths" not in spec.automatic:
             raise SpecError(f"{len(usual)} region strengths for {len(given)} regions; give one for each")
         usual = None
-    pairs = zip(given, usual or (spec.strength,) * len(given), strict=True)
+    whole = at_strength(spec)
+    pairs = zip(given, usual or (whole,) * len(given), strict=True)
     strengths = tuple(other if own is None else own for own, other in pairs)
-    if spec.method.scale != "calibrated" and any(strength != spec.strength for strength in strengths):
+    if spec.method.scale != "calibrated" and any(strength != whole for strength in strengths):
         raise SpecError(f"strengths of regions belong to scale calibrated, not to {spec.method.scale}")
     return strengths
 
@@ -261,6 +270,13 @@ def _check_losses(method: Optimise) -> None:
         for name in names:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
+
+
+def at_strength(spec: StyleSpec) -> float:
+    """The strength of a spec that does not leave it open."""
+    if spec.strength == "auto":
+        raise SpecError("the strength is open: a resolved spec is needed")
+    return spec.strength
 
 
 def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:

@@ -21,15 +21,15 @@ from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import finished
-from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
+from artune.transfer.inputs import Masked, Painting, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
 from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, place_weights, sized_objective
 from artune.transfer.rates import GENTLE, schedule
-from artune.transfer.resolve import recipe_of, resolve, with_own_names
-from artune.transfer.sizes import check_sizes, fitted
-from artune.transfer.start import carried, enlarged, given_start, start
-from artune.transfer.tiles import Room
+from artune.transfer.sizes import fitted
+from artune.transfer.start import carried, enlarged, start
+from artune.transfer.task import Task
+from artune.transfer.tune import OnTune, Tuning, tuned
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,7 @@ class Job:
 
     Attributes:
         spec: resolved.
+        tuning: how the strength was found, where it was.
         key: of the spec and all digests.
         losses: of the steps so far, by name.
         level: place among the sizes of the one at work, from 0.
@@ -179,17 +180,18 @@ class Job:
         tiled: whether a size is computed in tiles.
     """
 
-    def __init__(self, spec: StyleSpec, inputs: Inputs, first: Picture | None, network: Network) -> None:
-        self.spec, self.network = spec, network
+    def __init__(self, task: Task, spec: StyleSpec, tuning: Tuning | None = None) -> None:
+        self.spec, self.network, self.tuning, inputs = spec, task.network, tuning, task.inputs
         self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in place_strengths(spec, inputs)])  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
-        self.first = Painting(first) if first else self.shown.paintings[0]  # of a start that is not the photograph
+        # of a start that is not the photograph
+        self.first = Painting(task.first) if task.first else self.shown.paintings[0]
         self.digests = inputs.digests
         self.key = run_key(spec, self.digests)
         self.losses: dict[str, list[float]] = {}
         self.level = 0
         self.state: State | None = None
-        self.room = _room(spec, inputs, network)
+        self.room = task.room(spec)
         self.tiled = any(self.room.side(rung.size) for rung in self.rungs)
 
     @classmethod
@@ -204,36 +206,26 @@ class Job:
         network: Network | None = None,
         first: Source | Result | None = None,
         allow_huge: bool = False,
+        on_tune: OnTune | None = None,
     ) -> "Job":
-        """Read, check and resolve; the arguments are those of :func:`style`."""
-        inputs = Inputs.read(content, styles, regions, allow_huge=allow_huge)
-        if network is not None and weights is not None:
-            raise SpecError("both a network and weights are given; leave out either")
-        network = network or Network.load(spec, weights)
-        network.check(spec)
-        given = given_start(spec.method.start, first.picture if isinstance(first, Result) else first, allow_huge)
-        if given is not None:
-            spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
-        resolved = resolve(
-            with_own_names(spec, network.backbone),
-            inputs.photograph.size,
-            len(styles),
-            device=str(network.device),
-            precision=network.precision,
-            smallest=network.backbone.smallest,
-            regions=[region.strength for region in regions],
-            smooth=network.smooth,
-            recipe=recipe_of(spec.method.network, network.backbone.taps),
+        """Read, check and resolve; the arguments are those of :func:`style`.
+
+        Args besides: ``on_tune`` is told while the strength is looked for.
+        """
+        start = first.picture if isinstance(first, Result) else first
+        task = Task.read(
+            content,
+            styles,
+            spec,
+            regions=regions,
+            weights=weights,
+            network=network,
+            first=start,
+            allow_huge=allow_huge,
         )
-        method = resolved.method
-        taps = [*(method.content_layers or {}), *(method.style_layers or {})]
-        network.backbone.check(taps)
-        check_sizes(resolved, inputs.photograph, network)
-        resolved = _room(resolved, inputs, network).checked()
-        inputs.digests["weights"] = network.digest
-        if given is not None:
-            inputs.digests["start"] = given.digest()
-        return cls(resolved, inputs, given, network)
+        tuning = tuned(task, on_step=on_tune) if task.open else None
+        resolved = task.resolved(tuning.balance.strength if tuning else None)
+        return cls(task, task.room(resolved).checked(), tuning)
 
     @property
     def method(self) -> Optimise:
@@ -381,13 +373,8 @@ class Job:
             losses=self.losses,
             end=str(end),
             steps=done,
-            timings={"total": before + time.perf_counter() - began},
+            timings={"total": before + time.perf_counter() - began, **(self.tuning.timings if self.tuning else {})},
+            balance=self.tuning.told() if self.tuning else None,
             versions=versions(),
         )
         return Result(picture, record)
-
-
-def _room(spec: StyleSpec, inputs: Inputs, network: Network) -> Room:
-    paintings = [painting.picture for painting in inputs.paintings]
-    masks = sum(place.mask is not None for place in inputs.places)
-    return Room(spec, inputs.photograph, paintings, network, masks)

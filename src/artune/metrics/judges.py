@@ -1,0 +1,213 @@
+"""Judges: whose style does a picture have, and whose content?
+
+A small network of our own (``training/judge.py``), which takes no part in making a picture, embeds pictures twice: by
+style and by content. A result is recognised as its own style when its embedding is nearer to its painting's than to
+those of a bank of other paintings, and to the photograph's; and as its own content likewise, beside other photographs
+and its paintings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artune.assets import JUDGE, fetch, read_weights
+from artune.backbones.base import Image
+from artune.errors import WeightsError
+from artune.files import file_digest
+from artune.losses.objective import at_tap
+from artune.losses.protocol import Mask
+
+SIDE = 128
+"""A picture is judged with as many pixels as a square of this side has."""
+SMALLEST = 32
+"""Shortest side that is judged; a picture that is longer than wide is judged with more pixels."""
+WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 128, 224), (1, 2, 2, 3, 2), 3
+GRID = 4
+"""Cells, each way, in which content is looked at: a layout belongs to it."""
+
+
+class Embedding(NamedTuple):
+    """Of pictures, each of length 1.
+
+    Attributes:
+        style: ``[b, 128]``.
+        content: ``[b, 192]``.
+    """
+
+    style: Tensor
+    content: Tensor
+
+
+class _Residual(nn.Module):
+    """Inverted residual (Sandler et al. 2018): widen, a 3x3 convolution per channel, narrow."""
+
+    def __init__(self, channels: int, out: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = expansion * channels
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, wide, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+        self.same = channels == out and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.same else y
+
+
+class JudgeNetwork(nn.Module):
+    """Embeds pictures by style (moments of the channels at every stage) and by content (the deepest maps, in cells)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = WIDTHS[0]
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
+        )
+        self.stages = nn.ModuleList()
+        channels = first
+        for index, (width, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
+            layers = []
+            for block in range(blocks):
+                layers.append(_Residual(channels, width, 2 if index and not block else 1, EXPANSION if index else 1))
+                channels = width
+            self.stages.append(nn.Sequential(*layers))
+        moments = 2 * sum(WIDTHS[:-1])
+        self.style = nn.Sequential(
+            nn.BatchNorm1d(moments), nn.Linear(moments, 256), nn.ReLU(inplace=True), nn.Linear(256, 128)
+        )
+        self.cells = nn.Conv2d(WIDTHS[-1], 48, 1)
+        self.content = nn.Sequential(nn.BatchNorm1d(48 * GRID**2), nn.Linear(48 * GRID**2, 192))
+
+    def maps(self, image: Image) -> list[Tensor]:
+        """Outputs of the stages, at strides 2, 4, 8, 16 and 32."""
+        x = self.stem((image - 0.5) / 0.25)
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
+
+    def embed(self, maps: Sequence[Tensor], mask: Mask | None = None) -> Embedding:
+        """The embeddings, from the outputs of the stages.
+
+        Args:
+            maps: of :meth:`maps`.
+            mask: ``[1, 1, h, w]`` in [0, 1]: where the style is looked at; content is that of the whole.
+        """
+        moments = []
+        for x in maps[:-1]:
+            flat = x.flatten(2).float()
+            if mask is None:
+                mean, var = flat.mean(2), flat.var(2, correction=0)
+            else:
+                weight = at_tap(mask, *x.shape[-2:]).flatten(2)  # type: ignore[union-attr]
+                weight = weight / weight.sum(2, keepdim=True).clamp(min=1e-9)
+                mean = (flat * weight).sum(2)
+                var = ((flat - mean[..., None]).square() * weight).sum(2)
+            moments += [mean, (var + 1e-4).log()]
+        cells = F.adaptive_avg_pool2d(self.cells(maps[-1]).float(), GRID).flatten(1)
+        return Embedding(F.normalize(self.style(torch.cat(moments, 1)), dim=1), F.normalize(self.content(cells), dim=1))
+
+    def forward(self, image: Image, mask: Mask | None = None) -> Embedding:
+        return self.embed(self.maps(image), mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """The judge with its distractors.
+
+    Attributes:
+        network: embeds.
+        styles: ``[n, 128]``: embeddings of other paintings.
+        contents: ``[n, 192]``: of other photographs.
+        sharpness: factor of the cosines of styles in the log odds of one candidate over another: the inverse of a
+            temperature, fitted on pictures held out.
+        content_sharpness: the same of contents.
+        digest: sha256 of the file.
+    """
+
+    network: JudgeNetwork
+    styles: Float[Tensor, "n 128"]
+    contents: Float[Tensor, "n 192"]
+    sharpness: float
+    content_sharpness: float
+    digest: str = ""
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Self:
+        """The judge that travels with the package, or that of a file made by ``training/judge.py``.
+
+        Raises:
+            WeightsError: damaged, missing, or something else.
+        """
+        path = path or fetch(JUDGE, network="the judge")
+        found = {name: value.float() for name, value in read_weights(path).items()}
+        try:
+            styles, contents = found.pop("bank.style"), found.pop("bank.content")
+            sharpness, content_sharpness = (found.pop(f"sharpness.{name}").item() for name in ("style", "content"))
+            network = JudgeNetwork()
+            network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
+        network.eval().requires_grad_(False)
+        return cls(network, styles, contents, sharpness, content_sharpness, file_digest(path))
+
+    def with_bank(self, places: Sequence[int]) -> Self:
+        """The same with some of the distractors."""
+        index = torch.as_tensor(places)
+        return replace(self, styles=self.styles[index], contents=self.contents[index])
+
+    @torch.no_grad()
+    def embed(self, image: Image, mask: Mask | None = None) -> Embedding:
+        """Embeddings of pictures of any size, at the size at which they are judged.
+
+        Args:
+            image: ``[b, 3, h, w]``.
+            mask: ``[1, 1, h, w]``: where the style is looked at.
+        """
+        height, width = image.shape[-2:]
+        scale = max(SIDE / (height * width) ** 0.5, SMALLEST / min(height, width))
+        size = (max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale)))
+        image = image.float().cpu()
+        if size != (height, width):
+            image = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
+        found: Embedding = self.network(image.contiguous(memory_format=torch.channels_last), mask)
+        return found
+
+    def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
+        """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
+        return chance_corrected(found, own, torch.cat([others, self.styles]), self.sharpness)
+
+    def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
+        """The same of embeddings of content."""
+        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_sharpness)
+
+
+def chance_corrected(found: Tensor, own: Tensor, others: Tensor, sharpness: float) -> Float[Tensor, "b"]:
+    """Probability that each of some embeddings is recognised as ``own``, brought to 0 at chance.
+
+    A softmax over the cosines with all candidates, times ``sharpness``; of n candidates chance is 1 / n, and
+    ``(p - 1 / n) / (1 - 1 / n)`` is returned, not below 0.
+
+    Args:
+        found: ``[b, c]``, of length 1.
+        own: ``[1, c]``.
+        others: ``[n - 1, c]``.
+        sharpness: inverse of the temperature.
+    """
+    odds = sharpness * found @ torch.cat([own, others]).T
+    chance = 1 / odds.shape[1]
+    return ((odds.softmax(1)[:, 0] - chance) / (1 - chance)).clamp(min=0)

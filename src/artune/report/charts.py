@@ -1,0 +1,102 @@
+"""Charts, as SVG and PNG."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
+"""Of the two curves, everywhere."""
+OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
+STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure in both formats."""
+
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve.
+
+    Attributes:
+        x: places, ascending.
+        y: values.
+        low: lower end of the band around it, or nothing.
+        high: its upper end.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+def line_chart(
+    lines: Mapping[str, Line],
+    *,
+    x_label: str,
+    y_label: str,
+    ticks: Mapping[float, str] | None = None,
+    marked: float | None = None,
+    span: tuple[float, float] | None = None,
+    top: float | None = 1.0,
+) -> Chart:
+    """Lines over a common axis.
+
+    Args:
+        lines: by name.
+        x_label: under the axis.
+        y_label: beside it.
+        ticks: names of some places.
+        marked: a place with a line of its own.
+        span: places between which the ground is shaded.
+        top: of the y axis; default: what the lines need.
+    """
+    figure = Figure(figsize=(7.2, 3.6), dpi=120, layout="constrained")
+    axes: Axes = figure.add_subplot()
+    others = iter(OTHERS * math.ceil(len(lines) / len(OTHERS)))
+    if span is not None:
+        axes.axvspan(*span, color="#e9e2d0", zorder=0)
+    for name, line in lines.items():
+        colour = COLOURS.get(name) or next(others)
+        axes.plot(line.x, line.y, marker="o", markersize=3.5, color=colour, label=name)
+        if line.low:
+            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+    if marked is not None:
+        axes.axvline(marked, color="#333333", linewidth=1, linestyle="--")
+    if ticks:
+        axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_ylim(0, top)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.legend(frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return _drawn(figure)
+
+
+def _drawn(figure: Figure) -> Chart:
+    FigureCanvasAgg(figure)
+    png, svg = io.BytesIO(), io.StringIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    return Chart(svg.getvalue(), png.getvalue())
+
+
+def odds(strength: float) -> float:
+    """The logarithm of strength over its rest: the axis on which a ladder is even."""
+    return math.log(strength / (1 - strength))
+
+
+def strength_ticks(low: float, high: float) -> dict[float, str]:
+    """Names of the strengths between two places on that axis."""
+    return {odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= odds(s) <= high + 0.3}

@@ -1,0 +1,244 @@
+"""The strength at which both photograph and painting are recognised, found for the pictures at hand.
+
+A ladder of strengths is optimised as one batch at a small size, and every picture of it is judged; then another, near
+the balance that the first one shows.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from artune.backbones.base import Image
+from artune.engine.descend import descend
+from artune.engine.methods import Adam
+from artune.errors import InputError
+from artune.images import Floats, Picture
+from artune.losses.protocol import Mask
+from artune.metrics.judges import Judge
+from artune.regions import resized_mask
+from artune.spec import Rung, StyleSpec
+from artune.transfer.finish import finished
+from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
+from artune.transfer.network import Network
+from artune.transfer.objective import photograph_at, sized_objective
+from artune.transfer.rates import GENTLE
+from artune.transfer.resolve import RECIPES, Recipe, at_strength
+from artune.transfer.start import enlarged, start
+from artune.transfer.task import Task
+from artune.tuning import Balance, Curve, balance, explore
+
+SIZES, STEPS = (96, 128), (24, 32)
+"""Longer sides of the pictures of the two ladders, pixels, and their steps."""
+
+OnTune = Callable[[int, int], None]
+"""Told the steps done and those of both ladders."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """How a strength was found.
+
+    Attributes:
+        balance: the strength, the safe interval, and why it is the one.
+        curve: what the judge said.
+        pictures: of the ladder, one for each strength of the curve.
+        timings: seconds, ``balance``.
+    """
+
+    balance: Balance
+    curve: Curve
+    pictures: tuple[Picture, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """Plain data, for a record."""
+        return {**asdict(self.balance), "reason": str(self.balance.reason), "curve": asdict(self.curve)}
+
+
+def tune(
+    content: Source,
+    *styles: Source | Masked,
+    spec: StyleSpec | None = None,
+    regions: Sequence[RegionStyle] = (),
+    weights: Path | str | None = None,
+    network: Network | None = None,
+    first: Source | None = None,
+    judge: Judge | None = None,
+    on_step: OnTune | None = None,
+    allow_huge: bool = False,
+) -> Tuning:
+    """The strength that :func:`artune.style` would choose, with its curves and its ladder of small pictures.
+
+    Args:
+        content: the photograph: a picture or a file.
+        styles: one or more paintings.
+        spec: how it is to be styled; its strength must be open.
+        regions: parts of the photograph with styles of their own.
+        weights: file with the network's weights.
+        network: a loaded one, instead of ``weights``.
+        first: what to start from, instead of the spec's ``start``.
+        judge: default: the one that travels with the package.
+        on_step: told of every step.
+        allow_huge: read pictures above 100 million pixels.
+
+    Raises:
+        InputError: something given cannot be used, or there is no strength to be found.
+        WeightsError: missing or unfit weights.
+        ResourceError: not enough memory.
+    """
+    task = Task.read(
+        content,
+        styles,
+        spec or StyleSpec(),
+        regions=regions,
+        weights=weights,
+        network=network,
+        first=first,
+        allow_huge=allow_huge,
+    )
+    if not task.open:
+        raise InputError(
+            "there is no strength to be found: it was given, or the weights of content and style were, or the scale "
+            "is not calibrated; leave them out"
+        )
+    return tuned(task, judge, on_step=on_step)
+
+
+def tuned(task: Task, judge: Judge | None = None, *, on_step: OnTune | None = None) -> Tuning:
+    """The strength of a task that leaves it open; see :func:`tune`."""
+    began = time.perf_counter()
+    court = Court.of(task.inputs, task.resolved(), judge or Judge.load())
+    ladder = Ladder(task, on_step)
+    pictures: dict[float, Picture] = {}
+
+    def probe(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
+        found = ladder.pictures(strengths, 0 if first else 1)
+        pictures.update(zip(strengths, found, strict=True))
+        return court.judge_all(found)
+
+    curve = explore(probe)
+    timings = {"balance": time.perf_counter() - began}
+    return Tuning(balance(curve), curve, tuple(pictures[strength] for strength in curve.strengths), timings)
+
+
+class Ladder:
+    """Pictures of one task at several strengths, optimised together.
+
+    Args:
+        task: what is asked for.
+        on_step: told of every step.
+    """
+
+    def __init__(self, task: Task, on_step: OnTune | None = None) -> None:
+        self.task, self.on_step, self.done = task, on_step, 0
+        self.spec = task.resolved()
+        self.shown = task.inputs.coloured(self.spec)
+        self.last: tuple[Tensor, Image, Image] | None = None
+
+    def pictures(self, strengths: Sequence[float], level: int) -> list[Picture]:
+        """Of a level of ``SIZES``; each begins where the nearest strength of the level before ended.
+
+        Args:
+            strengths: inside (0, 1).
+            level: place of the size.
+        """
+        task, network = self.task, self.task.network
+        size, steps = self.size(SIZES[level]), STEPS[level]
+        specs = [task.resolved(strength) for strength in strengths]
+        content = photograph_at(self.shown, size, network.device)
+        f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
+        places = torch.tensor(strengths).logit()
+        if self.last is None:
+            first = Painting(task.first) if task.first else self.shown.paintings[0]
+            x = start(specs[0].method.start, content, first, specs[0].seed).expand(len(specs), -1, -1, -1)
+        else:
+            before, images, photograph = self.last
+            nearest = (places[:, None] - before[None]).abs().argmin(1)
+            given = specs[0].method.start == "content"
+            x = enlarged(images[nearest], content, photograph if given else None)
+        rates = [min(1.0, at_strength(spec) / GENTLE) for spec in specs]
+        recipe = RECIPES.get(specs[0].method.network, Recipe())
+        method = Adam(rate=recipe.rate * torch.tensor(rates, device=x.device))
+        for step in descend(f, x.contiguous(), method, steps=steps, average=recipe.average):
+            x = step.image
+            self.done += 1
+            if self.on_step:
+                self.on_step(self.done, sum(STEPS))
+        self.last = places, x, content
+        return [finished(x[i : i + 1], spec, task.inputs, self.shown) for i, spec in enumerate(specs)]
+
+    def size(self, wanted: int) -> int:
+        """A longer side that the network takes, and not above that of the result."""
+        photograph = self.task.inputs.photograph
+        least = -(-self.task.network.backbone.smallest * max(photograph.size) // min(photograph.size))
+        return min(max(wanted, least), int(self.spec.size))
+
+
+@dataclass(frozen=True, eq=False)
+class Court:
+    """A judge who has seen the photograph and the paintings of a run.
+
+    Attributes:
+        judge: who judges.
+        inputs: the pictures.
+        content: embedding of the photograph's content, ``[1, c]``.
+        paintings: of the contents of all paintings, ``[n, c]``.
+        own: of each place: the embedding of the style that it gets, and that of the photograph's there.
+    """
+
+    judge: Judge
+    inputs: Inputs
+    content: Tensor
+    paintings: Tensor
+    own: tuple[tuple[Tensor, Tensor], ...]
+
+    @classmethod
+    def of(cls, inputs: Inputs, spec: StyleSpec, judge: Judge) -> "Court":
+        """Look at the pictures of a run.
+
+        Args:
+            inputs: as they were read.
+            spec: resolved: proportions of several styles, and whose colours count.
+            judge: who judges.
+        """
+        shown = inputs.coloured(spec)
+        photograph = inputs.photograph.tensor()
+        contents, own = [], []
+        for place, seen in zip(inputs.places, shown.places, strict=True):
+            found = [
+                judge.embed(painting.picture.tensor(), _mask(painting.weight(), painting.picture))
+                for painting in seen.paintings
+            ]
+            contents += [each.content for each in found]
+            shares = spec.style_weights if len(found) > 1 else None
+            weights = torch.tensor(shares or (1.0,) * len(found))[:, None, None]
+            mixed = F.normalize((torch.stack([each.style for each in found]) * weights).sum(0), dim=1)
+            here = judge.embed(photograph, _mask(inputs.weight(place), inputs.photograph))
+            own.append((mixed, here.style))
+        return cls(judge, inputs, judge.embed(photograph).content, torch.cat(contents), tuple(own))
+
+    def judge_all(self, pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
+        """How surely the style and the content of results, all of one size, are recognised; 0 is chance."""
+        images = torch.cat([picture.tensor() for picture in pictures])
+        masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.places]
+        areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
+        styles = torch.stack(
+            [
+                self.judge.style_odds(self.judge.embed(images, mask).style, own, others)
+                for mask, (own, others) in zip(masks, self.own, strict=True)
+            ]
+        )
+        style = (areas[:, None] * styles).sum(0) / areas.sum()
+        content = self.judge.content_odds(self.judge.embed(images).content, self.content, self.paintings)
+        return style.tolist(), content.tolist()
+
+
+def _mask(weight: Floats | None, picture: Picture) -> Mask | None:
+    width, height = picture.size
+    return None if weight is None else torch.from_numpy(resized_mask(weight, width, height))[None, None]
