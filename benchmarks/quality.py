@@ -96,12 +96,12 @@ REFERENCES = {
     "long": Reference(((128, 1000), (181, 500), (256, 500), (362, 500), (512, 500)), 0.02, 0.99, torch.float32),
 }
 SPECS = {
-    "artune": StyleSpec(),
-    "draft": StyleSpec(method=Optimise(quality="draft")),
-    "best": StyleSpec(method=Optimise(quality="best")),
-    "same taps, compact": StyleSpec(method=Optimise(**SHALLOW)),
-    "same taps, emulator": StyleSpec(method=Optimise(**SHALLOW, network="vgg19-emulator")),
-    "same taps, vgg19": StyleSpec(method=Optimise(**SHALLOW, network="vgg19")),
+    "artune": StyleSpec(strength=0.5),
+    "draft": StyleSpec(strength=0.5, method=Optimise(quality="draft")),
+    "best": StyleSpec(strength=0.5, method=Optimise(quality="best")),
+    "same taps, compact": StyleSpec(strength=0.5, method=Optimise(**SHALLOW)),
+    "same taps, emulator": StyleSpec(strength=0.5, method=Optimise(**SHALLOW, network="vgg19-emulator")),
+    "same taps, vgg19": StyleSpec(strength=0.5, method=Optimise(**SHALLOW, network="vgg19")),
 }
 
 
@@ -132,7 +132,7 @@ def network_of(method: str, assets: Path) -> Network:
     spec = SPECS.get(method)
     if spec is None:
         precision = "bf16" if REFERENCES[method].dtype == torch.bfloat16 else "fp32"
-        spec = StyleSpec(method=Optimise(network="vgg19-emulator"), precision=precision)
+        spec = StyleSpec(strength=0.5, method=Optimise(network="vgg19-emulator"), precision=precision)
     name = spec.method.network
     return Network.load(spec, assets / "weights" / files_of[name] if name in files_of else None)
 

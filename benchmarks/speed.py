@@ -149,7 +149,7 @@ def alone(f: Callable[..., Any], threads: int, **options: object) -> Any:
         return pool.submit(f, **options).result()
 
 
-def whole_command(precision: str, threads: int) -> tuple[float, float]:
+def whole_command(precision: str, threads: int, strength: str) -> tuple[float, float]:
     """Wall seconds and peak memory in MB of the command at 512 pixels."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [
@@ -160,7 +160,7 @@ def whole_command(precision: str, threads: int) -> tuple[float, float]:
             str(sample_photo("astronaut")),
             str(sample_style("strokes")),
         ]
-        arguments += ["-o", str(Path(folder) / "out.png"), "--precision", precision, "--quiet"]
+        arguments += ["-o", str(Path(folder) / "out.png"), "--precision", precision, "--strength", strength, "--quiet"]
         # a small process starts the command: a child's peak counts from what its parent held
         code = (
             "import resource, subprocess, sys, time; began = time.perf_counter(); "
@@ -206,11 +206,9 @@ def main() -> None:
 
     print("(c) the whole command at 512 pixels, start-up included")
     for kind in kinds:
-        seconds, memory = whole_command(kind, args.threads)
-        print(
-            f"    artune style             {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, "
-            f"{seconds / (300 * plain):.3f} of plain"
-        )
+        for title, strength in (("artune style", "auto"), ("with --strength 0.5", "0.5")):
+            seconds, memory = whole_command(kind, args.threads, strength)
+            print(f"    {title:24} {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, {seconds / (300 * plain):.3f} of plain")
     print(f"    plain recipe, 300 steps  fp32  {300 * plain:7.1f} s (extrapolated from 5 steps)")
 
     print("(d) one step of compact against size, in the fastest precision")

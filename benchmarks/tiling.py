@@ -51,7 +51,21 @@ def random_vgg() -> VGG:
 
 def large(photo: str, painting: str, out: str, *more: str, threads: int) -> tuple[float, float, dict[str, object]]:
     """Seconds and peak resident GiB of the command, and its record."""
-    command = [sys.executable, "-m", "artune", "style", photo, painting, "-o", out, "--json", "--overwrite", *more]
+    command = [
+        sys.executable,
+        "-m",
+        "artune",
+        "style",
+        photo,
+        painting,
+        "-o",
+        out,
+        "--strength",
+        "0.5",
+        "--json",
+        "--overwrite",
+        *more,
+    ]
     # a small process starts the command: a child's peak counts from what its parent held
     code = (
         "import resource, subprocess, sys, time; began = time.perf_counter(); "

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from artune.errors import ArtuneError as ArtuneError
     from artune.images import Picture as Picture
     from artune.images import read_picture as read_picture
+    from artune.metrics.judges import Judge as Judge
     from artune.recipes import find_recipe as find_recipe
     from artune.segmentation import load_segmenter as load_segmenter
     from artune.spec import Optimise as Optimise
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from artune.transfer.style import Progress as Progress
     from artune.transfer.style import Result as Result
     from artune.transfer.style import style as style
+    from artune.transfer.tune import Tuning as Tuning
+    from artune.transfer.tune import tune as tune
 
 _HOMES = {
     "ArtuneError": "artune.errors",
@@ -37,6 +40,9 @@ _HOMES = {
     "load_segmenter": "artune.segmentation",
     "read_picture": "artune.images",
     "style": "artune.transfer.style",
+    "tune": "artune.transfer.tune",
+    "Tuning": "artune.transfer.tune",
+    "Judge": "artune.metrics.judges",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605

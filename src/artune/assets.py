@@ -73,7 +73,7 @@ WEIGHTS = {
 """Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
 those that the literature used, where there are several."""
 
-JUDGE = Asset("judge.safetensors", "ac2852be25ce79cac64faa0f8b147e3d9762d78c644007bd74fc26af5570e597", "MIT")
+JUDGE = Asset("judge.safetensors", "602c0b712455fcd1f450406470857f5a8d3777a35bb20ccae52edebf3f3e6fac", "MIT")
 """The judge with its banks (``artune.metrics.judges``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

@@ -84,6 +84,8 @@ class Balance:
         high: the largest.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
+        style: how surely the style is recognised there, by the smoothed curve.
+        content: how surely the content is.
     """
 
     strength: float
@@ -91,6 +93,31 @@ class Balance:
     high: float | None
     reason: Reason
     confidence: float
+    style: float
+    content: float
+
+    def __str__(self) -> str:
+        """What a user is told."""
+        text = f"strength {self.strength:.2f}"
+        if self.reason is Reason.FLAT:
+            return (
+                f"{text}, the usual one: the pictures are recognised alike at every strength (is the photograph in "
+                "this style already, or either of one colour?)"
+            )
+        if self.reason is Reason.NOT_MONOTONE:
+            return (
+                f"{text}, a guess: what is recognised does not rise and fall with the strength. Look at the result, "
+                "or give --strength"
+            )
+        if self.reason is Reason.NO_CROSSING:
+            less, more = ("style", "content") if self.style < self.content else ("content", "style")
+            text += (
+                f", where the two are nearest: at no strength is the {less} ({getattr(self, less):.2f}) recognised as "
+                f"surely as the {more} ({getattr(self, more):.2f})"
+            )
+        if self.low is None or self.high is None:
+            return f"{text}; none is safe"
+        return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
 def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
@@ -109,7 +136,8 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
     misfit = max(_rms(style - rising), _rms(content - falling))
     if max(np.ptp(rising), np.ptp(falling)) < LEVEL and misfit <= ROUGH:
         ends = curve.strengths[0], curve.strengths[-1]
-        return Balance(min(max(0.5, ends[0]), ends[1]), *ends, Reason.FLAT, 0.0)
+        strength = min(max(0.5, ends[0]), ends[1])
+        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()))
     gap = rising - falling  # rises
     place = _zero(odds, gap)
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
@@ -117,12 +145,11 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
-    apart = abs(float(np.interp(place, odds, gap)))
-    confidence = max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - apart)
+    here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
+    confidence = max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
     within = low <= high
-    return Balance(
-        _strength(place), _strength(low) if within else None, _strength(high) if within else None, reason, confidence
-    )
+    safe = (_strength(low), _strength(high)) if within else (None, None)
+    return Balance(_strength(place), safe[0], safe[1], reason, confidence, here[0], here[1])
 
 
 Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]

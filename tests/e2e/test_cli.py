@@ -13,7 +13,7 @@ from artune.cli import app
 from artune.images import Picture, read_picture, write_picture
 from artune.spec import StyleSpec
 
-FAST = ["--size", "48", "--steps", "3", "--precision", "fp32"]
+FAST = ["--size", "48", "--steps", "3", "--precision", "fp32", "--strength", "0.5"]
 
 
 def call(*arguments):

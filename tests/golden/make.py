@@ -9,8 +9,10 @@ from artune.transfer.style import style
 
 HERE = Path(__file__).parent
 CASES = {
-    "w2-adam": StyleSpec(size=96, precision="fp32", method=Optimise(steps=40)),
-    "gram-lbfgs": StyleSpec(size=96, precision="fp32", method=Optimise(steps=40, loss="gram", optimiser="lbfgs")),
+    "w2-adam": StyleSpec(size=96, strength=0.5, precision="fp32", method=Optimise(steps=40)),
+    "gram-lbfgs": StyleSpec(
+        size=96, strength=0.5, precision="fp32", method=Optimise(steps=40, loss="gram", optimiser="lbfgs")
+    ),
 }
 
 

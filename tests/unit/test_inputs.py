@@ -24,7 +24,7 @@ def network():
 
 def spec(**more) -> StyleSpec:
     method = Optimise(**{"rungs": RUNGS, **more.pop("method", {})})
-    return StyleSpec(size=48, precision="fp32", method=method, **more)
+    return StyleSpec(**{"size": 48, "precision": "fp32", "strength": 0.5, **more}, method=method)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_rest_stays_whatever_the_start_and_the_method(photo, painting, netwo
 
 
 def test_the_rest_of_a_resized_photograph_stays(photo, painting, network, left):
-    small = StyleSpec(size=32, precision="fp32", method=Optimise(rungs=(Rung(size=32, steps=3),)))
+    small = StyleSpec(size=32, strength=0.5, precision="fp32", method=Optimise(rungs=(Rung(size=32, steps=3),)))
     result = style(photo, spec=small, regions=[RegionStyle(left, painting)], network=network).picture
     shown = photo.resized(*result.size)
     np.testing.assert_array_equal(result.pixels[:, 20:], shown.pixels[:, 20:])

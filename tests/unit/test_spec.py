@@ -15,7 +15,7 @@ from artune.transfer.sizes import STEPS, fitted, plan
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"strength": 1.5}, r"strength: .*less than or equal to 1, not 1\.5"),
+        ({"strength": 1.5}, r"strength: must be a number from 0 to 1, or auto, not 1\.5"),
         ({"strength": math.nan}, "strength"),
         ({"style_weights": (1.0, -1.0)}, r"style_weights\.1: .*greater than or equal to 0"),
         ({"style_weights": (0.0, 0.0)}, "above 0"),

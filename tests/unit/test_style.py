@@ -37,7 +37,9 @@ def network():
 
 
 def spec(**method) -> StyleSpec:
-    return StyleSpec(size=48, precision="fp32", method=Optimise(**{"rungs": RUNGS, **method}))
+    optimise = Optimise(**{"rungs": RUNGS, **method})
+    strength = 0.5 if optimise.scale == "calibrated" else "auto"
+    return StyleSpec(size=48, strength=strength, precision="fp32", method=optimise)
 
 
 def test_the_result_is_nearer_to_the_style(photo, painting, network):
@@ -276,7 +278,7 @@ def test_several_styles(photo, painting, network):
 
 
 def test_size_original_and_no_enlarging(photo, painting, network):
-    plain = StyleSpec(size="original", precision="fp32", method=Optimise(steps=2))
+    plain = StyleSpec(size="original", strength=0.5, precision="fp32", method=Optimise(steps=2))
     assert style(photo, painting, spec=plain, network=network).picture.size == (48, 32)
     capped = plain.model_copy(update={"size": 400, "enlarge": False})
     assert style(photo, painting, spec=capped, network=network).picture.size == (48, 32)
@@ -305,7 +307,7 @@ def test_a_picture_too_thin_at_any_size(painting, network):
 
 def test_a_single_pixel_can_be_styled_and_be_a_style(photo, network):
     dot = Picture(np.full((1, 1, 3), 0.25, np.float32))
-    small = StyleSpec(size=32, precision="fp32", method=Optimise(steps=3))
+    small = StyleSpec(size=32, strength=0.5, precision="fp32", method=Optimise(steps=3))
     assert style(dot, photo, spec=small, network=network).picture.size == (32, 32)
     result = style(photo, dot, spec=small, network=network)
     assert np.isfinite(result.picture.pixels).all()

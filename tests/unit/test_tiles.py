@@ -24,7 +24,9 @@ def network():
 
 
 def spec(memory="all", **method) -> StyleSpec:
-    return StyleSpec(size=48, precision="fp32", memory=memory, method=Optimise(**{"rungs": RUNGS, **method}))
+    return StyleSpec(
+        size=48, strength=0.5, precision="fp32", memory=memory, method=Optimise(**{"rungs": RUNGS, **method})
+    )
 
 
 @pytest.fixture

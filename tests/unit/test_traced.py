@@ -394,7 +394,7 @@ def test_published_weights_are_torchvisions():
 
 
 def run(photo, painting, network, **method):
-    spec = StyleSpec(size=48, precision="fp32", method=Optimise(network="tiny", steps=3, **method))
+    spec = StyleSpec(size=48, strength=0.5, precision="fp32", method=Optimise(network="tiny", steps=3, **method))
     return style(photo, painting, spec=spec, network=network).record.spec.method
 
 

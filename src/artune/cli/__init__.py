@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import info, networks, recipes, segment, style
+from artune.cli import info, networks, recipes, segment, style, tune
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ def _about(
 
 
 app.command(epilog=style.EXAMPLES)(guarded(style.style))
+app.command()(guarded(tune.tune))
 app.command()(guarded(style.demo))
 app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))

@@ -108,6 +108,14 @@ def size_from(text: str, flag: str = "--size") -> int | str:
         return text
 
 
+def strength_from(text: str, flag: str) -> float | str:
+    """A number, or the word as it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def numbers_from(text: str, flag: str) -> tuple[float, ...]:
     """The numbers of ``2,1``."""
     try:
@@ -134,6 +142,7 @@ def layers_from(text: str, flag: str) -> dict[str, float]:
 
 PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "size": size_from,
+    "strength": strength_from,
     "style_weights": numbers_from,
     "content_layers": layers_from,
     "style_layers": layers_from,

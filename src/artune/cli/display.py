@@ -156,6 +156,21 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
 
 
 @contextmanager
+def balance_display(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A line with how much of the ladder is done."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("finding the balance"), BarColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """A bar for the weights that are downloaded; ``None`` where nobody watches."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():

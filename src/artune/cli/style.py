@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
-from artune.cli.display import CANCELLED, Checkpoints, download_bar, interruptible, loading, say, step_display
+from artune.cli.display import (
+    CANCELLED,
+    Checkpoints,
+    balance_display,
+    download_bar,
+    interruptible,
+    loading,
+    say,
+    step_display,
+)
 from artune.cli.parts import Parts
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
@@ -44,7 +53,7 @@ def style(
     ] = None,
     size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
     enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
-    strength: Annotated[float | None, spec_option("strength", panel=LOOK)] = None,
+    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
     style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
     style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
     region: Annotated[
@@ -189,14 +198,18 @@ class _Call:
 
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
-        job = Job.prepare(
-            content,
-            self.parts.paintings(),
-            self.spec,
-            regions=regions,
-            network=network,
-            allow_huge=self.allow_huge,
-        )
+        with loading(), balance_display(self.quiet) as told:
+            job = Job.prepare(
+                content,
+                self.parts.paintings(),
+                self.spec,
+                regions=regions,
+                network=network,
+                allow_huge=self.allow_huge,
+                on_tune=told,
+            )
+        if job.tuning and not self.quiet:
+            say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
         check_suffix(out, self.bits, int(job.spec.size))
         self._check_steps(content)
         if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into

@@ -245,7 +245,7 @@ def build(
     variation = VARIATIONS[formulas.variation](scale)
     terms = [*(term for term, _ in content_terms), *(term for _, term, _ in style_terms), variation]
     whole = _whole_mask(regions)
-    covered = None if whole is None else (whole > 0).to(whole.dtype)
+    covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
 
     of_styles = [
         [

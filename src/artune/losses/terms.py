@@ -81,7 +81,8 @@ class Content:
         square = values.float().square().sum(1, keepdim=True)
         if mask is None:
             return SquaredErrors(square.sum((1, 2, 3)), square.new_full((len(square),), square[0].numel()))
-        return SquaredErrors((square * mask).sum((1, 2, 3)), mask.sum((1, 2, 3)).expand(len(square)))
+        error = (square * mask).sum((1, 2, 3))
+        return SquaredErrors(error, mask.sum((1, 2, 3)).expand_as(error))
 
 
 class Relative(Content):

@@ -223,6 +223,7 @@ class Job:
             first=start,
             allow_huge=allow_huge,
         )
+        task.room(task.resolved()).checked()  # before the work
         tuning = tuned(task, on_step=on_tune) if task.open else None
         resolved = task.resolved(tuning.balance.strength if tuning else None)
         return cls(task, task.room(resolved).checked(), tuning)

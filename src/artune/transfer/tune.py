@@ -6,7 +6,7 @@ the balance that the first one shows.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,12 @@ from artune.transfer.rates import GENTLE
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import Task
-from artune.tuning import Balance, Curve, balance, explore
+from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
 
 SIZES, STEPS = (96, 128), (24, 32)
 """Longer sides of the pictures of the two ladders, pixels, and their steps."""
+SHARE, LEAST = 0.4, 8
+"""Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
 
 OnTune = Callable[[int, int], None]
 """Told the steps done and those of both ladders."""
@@ -58,7 +60,8 @@ class Tuning:
 
     def told(self) -> dict[str, Any]:
         """Plain data, for a record."""
-        return {**asdict(self.balance), "reason": str(self.balance.reason), "curve": asdict(self.curve)}
+        curve = {name: list(values) for name, values in asdict(self.curve).items()}
+        return {**asdict(self.balance), "reason": str(self.balance.reason), "curve": curve}
 
 
 def tune(
@@ -124,7 +127,9 @@ def tuned(task: Task, judge: Judge | None = None, *, on_step: OnTune | None = No
 
     curve = explore(probe)
     timings = {"balance": time.perf_counter() - began}
-    return Tuning(balance(curve), curve, tuple(pictures[strength] for strength in curve.strengths), timings)
+    found = balance(curve)
+    found = replace(found, strength=round(found.strength, 3))  # a number that can be read, and typed again
+    return Tuning(found, curve, tuple(pictures[strength] for strength in curve.strengths), timings)
 
 
 class Ladder:
@@ -139,6 +144,8 @@ class Ladder:
         self.task, self.on_step, self.done = task, on_step, 0
         self.spec = task.resolved()
         self.shown = task.inputs.coloured(self.spec)
+        self.sizes = [self.size(size) for size in SIZES]
+        self.steps = self.affordable()
         self.last: tuple[Tensor, Image, Image] | None = None
 
     def pictures(self, strengths: Sequence[float], level: int) -> list[Picture]:
@@ -149,7 +156,7 @@ class Ladder:
             level: place of the size.
         """
         task, network = self.task, self.task.network
-        size, steps = self.size(SIZES[level]), STEPS[level]
+        size, steps = self.sizes[level], self.steps[level]
         specs = [task.resolved(strength) for strength in strengths]
         content = photograph_at(self.shown, size, network.device)
         f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
@@ -169,9 +176,17 @@ class Ladder:
             x = step.image
             self.done += 1
             if self.on_step:
-                self.on_step(self.done, sum(STEPS))
+                self.on_step(self.done, sum(self.steps))
         self.last = places, x, content
         return [finished(x[i : i + 1], spec, task.inputs, self.shown) for i, spec in enumerate(specs)]
+
+    def affordable(self) -> list[int]:
+        """Steps of the ladders: fewer before a run of few."""
+        run = sum(rung.size**2 * rung.steps for rung in self.spec.method.rungs or ())
+        pictures = (len(COARSE), len(AROUND))
+        ladders = sum(n * size**2 * steps for n, size, steps in zip(pictures, self.sizes, STEPS, strict=True))
+        share = min(1.0, SHARE * run / ladders)
+        return [max(LEAST, round(share * steps)) for steps in STEPS]
 
     def size(self, wanted: int) -> int:
         """A longer side that the network takes, and not above that of the result."""

@@ -1,0 +1,272 @@
+"""Whether the automatic balance is right, what it costs, and how the pictures look.
+
+    python benchmarks/balance.py --assets DIR pairs -o sheet.png [--count 12]
+    python benchmarks/balance.py --assets DIR k
+    python benchmarks/balance.py --assets DIR dense [--count 6]
+    python benchmarks/balance.py --assets DIR spread [--count 6]
+    python benchmarks/balance.py --assets DIR networks [--count 6]
+    python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
+
+DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval and time with and without the balance, and a sheet
+with photograph, result and painting in each row. ``k``: the median balance of training pictures, to which 0.5 is to be
+set. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``: half the bank, another bank,
+twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair
+against one weight for all, by class judges that took no part. Weight ratios: of style weight over content weight.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from field import REAL, network_of
+from PIL import Image
+from quality import files, pairs
+from scipy.stats import binomtest
+
+from artune.images import Picture, read_picture
+from artune.metrics.judges import Judge
+from artune.spec import StyleSpec, with_options
+from artune.transfer.machine import keep_freed_memory
+from artune.transfer.network import Network
+from artune.transfer.resolve import recipe_of
+from artune.transfer.style import Job
+from artune.transfer.task import Task
+from artune.transfer.tune import Court, Tuning, tune
+from artune.tuning import Curve, balance
+
+DENSE = tuple(float(odds) for odds in np.arange(-3.0, 3.01, 0.5))
+
+
+def log_odds(strength: float) -> float:
+    return math.log(strength / (1 - strength))
+
+
+def row_of(*pictures: Picture, height: int = 320) -> np.ndarray:
+    """Pictures side by side, of one height."""
+    parts = []
+    for picture in pictures:
+        width = round(picture.size[0] * height / picture.size[1])
+        parts.append((picture.resized(width, height).filled().clip(0, 1) * 255).astype(np.uint8))
+    return np.concatenate(parts, 1)
+
+
+def save_rows(rows: Sequence[np.ndarray], path: Path) -> None:
+    """Rows as one picture, padded with white to the widest."""
+    widest = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 4), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    Image.fromarray(np.concatenate(padded)).save(path)
+
+
+def told(tuning: Tuning) -> str:
+    found = tuning.balance
+    safe = "none" if found.low is None else f"{found.low:.2f} .. {found.high:.2f}"
+    return (
+        f"strength {found.strength:.2f} safe {safe:12s} {found.reason!s:12s} style {found.style:.2f} "
+        f"content {found.content:.2f} confidence {found.confidence:.2f}"
+    )
+
+
+def make_pairs(assets: Path, count: int, size: int, out: Path) -> None:
+    """The default command on pairs."""
+    spec = with_options(StyleSpec(), {"size": size})
+    network, rows, shares = Network.load(spec), [], []
+    for pair in pairs(count):
+        content, painting = (read_picture(path) for path in files(assets, pair))
+        began = time.perf_counter()
+        job = Job.prepare(content, [painting], spec, network=network)
+        tuned = time.perf_counter()
+        result = job.run()
+        ended = time.perf_counter()
+        assert job.tuning is not None
+        shares.append((tuned - began) / (ended - tuned))
+        times = f"{ended - began:.1f} s with, {ended - tuned:.1f} s without"
+        print(f"{pair[0]:2d} {pair[1]:2d}  {told(job.tuning)}  {times}", flush=True)
+        rows.append(row_of(content, result.picture, painting))
+    print(f"the balance takes {np.median(shares):.2f} of the run (median), at most {max(shares):.2f}")
+    couples = [rows[i : i + 2] for i in range(0, len(rows), 2)]
+    save_rows([np.concatenate(couple, 1) for couple in couples], out)
+
+
+def find_k(assets: Path, count: int) -> None:
+    """The median balance over pictures that the networks were trained with, none of which is evaluated on."""
+    data = assets / "data"
+    photos = sorted((data / "photos").glob("*.jpg"))[5 :: 2600 // count][:count]
+    paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
+    paintings = paintings[7 :: len(paintings) // count][:count]
+    for name in ("compact", "vgg19-emulator", "mobilenet_v2"):
+        spec, network = network_of(name, assets, strength="auto")
+        found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]
+        places = np.array([log_odds(each.strength) for each in found])
+        k = recipe_of(name, network.backbone.taps).balance_of(spec.method.loss)
+        median, spread = np.median(places), np.percentile(places, [10, 25, 75, 90])
+        print(
+            f"{name}: median log odds {median:+.2f}, 10, 25, 75, 90 % {np.round(spread, 2).tolist()}; k {k:g} -> "
+            f"{k * math.exp(median):.2f}; {sum(str(each.reason) == 'crossed' for each in found)} of {count} cross",
+            flush=True,
+        )
+
+
+def dense(assets: Path, count: int, size: int) -> None:
+    """A ladder of whole runs at the final size, judged by the same judge."""
+    spec, judge, ratios = with_options(StyleSpec(), {"size": size}), Judge.load(), []
+    network = Network.load(spec)
+    for pair in pairs(count):
+        content, painting = (read_picture(path) for path in files(assets, pair))
+        task = Task.read(content, [painting], spec, network=network)
+        fast = tune(content, painting, spec=spec, network=network, judge=judge).balance
+        court = Court.of(task.inputs, task.resolved(), judge)
+        strengths = tuple(1 / (1 + math.exp(-odds)) for odds in DENSE)
+
+        def run(strength: float, task: Task = task) -> Picture:
+            return Job(task, task.resolved(strength)).run().picture
+
+        curve = Curve(strengths, *map(tuple, court.judge_all([run(strength) for strength in strengths])))
+        slow = balance(curve)
+        ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
+        here = [v[0] for v in court.judge_all([run(fast.strength)])]
+        there = [v[0] for v in court.judge_all([run(slow.strength)])]
+        ratios.append(ratio)
+        judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
+        print(
+            f"{pair}: fast {fast.strength:.3f} ({fast.reason}), dense {slow.strength:.3f} ({slow.reason}); "
+            f"weight ratio {ratio:.2f}; judged at the final size {judged}",
+            flush=True,
+        )
+    apart = np.exp(np.abs(np.log(ratios)))
+    print(f"apart by a factor of {np.median(apart):.2f} (median), at most {apart.max():.2f}")
+
+
+def spread(assets: Path, count: int) -> None:
+    """How far the crossing moves with the bank, and with a crop of 3 %."""
+    judge, rng = Judge.load(), np.random.default_rng(0)
+    n = len(judge.styles)
+    data = assets / "data"
+    more = [sorted((data / f"{kind}").rglob("*.jpg")) for kind in ("paintings", "photos")]
+    chosen = [[files_[i] for i in rng.choice(len(files_), n, replace=False)] for files_ in more]
+    embedded = [[judge.embed(read_picture(p).tensor()) for p in some] for some in chosen]
+    fresh = torch.cat([e.style for e in embedded[0]]), torch.cat([e.content for e in embedded[1]])
+    judges = {
+        "half the bank": judge.with_bank(range(0, n, 2)),
+        "the other half": judge.with_bank(range(1, n, 2)),
+        "another bank": replace(judge, styles=fresh[0], contents=fresh[1]),
+        "twice the bank": replace(
+            judge, styles=torch.cat([judge.styles, fresh[0]]), contents=torch.cat([judge.contents, fresh[1]])
+        ),
+    }
+    for i in range(5):
+        judges[f"bootstrap {i + 1}"] = judge.with_bank(rng.choice(n, n).tolist())
+    spec = StyleSpec()
+    network, moved = Network.load(spec), {}
+    for pair in pairs(count):
+        content, painting = (read_picture(path) for path in files(assets, pair))
+        usual = tune(content, painting, spec=spec, network=network, judge=judge)
+        task = Task.read(content, [painting], spec, network=network)
+        for name, other in judges.items():
+            court = Court.of(task.inputs, task.resolved(), other)
+            curve = Curve(usual.curve.strengths, *map(tuple, court.judge_all(usual.pictures)))
+            moved.setdefault(name, []).append(log_odds(balance(curve).strength) - log_odds(usual.balance.strength))
+        for name, box in {"crop left": (0, 0.03), "crop right": (0.03, 0)}.items():
+            height, width = content.pixels.shape[:2]
+            left, right = round(box[0] * width), width - round(box[1] * width)
+            top, bottom = round(box[0] * height), height - round(box[1] * height)
+            cut = Picture(np.ascontiguousarray(content.pixels[top:bottom, left:right]))
+            other = tune(cut, painting, spec=spec, network=network, judge=judge).balance
+            moved.setdefault(name, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
+    for name, values in moved.items():
+        factors = np.exp(np.abs(values))
+        print(f"{name:15s} weight ratio moves by {np.median(factors):.2f} (median), at most {factors.max():.2f}")
+
+
+def networks(assets: Path, count: int) -> None:
+    """The balance on several loss networks, with the same taps."""
+    shallow = {
+        "content_layers": {"relu3_1": 1.0},
+        "style_layers": {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0},
+    }
+    found: dict[str, list[float]] = {}
+    for name in ("compact", "vgg19-emulator", "vgg19"):
+        spec = with_options(StyleSpec(), {"network": name, **shallow})
+        weights = REAL[name]
+        network = Network.load(spec, weights and assets / "weights" / f"{weights}.safetensors")
+        for pair in pairs(count):
+            content, painting = (read_picture(path) for path in files(assets, pair))
+            strength = tune(content, painting, spec=spec, network=network).balance.strength
+            found.setdefault(name, []).append(log_odds(strength))
+        print(f"{name:15s} {np.round(found[name], 2).tolist()} median {np.median(found[name]):+.2f}", flush=True)
+    table = np.array(list(found.values()))
+    factors = np.exp(table.max(0) - table.min(0))
+    print(f"largest over smallest weight ratio of a pair: median {np.median(factors):.2f}, at most {factors.max():.2f}")
+
+
+def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) -> None:
+    """Share of the pairs of which both style and content are recognised by judges of classes that took no part."""
+    from artune.metrics.classes import ClassJudge
+
+    content_judge, style_judge = (ClassJudge.load(path) for path in judges)
+    data, rng = assets / "data", np.random.default_rng(1)
+    contents = sorted((data / "animals/test").rglob("*.jpg"))
+    styles = sorted((data / "painters/test").rglob("*.jpg"))
+    chosen = list(
+        zip(rng.choice(contents, count, replace=False), rng.choice(styles, count, replace=False), strict=True)
+    )
+    spec = with_options(StyleSpec(), {"size": size})
+    network = Network.load(spec)
+
+    def recognised(picture: Picture, content: Path, style: Path) -> tuple[bool, bool]:
+        image = picture.tensor()
+        return (
+            content_judge.classes[int(content_judge.probabilities(image).argmax())] == content.parent.name,
+            style_judge.classes[int(style_judge.probabilities(image).argmax())] == style.parent.name,
+        )
+
+    strengths: dict[str, list[tuple[bool, bool]]] = {}
+    for content, style in chosen:
+        job = Job.prepare(content, [style], spec, network=network)
+        rows = {"per pair": job.run().picture}
+        for odds in (-2.0, -1.0, 0.0, 1.0, 2.0):
+            strength = 1 / (1 + math.exp(-odds))
+            fixed = with_options(spec, {"strength": strength})
+            rows[f"{strength:.2f}"] = Job.prepare(content, [style], fixed, network=network).run().picture
+        for name, picture in rows.items():
+            strengths.setdefault(name, []).append(recognised(picture, content, style))
+    for name, pairs_ in strengths.items():
+        both = [a and b for a, b in pairs_]
+        low, high = binomtest(sum(both), count).proportion_ci(method="wilson")
+        shares = np.mean(pairs_, 0)
+        each = f"content {shares[0]:.2f}, style {shares[1]:.2f}"
+        print(f"{name:9s} both {np.mean(both):.2f} ({low:.2f} .. {high:.2f}), {each}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["pairs", "k", "dense", "spread", "networks", "one-for-all"])
+    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--content-judge", type=Path)
+    parser.add_argument("--style-judge", type=Path)
+    parser.add_argument("-o", "--output", type=Path, default=Path("balance.png"))
+    args = parser.parse_args()
+    keep_freed_memory()
+    match args.command:
+        case "pairs":
+            make_pairs(args.assets, args.count or 12, args.size, args.output)
+        case "k":
+            find_k(args.assets, args.count or 24)
+        case "dense":
+            dense(args.assets, args.count or 6, args.size)
+        case "spread":
+            spread(args.assets, args.count or 6)
+        case "networks":
+            networks(args.assets, args.count or 6)
+        case "one-for-all":
+            one_for_all(args.assets, args.count or 30, args.size, (args.content_judge, args.style_judge))
+
+
+if __name__ == "__main__":
+    main()

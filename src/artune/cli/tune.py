@@ -1,0 +1,77 @@
+"""``artune tune``: the balance of two pictures, as a page."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artune.cli.arguments import given_options, read_spec, spec_option
+from artune.cli.display import CANCELLED, balance_display, download_bar, interruptible, loading, say, step_display
+from artune.errors import InputError, OutputError
+from artune.spec import with_options
+
+
+def tune(
+    context: typer.Context,
+    content: Annotated[Path, typer.Argument(help="Photograph.")],
+    style: Annotated[Path, typer.Argument(help="Painting.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page, the record, the curve and the chart.")],
+    size: Annotated[str | None, spec_option("size")] = None,
+    network: Annotated[str | None, spec_option("network")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.")] = None,
+    loss: Annotated[str | None, spec_option("loss", metavar="LOSS[:W],...")] = None,
+    color: Annotated[str | None, spec_option("color")] = None,
+    style_scale: Annotated[float | None, spec_option("style_scale")] = None,
+    quality: Annotated[str | None, spec_option("quality")] = None,
+    device: Annotated[str | None, spec_option("device")] = None,
+    precision: Annotated[str | None, spec_option("precision")] = None,
+    spec: Annotated[Path | None, typer.Option(help="YAML or JSON file with more options; flags override.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace what an earlier call wrote.")] = False,
+    allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Find the balance of two pictures, and show how it was found."""
+    wanted = with_options(read_spec(spec), given_options(context.params))
+    with loading():
+        from artune.files import check_writable
+        from artune.report.tune import FILES, write_tuning
+        from artune.transfer.machine import keep_freed_memory
+        from artune.transfer.network import Network
+        from artune.transfer.style import Job
+
+    there = [out / name for name in FILES if os.path.exists(out / name)]
+    if there and not overwrite:
+        raise OutputError(f"{there[0]} exists; --overwrite replaces it")
+    if os.path.isfile(out):
+        raise OutputError(f"{out} is a file; give a folder with -o")
+    for source in (content, style):
+        if any(os.path.exists(source) and os.path.samefile(source, path) for path in there):
+            raise OutputError(f"{source} is one of the inputs, and would be lost; choose another folder with -o")
+    check_writable(out / FILES[-1])
+    keep_freed_memory()
+    with download_bar(quiet) as received:
+        loaded = Network.load(wanted, weights, received)
+    with loading(), balance_display(quiet) as told:
+        job = Job.prepare(content, [style], wanted, network=loaded, allow_huge=allow_huge, on_tune=told)
+    if job.tuning is None:
+        raise InputError(
+            "there is no strength to be found: it was given, or the weights of content and style were, or the scale "
+            "is not calibrated; leave them out"
+        )
+    if not quiet:
+        say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
+    with interruptible() as interrupted, step_display(quiet) as show:
+
+        def on_step(progress: object) -> bool:
+            show(progress, "")  # type: ignore[arg-type]
+            return interrupted()
+
+        result = job.run(on_step=on_step)
+    if result.record.end == "cancelled":
+        say("cancelled; nothing was written")
+        raise typer.Exit(CANCELLED)
+    pictures = job.inputs.photograph, job.inputs.paintings[0].picture
+    write_tuning(out, job.tuning, result, pictures, (content.name, style.name))
+    if not quiet:
+        say(f"The page is at {(out / FILES[-1]).resolve()}")

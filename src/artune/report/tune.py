@@ -1,0 +1,100 @@
+"""The page of one pair of pictures: both curves, the balance, and the pictures from content to style."""
+
+import csv
+import io
+from pathlib import Path
+
+from artune.files import atomic
+from artune.images import Picture
+from artune.report.charts import Chart, Line, line_chart, odds, strength_ticks
+from artune.report.page import drawing, page, picture_uri
+from artune.transfer.style import Result
+from artune.transfer.tune import Tuning
+from artune.tuning import KEPT
+
+FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
+"""What is written, in this order."""
+
+
+def write_tuning(
+    folder: Path, tuning: Tuning, result: Result, pictures: tuple[Picture, Picture], names: tuple[str, str]
+) -> None:
+    """Write the page and what it shows.
+
+    Args:
+        folder: where; it is made.
+        tuning: how the strength was found.
+        result: the picture of that strength.
+        pictures: photograph and painting.
+        names: theirs.
+
+    Raises:
+        OutputError: no permission, no space.
+    """
+    chart = tuning_chart(tuning)
+    html = tuning_page(tuning, result, chart, pictures, names)
+    texts = (chart.svg, curve_csv(tuning), result.record.model_dump_json(indent=1), html)
+    result.save(folder / FILES[0])
+    for name, data in zip(FILES[1:], (chart.png, *(text.encode() for text in texts)), strict=True):
+        with atomic(folder / name) as temporary:
+            temporary.write_bytes(data)
+
+
+def tuning_chart(tuning: Tuning) -> Chart:
+    """Both curves over the log odds of the strength, with balance and safe interval."""
+    curve, found = tuning.curve, tuning.balance
+    places = [odds(strength) for strength in curve.strengths]
+    safe = None if found.low is None or found.high is None else (odds(found.low), odds(found.high))
+    return line_chart(
+        {"style": Line(places, curve.style), "content": Line(places, curve.content)},
+        x_label="strength",
+        y_label="recognised (0 is chance)",
+        ticks=strength_ticks(places[0], places[-1]),
+        marked=odds(found.strength),
+        span=safe,
+    )
+
+
+def curve_csv(tuning: Tuning) -> str:
+    """Strength, style and content, a line for each picture of the ladder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["strength", "style", "content"])
+    curve = tuning.curve
+    for row in zip(curve.strengths, curve.style, curve.content, strict=True):
+        writer.writerow([f"{value:.5f}" for value in row])
+    return text.getvalue()
+
+
+def tuning_page(
+    tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
+) -> str:
+    """The page as HTML; every picture is inside."""
+    curve, found = tuning.curve, tuning.balance
+    low, high = (found.low or 1.0, found.high or 0.0)
+    ladder = [
+        {
+            "picture": picture_uri(picture),
+            "strength": f"{strength:.2f}",
+            "style": f"{style:.2f}",
+            "content": f"{content:.2f}",
+            "safe": low <= strength <= high,
+        }
+        for picture, strength, style, content in zip(
+            tuning.pictures, curve.strengths, curve.style, curve.content, strict=True
+        )
+    ]
+    return page(
+        "tune.html",
+        content_name=names[0],
+        style_name=names[1],
+        sentence=str(found),
+        confidence=found.confidence,
+        strength=found.strength,
+        kept=KEPT,
+        photograph=picture_uri(pictures[0], 480),
+        painting=picture_uri(pictures[1], 480),
+        result=picture_uri(result.picture, 1024),
+        chart=drawing(chart.svg),
+        ladder=ladder,
+    )

@@ -1,0 +1,84 @@
+"""The judge: probabilities by hand, sizes, masks, files."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from artune.errors import WeightsError
+from artune.metrics.judges import Judge, chance_corrected
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return Judge.load()
+
+
+def test_probabilities_by_hand():
+    own, others = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    found = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    e = np.exp(2.0)
+    first = (e / (e + 1 + 1 / e) - 1 / 3) / (2 / 3)
+    torch.testing.assert_close(chance_corrected(found, own, others, 2.0), torch.tensor([first, 0.0]).float())
+
+
+def test_chance_is_zero_and_certainty_is_one(generator):
+    bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
+    same = bank[:1].expand(50, -1)
+    torch.testing.assert_close(chance_corrected(bank[:1], bank[:1], same, 30.0), torch.zeros(1), atol=1e-6, rtol=0)
+    assert chance_corrected(bank[:1], bank[:1], bank[1:], 1e4).item() == pytest.approx(1)
+
+
+def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):
+    images = torch.cat([photo.tensor(), painting.resized(48, 32).tensor()])
+    found = judge.embed(images)
+    for embedding in found:
+        torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2))
+    alone = judge.embed(images[1:])
+    torch.testing.assert_close(found.style[1:], alone.style, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found.content[1:], alone.content, atol=1e-4, rtol=0)
+
+
+def test_a_mask_of_everything_changes_nothing_and_one_hides_the_rest(judge, photo, painting):
+    image, mask = photo.tensor(), torch.zeros(1, 1, 32, 48)
+    mask[..., :24] = 1
+    torch.testing.assert_close(judge.embed(image, torch.ones_like(mask)).style, judge.embed(image).style)
+    other = image.clone()
+    other[..., 40:] = painting.resized(8, 32).tensor()
+    seen, covered = ((judge.embed(other, m).style - judge.embed(image, m).style).norm() for m in (None, mask))
+    assert covered < 0.3 * seen
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 400), (700, 500)])
+def test_pictures_of_any_size(judge, size):
+    found = judge.embed(torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)))
+    assert found.style.isfinite().all()
+    assert found.content.isfinite().all()
+
+
+def test_the_banks_are_large_and_of_equal_size(judge):
+    assert len(judge.styles) == len(judge.contents) >= 200
+    half = judge.with_bank(range(0, len(judge.styles), 2))
+    assert len(half.styles) == len(half.contents) == len(judge.styles) // 2
+
+
+def test_other_files_are_no_judge(tmp_path):
+    save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match="holds no judge"):
+        Judge.load(tmp_path / "a.safetensors")
+    (tmp_path / "b.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="damaged"):
+        Judge.load(tmp_path / "b.safetensors")
+    with pytest.raises(WeightsError, match="no weights file"):
+        Judge.load(tmp_path / "c.safetensors")
+
+
+def test_the_file_is_small():
+    from artune.assets import JUDGE, locate
+
+    path = locate(JUDGE)
+    assert path is not None
+    assert path.stat().st_size < 4e6
+    banks = sum(value.nbytes for name, value in load_file(path).items() if name.startswith("bank"))
+    assert banks < 1e6

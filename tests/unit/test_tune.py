@@ -1,0 +1,153 @@
+"""The search for the balance: the ladder as a batch, the judging, and what it means for a run."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import artune
+from artune.engine.descend import Evaluation, descend
+from artune.engine.methods import Adam
+from artune.errors import InputError
+from artune.images import Picture
+from artune.metrics.judges import Judge
+from artune.record import Record
+from artune.spec import Optimise, Rung, StyleSpec
+from artune.transfer.inputs import RegionStyle
+from artune.transfer.network import Network
+from artune.transfer.objective import photograph_at, sized_objective
+from artune.transfer.style import Job, style
+from artune.transfer.task import Task
+from artune.transfer.tune import LEAST, STEPS, Court, Ladder, tune
+from artune.tuning import AROUND, COARSE, Reason
+
+SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network.load(StyleSpec(precision="fp32"))
+
+
+@pytest.fixture
+def task(photo, painting, network):
+    return Task.read(photo, [painting], SPEC, network=network)
+
+
+@pytest.fixture
+def left():
+    mask = np.zeros((32, 48), np.float32)
+    mask[:, :20] = 1
+    return mask
+
+
+@pytest.mark.parametrize("regions", [False, True])
+def test_a_batch_of_strengths_is_each_of_them(photo, painting, network, left, regions):
+    parts = [RegionStyle(left, painting), RegionStyle(1 - left, photo, 0.7)] if regions else []
+    # deeper, there are fewer positions than channels, and a gradient of rounding errors
+    spec = artune.spec.with_options(SPEC, {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}})
+    task = Task.read(photo, [] if regions else [painting], spec, regions=parts, network=network)
+    specs = [task.resolved(strength) for strength in (0.05, 0.5, 0.9)]
+    rung, content = Rung(size=48, steps=3), photograph_at(task.inputs, 48, network.device)
+    x = torch.rand(3, *content.shape[1:], generator=torch.Generator().manual_seed(0))
+    together = sized_objective(specs[0], task.inputs, network, content, rung, others=specs[1:])(x, 0)
+    for index, spec in enumerate(specs):
+        alone = sized_objective(spec, task.inputs, network, content, rung)(x[index : index + 1], 0)
+        torch.testing.assert_close(together.total[index], alone.total[0], rtol=1e-5, atol=0)
+        size = alone.gradient.abs().max()
+        torch.testing.assert_close(together.gradient[index] / size, alone.gradient[0] / size, rtol=0, atol=1e-4)
+
+
+def test_each_of_a_batch_moves_at_its_own_rate():
+    x = torch.zeros(2, 3, 4, 4)
+    gradient = -torch.ones_like(x)
+
+    def f(at, step):
+        return Evaluation((at - 1).square().mean((1, 2, 3)), {}, gradient)
+
+    step = next(descend(f, x, Adam(rate=torch.tensor([0.01, 0.03])), steps=1))
+    moved = step.state.x.mean((1, 2, 3))
+    torch.testing.assert_close(moved[1], 3 * moved[0])
+
+
+def test_a_stronger_rung_is_further_from_the_photograph(task):
+    pictures = Ladder(task).pictures((0.05, 0.5, 0.95), 0)
+    apart = [np.abs(p.pixels - task.inputs.photograph.pixels).mean() for p in pictures]
+    assert apart == sorted(apart)
+
+
+def test_the_court_knows_its_controls(task):
+    court = Court.of(task.inputs, task.resolved(), Judge.load())
+    photograph, painting = task.inputs.photograph, task.inputs.paintings[0].picture.resized(48, 32)
+    style, content = court.judge_all([photograph, painting])
+    assert style[0] < 0.02
+    assert content[1] < 0.02
+    assert style[1] > style[0]
+    assert content[0] > content[1]
+
+
+def test_the_strength_is_found_and_told(photo, painting, network):
+    steps: list[tuple[int, int]] = []
+    job = Job.prepare(photo, [painting], SPEC, network=network, on_tune=lambda *s: steps.append(s))
+    assert job.tuning is not None
+    assert steps[-1][0] == steps[-1][1] == 2 * LEAST  # a run of few steps has short ladders
+    assert job.spec.strength == job.tuning.balance.strength
+    assert "strength" in job.spec.automatic
+    assert len(job.tuning.pictures) == len(job.tuning.curve.strengths) <= len(COARSE) + len(AROUND)
+    record = job.run().record
+    assert record.balance is not None
+    assert record.balance["strength"] == job.spec.strength
+    assert record.timings["balance"] > 0
+    assert Record.model_validate_json(json.dumps(record.model_dump(mode="json"))) == record
+
+
+def test_the_same_pictures_have_the_same_balance(photo, painting, network):
+    one, two = (tune(photo, painting, spec=SPEC, network=network) for _ in range(2))
+    assert one.balance == two.balance
+    assert one.curve == two.curve
+
+
+def test_long_runs_have_whole_ladders(photo, painting, network):
+    task = Task.read(photo, [painting], StyleSpec(size=256, precision="fp32"), network=network)
+    assert Ladder(task).steps == pytest.approx(STEPS, abs=4)
+
+
+def test_a_photograph_in_its_own_style_is_flat(photo, network):
+    found = tune(photo, photo, spec=SPEC, network=network).balance
+    assert found.reason is Reason.FLAT
+    assert found.strength == 0.5
+    assert found.confidence == 0
+    assert "the usual one" in str(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"strength": 0.5}, {"content_weight": 1.0, "style_weight": 2.0}, {"loss": "gram", "scale": "tutorial"}],
+)
+def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
+    spec = artune.spec.with_options(SPEC, changes)
+    assert Job.prepare(photo, [painting], spec, network=network).tuning is None
+    with pytest.raises(InputError, match="no strength to be found"):
+        tune(photo, painting, spec=spec, network=network)
+
+
+def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painting, network, left):
+    for strength, found in ((0.3, False), (None, True)):
+        job = Job.prepare(photo, [], SPEC, regions=[RegionStyle(left, painting, strength)], network=network)
+        assert (job.tuning is not None) == found
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_pictures_of_one_colour(photo, network, value):
+    flat = Picture(np.full((32, 48, 3), value, np.float32))
+    for pair in ((photo, flat), (flat, photo), (flat, flat)):
+        result = style(*pair, spec=SPEC, network=network)
+        assert np.isfinite(result.picture.pixels).all()
+
+
+def test_transparent_photographs_and_masked_paintings(photo, painting, network, left):
+    see_through = Picture(photo.pixels, left)
+    masked = artune.Masked(painting, np.tri(40, dtype=np.float32))
+    found = tune(see_through, masked, spec=SPEC, network=network)
+    assert 0 < found.balance.strength < 1
