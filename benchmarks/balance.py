@@ -7,7 +7,7 @@
     python benchmarks/balance.py --assets DIR networks [--count 6]
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
 
-DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval and time with and without the balance, and a sheet
+DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval, time with and without the balance, and a sheet
 with photograph, result and painting in each row. ``k``: the median balance of training pictures, to which 0.5 is to be
 set. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``: half the bank, another bank,
 twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair
@@ -98,7 +98,7 @@ def find_k(assets: Path, count: int) -> None:
     photos = sorted((data / "photos").glob("*.jpg"))[5 :: 2600 // count][:count]
     paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
     paintings = paintings[7 :: len(paintings) // count][:count]
-    for name in ("compact", "vgg19-emulator", "mobilenet_v2"):
+    for name in ("compact",):
         spec, network = network_of(name, assets, strength="auto")
         found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]
         places = np.array([log_odds(each.strength) for each in found])

@@ -7,13 +7,15 @@
 
 ``styled`` makes pictures of known style and content at many strengths, in blocks of two photographs times two
 paintings: those of a block differ in one of the two alone. ``train`` teaches both embeddings by contrast, and the trunk
-by MobileNetV2, which is its only teacher. ``banks`` draws the distractors and fits the
-temperatures; ``evaluate`` prints what is reported. Every part can be killed and goes on where it was.
+by MobileNetV2, which is its only teacher. ``banks`` draws the distractors and fits the scales of the probabilities to
+labels; ``evaluate`` prints what is reported. Every part can be killed and goes on where it was.
 
 Held out of all training: a tenth of the photographs and paintings, the painters and animals of ``val`` and ``test``.
 """
 
 import argparse
+import csv
+import itertools
 import json
 import math
 import time
@@ -26,14 +28,14 @@ import numpy as np
 import torch
 from PIL import Image as PIL
 from safetensors.torch import load_file, save_file
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.metrics.judges import SIDE, WIDTHS, Judge, JudgeNetwork
+from artune.metrics.judges import SIDE, WIDTHS, Judge, JudgeNetwork, Scale
 from artune.spec import StyleSpec, with_options
 from artune.transfer.network import Network
 from artune.transfer.resolve import Recipe
@@ -42,8 +44,10 @@ STYLED_SIDE = 160
 LOSSES = ("w2", "w2", "w2", "gram", "moments")
 ODDS = 3.5
 """Strengths of the styled pictures: log odds within plus and minus this."""
-STYLED, KEPT = -1.5, 1.0
-"""Log odds from which a person recognises the style for sure, and up to which the content, by looking at a hundred."""
+STYLED, KEPT = -1.5, 0.0
+"""Log odds from which the style is recognised by looking in eight pictures of ten, and up to which the content is."""
+PLAIN, LOST = -2.5, 1.5
+"""Log odds below which the style is recognised in fewer than two of ten, and above which the content is in four."""
 
 
 @dataclass(frozen=True)
@@ -241,14 +245,15 @@ class Batches:
 
         photo_style = len(pools.paintings)  # photographs: each has a style of its own, and paintings a content
         painting_content = len(pools.photos)
+        nobody = itertools.count(len(pools.photos) + len(pools.paintings))  # of what is past recognition: like no other
         for number in rng.choice(len(self.styled) - self.kept, blocks, replace=False) + self.kept:
             block = self.styled[number]
             content, style, odds = block["content"], block["style"], block["odds"]
             results = to_image([near(p, rng) for p in block["pixels"]])
             add(
                 disturbed(results, rng, 0.04),
-                [s if o >= STYLED else ~s for s, o in zip(style, odds, strict=True)],
-                [c if o <= KEPT else ~c for c, o in zip(content, odds, strict=True)],
+                [s if o >= STYLED else ~s if o >= PLAIN else next(nobody) for s, o in zip(style, odds, strict=True)],
+                [c if o <= KEPT else ~c if o <= LOST else next(nobody) for c, o in zip(content, odds, strict=True)],
                 [pools.classes[s] if o >= STYLED else -1 for s, o in zip(style, odds, strict=True)],
             )
             for index, other in zip((0, 2, 4, 6), (0, 1, 4, 5), strict=True):
@@ -389,42 +394,48 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
 # ------------------------------------------------------------------------------------------- banks
 
 
-@dataclass(frozen=True)
-class Held:
-    """Styled pictures that were not trained with, embedded, and what they were made of."""
+LABELS = Path(__file__).parent / "logs" / "judge-labels.csv"
+"""Whether content and style were recognised (0, 0.5 for in part, 1) in 128 pictures held out, by looking at photograph,
+result and painting without knowing the strength."""
 
-    styles: Tensor
-    contents: Tensor
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labelled pictures.
+
+    Attributes:
+        cosines: ``[n, 2 + bank]``, of ``style`` and of ``content``: with the own one, the counterpart and the bank.
+        seen: ``[n]``: labels of either.
+        odds: log odds of the strengths.
+    """
+
+    cosines: dict[str, Tensor]
+    seen: dict[str, Tensor]
     odds: Tensor
-    own_styles: Tensor
-    own_contents: Tensor
-    photo_styles: Tensor
-    painting_contents: Tensor
 
     @classmethod
-    def read(cls, judge: Judge, pools: Pools, work: Path, part: int) -> "Held":
-        """Every second file, from ``part`` on."""
-        columns: list[list[Tensor]] = [[] for _ in range(7)]
-        for path in sorted(work.glob("held-*.npz"))[part::2]:
-            block = np.load(path)
-            results = judge.embed(to_image(list(block["pixels"])))
-            paintings = judge.embed(to_image([square(pools.other_paintings[i]) for i in block["style"]]))
-            photos = judge.embed(to_image([square(pools.other_photos[i]) for i in block["content"]]))
-            row = (*results, torch.from_numpy(block["odds"]), paintings.style, photos.content, photos.style)
-            for column, value in zip(columns, (*row, paintings.content), strict=True):
-                column.append(value)
-        return cls(*(torch.cat(column) for column in columns))
-
-    def logits(self, judge: Judge) -> dict[str, Tensor]:
-        """Cosines with the own one, first, the counterpart and the bank, ``[n, 2 + bank]``."""
-        out = {}
-        for name, found, own, other, bank in (
-            ("style", self.styles, self.own_styles, self.photo_styles, judge.styles),
-            ("content", self.contents, self.own_contents, self.painting_contents, judge.contents),
-        ):
-            pair = torch.stack([(found * own).sum(1), (found * other).sum(1)], 1)
-            out[name] = torch.cat([pair, found @ bank.T], 1)
-        return out
+    def read(cls, judge: Judge, pools: Pools, work: Path) -> "Labelled":
+        with LABELS.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        cosines: dict[str, list[Tensor]] = {"style": [], "content": []}
+        odds = []
+        for row in rows:
+            block, i = np.load(work / f"held-{int(row['file']):04d}.npz"), int(row["picture"])
+            result, photo, painting = (
+                judge.embed(to_image([pixels]))
+                for pixels in (
+                    block["pixels"][i],
+                    square(pools.other_photos[block["content"][i]]),
+                    square(pools.other_paintings[block["style"][i]]),
+                )
+            )
+            candidates = torch.cat([painting.style, photo.style, judge.styles])
+            cosines["style"].append(result.style @ candidates.T)
+            candidates = torch.cat([photo.content, painting.content, judge.contents])
+            cosines["content"].append(result.content @ candidates.T)
+            odds.append(float(block["odds"][i]))
+        seen = {name: torch.tensor([float(row[name]) for row in rows]) for name in cosines}
+        return cls({name: torch.cat(values) for name, values in cosines.items()}, seen, torch.tensor(odds))
 
 
 def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -> list[int]:
@@ -441,7 +452,7 @@ def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -
 def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Embeddings of distractors: paintings, evenly over movements and painters, and photographs."""
     rng = np.random.default_rng((seed, 2))
-    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 192), 1.0, 1.0)
+    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 192), Scale(1, 1), Scale(1, 1))
     paintings = [pools.paintings[i] for i in spread_over(pools.classes, count, rng)]
     photos = [pools.photos[i] for i in rng.choice(len(pools.photos), count, replace=False)]
     return (
@@ -450,13 +461,16 @@ def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tens
     )
 
 
-def fitted_sharpness(cosines: Tensor) -> float:
-    """The factor at which the first candidate is most likely over all pictures."""
+def fitted_scale(cosines: Tensor, seen: Tensor) -> Scale:
+    """The scale under which what was recognised is most likely."""
 
-    def surprise(log_factor: float) -> float:
-        return -(math.exp(log_factor) * cosines).log_softmax(1)[:, 0].mean().item()
+    def surprise(at: np.ndarray) -> float:
+        p = Scale(math.exp(at[0]), at[1]).probabilities(cosines)[:, 0].clamp(1e-6, 1 - 1e-6)
+        return -(seen * p.log() + (1 - seen) * (1 - p).log()).mean().item()
 
-    return math.exp(minimize_scalar(surprise, bounds=(0.0, 5.0), method="bounded").x)
+    starts = [(math.log(sharpness), none) for sharpness in (5, 15, 40) for none in (0.2, 0.5, 0.8)]
+    best = min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda found: found.fun)
+    return Scale(math.exp(best.x[0]), float(best.x[1]))
 
 
 def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int, seed: int) -> None:
@@ -465,14 +479,13 @@ def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)
     styles, contents = bank(network, pools, count, seed)
-    judge = Judge(network, styles.half().float(), contents.half().float(), 1.0, 1.0)
-    sharpness = {
-        name: fitted_sharpness(cosines) for name, cosines in Held.read(judge, pools, work, 0).logits(judge).items()
-    }
-    print({name: round(value, 2) for name, value in sharpness.items()})
+    judge = Judge(network, styles.half().float(), contents.half().float(), Scale(1, 1), Scale(1, 1))
+    labelled = Labelled.read(judge, pools, work)
+    scales = {name: fitted_scale(labelled.cosines[name], labelled.seen[name]) for name in labelled.cosines}
+    print(scales)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     tensors |= {"bank.style": styles.half(), "bank.content": contents.half()}
-    tensors |= {f"sharpness.{name}": torch.tensor(value) for name, value in sharpness.items()}
+    tensors |= {f"scale.{name}": torch.tensor(value) for name, value in scales.items()}
     save_file(tensors, output, metadata={"role": "judge"})
 
 
@@ -497,28 +510,34 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
             one, others = (0, judge.styles) if pictures is paintings else (1, judge.contents)
             right.append(bool((found[one] @ own[one].T > found[one] @ others.T).all()))
         print(f"  {name}: top-1 {np.mean(right):.3f} of {len(right)}")
-    held = Held.read(judge, pools, work, 1)
-    factors = {"style": judge.sharpness, "content": judge.content_sharpness}
-    for name, cosines in held.logits(judge).items():
-        first = cosines.argmax(1) == 0
-        sure = held.odds >= STYLED if name == "style" else held.odds <= KEPT
-        odds = (factors[name] * cosines).softmax(1)
-        most, error = odds.amax(1), 0.0
+    labelled = Labelled.read(judge, pools, work)
+    for name, cosines in labelled.cosines.items():
+        seen, scale = labelled.seen[name], judge.style_scale if name == "style" else judge.content_scale
+        first = (cosines.argmax(1) == 0).float()
         print(
-            f"{name} of styled pictures: top-1 {first.float().mean():.3f} of {len(first)}, "
-            f"{first[sure].float().mean():.3f} where a person is sure; sharpness {factors[name]:.1f}"
+            f"{name} of {len(seen)} styled pictures held out: recognised by looking {seen.mean():.2f}; nearest "
+            f"to its own {first.mean():.3f}, {first[seen == 1].mean():.3f} of those; sharpness {scale.sharpness:.1f}, "
+            f"none at {scale.none:.2f}"
         )
+        says = torch.empty_like(seen)
+        for part in (0, 1):  # fitted on one half, read on the other
+            half = fitted_scale(cosines[part::2], seen[part::2])
+            says[1 - part :: 2] = half.probabilities(cosines[1 - part :: 2])[:, 0]
+        error = 0.0
         for low in np.arange(0, 1, 0.2):
-            some = (most > low) & (most <= low + 0.2)
+            some = (says > low) & (says <= low + 0.2)
             if some.any():
-                says, is_so = most[some].mean().item(), first[some].float().mean().item()
-                error += some.float().mean().item() * abs(says - is_so)
-                print(f"    says {says:.2f}: right {is_so:.2f} ({int(some.sum())})")
+                said, so = says[some].mean().item(), seen[some].mean().item()
+                error += some.float().mean().item() * abs(said - so)
+                print(f"    says {said:.2f}: recognised {so:.2f} ({int(some.sum())})")
         print(f"    expected calibration error {error:.3f}")
+        odds = scale.probabilities(cosines)[:, 0]
         for low in np.arange(-ODDS, ODDS, 1.0):
-            some = (held.odds > low) & (held.odds <= low + 1)
-            own = odds[some, 0].mean()
-            print(f"    log odds of the strength {low:+.1f} .. {low + 1:+.1f}: {own:.2f}")
+            some = (labelled.odds > low) & (labelled.odds <= low + 1)
+            print(
+                f"    log odds of the strength {low:+.1f} .. {low + 1:+.1f}: says {odds[some].mean():.2f}, recognised "
+                f"{seen[some].mean():.2f}"
+            )
     contents, styles = (_files(data / f"styleid/{kind}") for kind in ("content", "style"))
     rows = []
     for a, b in zip(contents * 2, styles, strict=True):

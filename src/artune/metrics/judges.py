@@ -133,17 +133,16 @@ class Judge:
         network: embeds.
         styles: ``[n, 128]``: embeddings of other paintings.
         contents: ``[n, 192]``: of other photographs.
-        sharpness: factor of the cosines of styles in the log odds of one candidate over another: the inverse of a
-            temperature, fitted on pictures held out.
-        content_sharpness: the same of contents.
+        style_scale: how cosines of styles become probabilities.
+        content_scale: the same of contents.
         digest: sha256 of the file.
     """
 
     network: JudgeNetwork
     styles: Float[Tensor, "n 128"]
     contents: Float[Tensor, "n 192"]
-    sharpness: float
-    content_sharpness: float
+    style_scale: "Scale"
+    content_scale: "Scale"
     digest: str = ""
 
     @classmethod
@@ -157,13 +156,13 @@ class Judge:
         found = {name: value.float() for name, value in read_weights(path).items()}
         try:
             styles, contents = found.pop("bank.style"), found.pop("bank.content")
-            sharpness, content_sharpness = (found.pop(f"sharpness.{name}").item() for name in ("style", "content"))
+            style_scale, content_scale = (Scale(*found.pop(f"scale.{name}").tolist()) for name in ("style", "content"))
             network = JudgeNetwork()
             network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
         network.eval().requires_grad_(False)
-        return cls(network, styles, contents, sharpness, content_sharpness, file_digest(path))
+        return cls(network, styles, contents, style_scale, content_scale, file_digest(path))
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
         """The same with some of the distractors."""
@@ -189,25 +188,42 @@ class Judge:
 
     def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
-        return chance_corrected(found, own, torch.cat([others, self.styles]), self.sharpness)
+        return chance_corrected(found, own, torch.cat([others, self.styles]), self.style_scale)
 
     def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """The same of embeddings of content."""
-        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_sharpness)
+        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_scale)
 
 
-def chance_corrected(found: Tensor, own: Tensor, others: Tensor, sharpness: float) -> Float[Tensor, "b"]:
+class Scale(NamedTuple):
+    """How cosines with candidates become probabilities; fitted to what was recognised in pictures held out.
+
+    Attributes:
+        sharpness: factor of the cosines in log odds: the inverse of a temperature.
+        none: cosine of one more candidate, which says that nothing is recognised: a picture may be nearest to its own
+            and yet past recognition.
+    """
+
+    sharpness: float
+    none: float
+
+    def probabilities(self, cosines: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+        """Of each candidate; that of none is what is missing to 1."""
+        none = torch.full_like(cosines[:, :1], self.none)
+        return (self.sharpness * torch.cat([cosines, none], 1)).softmax(1)[:, :-1]
+
+
+def chance_corrected(found: Tensor, own: Tensor, others: Tensor, scale: Scale) -> Float[Tensor, "b"]:
     """Probability that each of some embeddings is recognised as ``own``, brought to 0 at chance.
 
-    A softmax over the cosines with all candidates, times ``sharpness``; of n candidates chance is 1 / n, and
-    ``(p - 1 / n) / (1 - 1 / n)`` is returned, not below 0.
+    Of n candidates chance is 1 / n, and ``(p - 1 / n) / (1 - 1 / n)`` is returned, not below 0.
 
     Args:
         found: ``[b, c]``, of length 1.
         own: ``[1, c]``.
         others: ``[n - 1, c]``.
-        sharpness: inverse of the temperature.
+        scale: from cosines to probabilities.
     """
-    odds = sharpness * found @ torch.cat([own, others]).T
-    chance = 1 / odds.shape[1]
-    return ((odds.softmax(1)[:, 0] - chance) / (1 - chance)).clamp(min=0)
+    cosines = found @ torch.cat([own, others]).T
+    chance = 1 / cosines.shape[1]
+    return ((scale.probabilities(cosines)[:, 0] - chance) / (1 - chance)).clamp(min=0)
