@@ -19,7 +19,7 @@ from artune.cli.display import (
     training_display,
 )
 from artune.errors import InputError, OutputError, SpecError
-from artune.metrics.class_options import TRUNKS, Edges, Options
+from artune.metrics.class_options import TRUNKS, Edges, Options, find_kind
 
 if TYPE_CHECKING:
     from artune.metrics.class_training import ClassTraining
@@ -113,7 +113,7 @@ def train(
         raise SpecError("--edges and --edges-after-denoising exclude each other; give one")
     seen: Edges = "denoised" if edges_after_denoising else "plain" if edges else "none"
     options = Options(
-        kind,  # type: ignore[arg-type]  # checked by Options
+        find_kind(kind),
         network=network,
         tap=tap,
         train_from=train_from,
@@ -144,6 +144,8 @@ def train(
 
     keep_freed_memory()
     folder = Folder.read(data, ("train", "val"))
+    if positive is not None:
+        folder.against(positive)  # there is such a class: to be known before a download
     where = choose_device(device)
     with download_bar(quiet) as told:
         trunk, digest = load_network(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from artune.errors import SpecError, UnknownNameError
 
@@ -11,6 +11,18 @@ Edges = Literal["none", "plain", "denoised"]
 
 TRUNKS: Mapping[Kind, str] = {"resnet18": "resnet18", "gram": "compact", "binary": "mobilenet_v2"}
 """The trunk of each kind, where none is asked for."""
+
+
+def find_kind(name: str) -> Kind:
+    """A kind by name.
+
+    Raises:
+        UnknownNameError: with the kinds there are.
+    """
+    for kind in get_args(Kind):
+        if name == kind:
+            return cast(Kind, kind)
+    raise UnknownNameError("kind of class judge", name, get_args(Kind))
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,6 @@ class Options:
 
     Raises:
         SpecError: a value out of range, or one that does not go with the kind.
-        UnknownNameError: no such kind.
     """
 
     kind: Kind
@@ -57,8 +68,6 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise UnknownNameError("kind of class judge", self.kind, get_args(Kind))
         if self.kind == "binary" and self.positive is None:
             raise SpecError("kind binary tells one class from all others; name it with --positive CLASS")
         if self.kind != "binary" and self.positive is not None:

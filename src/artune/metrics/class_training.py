@@ -152,12 +152,9 @@ def default_part(kind: Kind, tap: str) -> str:
 
 
 def default_tap(kind: Kind, trunk: Backbone) -> str:
-    """Where the head looks: for ``gram`` ``relu3_1``, else the deepest tap within reach, by its shortest name."""
-    within = {tap: info for tap, info in trunk.taps.items() if info.reachable}
-    if kind == "gram" and GRAM_TAP in within:
-        return GRAM_TAP
-    deepest = max(info.values for info in within.values())
-    return min((tap for tap, info in within.items() if info.values == deepest), key=len)
+    """Where the head looks: for ``gram`` ``relu3_1`` where there is one, else the deepest tap within reach."""
+    within = [tap for tap, info in trunk.taps.items() if info.reachable]
+    return GRAM_TAP if kind == "gram" and GRAM_TAP in within else within[-1]
 
 
 def trainable(trunk: Backbone, tap: str, begin: str) -> list[nn.Parameter]:

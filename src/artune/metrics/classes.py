@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class ClassNetwork(nn.Module):
         found: Tensor = self.head(self.trunk(image, (self.tap,))[self.tap].float())
         return found
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> "ClassNetwork":
         super().train(mode)
         self.trunk.eval()
         return self
@@ -143,7 +143,7 @@ class ClassJudge:
         return self.about.classes
 
     @classmethod
-    def load(cls, path: Path, device: torch.device | str = "cpu") -> Self:
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> "ClassJudge":
         """The judge of a file made by ``artune judge train``.
 
         Raises:
@@ -240,7 +240,7 @@ def as_edges(image: Image, kind: Edges) -> Image:
     """Pictures reduced to their edges, one by one."""
     rows = image.cpu().permute(0, 2, 3, 1).contiguous().numpy()
     lines = np.stack([edges(pixels, denoise=kind == "denoised") for pixels in rows])
-    return torch.from_numpy(lines).permute(0, 3, 1, 2)
+    return torch.from_numpy(lines).permute(0, 3, 1, 2).contiguous()
 
 
 def _parsed(text: str) -> About:
