@@ -69,7 +69,8 @@ class Fitting(Generic[Batch]):
     What happens between two steps (progress, checkpoints, cancelling) is up to the caller of :meth:`run`.
 
     Args:
-        module: is trained in place; ``train()`` and ``eval()`` are called around steps and validations.
+        module: is trained in place; ``train()`` and ``eval()`` are called around steps and validations. Parameters that
+            require no gradient by now are not written, and must be the same when it goes on.
         optimiser: of the parameters that are trained; its state must be tensors, as that of Adam is.
         plan: how long.
         batch: of (seed, step).
@@ -92,6 +93,7 @@ class Fitting(Generic[Batch]):
         self.module, self.optimiser, self.plan = module, optimiser, plan
         self.batch, self.loss, self.validate, self.rate = batch, loss, validate, rate
         self.rates = [float(group["lr"]) for group in optimiser.param_groups]
+        self._frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
         self.step = 0
         self.found: list[float] = []
         self.end: End | None = None
@@ -99,8 +101,12 @@ class Fitting(Generic[Batch]):
 
     @property
     def best(self) -> Mapping[str, Tensor]:
-        """The module's state at its best validation; as it is, where there was none."""
-        return self.module.state_dict() if self._best is None else self._best
+        """What training changes of the module's state, at its best validation; as it is, where there was none."""
+        return self._state() if self._best is None else self._best
+
+    def _state(self) -> dict[str, Tensor]:
+        """The module's state without the parameters that need no gradient: a frozen trunk fills no checkpoint."""
+        return {name: tensor for name, tensor in self.module.state_dict().items() if name not in self._frozen}
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, or for as long as the caller goes on."""
@@ -136,7 +142,7 @@ class Fitting(Generic[Batch]):
                 value = self.validate()
             value = value if math.isfinite(value) else math.inf
             if value < min(self.found, default=math.inf):
-                self._best = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+                self._best = {name: tensor.clone() for name, tensor in self._state().items()}
             self.found.append(value)
         if self.plan.patience and self.since_best() >= self.plan.patience:
             self.end = End.NO_BETTER
@@ -152,12 +158,12 @@ class Fitting(Generic[Batch]):
 
         Args:
             path: where.
-            run: plain data that tells this training from others; :meth:`resume` compares it.
+            run: plain data that tells this training from others, what is frozen among it; :meth:`resume` compares it.
 
         Raises:
             OutputError: the place cannot be written.
         """
-        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        tensors = {f"module.{name}": tensor for name, tensor in self._state().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in (self._best or {}).items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{slot}": tensor for slot, tensor in slots.items()}
@@ -185,7 +191,9 @@ class Fitting(Generic[Batch]):
         for key, tensor in tensors.items():
             part, _, name = key.partition(".")
             parts[part][name] = tensor
-        self.module.load_state_dict(parts["module"])
+        if parts["module"].keys() != self._state().keys():
+            raise CheckpointError(f"{path} belongs to another training: other parameters; start anew with --overwrite")
+        self.module.load_state_dict(parts["module"], strict=False)
         self._best = parts["best"] or None
         self._restore(parts["optimiser"])
         self.step, self.found = about["step"], about["found"]

@@ -18,7 +18,7 @@ from artune.edges import edges
 from artune.errors import CheckpointError, InputError, PictureError, SpecError, UnknownNameError, WeightsError
 from artune.images import Picture, write_picture
 from artune.metrics.class_options import Options, find_kind
-from artune.metrics.class_training import ClassTraining, default_tap, trainable, with_extra
+from artune.metrics.class_training import ClassTraining, default_part, default_tap, trainable, with_extra
 from artune.metrics.classes import About, ClassJudge, ClassNetwork, GramHead, Pooled, as_edges, confusion
 from artune.metrics.intervals import wilson
 from tests.tiny import Tiny
@@ -122,6 +122,12 @@ def test_a_resnet_is_looked_at_where_its_weights_end(tmp_path, last):
 def test_default_taps():
     assert default_tap("gram", Compact()) == "relu3_1"
     assert default_tap("binary", Compact()) == "relu5_1"
+
+
+def test_default_parts():
+    assert default_part("gram", "relu3_1") == "head"
+    assert default_part("binary", "layer_18") == "all"
+    assert [default_part("resnet18", tap) for tap in ("layer4", "layer3.1.bn2", "relu")] == ["layer4", "layer3", "all"]
 
 
 def test_what_is_trained_begins_at_a_module(tmp_path):

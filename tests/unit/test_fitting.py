@@ -195,6 +195,28 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         other.resume(tmp_path / "c", {"size": 128})
 
 
+def test_what_is_frozen_is_not_written(tmp_path):
+    fitting = network_fitting()
+    module = fitting.module.requires_grad_(False)
+    module[4].requires_grad_(True)
+    frozen = Fitting(
+        module,
+        torch.optim.AdamW(module[4].parameters()),
+        fitting.plan,
+        batch=fitting.batch,
+        loss=fitting.loss,
+        validate=fitting.validate,
+    )
+    next(frozen.run())
+    frozen.save(tmp_path / "c", {})
+    written = {name for name in load_file(tmp_path / "c") if name.startswith("module.")}
+    assert written == {f"module.{name}" for name in frozen.best}
+    assert written >= {"module.4.weight", "module.1.running_mean"}
+    assert not written & {"module.0.weight", "module.1.weight"}
+    with pytest.raises(CheckpointError, match="other parameters"):
+        network_fitting().resume(tmp_path / "c", {})
+
+
 def test_a_checkpoint_of_something_else_or_a_damaged_one_is_refused(tmp_path):
     _, fitting = descent(Plan(5))
     save_checkpoint(tmp_path / "c", {"x": torch.zeros(1)}, {"step": 3})

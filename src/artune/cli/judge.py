@@ -276,15 +276,16 @@ def _share(table: Any) -> str:
 def _print(judge: "ClassJudge", table: Any) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, caption="rows: what it is; columns: what it is taken for")
     shown.add_column("class", overflow="fold")
     for name in judge.classes:
-        shown.add_column(name, justify="right")
+        shown.add_column(escape(name), justify="right")
     shown.add_column("right", justify="right")
     for name, row, own in zip(judge.classes, table, table.diagonal(), strict=True):
-        shown.add_row(name, *map(str, row), f"{own / row.sum():.2f}" if row.sum() else "-")
+        shown.add_row(escape(name), *map(str, row), f"{own / row.sum():.2f}" if row.sum() else "-")
     console = Console()
     Console(width=None if console.is_terminal else 400).print(shown)
     typer.echo(f"{judge.about.name}: {_share(table)} (interval of 95 %)")

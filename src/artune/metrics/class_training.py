@@ -1,7 +1,7 @@
 """How a class judge is trained: pictures, what is made of them, which part learns, and at which rate."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artune.augment import LADDER, extra
 from artune.backbones.base import Backbone
-from artune.data import Folder, by_class, read_squares, to_bytes, to_image
+from artune.data import Folder, Labelled, by_class, read_squares, to_bytes, to_image
 from artune.errors import InputError, SpecError, UnknownNameError
 from artune.fitting import Fitting, Plan, Progress, cosine
 from artune.metrics.class_options import Edges, Kind, Options
@@ -59,7 +59,7 @@ class ClassTraining:
             raise SpecError(f"size {options.size}: {trunk.name} needs pictures of at least {trunk.smallest} pixels")
         tap = trunk.tap(options.tap) if options.tap else default_tap(options.kind, trunk)
         trunk.check([tap])
-        self.train, self.val, classes = read(folder, options, styled)
+        self.train, self.val, classes = gather(folder, options, styled)
         self.about = About(options.kind, classes, options.trunk, tap, options.size, options.edges, options.seed, digest)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
@@ -107,7 +107,7 @@ class ClassTraining:
 
     def judge(self) -> ClassJudge:
         """The judge at its best validation."""
-        self.network.load_state_dict(self.fitting.best)
+        self.network.load_state_dict(self.fitting.best, strict=False)
         return ClassJudge(self.network.eval().requires_grad_(False), self.about)
 
     def confusion(self) -> np.ndarray:
@@ -147,8 +147,9 @@ class ClassTraining:
 
 
 def default_part(kind: Kind, tap: str) -> str:
-    """The part of the trunk that is trained, where none is asked for."""
-    return {"gram": "head", "binary": "all", "resnet18": tap}[kind]
+    """The part of the trunk that is trained, where none is asked for; of ResNet-18 the stage in which the tap is."""
+    stage = tap.split(".")[0]
+    return {"gram": "head", "binary": "all", "resnet18": stage if stage.startswith("layer") else "all"}[kind]
 
 
 def default_tap(kind: Kind, trunk: Backbone) -> str:
@@ -185,7 +186,7 @@ def _modules(key: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
-def read(folder: Folder, options: Options, styled: Path | None) -> tuple[Pictures, Pictures, tuple[str, ...]]:
+def gather(folder: Folder, options: Options, styled: Path | None) -> tuple[Pictures, Pictures, tuple[str, ...]]:
     """Pictures to train and to validate with, and the names of the classes.
 
     Raises:
@@ -207,7 +208,7 @@ def read(folder: Folder, options: Options, styled: Path | None) -> tuple[Picture
     return _reduced(train, options.edges), _reduced(val, options.edges), folder.classes
 
 
-def _squares(pictures: "list[tuple[Path, int]] | tuple[tuple[Path, int], ...]", size: int) -> Pictures:
+def _squares(pictures: Sequence[Labelled], size: int) -> Pictures:
     return Pictures(read_squares([path for path, _ in pictures], size), torch.tensor([label for _, label in pictures]))
 
 
