@@ -148,7 +148,7 @@ class ClassTraining:
 
 def default_part(kind: Kind, tap: str) -> str:
     """The part of the trunk that is trained, where none is asked for; of ResNet-18 the stage in which the tap is."""
-    stage = tap.split(".")[0]
+    stage = tap.partition(".")[0]
     return {"gram": "head", "binary": "all", "resnet18": stage if stage.startswith("layer") else "all"}[kind]
 
 
