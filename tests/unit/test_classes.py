@@ -354,6 +354,8 @@ def test_a_file_gives_the_judge_back(judge, tmp_path):
     assert again.about == judge.about
     assert again.about.name == "gram-compact-relu3_1"
     assert len(again.digest) == 64
+    again.save(tmp_path / "again.safetensors")
+    assert ClassJudge.load(tmp_path / "again.safetensors").digest == again.digest
     image = torch.rand((2, 3, 50, 40), generator=torch.Generator().manual_seed(0))
     assert torch.equal(again.probabilities(image), judge.probabilities(image))
 

@@ -22,7 +22,7 @@ from artune.backbones.load import find_network
 from artune.data import Labelled, read_squares, square, to_image
 from artune.edges import edges
 from artune.errors import InputError, WeightsError
-from artune.files import atomic, file_digest
+from artune.files import atomic, file_digest, write_tensors
 from artune.losses.functional import gram, moments
 from artune.metrics.class_options import Edges, Kind
 
@@ -252,8 +252,6 @@ def _parsed(text: str) -> About:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, str], *, replace: bool) -> None:
-    from safetensors.torch import save_file
-
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path, replace=replace) as temporary:
-        save_file(whole, temporary, about)
+        write_tensors(temporary, whole, about)
