@@ -237,3 +237,20 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise WeightsError(f"{path} holds no state dict (names and tensors)")
     return loaded
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself; nothing for other files.
+
+    Raises:
+        WeightsError: missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} is missing or damaged ({error}); give another file") from error

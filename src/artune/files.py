@@ -109,15 +109,19 @@ def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[
     with atomic(path, sync=False) as temporary:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         text = json.dumps(about)
-        _write_tensors(temporary, whole, {"artune": text, "sha256": _digest_of(whole, text)})
+        write_tensors(temporary, whole, {"artune": text, "sha256": _digest_of(whole, text)})
 
 
 _KINDS = {"torch.float32": "F32", "torch.float64": "F64", "torch.int64": "I64"}
 """Names of safetensors for what states are made of."""
 
 
-def _write_tensors(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
-    """A safetensors file, without the copy of all tensors that the library's own writer makes."""
+def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
+    """A safetensors file of contiguous tensors on the CPU: fp32, fp64, int64.
+
+    Without the copy of all tensors that the library's own writer makes; and what is the same has the same bytes, where
+    that writer puts the metadata in any order.
+    """
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     aligned = sorted(tensors.items(), key=lambda item: -item[1].itemsize)

@@ -85,6 +85,10 @@ class Backbone(nn.Module, ABC):
             WeightsError: when they do not fit.
         """
 
+    @abstractmethod
+    def weights(self, tap: str) -> dict[str, Tensor]:
+        """The network's own tensors, not copies, by the names that :meth:`load` knows: at least those up to a tap."""
+
     def tap(self, name: str) -> str:
         """The tap's own name, from that or from another source's.
 

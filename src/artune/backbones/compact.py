@@ -154,3 +154,6 @@ class Compact(Backbone):
                 "training/distill.py"
             )
         self.load_state_dict(dict(weights))
+
+    def weights(self, tap: str) -> dict[str, Tensor]:
+        return self.state_dict(keep_vars=True)

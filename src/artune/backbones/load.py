@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artune.assets import WEIGHTS, Asset, OnBytes, fetch, read_weights
+from artune.assets import WEIGHTS, Asset, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.base import Backbone
 from artune.backbones.compact import Compact
 from artune.backbones.pooling import Pooling
@@ -142,7 +142,7 @@ def load_network(
     Raises:
         UnknownNameError: there is no such network, or it has no such tap.
         SpecError: its pooling is fixed.
-        WeightsError: missing, damaged or unfit weights.
+        WeightsError: missing, damaged or unfit weights; or those of a judge.
     """
     import torch
 
@@ -161,7 +161,12 @@ def load_network(
     else:
         path = Path(weights)
         found = file_digest(path) if os.path.isfile(path) else ""
-    backbone.load(read_weights(path), str(path))
+    tensors = read_weights(path)
+    if read_metadata(path).get("role") == "judge":
+        raise WeightsError(
+            f"{path} holds a network that judges; it cannot also make the pictures. Give weights of {name}"
+        )
+    backbone.load(tensors, str(path))
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")
     if backbone.residual if smooth is None else smooth:

@@ -56,3 +56,6 @@ class Smoothed(Backbone):
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         self.inner.load(weights, where)
+
+    def weights(self, tap: str) -> dict[str, Tensor]:
+        return self.inner.weights(tap)

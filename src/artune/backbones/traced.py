@@ -176,6 +176,12 @@ class Traced(Backbone):
             for key in own.keys() & weights.keys():
                 own[key].copy_(weights[key])
 
+    def weights(self, tap: str) -> dict[str, Tensor]:
+        """Those that the tap needs, by torchvision's keys."""
+        kept = cut(self.graph, {tap: self.nodes[tap]}, dict(self.network.named_modules()))
+        whole = fx.GraphModule(self.network, kept).state_dict(keep_vars=True)
+        return {key: value for key, value in whole.items() if not key.endswith(COUNTER)}
+
 
 def _is_map(whole: tuple[int, ...], half: tuple[int, ...]) -> bool:
     """Whether a tensor has channels, and positions that become more as the picture grows."""

@@ -160,6 +160,19 @@ class VGG(Backbone):
         if other := sorted(key for key in weights if key.startswith("features.") and key not in taken):
             raise WeightsError(f"{where}: {self.name} has no {other[0]}; give weights of {self.name}")
 
+    def weights(self, tap: str) -> dict[str, Tensor]:
+        """Those of the convolutions up to the tap, by torchvision's keys."""
+        last = tap.replace("relu", "conv")
+        places = {name: place for place, name in self.aliases.items() if place.startswith("features.")}
+        found: dict[str, Tensor] = {}
+        for index, block in enumerate(self.blocks, start=1):
+            for layer, conv in enumerate(_convolutions(block), start=1):
+                name = f"conv{index}_{layer}"
+                found |= {f"{places[name]}.{kind}": value for kind, value in conv.named_parameters()}
+                if name == last:
+                    return found
+        return found
+
 
 def _convolutions(block: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]

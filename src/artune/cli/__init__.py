@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import info, networks, recipes, segment, style, tune
+from artune.cli import info, judge, networks, recipes, segment, style, tune
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -36,3 +36,4 @@ app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
+app.add_typer(judge.app, name="judge")

@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import typer
 
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
 
 if TYPE_CHECKING:
+    from artune.fitting import Progress as Training
     from artune.transfer.style import Progress
 
 P = ParamSpec("P")
@@ -67,13 +68,19 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
+class Saves(Protocol):
+    """Something that can be gone on with from a file."""
+
+    def save(self, path: Path) -> None: ...
+
+
 class Checkpoints:
     """Writes a checkpoint at most once a second and in at most a twentieth of the time."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.due, self.well = path, time.monotonic() + 1, True
 
-    def __call__(self, progress: "Progress", *, now: bool) -> None:
+    def __call__(self, progress: Saves, *, now: bool) -> None:
         began = time.monotonic()
         if not now and (began < self.due or not self.well):
             return
@@ -84,6 +91,29 @@ class Checkpoints:
             self.well = False
         ended = time.monotonic()
         self.due = ended + max(1.0, 20 * (ended - began))
+
+
+def partial_of(out: Path) -> Path:
+    """The checkpoint of a result that is not finished."""
+    return out.with_name(out.name + ".partial")
+
+
+def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise where a result or its checkpoint would be lost, or there is nothing to go on with.
+
+    Raises:
+        OutputError: with what to do.
+    """
+    partial = partial_of(out)
+    if resume and not overwrite and out.exists() and not partial.exists():
+        raise OutputError(f"{out} is finished: there is no {partial.name} to resume; --overwrite makes it anew")
+    if not (resume or overwrite):
+        if out.exists():
+            raise OutputError(f"{out} exists; --overwrite replaces it")
+        if partial.exists():
+            raise OutputError(
+                f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
+            )
 
 
 @contextmanager
@@ -168,6 +198,41 @@ def balance_display(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[[Training], None]]":
+    """A line with epoch, loss, the best validation so far and time left.
+
+    Args:
+        quiet: show nothing.
+        steps: at most.
+        epoch: steps of one.
+    """
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        TextColumn("step {task.completed}/{task.total}"),
+        TextColumn("{task.fields[losses]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=steps, epoch=1, losses="")
+
+        def show(progress: "Training") -> None:
+            text = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+            if progress.found:
+                text += f"  validation {progress.found[-1]:.3f}, best {min(progress.found):.3f}"
+            bar.update(task, completed=progress.step, epoch=1 + progress.step // epoch, losses=text)
+
+        yield show
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from artune.cli.display import (
     CANCELLED,
     Checkpoints,
     balance_display,
+    check_unfinished,
     download_bar,
     interruptible,
     loading,
+    partial_of,
     say,
     step_display,
 )
@@ -227,24 +229,16 @@ class _Call:
             raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
         check_writable(out)
         check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
-        partial = _partial(out)
+        partial = partial_of(out)
         check_writable(partial)
         for source in (*self._inputs(content), Path(self.spec.method.start)):
             if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
                 raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
-        if self.resume and not self.overwrite and out.exists() and not partial.exists():
-            raise OutputError(f"{out} is finished: there is no {partial.name} to resume; --overwrite makes it anew")
-        if not (self.resume or self.overwrite):
-            if out.exists():
-                raise OutputError(f"{out} exists; --overwrite replaces it")
-            if partial.exists():
-                raise OutputError(
-                    f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
-                )
+        check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
     def _run(self, job: "Job", out: Path) -> "Result":
         """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
-        partial = _partial(out)
+        partial = partial_of(out)
         checkpoint = Checkpoints(partial)
         with interruptible() as interrupted, step_display(self.quiet) as show:
 
@@ -271,7 +265,7 @@ class _Call:
 
     def _end(self, result: "Result", out: Path) -> None:
         """Tell how it ended, and leave a checkpoint only where there is something to go on with."""
-        partial = _partial(out)
+        partial = partial_of(out)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
             say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
@@ -301,7 +295,7 @@ class _Call:
             call = self
             if self.keep_steps:
                 call = replace(self, keep_steps=self.keep_steps / out.relative_to(folder).with_suffix(""))
-            begun = _partial(out).exists()
+            begun = partial_of(out).exists()
             if begun and not (self.resume or self.overwrite):
                 failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
                 continue
@@ -360,11 +354,6 @@ class _Call:
             width, height = result.picture.size
             seconds, end = result.record.timings["total"], result.record.end
             say(f"{out}: {width}x{height}, {result.record.steps} steps in {seconds:.1f} s, {end}")
-
-
-def _partial(out: Path) -> Path:
-    """The checkpoint of a result that is not finished."""
-    return out.with_name(out.name + ".partial")
 
 
 def demo(
