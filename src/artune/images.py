@@ -535,6 +535,14 @@ def write_picture(
             raise OutputError(f"cannot write {path}: {error}; try .png") from error
 
 
+def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
+    """A picture as the bytes of an 8-bit file of that kind, without note and metadata."""
+    check_suffix(Path(f"picture{suffix}"), 8, max(picture.size))
+    file = io.BytesIO()
+    _write_eight(Picture(picture.pixels, picture.alpha), file, _FORMATS[suffix], quality)
+    return file.getvalue()
+
+
 def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
     """Write ``[h, w]`` in [0, 1] as an 8-bit grey PNG, atomically.
 
@@ -545,7 +553,7 @@ def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
         Image.fromarray((np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)).save(temporary, format="PNG")
 
 
-def _write_eight(picture: Picture, path: Path, form: str, quality: int) -> None:
+def _write_eight(picture: Picture, path: Path | io.BytesIO, form: str, quality: int) -> None:
     if picture.alpha is not None and form not in ("PNG", "WEBP", "HEIF", "GIF"):
         shown = picture.pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
         picture = Picture(shown, None, picture.exif, picture.note)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import info, networks, recipes, segment, style
+from artune.cli import classes, info, networks, recipes, segment, style
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -35,3 +35,4 @@ app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
+app.command()(guarded(classes.classes))

@@ -156,6 +156,28 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
 
 
 @contextmanager
+def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A line with how many are done of how many, and the time left."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """A bar for the weights that are downloaded; ``None`` where nobody watches."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():

@@ -1,7 +1,6 @@
 """Self-contained HTML pages: pictures and charts are inside the file."""
 
 import base64
-import dataclasses
 from importlib import resources
 from typing import Any
 
@@ -38,8 +37,7 @@ def picture_uri(picture: Picture, longer: int | None = None) -> str:
     if longer is not None and max(width, height) > longer:
         scale = longer / max(width, height)
         picture = picture.resized(max(1, round(width * scale)), max(1, round(height * scale)))
-    plain = dataclasses.replace(picture, note=None, exif=None)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded(plain, ".jpg")).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(picture, ".jpg")).decode()
 
 
 def drawing(svg: str) -> Markup:
