@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import classes, info, networks, recipes, segment, style
+from artune.cli import classes, human, info, networks, recipes, segment, style
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -36,3 +36,4 @@ app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
 app.command()(guarded(classes.classes))
+app.add_typer(human.app, name="human")

@@ -13,8 +13,8 @@ from artune.errors import InputError, SpecError
 from artune.spec import StyleSpec, with_options
 
 if TYPE_CHECKING:
-    from artune.experiments.judging import Side, Witness
-    from artune.experiments.store import Store
+    from artune.experiments.judging import Witness
+    from artune.experiments.store import Side, Store
 
 SIZE = 128
 MOST_SAID = 5

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from artune.errors import InputError
 from artune.experiments.grid import RunSpec, Weight, weight_of, written
-from artune.experiments.judging import SIDES, Side
-from artune.experiments.store import Verdict
+from artune.experiments.store import SIDES, Side, Verdict
 from artune.report.tables import Table
 from artune.tuning import Balance, Curve, Reason, balance
 

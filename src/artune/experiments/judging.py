@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -14,15 +14,13 @@ from torch import Tensor
 from artune.backbones.base import Image
 from artune.errors import UnknownNameError
 from artune.experiments.grid import Example
-from artune.experiments.store import Store, Verdict
+from artune.experiments.store import Side, Store, Verdict
 from artune.files import file_digest
 from artune.images import Picture, read_picture
 from artune.transfer.sizes import fitted
 
 BATCH = 32
 """Pictures that a judge sees at once."""
-Side = Literal["content", "style"]
-SIDES: tuple[Side, Side] = ("content", "style")
 
 
 class ClassJudge(Protocol):

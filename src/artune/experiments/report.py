@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from artune.experiments.classes import Findings, Judged
-from artune.experiments.judging import Side, Untouched
-from artune.experiments.store import picture_file
+from artune.experiments.judging import Untouched
+from artune.experiments.store import Side, picture_file
 from artune.files import atomic
 from artune.images import read_picture
 from artune.report.charts import Chart, Line, line_chart

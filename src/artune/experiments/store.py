@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from io import FileIO
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,6 +27,8 @@ from artune.files import file_digest
 from artune.images import Picture, read_picture, write_picture
 from artune.record import Record, run_key
 
+Side = Literal["content", "style"]
+SIDES: tuple[Side, Side] = ("content", "style")
 RECORDS, JUDGED, PICTURES = "records.jsonl", "judged.jsonl", "pictures"
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of the files that `artune.files.atomic` leaves behind where it is killed."""
@@ -62,14 +64,14 @@ class Verdict(Line):
 
     Attributes:
         picture: its key; of an untouched one, its file's digest and the size at which it was judged.
-        side: what the judge recognises: ``content`` or ``style``.
+        side: what the judge recognises.
         judge: digest of its file.
         classes: that it knows.
         probabilities: of each.
     """
 
     picture: str
-    side: str
+    side: Side
     judge: str
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]

@@ -9,7 +9,7 @@ and its paintings.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -147,7 +147,7 @@ class Judge:
     digest: str = ""
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Self:
+    def load(cls, path: Path | None = None) -> "Judge":
         """The judge that travels with the package, or that of a file made by ``training/judge.py``.
 
         Raises:
@@ -165,7 +165,7 @@ class Judge:
         network.eval().requires_grad_(False)
         return cls(network, styles, contents, sharpness, content_sharpness, file_digest(path))
 
-    def with_bank(self, places: Sequence[int]) -> Self:
+    def with_bank(self, places: Sequence[int]) -> "Judge":
         """The same with some of the distractors."""
         index = torch.as_tensor(places)
         return replace(self, styles=self.styles[index], contents=self.contents[index])
