@@ -36,18 +36,17 @@ def judge_by_hand():
     artune.cli.classes.witness = witness
 
 
-def made_folders(folder, each=1):
+def made_folders(folder):
     """Contents and styles by class, and files in place of judges; options of the command line that name them."""
     rng = np.random.default_rng(0)
-    for number in range(each):
-        for label, level in zip(CONTENTS, (0.2, 0.8), strict=True):
-            noise = rng.normal(0, 0.01, (32, 32, 3))
-            pixels = np.clip(level + noise + np.linspace(-0.1, 0.1, 32)[:, None, None], 0, 1)
-            write_picture(Picture(pixels.astype(np.float32)), folder / "contents" / label / f"{number}.png")
-        for label, side in zip(STYLES, (16, 2), strict=True):
-            cells = rng.random((32 // side, 32 // side, 3)).astype(np.float32)
-            pixels = np.kron(cells, np.ones((side, side, 1), np.float32))
-            write_picture(Picture(pixels), folder / "styles" / label / f"{number}.png")
+    for label, level in zip(CONTENTS, (0.2, 0.8), strict=True):
+        noise = rng.normal(0, 0.01, (32, 32, 3))
+        pixels = np.clip(level + noise + np.linspace(-0.1, 0.1, 32)[:, None, None], 0, 1)
+        write_picture(Picture(pixels.astype(np.float32)), folder / "contents" / label / "0.png")
+    for label, side in zip(STYLES, (16, 2), strict=True):
+        cells = rng.random((32 // side, 32 // side, 3)).astype(np.float32)
+        pixels = np.kron(cells, np.ones((side, side, 1), np.float32))
+        write_picture(Picture(pixels), folder / "styles" / label / "0.png")
     for side in ("content", "style"):
         (folder / f"{side}.judge").write_text(side)
     named = {"contents": "contents", "styles": "styles", "content-judge": "content.judge", "style-judge": "style.judge"}
