@@ -1,5 +1,6 @@
 """Experiments as a user meets them: begun, killed, gone on with, judged, and shown to people."""
 
+import contextlib
 import csv
 import json
 import os
@@ -174,8 +175,22 @@ def test_more_bad_input(tmp_path):
     assert "name it with --key" in refused("human", "score", tmp_path / "answers.csv")
 
 
-def process(folder, named, *more) -> subprocess.Popen:
-    """The command in a process, and a group, of its own."""
+@pytest.fixture
+def process():
+    """Begins the command in a process, and a group, of its own; none outlives its test."""
+    running = []
+
+    def begin(folder, named, *more) -> subprocess.Popen:
+        running.append(_process(folder, named, *more))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(each.pid, signal.SIGKILL)
+
+
+def _process(folder, named, *more) -> subprocess.Popen:
     code = "import tests.judges; tests.judges.judge_by_hand(); from artune.__main__ import main; main()"
     line = ["classes", *named, "-o", str(folder), "--strengths", "0.2,0.5,0.9", "--size", "32", "--steps", "60"]
     return subprocess.Popen(
@@ -188,7 +203,7 @@ def process(folder, named, *more) -> subprocess.Popen:
     )
 
 
-def begun(folder, named, *more) -> subprocess.Popen:
+def begun(process, folder, named, *more) -> subprocess.Popen:
     """The same, with some pictures finished."""
     running = process(folder, named, *more)
     lines, deadline = folder / "records.jsonl", time.monotonic() + 120
@@ -218,9 +233,9 @@ def finished(folder) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, workers):
+def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, process, workers):
     named, out = made_folders(tmp_path), tmp_path / "out"
-    running = begun(out, named, "--workers", workers)
+    running = begun(process, out, named, "--workers", workers)
     running.kill()
     running.communicate()
     assert gone(running.pid)  # the others do not go on alone
@@ -243,9 +258,9 @@ def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, workers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_ends_cleanly(tmp_path, workers):
+def test_ctrl_c_ends_cleanly(tmp_path, process, workers):
     named, out = made_folders(tmp_path), tmp_path / "out"
-    running = begun(out, named, "--workers", workers)
+    running = begun(process, out, named, "--workers", workers)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: all hear it
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
@@ -257,9 +272,9 @@ def test_ctrl_c_ends_cleanly(tmp_path, workers):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_told_of(tmp_path):
+def test_a_worker_that_is_killed_is_told_of(tmp_path, process):
     named, out = made_folders(tmp_path), tmp_path / "out"
-    running = begun(out, named, "--workers", "2")
+    running = begun(process, out, named, "--workers", "2")
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     if not children.exists():
         running.kill()

@@ -80,7 +80,7 @@ def classes(
         from artune.experiments.judging import hear
         from artune.experiments.report import write_findings
         from artune.experiments.run import Make, run
-        from artune.experiments.store import Store, check_folder, keyed
+        from artune.experiments.store import Store, keyed
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.network import Network
 
@@ -91,7 +91,6 @@ def classes(
     for each, used in zip(witnesses, (photographs, paintings), strict=True):
         each.check(sorted({example.label for example in used}))
     runs = keyed(grid(photographs, paintings, specs), weights)
-    check_folder(out)
     try:
         with Store.open(out) as store:
             todo = store.missing(runs)

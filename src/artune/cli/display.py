@@ -172,7 +172,8 @@ def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    screen, long = Console(stderr=True), 600  # seconds over which the speed is taken: one picture may need minutes
+    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True, speed_estimate_period=long) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

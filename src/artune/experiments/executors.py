@@ -30,6 +30,8 @@ class Pool(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """As usual; a process is begun here when there is need of one, and inherits the signals that are blocked."""
+        if not hasattr(signal, "pthread_sigmask"):  # another system than Unix
+            return super().submit(fn, *args, **kwargs)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return super().submit(fn, *args, **kwargs)
