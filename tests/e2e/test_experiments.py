@@ -105,13 +105,14 @@ def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
 
 def test_ratios_in_the_units_of_the_literature(tmp_path):
     named = made_folders(tmp_path)
-    (tmp_path / "spec.yaml").write_text("method: {scale: tutorial, loss: gram, optimiser: lbfgs, tv: 0}\n")
+    (tmp_path / "spec.yaml").write_text("size: 24\nmethod: {scale: tutorial, loss: gram, optimiser: lbfgs, tv: 0}\n")
     ratios = ["--ratios", "1e3,1e7:10", "--spec", tmp_path / "spec.yaml"]
-    said = call("classes", *named, "-o", tmp_path / "out", *ratios, *FAST)
+    said = call("classes", *named, "-o", tmp_path / "out", *ratios, *FAST[2:])
     assert said.exit_code == 0, said.output
     rows = list(csv.DictReader((tmp_path / "out" / "accuracy.csv").read_text().splitlines()))
     assert [row["weight"] for row in rows] == ["1e3:1", "1e7:10"]
     spec = next(iter(read_entries(tmp_path / "out").values())).record.spec
+    assert (spec.size, spec.method.steps) == (24, 2)
     assert (spec.method.scale, spec.method.optimiser, spec.method.style_weight) == ("tutorial", "lbfgs", 1e3)
 
 

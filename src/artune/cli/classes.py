@@ -50,7 +50,10 @@ def classes(
         typer.Option(help="Paintings of each class (default: as --per-class).", min=1, rich_help_panel=DATA),
     ] = None,
     choice: Annotated[int, typer.Option(help="Seed of the choice of pictures.", rich_help_panel=DATA)] = 0,
-    size: Annotated[str, typer.Option(help="Longer side of the results, pixels.", rich_help_panel=RUN)] = str(SIZE),
+    size: Annotated[
+        str | None,
+        typer.Option(help=f"Longer side of the results, pixels (default: the spec's, or {SIZE}).", rich_help_panel=RUN),
+    ] = None,
     network: Annotated[str | None, spec_option("network", panel=RUN)] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=RUN)] = None,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
@@ -131,11 +134,12 @@ def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> 
         raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
     if recipe is None:
         base = read_spec(spec)
+        usual = {} if "size" in base.model_fields_set else {"size": SIZE}
     else:
         from artune.recipes import find_recipe
 
-        base = find_recipe(recipe).spec
-    wanted = with_options(base, options)
+        base, usual = find_recipe(recipe).spec, {"size": SIZE}  # a recipe's size is for single pictures
+    wanted = with_options(base, {**usual, **options})
     if wanted.size == "original":
         raise SpecError("the results of an experiment are of one size; give --size in pixels")
     return wanted
