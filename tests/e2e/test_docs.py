@@ -31,7 +31,7 @@ def commands() -> list[str]:
 def test_a_command_is_one_that_artune_takes(line):
     _, name, *words = shlex.split(line)
     command = typer.main.get_command(app).commands[name]
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands"):  # artune human make
         name, *words = words
         command = command.commands[name]
     if "-o" not in words and any(option.name == "out" and option.required for option in command.params):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli import info, judge, networks, recipes, segment, style, tune
+from artune.cli import classes, human, info, judge, networks, recipes, segment, style, tune
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -37,3 +37,5 @@ app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
 app.add_typer(judge.app, name="judge")
+app.command()(guarded(classes.classes))
+app.add_typer(human.app, name="human")

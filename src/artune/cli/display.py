@@ -186,16 +186,24 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
 
 
 @contextmanager
-def balance_display(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A line with how much of the ladder is done."""
+def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A line with how many are done of how many, and the time left."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("finding the balance"), BarColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
+    screen, long = Console(stderr=True), 600  # seconds over which the speed is taken: one picture may need minutes
+    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True, speed_estimate_period=long) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -12,8 +12,8 @@ from artune.cli.arguments import find_contents, given_options, name_results, rea
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
-    balance_display,
     check_unfinished,
+    counting,
     download_bar,
     interruptible,
     loading,
@@ -200,7 +200,7 @@ class _Call:
 
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
-        with loading(), balance_display(self.quiet) as told:
+        with loading(), counting("finding the balance", self.quiet) as told:
             job = Job.prepare(
                 content,
                 self.parts.paintings(),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from artune.cli.arguments import given_options, read_spec, spec_option
-from artune.cli.display import CANCELLED, balance_display, download_bar, interruptible, loading, say, step_display
+from artune.cli.display import CANCELLED, counting, download_bar, interruptible, loading, say, step_display
 from artune.errors import InputError, OutputError
 from artune.spec import with_options
 
@@ -52,7 +52,7 @@ def tune(
     keep_freed_memory()
     with download_bar(quiet) as received:
         loaded = Network.load(wanted, weights, received)
-    with loading(), balance_display(quiet) as told:
+    with loading(), counting("finding the balance", quiet) as told:
         job = Job.prepare(content, [style], wanted, network=loaded, allow_huge=allow_huge, on_tune=told)
     if job.tuning is None:
         raise InputError(

@@ -1,0 +1,62 @@
+"""``artune human``: a blind set of pictures for people, and the score of their answers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artune.cli.display import guarded, loading, say
+
+app = typer.Typer(no_args_is_help=True, help="Let people recognise what judges recognised.")
+
+
+def make(
+    folder: Annotated[Path, typer.Argument(help="Of the set; new.", metavar="FOLDER")],
+    experiment: Annotated[Path, typer.Option(help="Folder of results of artune classes.")],
+    per_weight: Annotated[int | None, typer.Option(help="Pictures at each weight (default: all).", min=1)] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Paintings, FOLDER/CLASS/*: a few of each are shown on the page.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="File of what is right (default: FOLDER.key.json, beside the set).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of choice and order.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Prepare a blind set: pictures in random order, the choices, an answer sheet, and a page to answer on."""
+    with loading():
+        from artune.experiments import human
+        from artune.experiments.grid import examples
+
+    shown = () if references is None else examples(references)
+    found = human.make(folder, experiment, per_weight=per_weight, seed=seed, key=key, references=shown)
+    if not quiet:
+        say(
+            f"{len(found.questions)} pictures. Hand out {folder}, with its page {folder / human.PAGE}; keep the key "
+            f"{key or human.key_file(folder)}"
+        )
+
+
+def score(
+    answers: Annotated[list[Path], typer.Argument(help="Answer sheets that were filled in, of one set.")],
+    key: Annotated[
+        Path | None, typer.Option(help="The key of the set (default: beside the folder of the first sheet).")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
+) -> None:
+    """Print what people recognised at each weight beside what the judges did, with Wilson's 95 % intervals."""
+    with loading():
+        from artune.experiments import human
+        from artune.files import atomic
+
+    right = human.read_key(key or human.key_file(answers[0].parent))
+    given = [answer for sheet in answers for answer in human.read_answers(sheet, right)]
+    found = human.scores(given, right)
+    if csv is not None:
+        with atomic(csv) as temporary:
+            temporary.write_text(human.score_rows(found).csv(), encoding="utf-8")
+    typer.echo(human.score_table(found).markdown(), nl=False)
+
+
+app.command()(guarded(make))
+app.command()(guarded(score))

@@ -1,0 +1,148 @@
+"""From axes to runs: contents x styles x weights."""
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from artune.errors import InputError, PictureError
+from artune.images import find_pictures
+from artune.spec import Model, StyleSpec, with_options
+
+
+class Example(Model):
+    """A picture of a class."""
+
+    file: Path
+    """Where it is."""
+    label: str
+    """Its class: the name of its folder."""
+
+
+class RunSpec(Model):
+    """One picture to be made."""
+
+    content: Example
+    """The photograph."""
+    style: Example
+    """The painting."""
+    spec: StyleSpec
+    """How."""
+
+
+@dataclass(frozen=True, order=True)
+class Weight:
+    """Style against content, as a point of an axis.
+
+    Attributes:
+        place: logarithm of style weight over content weight; of a strength, its log odds, which is that logarithm but
+            for a constant.
+        label: as people write it.
+        ratio: whether it was given as two weights, and not as a strength.
+    """
+
+    place: float
+    label: str
+    ratio: bool
+
+
+def class_folder(folder: Path) -> dict[str, list[Path]]:
+    """The pictures of a folder of classes, ``FOLDER/CLASS/*``, by class.
+
+    Raises:
+        PictureError: when the folder cannot be read, holds no folders, or one of them holds no picture.
+    """
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    except OSError as error:
+        raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if not classes:
+        raise PictureError(f"there is no folder in {folder}; a folder of pictures for each class is needed")
+    return {path.name: find_pictures(path) for path in classes}
+
+
+def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Example, ...]:
+    """Some pictures of each class, or all.
+
+    A choice of more holds the choice of fewer, and another class changes none of those of the others.
+
+    Args:
+        folder: of classes.
+        count: of each class; default: all.
+        seed: of the choice.
+
+    Raises:
+        PictureError: as :func:`class_folder`.
+        InputError: when a class has fewer.
+    """
+    chosen: list[Example] = []
+    for label, files in class_folder(folder).items():
+        if count is not None and count > len(files):
+            raise InputError(f"{folder / label} holds {len(files)} pictures, not {count}; ask for fewer of each class")
+        if count is not None:
+            random.Random(f"{seed} {label}").shuffle(files)
+        chosen += [Example(file=file, label=label) for file in sorted(files[:count])]
+    return tuple(chosen)
+
+
+def with_strengths(spec: StyleSpec, strengths: Iterable[float]) -> list[StyleSpec]:
+    """A spec at several strengths.
+
+    Raises:
+        SpecError: where the spec's scale has none, or one is out of range.
+        InputError: for 0 and 1, which have no log odds.
+    """
+    specs = [with_options(spec, {"strength": strength}) for strength in strengths]
+    if outside := [each.strength for each in specs if each.strength in (0, 1)]:
+        raise InputError(f"a strength of {outside[0]:g} is one side alone; give strengths between 0 and 1")
+    return specs
+
+
+def with_ratios(spec: StyleSpec, ratios: Iterable[tuple[float, float]]) -> list[StyleSpec]:
+    """A spec with several pairs of weights, of the style and of the content, in the units of its scale.
+
+    Raises:
+        SpecError: where one is out of range.
+        InputError: for weights of 0, which have no ratio.
+    """
+    pairs = list(ratios)
+    if any(not (style > 0 and content > 0) for style, content in pairs):
+        raise InputError("a weight of 0 or below has no ratio; give weights above 0")
+    return [with_options(spec, {"style_weight": style, "content_weight": content}) for style, content in pairs]
+
+
+def weight_of(spec: StyleSpec) -> Weight:
+    """Where a spec stands on the axis of its experiment.
+
+    Raises:
+        InputError: when it leaves the balance open.
+    """
+    style, content, strength = spec.method.style_weight, spec.method.content_weight, spec.strength
+    if style and content:
+        return Weight(math.log(style / content), f"{_short(style)}:{_short(content)}", True)
+    if strength == "auto" or strength in (0, 1):
+        raise InputError("an experiment needs a strength between 0 and 1, or weights of style and content, in each run")
+    return Weight(math.log(strength / (1 - strength)), f"{strength:g}", False)
+
+
+def written(place: float, *, ratio: bool) -> str:
+    """A place on an axis as people write it, to two digits."""
+    if ratio:
+        return f"{_short(float(f'{math.exp(place):.1e}'))}:1"
+    return f"{1 / (1 + math.exp(-place)):.2f}"
+
+
+def _short(weight: float) -> str:
+    """``5e4`` for 50000."""
+    mantissa, _, exponent = f"{weight:e}".partition("e")
+    digits = mantissa.rstrip("0").rstrip(".")
+    return f"{weight:g}" if abs(int(exponent)) < 3 else f"{digits}e{int(exponent)}"
+
+
+def grid(contents: Sequence[Example], styles: Sequence[Example], specs: Sequence[StyleSpec]) -> list[RunSpec]:
+    """Every content in every style at every weight."""
+    return [
+        RunSpec(content=content, style=style, spec=spec) for content, style, spec in product(contents, styles, specs)
+    ]

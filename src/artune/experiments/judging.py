@@ -1,0 +1,151 @@
+"""What networks that know the classes say of the pictures; every picture is shown to a judge once."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from artune.backbones.base import Image
+from artune.errors import UnknownNameError
+from artune.experiments.grid import Example
+from artune.experiments.store import Side, Store, Verdict
+from artune.files import file_digest
+from artune.images import Picture, read_picture
+from artune.transfer.sizes import fitted
+
+BATCH = 32
+"""Pictures that a judge sees at once."""
+
+
+class ClassJudge(Protocol):
+    """A network that tells classes apart."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+
+    def probabilities(self, images: Image, /) -> Float[Tensor, "b classes"]:
+        """Of each class, for every picture; any size, sRGB in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A judge of one side of an experiment.
+
+    Attributes:
+        side: what it recognises.
+        judge: the network.
+        digest: of its file: what it said is found again by it.
+    """
+
+    side: Side
+    judge: ClassJudge
+    digest: str
+
+    def check(self, labels: Iterable[str]) -> None:
+        """Raise unless it knows some classes.
+
+        Raises:
+            UnknownNameError: naming the first that it does not know.
+        """
+        for label in labels:
+            if label not in self.judge.classes:
+                raise UnknownNameError("class", label, self.judge.classes, where=f"the {self.side} judge")
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """Pictures as they are, before their judge: what the accuracies are to be held against.
+
+    Attributes:
+        accuracy: share that was recognised.
+        count: pictures.
+        known: classes that the judge tells apart: one of them by chance.
+    """
+
+    accuracy: float
+    count: int
+    known: int
+
+
+OnJudged = Callable[[int, int], None]
+"""Told the pictures that were judged, and those that there are to judge."""
+
+
+def hear(
+    witness: Witness,
+    keys: Iterable[str],
+    examples: Iterable[Example],
+    size: int,
+    store: Store,
+    on_judged: OnJudged | None = None,
+) -> Untouched:
+    """What a judge says of results, kept in their store, and of the pictures of its side as they are.
+
+    Args:
+        witness: the judge.
+        keys: of the results.
+        examples: the pictures that went in.
+        size: longer side at which the latter are judged, pixels.
+        store: of the former.
+        on_judged: told of the progress.
+
+    Raises:
+        OutputError: the store cannot be written.
+        PictureError: a picture cannot be read.
+    """
+    plain = {f"{file_digest(example.file)}@{size}": example for example in examples}
+    shown: dict[str, Callable[[], Picture]] = {
+        **{key: partial(read_picture, store.picture(key)) for key in keys},
+        **{key: partial(_read_at, example.file, size) for key, example in plain.items()},
+    }
+    new = {key: read for key, read in shown.items() if (key, witness.side, witness.digest) not in store.verdicts}
+    done = 0
+    for batch in _batches((key, read()) for key, read in new.items()):
+        _ask(witness, batch, store)
+        done += len(batch)
+        if on_judged:
+            on_judged(done, len(new))
+    hits = [store.verdicts[key, witness.side, witness.digest].answer == example.label for key, example in plain.items()]
+    return Untouched(sum(hits) / len(hits), len(hits), len(witness.judge.classes))
+
+
+def _ask(witness: Witness, batch: Sequence[tuple[str, Picture]], store: Store) -> None:
+    """Let a judge see pictures of one size, and keep what it says."""
+    with torch.inference_mode():
+        found = witness.judge.probabilities(torch.cat([picture.tensor() for _, picture in batch]))
+    store.add_verdicts(
+        Verdict(
+            picture=key,
+            side=witness.side,
+            judge=witness.digest,
+            classes=tuple(witness.judge.classes),
+            probabilities=tuple(probabilities),
+        )
+        for (key, _), probabilities in zip(batch, found.float().cpu().tolist(), strict=True)
+    )
+
+
+def _batches(pictures: Iterable[tuple[str, Picture]]) -> Iterator[list[tuple[str, Picture]]]:
+    """Neighbours of one size, ``BATCH`` at most."""
+    for _, alike in groupby(pictures, key=lambda item: item[1].size):
+        batch: list[tuple[str, Picture]] = []
+        for item in alike:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _read_at(path: Path, size: int) -> Picture:
+    """A picture at a longer side, pixels."""
+    picture = read_picture(path)
+    return picture.resized(*fitted(*picture.size, size))

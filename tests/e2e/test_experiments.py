@@ -1,0 +1,290 @@
+"""Experiments as a user meets them: begun, killed, gone on with, judged, and shown to people."""
+
+import contextlib
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import artune.cli.classes
+import artune.experiments.run
+from artune.cli import app
+from artune.experiments.store import read_entries
+from artune.images import read_picture
+from tests.judges import made_folders, witness
+
+ROOT = Path(__file__).parents[2]
+FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "compact"]
+
+
+@pytest.fixture(autouse=True)
+def _judges(monkeypatch):
+    monkeypatch.setattr(artune.cli.classes, "witness", witness)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The runs that were computed."""
+    plain, calls = artune.experiments.run.style, []
+
+    def counted(*arguments, **more):
+        calls.append(arguments)
+        return plain(*arguments, **more)
+
+    monkeypatch.setattr(artune.experiments.run, "style", counted)
+    return calls
+
+
+def call(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refused(*arguments):
+    """The one message of a call that is refused."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
+    named = made_folders(tmp_path)
+    out = tmp_path / "out"
+    line = ["classes", *named, "-o", out, "--strengths", "0.2,0.9", *FAST]
+    said = call(*line)
+    assert said.exit_code == 0, said.output
+    assert "8 pictures, 8 of them new; " in said.output
+    assert len(made) == 8
+    assert {path.name for path in out.iterdir()} == {
+        *("index.html", "chart.png", "chart.svg", "summary.json", "records.jsonl", "judged.jsonl", "pictures"),
+        *(f"{table}.{kind}" for table in ("accuracy", "contents", "styles") for kind in ("csv", "md")),
+    }
+    rows = list(csv.DictReader((out / "accuracy.csv").read_text().splitlines()))
+    assert [(row["weight"], row["pictures"]) for row in rows] == [("0.2", "4"), ("0.9", "4")]
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["untouched"]["content"] == {"accuracy": 1.0, "count": 2, "known": 2}
+    assert summary["untouched"]["style"] == {"accuracy": 1.0, "count": 2, "known": 2}
+    html = (out / "index.html").read_text()
+    assert html.count("data:image/jpeg") == 8
+    assert "http://" not in re.sub(
+        r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>|<!DOCTYPE svg[^>]*>', "", html, flags=re.S
+    )
+    assert read_picture(out / "chart.png").size[0] > 400
+    for entry in read_entries(out).values():
+        assert read_picture(out / "pictures" / f"{entry.key}.png").size == (32, 32)
+
+    before = (out / "judged.jsonl").read_bytes()
+    assert "8 pictures, 0 of them new" in call(*line).output
+    assert "12 pictures, 4 of them new" in call(*line, "--strengths", "0.2,0.5,0.9").output
+    assert len(made) == 12
+    assert (out / "judged.jsonl").read_bytes().startswith(before)
+
+    said = call("human", "make", tmp_path / "set", "--experiment", out, "--per-weight", 2)
+    assert said.exit_code == 0, said.output
+    assert "6 pictures. Hand out" in said.output
+    key = json.loads((tmp_path / "set.key.json").read_text())
+    sheet = tmp_path / "set" / "answers.csv"
+    filled = [f"{name},{question['content']},{question['style']}" for name, question in key["questions"].items()]
+    sheet.write_text("\n".join([sheet.read_text().splitlines()[0], *filled]))
+    said = call("human", "score", sheet, "--csv", tmp_path / "scores.csv")
+    assert said.exit_code == 0, said.output
+    assert said.output.count("1.00 [0.34, 1.00]") >= 6
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 3 * 4
+
+
+def test_ratios_in_the_units_of_the_literature(tmp_path):
+    named = made_folders(tmp_path)
+    (tmp_path / "spec.yaml").write_text("size: 24\nmethod: {scale: tutorial, loss: gram, optimiser: lbfgs, tv: 0}\n")
+    ratios = ["--ratios", "1e3,1e7:10", "--spec", tmp_path / "spec.yaml"]
+    said = call("classes", *named, "-o", tmp_path / "out", *ratios, *FAST[2:])
+    assert said.exit_code == 0, said.output
+    rows = list(csv.DictReader((tmp_path / "out" / "accuracy.csv").read_text().splitlines()))
+    assert [row["weight"] for row in rows] == ["1e3:1", "1e7:10"]
+    spec = next(iter(read_entries(tmp_path / "out").values())).record.spec
+    assert (spec.size, spec.method.steps) == (24, 2)
+    assert (spec.method.scale, spec.method.optimiser, spec.method.style_weight) == ("tutorial", "lbfgs", 1e3)
+
+
+def test_a_failing_picture_stops_no_other(tmp_path, made):
+    named = made_folders(tmp_path)
+    broken = tmp_path / "contents" / "dark" / "0.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:60])
+    line = ["classes", *named, "-o", tmp_path / "out", "--strengths", "0.5", *FAST]
+    assert "dark/0.png is damaged" in refused(*line)
+    # of four, two fail; they are named, the others are there, and the next call makes what is missing
+    assert sum(entry.record is not None for entry in read_entries(tmp_path / "out").values()) == 2
+    broken.write_bytes(whole)
+    made.clear()
+    said = call(*line)
+    assert said.exit_code == 0, said.output
+    assert "4 pictures, 2 of them new" in said.output
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "give either --strengths 0.1,0.5,0.9 or --ratios"),
+        (["--strengths", "0.5", "--ratios", "1"], "give either --strengths"),
+        (["--strengths", "half"], "--strengths: 'half' is not a list of numbers"),
+        (["--strengths", "0,0.5"], "a strength of 0 is one side alone"),
+        (["--strengths", "0.5,1.5"], "strength: must be a number from 0 to 1"),
+        (["--strengths", "0.5,0.5"], "the weight 0.5 is given twice"),
+        (["--strengths", "0.5", "--recipe", "tutorial"], "strength belongs to scale calibrated"),
+        (["--ratios", "1e4:x"], "'1e4:x' is no ratio"),
+        (["--ratios", "0"], "give weights above 0"),
+        (["--ratios", "nan"], "give weights above 0"),
+        (["--ratios", "inf"], "style_weight: "),
+        (["--strengths", "0.5", "--network", "compcat"], "did you mean compact"),
+        (["--strengths", "0.5", "--size", "large"], "size: must be a whole number"),
+        (["--strengths", "0.5", "--size", "original"], "give --size in pixels"),
+        (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
+        (["--strengths", "0.5", "--contents", "nowhere"], "cannot read the folder nowhere"),
+        (["--strengths", "0.5", "--weights", "nowhere"], "cannot read nowhere"),
+        (["--strengths", "0.5", "--recipe", "tutorial", "--spec", "x.yaml"], "leave out either"),
+        (["--strengths", "0.5", "--workers", "0"], "--workers"),
+    ],
+)
+def test_bad_input(tmp_path, more, said):
+    named = made_folders(tmp_path)
+    assert said in refused("classes", *named, "-o", tmp_path / "out", *FAST, *more)
+
+
+def test_more_bad_input(tmp_path):
+    named = made_folders(tmp_path)
+    line = ["classes", *named, "--strengths", "0.5", *FAST]
+    (tmp_path / "contents" / "dark").rename(tmp_path / "contents" / "drak")
+    assert "no class 'drak' in the content judge; did you mean dark" in refused(*line, "-o", tmp_path / "out")
+    (tmp_path / "contents" / "drak").rename(tmp_path / "contents" / "dark")
+    assert "holds other files" in refused(*line, "-o", tmp_path)
+    assert "is no folder" in refused(*line, "-o", tmp_path / "content.judge")
+    (tmp_path / "tiny.yaml").write_text("method: {start: colour}\n")
+    assert "pictures failed" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
+    assert "there are no results in" in refused("human", "make", tmp_path / "set", "--experiment", tmp_path)
+    assert "name it with --key" in refused("human", "score", tmp_path / "answers.csv")
+
+
+@pytest.fixture
+def process():
+    """Begins the command in a process, and a group, of its own; none outlives its test."""
+    running = []
+
+    def begin(folder, named, *more) -> subprocess.Popen:
+        running.append(_process(folder, named, *more))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(each.pid, signal.SIGKILL)
+
+
+def _process(folder, named, *more) -> subprocess.Popen:
+    code = "import tests.judges; tests.judges.judge_by_hand(); from artune.__main__ import main; main()"
+    line = ["classes", *named, "-o", str(folder), "--strengths", "0.2,0.5,0.9", "--size", "32", "--steps", "60"]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *line, "--precision", "fp32", *more],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(["src", "."])},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def begun(process, folder, named, *more) -> subprocess.Popen:
+    """The same, with some pictures finished."""
+    running = process(folder, named, *more)
+    lines, deadline = folder / "records.jsonl", time.monotonic() + 120
+    while not lines.exists() or lines.read_bytes().count(b"\n") < 3:
+        assert running.poll() is None, running.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return running
+
+
+def gone(group) -> bool:
+    """Whether all processes of a group ended, soon."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def finished(folder) -> dict[str, int]:
+    """When each picture was written."""
+    return {path.stem: path.stat().st_mtime_ns for path in (folder / "pictures").glob("*.png")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, process, workers):
+    named, out = made_folders(tmp_path), tmp_path / "out"
+    running = begun(process, out, named, "--workers", workers)
+    running.kill()
+    running.communicate()
+    assert gone(running.pid)  # the others do not go on alone
+    before = finished(out)
+    assert 3 <= len(before) < 12
+    for key in before:
+        read_picture(out / "pictures" / f"{key}.png")
+
+    again = process(out, named, "--workers", workers)
+    _, said = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert f"12 pictures, {12 - len(before)} of them new" in said
+    after = finished(out)
+    assert {key: after[key] for key in before} == before
+    assert len(after) == 12
+    keys = [json.loads(line)["key"] for line in (out / "records.jsonl").read_text().splitlines()]
+    assert sorted(keys) == sorted(after)
+    assert not list(out.rglob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_cleanly(tmp_path, process, workers):
+    named, out = made_folders(tmp_path), tmp_path / "out"
+    running = begun(process, out, named, "--workers", workers)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: all hear it
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "stopped; what is finished is kept" in said
+    assert "Traceback" not in said
+    assert gone(running.pid)
+    assert sorted(finished(out)) == sorted(read_entries(out))
+    assert len(finished(out)) >= 3
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_told_of(tmp_path, process):
+    named, out = made_folders(tmp_path), tmp_path / "out"
+    running = begun(process, out, named, "--workers", "2")
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    if not children.exists():
+        running.kill()
+        running.communicate()
+        pytest.skip("this system does not tell the children of a process")
+    names = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()}
+    os.kill(next(pid for pid, name in names.items() if b"spawn_main" in name), signal.SIGKILL)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 2, said
+    assert "a process died" in said
+    assert "Traceback" not in said
+    assert gone(running.pid)
