@@ -95,9 +95,9 @@ def make_pairs(assets: Path, count: int, size: int, out: Path) -> None:
 def find_k(assets: Path, count: int) -> None:
     """The median balance over pictures that the networks were trained with, none of which is evaluated on."""
     data = assets / "data"
-    photos = sorted((data / "photos").glob("*.jpg"))[5 :: 2600 // count][:count]
+    photos = sorted((data / "photos").glob("*.jpg"))
     paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
-    paintings = paintings[7 :: len(paintings) // count][:count]
+    photos, paintings = (every[7 :: len(every) // count - 1][:count] for every in (photos, paintings))
     for name in ("compact",):
         spec, network = network_of(name, assets, strength="auto")
         found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]

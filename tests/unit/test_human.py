@@ -21,10 +21,10 @@ from artune.experiments.human import (
     score_rows,
     score_table,
     scores,
-    wilson,
 )
 from artune.experiments.store import Entry, Store, Verdict
 from artune.images import Picture, read_picture, write_picture
+from artune.metrics.intervals import wilson
 from artune.record import Record
 from artune.spec import StyleSpec
 

@@ -7,7 +7,9 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from artune.errors import WeightsError
-from artune.metrics.judges import Judge, chance_corrected
+from artune.metrics.judges import Judge, Scale, chance_corrected
+
+NEVER = -1e3
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +20,20 @@ def judge():
 def test_probabilities_by_hand():
     own, others = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     found = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    e = np.exp(2.0)
-    first = (e / (e + 1 + 1 / e) - 1 / 3) / (2 / 3)
-    torch.testing.assert_close(chance_corrected(found, own, others, 2.0), torch.tensor([first, 0.0]).float())
+    e, none = np.exp(2.0), np.exp(2.0 * 0.5)
+    first = (e / (e + 1 + 1 / e + none) - 1 / 3) / (2 / 3)
+    torch.testing.assert_close(
+        chance_corrected(found, own, others, Scale(2.0, 0.5)), torch.tensor([first, 0.0]).float()
+    )
 
 
 def test_chance_is_zero_and_certainty_is_one(generator):
     bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
     same = bank[:1].expand(50, -1)
-    torch.testing.assert_close(chance_corrected(bank[:1], bank[:1], same, 30.0), torch.zeros(1), atol=1e-6, rtol=0)
-    assert chance_corrected(bank[:1], bank[:1], bank[1:], 1e4).item() == pytest.approx(1)
+    torch.testing.assert_close(
+        chance_corrected(bank[:1], bank[:1], same, Scale(30.0, NEVER)), torch.zeros(1), atol=1e-6, rtol=0
+    )
+    assert chance_corrected(bank[:1], bank[:1], bank[1:], Scale(1e4, NEVER)).item() == pytest.approx(1)
 
 
 def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):

@@ -173,7 +173,7 @@ def witness(side: "Side", file: Path) -> "Witness":
     """A judge from its file."""
     from artune.experiments.judging import Witness
     from artune.files import file_digest
-    from artune.metrics.classes import ClassJudge  # type: ignore[import-not-found, unused-ignore]
+    from artune.metrics.classes import ClassJudge
 
     return Witness(side, ClassJudge.load(file), file_digest(file))
 

@@ -7,7 +7,6 @@ the more style is in them.
 
 import csv
 import io
-import math
 import os
 import random
 import time
@@ -22,6 +21,7 @@ from artune.experiments.grid import Example, weight_of
 from artune.experiments.store import SIDES, Entry, Side, picture_file, read_entries, read_verdicts
 from artune.files import atomic, check_writable, file_digest
 from artune.images import Picture, encoded, read_picture
+from artune.metrics.intervals import wilson
 from artune.report.page import page, picture_uri
 from artune.report.tables import Table
 
@@ -30,8 +30,6 @@ UNKNOWN = "cannot tell"
 """A choice that is never right."""
 SHOWN, REFERENCE, REFERENCES = 512, 160, 3
 """Longer sides of the pictures on the page, and of those that show what a style is; how many of the latter for each."""
-NORMAL = 1.959964
-"""Standard deviations, either way, that hold 95 % of a normal distribution."""
 
 
 class Question(BaseModel):
@@ -335,14 +333,6 @@ def _judged(names: Iterable[str], key: Key, weight: str, side: Side) -> Iterator
 def _score(weight: str, side: Side, who: str, right: Iterable[bool]) -> Score:
     found = list(right)
     return Score(weight, side, who, sum(found), len(found))
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """Ends of Wilson's 95 % interval of a share (Wilson 1927, "Probable inference", JASA 22)."""
-    share, spread = right / count, NORMAL**2 / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def score_table(found: Sequence[Score]) -> Table:
