@@ -43,6 +43,44 @@ def test_one_picture(files):
     assert not (files / "out.png.partial").exists()
 
 
+def test_the_balance_is_found_and_told(files):
+    result = call(*style(files, "--strength", "auto"))
+    assert re.search(r"strength 0\.\d\d.*\(found in \d+\.\d s\)", result.output)
+    spec = json.loads(call("info", files / "out.png").output)
+    assert f"strength {spec['strength']:.2f}" in result.output
+    assert "strength" in spec["automatic"]
+    assert "found in" not in call(*style(files, out="fixed.png")).output
+
+
+def test_a_page_of_the_balance(files):
+    pair = [files / "photo.png", files / "painting.png"]
+    arguments = ["tune", *pair, "-o", files / "page", *FAST[:2], "--spec", files / "few.yaml"]
+    (files / "few.yaml").write_text("method: {steps: 3}")
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "The page is at" in result.output
+    page = (files / "page/index.html").read_text()
+    assert "<svg" in page
+    assert page.count("data:image/jpeg") >= 3 + 5  # the three, and the ladder
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)  # nothing outside the file
+    record = json.loads((files / "page/record.json").read_text())
+    rows = (files / "page/curve.csv").read_text().splitlines()
+    assert rows[0] == "strength,style,content"
+    assert len(rows) - 1 == len(record["balance"]["curve"]["strengths"])
+    assert read_picture(files / "page/picture.png").note["spec"]["strength"] == record["balance"]["strength"]
+    assert read_picture(files / "page/chart.png").size[0] > 500
+    assert "exists; --overwrite" in refused(*arguments)
+    assert call(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_page_needs_a_strength_to_find(files):
+    (files / "fixed.yaml").write_text("strength: 0.4")
+    pair = [files / "photo.png", files / "painting.png"]
+    assert "no strength to be found" in refused("tune", *pair, "-o", files / "page", "--spec", files / "fixed.yaml")
+    assert "is a file" in refused("tune", *pair, "-o", files / "photo.png")
+    assert "none.png" in refused("tune", files / "none.png", pair[1], "-o", files / "page")
+
+
 def test_quiet_says_nothing(files):
     assert call(*style(files, "--quiet")).output == ""
 
@@ -170,7 +208,7 @@ def test_recipes_are_listed_and_used(files):
     assert "Departures" in shown
     assert "conv_4" in shown
     assert len(json.loads(call("recipes", "--json").output)) > 20
-    message = refused(*style(files, "--recipe", "tutorial", "--weights", files / "none.pth"))
+    message = refused(*style(files, "--recipe", "tutorial", "--strength", "auto", "--weights", files / "none.pth"))
     assert "there is no weights file" in message
 
 
@@ -267,7 +305,7 @@ BAD = {
     "device": (["photo.png", "painting.png", "--device", "tpu"], "there is no device 'tpu'"),
     "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),
     "nan": (["photo.png", "painting.png", "--strength", "nan"], "strength"),
-    "above 1": (["photo.png", "painting.png", "--strength", "2"], "less than or equal to 1"),
+    "above 1": (["photo.png", "painting.png", "--strength", "2"], "must be a number from 0 to 1, or auto"),
     "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: must be greater than or equal to 0"),
     "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "greater than or equal to 0"),
     "layer weight": (["photo.png", "painting.png", "--style-layers", "relu1_1:x"], "is not a weight"),
@@ -515,7 +553,9 @@ def test_a_checkpoint_that_is_a_folder(files):
 
 
 def test_weights_that_cancel_the_run(files):
-    assert "are both 0" in refused(*style(files, "--content-weight", "0", "--style-weight", "0", "--tv", "0"))
+    assert "are both 0" in refused(
+        *style(files, "--strength", "auto", "--content-weight", "0", "--style-weight", "0", "--tv", "0")
+    )
 
 
 def test_spec_files_that_yaml_chokes_on(files):
