@@ -6,16 +6,16 @@
     python training/judge.py evaluate --assets DIR [--work DIR]
 
 ``styled`` makes pictures of known style and content at many strengths, in blocks of two photographs times two
-paintings: those of a block differ in one of the two alone. ``train`` teaches both embeddings by contrast, and the trunk
-by MobileNetV2, which is its only teacher. ``banks`` draws the distractors and fits the scales of the probabilities to
-labels; ``evaluate`` prints what is reported. Every part can be killed and goes on where it was.
+paintings: those of a block differ in one of the two alone. ``train`` teaches two embeddings of MobileNetV2, the only
+teacher, and by contrast to tell styles apart across contents, and contents across styles. ``banks`` draws the
+distractors and calibrates the probabilities on labels; ``evaluate`` prints what is reported. Every part can be killed
+and goes on where it was.
 
 Held out of all training: a tenth of the photographs and paintings, the painters and animals of ``val`` and ``test``.
 """
 
 import argparse
 import csv
-import itertools
 import json
 import math
 import time
@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.metrics.judges import SIDE, WIDTHS, Judge, JudgeNetwork, Scale
+from artune.metrics.judges import GRID, SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork
 from artune.spec import StyleSpec, with_options
 from artune.transfer.network import Network
 from artune.transfer.resolve import Recipe
@@ -44,10 +44,12 @@ STYLED_SIDE = 160
 LOSSES = ("w2", "w2", "w2", "gram", "moments")
 ODDS = 3.5
 """Strengths of the styled pictures: log odds within plus and minus this."""
+
+
 STYLED, KEPT = -1.5, 0.0
 """Log odds from which the style is recognised by looking in eight pictures of ten, and up to which the content is."""
-PLAIN, LOST = -2.5, 1.5
-"""Log odds below which the style is recognised in fewer than two of ten, and above which the content is in four."""
+NOTHING = -(10**6)
+"""Labels from here down are of single pictures."""
 
 
 @dataclass(frozen=True)
@@ -220,143 +222,189 @@ def recoloured(image: Tensor, like: Tensor) -> Tensor:
     return changed.view_as(image).float().clamp(0, 1)
 
 
-class Batches:
-    """Pictures with what is known of them, as a function of (seed, step).
+@dataclass(frozen=True)
+class Batch:
+    """Pictures, and what is known of them.
 
-    Every picture has a number for its style and one for its content, equal numbers mean the same; -1 says that a person
-    could not tell.
+    Attributes:
+        image: ``[n, 3, SIDE, SIDE]``.
+        styles: ``[n]``: equal numbers, equal style; ``~k`` says: perhaps k, and -n and below that nothing is known.
+        contents: the same of contents.
+    """
+
+    image: Tensor
+    styles: Tensor
+    contents: Tensor
+
+
+class Batches:
+    """Pictures to learn from, as a function of (seed, step).
+
+    Two files of styled pictures with the photographs and paintings that they were made of, which the contrast is about;
+    and single ones of every kind.
     """
 
     def __init__(self, assets: Path, work: Path, seed: int) -> None:
         self.pools, self.seed = Pools.read(assets), seed
         self.styled = [dict(np.load(path)) for path in sorted(work.glob("styled-[0-9]*.npz"))]
-        self.kept = max(len(self.styled) // 20, 1)  # held out
 
-    def at(self, step: int, blocks: int = 2, more: int = 6) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pictures, styles, contents, and the class of each painting (or -1)."""
-        rng = np.random.default_rng((self.seed, 1, step))
-        pools = self.pools
-        images: list[Tensor] = []
-        labels: list[tuple[int, int, int]] = []
-
-        def add(pictures: Tensor, styles: Sequence[int], contents: Sequence[int], classes: Sequence[int]) -> None:
-            images.append(pictures)
-            labels.extend(zip(styles, contents, classes, strict=True))
-
-        photo_style = len(pools.paintings)  # photographs: each has a style of its own, and paintings a content
-        painting_content = len(pools.photos)
-        nobody = itertools.count(len(pools.photos) + len(pools.paintings))  # of what is past recognition: like no other
-        for number in rng.choice(len(self.styled) - self.kept, blocks, replace=False) + self.kept:
+    def at(self, step: int) -> Batch:
+        """72 pictures: 32 styled ones, 20 photographs, 20 paintings."""
+        rng = np.random.default_rng((self.seed, 1, step % 2**32))
+        photos, paintings = self.pools.photos, self.pools.paintings
+        pixels: list[np.ndarray] = []
+        labels: list[tuple[int, int]] = []
+        of_photo, of_painting = len(paintings), len(photos)  # photographs have styles, too, and paintings contents
+        for number in rng.choice(len(self.styled), 2, replace=False):
             block = self.styled[number]
-            content, style, odds = block["content"], block["style"], block["odds"]
-            results = to_image([near(p, rng) for p in block["pixels"]])
-            add(
-                disturbed(results, rng, 0.04),
-                [s if o >= STYLED else ~s if o >= PLAIN else next(nobody) for s, o in zip(style, odds, strict=True)],
-                [c if o <= KEPT else ~c if o <= LOST else next(nobody) for c, o in zip(content, odds, strict=True)],
-                [pools.classes[s] if o >= STYLED else -1 for s, o in zip(style, odds, strict=True)],
-            )
-            for index, other in zip((0, 2, 4, 6), (0, 1, 4, 5), strict=True):
-                c, s = int(content[index]), int(style[other])
-                photographs = to_image([near(pools.photos[c], rng) for _ in range(2)])
-                paintings = to_image([view(pools.paintings[s], rng, 0.5) for _ in range(2)])
-                add(
-                    torch.cat(
-                        [
-                            disturbed(photographs[:1], rng, 0.02),
-                            recoloured(photographs[1:], paintings[:1]),
-                            disturbed(paintings, rng, 0.08),
-                        ]
-                    ),
-                    [photo_style + c, ~(photo_style + c), s, s],
-                    [c, c, painting_content + s, painting_content + s],
-                    [-1, -1, pools.classes[s], pools.classes[s]],
-                )
-        for c in rng.choice(len(pools.photos), more, replace=False).tolist():
-            views = to_image([near(pools.photos[c], rng) for _ in range(2)])
-            views[1:] = disturbed(views[1:], rng, 0.5)
-            add(views, [photo_style + c, ~(photo_style + c)], [c] * 2, [-1] * 2)
-        for s in rng.choice(len(pools.paintings), more, replace=False).tolist():
-            views = disturbed(to_image([view(pools.paintings[s], rng, 0.45) for _ in range(2)]), rng, 0.12)
-            add(views, [s] * 2, [painting_content + s] * 2, [pools.classes[s]] * 2)
-        styles, contents, classes = torch.tensor(labels).unbind(1)
-        return torch.cat(images), styles, contents, classes
+            for picture, c, s, odds in zip(
+                *(block[key] for key in ("pixels", "content", "style", "odds")), strict=True
+            ):
+                pixels.append(near(picture, rng))
+                labels.append((s if odds >= STYLED else ~s, c if odds <= KEPT else ~c))
+            for c in dict.fromkeys(block["content"].tolist()):
+                pixels.append(near(photos[c], rng))
+                labels.append((of_photo + c, c))
+            for s in dict.fromkeys(block["style"].tolist()):
+                pixels.append(view(paintings[s], rng, 0.5))
+                labels.append((s, of_painting + s))
+        known = len(labels)
+        for number in rng.integers(len(self.styled), size=16):
+            pixels.append(view(self.styled[number]["pixels"][rng.integers(8)], rng, 0.6))
+        pixels += [view(photos[i], rng, 0.5) for i in rng.integers(len(photos), size=12)]
+        pixels += [view(paintings[i], rng, 0.5) for i in rng.integers(len(paintings), size=12)]
+        image = to_image(pixels)
+        image[-24:-20] = recoloured(image[-24:-20], image[-4:])
+        strong = np.concatenate([np.zeros(known, bool), rng.random(len(image) - known) < 0.4])
+        image[~strong] = disturbed(image[~strong], rng, 0.05)
+        image[strong] = disturbed(image[strong], rng, 0.3)
+        styles, contents = torch.tensor([*labels, *[(NOTHING - i,) * 2 for i in range(len(image) - known)]]).unbind(1)
+        return Batch(image, styles, contents)
 
 
-def contrast(embedding: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, equation 2).
+class Teacher(nn.Module):
+    """MobileNetV2's embeddings, which the judge learns to give.
 
-    A label ``~n`` says: perhaps n. Such a picture is no one's pair, and not held against those with n.
+    Style: means and log deviations of the channels of four taps; content: two taps, averaged in cells. Each is
+    standardised over a sample of pictures, brought to length 1 per tap, and projected on the sample's principal
+    components.
+
+    Args:
+        assets: folder with the weights.
+        sample: pictures, ``[n, 3, h, w]``.
     """
+
+    STYLE = ("layer_3", "layer_6", "layer_8", "layer_10")
+    CONTENT = ("layer_10", "layer_13")
+    DENSE: ClassVar = {"layer_3": 1, "layer_6": 2, "layer_13": 3}
+
+    def __init__(self, assets: Path, sample: Tensor) -> None:
+        super().__init__()
+        spec = with_options(StyleSpec(), {"network": "mobilenet_v2", "precision": "fp32"})
+        self.backbone = Network.load(spec, assets / "weights/mobilenet_v2.safetensors").backbone
+        features: dict[str, list[Tensor]] = {}
+        raw: list[list[list[Tensor]]] = [[], []]
+        for images in sample.split(24):
+            found = self.features(images)
+            for index, parts in enumerate(self.parts(found)):
+                raw[index].append(parts)
+            for tap in self.DENSE:
+                features.setdefault(tap, []).append(found[tap])
+        self.stats = {}
+        for tap, values in features.items():
+            flat = torch.cat([v.permute(1, 0, 2, 3).flatten(1) for v in values], 1)
+            self.stats[tap] = flat.mean(1)[:, None, None], flat.std(1)[:, None, None] + 0.05
+        self.scales: list[list[tuple[Tensor, Tensor]]] = []
+        self.bases: list[Tensor] = []
+        for some, size in zip(raw, (128, 192), strict=True):
+            whole = [torch.cat([parts[i] for parts in some]) for i in range(len(some[0]))]
+            self.scales.append([(w.mean(0), w.std(0) + 1e-3) for w in whole])
+            x = self.standard(whole, self.scales[-1])
+            self.bases.append(torch.linalg.svd(x, full_matrices=False)[2][:size])
+            kept = (x @ self.bases[-1].T).square().sum() / x.square().sum()
+            print(f"{size} components keep {kept:.3f} of the embedding", flush=True)
+
+    @torch.no_grad()
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        return dict(self.backbone(image, {*self.STYLE, *self.CONTENT, *self.DENSE}))
+
+    def parts(self, found: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        style = []
+        for tap in self.STYLE:
+            flat = found[tap].flatten(2)
+            style.append(torch.cat([flat.mean(2), 0.5 * (flat.var(2, correction=0) + 1e-4).log()], 1))
+        return style, [F.adaptive_avg_pool2d(found[tap], GRID).flatten(1) for tap in self.CONTENT]
+
+    @staticmethod
+    def standard(parts: list[Tensor], scales: list[tuple[Tensor, Tensor]]) -> Tensor:
+        each = [F.normalize((x - mean) / std, dim=1) for x, (mean, std) in zip(parts, scales, strict=True)]
+        return torch.cat(each, 1) / len(each) ** 0.5
+
+    def forward(self, image: Tensor) -> tuple[Embedding, dict[str, Tensor]]:
+        """Both embeddings, and the standardised features of ``DENSE``."""
+        found = self.features(image)
+        style, content = (
+            F.normalize(self.standard(parts, scales) @ basis.T, dim=1)
+            for parts, scales, basis in zip(self.parts(found), self.scales, self.bases, strict=True)
+        )
+        dense = {tap: (found[tap] - mean) / std for tap, (mean, std) in self.stats.items()}
+        return Embedding(style, content), dense
+
+
+def contrast(embedding: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, equation 2), of pictures whose labels are known.
+
+    A picture that is perhaps of another's kind is no one's pair, and not held against that other.
+    """
+    embedding, labels = embedding[labels > NOTHING], labels[labels > NOTHING]
     similar = embedding @ embedding.T / temperature
-    known = torch.where(labels < 0, ~labels, labels)
-    same = known[:, None] == known[None]
+    kind = torch.where(labels < 0, ~labels, labels)
+    same = kind[:, None] == kind[None]
     sure = (labels >= 0)[:, None] & (labels >= 0)[None]
     oneself = torch.eye(len(labels), dtype=torch.bool)
     similar = similar.masked_fill(oneself | (same & ~sure), -torch.inf)
     pairs = same & sure & ~oneself
-    chosen = (similar.log_softmax(1).masked_fill(~pairs, 0).sum(1) / pairs.sum(1).clamp(min=1))[pairs.any(1)]
-    return -chosen.mean()
+    mean = similar.log_softmax(1).masked_fill(~pairs, 0).sum(1) / pairs.sum(1).clamp(min=1)
+    return -mean[pairs.any(1)].mean()
 
 
-class Teacher(nn.Module):
-    """MobileNetV2's features, standardised per channel: what the trunk learns beside the contrasts."""
-
-    TAPS: ClassVar = {"layer_3": 1, "layer_6": 2, "layer_13": 3, "layer_17": 4}
-
-    def __init__(self, assets: Path) -> None:
-        super().__init__()
-        spec = with_options(StyleSpec(), {"network": "mobilenet_v2", "precision": "fp32"})
-        self.backbone = Network.load(spec, assets / "weights/mobilenet_v2.safetensors").backbone
-        self.stats: dict[str, tuple[Tensor, Tensor]] = {}
-
-    @torch.no_grad()
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        found = self.backbone(image, self.TAPS)
-        if not self.stats:
-            self.stats = {
-                t: (v.mean((0, 2, 3), keepdim=True), v.std((0, 2, 3), keepdim=True) + 0.05) for t, v in found.items()
-            }
-        return {t: (v - self.stats[t][0]) / self.stats[t][1] for t, v in found.items()}
+def unlike(found: Tensor, wanted: Tensor) -> Tensor:
+    """How far embeddings are from those wanted: 1 - cosine, and the error of the cosines among them."""
+    among = (found @ found.T - wanted @ wanted.T).square().mean()
+    return 1 - (found * wanted).sum(1).mean() + 10 * among
 
 
 class Student(nn.Module):
-    """The judge, and what is trained along and then dropped: maps to the teacher's features, a classifier."""
+    """The judge, and the maps to the teacher's features that are trained along and then dropped."""
 
-    def __init__(self, teacher: Teacher, classes: int) -> None:
+    def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self.judge = JudgeNetwork()
-        channels = {tap: teacher.backbone.taps[tap].channels for tap in Teacher.TAPS}
-        self.maps = nn.ModuleDict({t: nn.Conv2d(WIDTHS[i], channels[t], 1) for t, i in Teacher.TAPS.items()})
-        self.classes = nn.Linear(128, classes)
+        channels = {tap: teacher.backbone.taps[tap].channels for tap in Teacher.DENSE}
+        self.maps = nn.ModuleDict({t: nn.Conv2d(WIDTHS[i], channels[t], 1) for t, i in Teacher.DENSE.items()})
 
-    def losses(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], teacher: Teacher, taught: int) -> dict[str, Tensor]:
-        image, styles, contents, classes = batch
-        maps = self.judge.maps(image)
-        embedding = self.judge.embed(maps)
-        some = torch.linspace(0, len(image) - 1, taught).long()
-        wanted = teacher(image[some])
-        error = torch.stack(
-            [(self.maps[t](maps[i][some]) - wanted[t]).square().mean() for t, i in Teacher.TAPS.items()]
-        ).mean()
-        painted = classes >= 0
+    def losses(self, batch: Batch, wanted: Embedding, dense: dict[str, Tensor]) -> dict[str, Tensor]:
+        maps = self.judge.maps(batch.image.to(memory_format=torch.channels_last))
+        found = self.judge.embed(maps)
+        errors = [(self.maps[t](maps[i]) - dense[t]).square().mean() for t, i in Teacher.DENSE.items()]
         return {
-            "style": contrast(embedding.style, styles, 0.1),
-            "content": contrast(embedding.content, contents, 0.1),
-            "teacher": error,
-            "class": F.cross_entropy(8 * self.classes(embedding.style[painted]), classes[painted]),
+            "style": unlike(found.style, wanted.style),
+            "content": unlike(found.content, wanted.content),
+            "features": torch.stack(errors).mean(),
+            "contrast": contrast(found.style, batch.styles) + contrast(found.content, batch.contents),
         }
 
 
-PARTS = {"style": 1.0, "content": 1.0, "teacher": 2.0, "class": 0.2}
+PARTS = {"style": 1.0, "content": 1.0, "features": 0.3, "contrast": 0.05}
 
 
 def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed: int) -> None:
     """Teach; writes the network's weights at the end, a log beside it, and a state to go on from."""
     torch.manual_seed(seed)
-    batches, teacher = Batches(assets, work, seed), Teacher(assets)
-    teacher(batches.at(0)[0])  # the statistics that it is standardised with
-    student = Student(teacher, max(batches.pools.classes) + 1).to(memory_format=torch.channels_last)
+    batches = Batches(assets, work, seed)
+    sample = torch.cat([batches.at(-1 - n).image for n in range(24)])
+    teacher = Teacher(assets, sample)
+    student = Student(teacher).to(memory_format=torch.channels_last)
     adam = torch.optim.AdamW(student.parameters(), lr=rate, weight_decay=0.02)
     state, log, first = work / "train.state", output.with_suffix(".jsonl"), 0
     if state.exists():
@@ -370,8 +418,9 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
         for group in adam.param_groups:
             group["lr"] = rate * share
         batch = batches.at(step)
+        wanted, dense = teacher(batch.image)
         with torch.autocast("cpu", torch.bfloat16):
-            losses = student.losses((batch[0].to(memory_format=torch.channels_last), *batch[1:]), teacher, 24)
+            losses = student.losses(batch, wanted, dense)
             total = torch.stack([PARTS[name] * value for name, value in losses.items()]).sum()
         adam.zero_grad()
         total.backward()
@@ -452,7 +501,7 @@ def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -
 def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Embeddings of distractors: paintings, evenly over movements and painters, and photographs."""
     rng = np.random.default_rng((seed, 2))
-    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 192), Scale(1, 1), Scale(1, 1))
+    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 192), Calibration(1, 1), Calibration(1, 1))
     paintings = [pools.paintings[i] for i in spread_over(pools.classes, count, rng)]
     photos = [pools.photos[i] for i in rng.choice(len(pools.photos), count, replace=False)]
     return (
@@ -461,16 +510,16 @@ def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tens
     )
 
 
-def fitted_scale(cosines: Tensor, seen: Tensor) -> Scale:
-    """The scale under which what was recognised is most likely."""
+def fitted_calibration(cosines: Tensor, seen: Tensor) -> Calibration:
+    """The calibration under which what was recognised is most likely."""
 
     def surprise(at: np.ndarray) -> float:
-        p = Scale(math.exp(at[0]), at[1]).probabilities(cosines)[:, 0].clamp(1e-6, 1 - 1e-6)
+        p = Calibration(math.exp(at[0]), at[1]).probabilities(cosines)[:, 0].clamp(1e-6, 1 - 1e-6)
         return -(seen * p.log() + (1 - seen) * (1 - p).log()).mean().item()
 
     starts = [(math.log(sharpness), none) for sharpness in (5, 15, 40) for none in (0.2, 0.5, 0.8)]
     best = min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda found: found.fun)
-    return Scale(math.exp(best.x[0]), float(best.x[1]))
+    return Calibration(math.exp(best.x[0]), float(best.x[1]))
 
 
 def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int, seed: int) -> None:
@@ -479,13 +528,13 @@ def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)
     styles, contents = bank(network, pools, count, seed)
-    judge = Judge(network, styles.half().float(), contents.half().float(), Scale(1, 1), Scale(1, 1))
+    judge = Judge(network, styles.half().float(), contents.half().float(), Calibration(1, 1), Calibration(1, 1))
     labelled = Labelled.read(judge, pools, work)
-    scales = {name: fitted_scale(labelled.cosines[name], labelled.seen[name]) for name in labelled.cosines}
-    print(scales)
+    calibrations = {name: fitted_calibration(labelled.cosines[name], labelled.seen[name]) for name in labelled.cosines}
+    print(calibrations)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     tensors |= {"bank.style": styles.half(), "bank.content": contents.half()}
-    tensors |= {f"scale.{name}": torch.tensor(value) for name, value in scales.items()}
+    tensors |= {f"calibration.{name}": torch.tensor(value) for name, value in calibrations.items()}
     save_file(tensors, output, metadata={"role": "judge"})
 
 
@@ -512,7 +561,7 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
         print(f"  {name}: top-1 {np.mean(right):.3f} of {len(right)}")
     labelled = Labelled.read(judge, pools, work)
     for name, cosines in labelled.cosines.items():
-        seen, scale = labelled.seen[name], judge.style_scale if name == "style" else judge.content_scale
+        seen, scale = labelled.seen[name], judge.style_calibration if name == "style" else judge.content_calibration
         first = (cosines.argmax(1) == 0).float()
         print(
             f"{name} of {len(seen)} styled pictures held out: recognised by looking {seen.mean():.2f}; nearest "
@@ -521,7 +570,7 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
         )
         says = torch.empty_like(seen)
         for part in (0, 1):  # fitted on one half, read on the other
-            half = fitted_scale(cosines[part::2], seen[part::2])
+            half = fitted_calibration(cosines[part::2], seen[part::2])
             says[1 - part :: 2] = half.probabilities(cosines[1 - part :: 2])[:, 0]
         error = 0.0
         for low in np.arange(0, 1, 0.2):

@@ -73,7 +73,7 @@ WEIGHTS = {
 """Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
 those that the literature used, where there are several."""
 
-JUDGE = Asset("judge.safetensors", "918c507505fc1b26b98ac8a2f3f94519ccc9bd4d85bb92eaac0fa4c74afb7bc0", "MIT")
+JUDGE = Asset("judge.safetensors", "7eb1256ea13ede99a49075cb7030794692e0c23e433f1262431f88e49a287e2e", "MIT")
 """The judge with its banks (``artune.metrics.judges``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

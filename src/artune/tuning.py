@@ -28,7 +28,7 @@ KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
 COARSE = (-3.0, -1.5, 0.0, 1.5, 3.0)
 """Log odds of the strengths that are tried first."""
-AROUND = (-0.6, -0.2, 0.2, 0.6)
+AROUND = (-0.7, 0.0, 0.7)
 """Of those that are tried then, from where the first ones cross."""
 LIMIT = 4.5
 """Log odds beyond which no strength is tried, either way."""

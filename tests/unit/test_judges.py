@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from artune.errors import WeightsError
-from artune.metrics.judges import Judge, Scale, chance_corrected
+from artune.metrics.judges import Calibration, Judge, chance_corrected
 
 NEVER = -1e3
 
@@ -23,7 +23,7 @@ def test_probabilities_by_hand():
     e, none = np.exp(2.0), np.exp(2.0 * 0.5)
     first = (e / (e + 1 + 1 / e + none) - 1 / 3) / (2 / 3)
     torch.testing.assert_close(
-        chance_corrected(found, own, others, Scale(2.0, 0.5)), torch.tensor([first, 0.0]).float()
+        chance_corrected(found, own, others, Calibration(2.0, 0.5)), torch.tensor([first, 0.0]).float()
     )
 
 
@@ -31,9 +31,9 @@ def test_chance_is_zero_and_certainty_is_one(generator):
     bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
     same = bank[:1].expand(50, -1)
     torch.testing.assert_close(
-        chance_corrected(bank[:1], bank[:1], same, Scale(30.0, NEVER)), torch.zeros(1), atol=1e-6, rtol=0
+        chance_corrected(bank[:1], bank[:1], same, Calibration(30.0, NEVER)), torch.zeros(1), atol=1e-6, rtol=0
     )
-    assert chance_corrected(bank[:1], bank[:1], bank[1:], Scale(1e4, NEVER)).item() == pytest.approx(1)
+    assert chance_corrected(bank[:1], bank[:1], bank[1:], Calibration(1e4, NEVER)).item() == pytest.approx(1)
 
 
 def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):

@@ -109,7 +109,7 @@ def test_the_same_pictures_have_the_same_balance(photo, painting, network):
 
 
 def test_long_runs_have_whole_ladders(photo, painting, network):
-    task = Task.read(photo, [painting], StyleSpec(size=256, precision="fp32"), network=network)
+    task = Task.read(photo, [painting], StyleSpec(size=512, precision="fp32"), network=network)
     assert Ladder(task).steps == pytest.approx(STEPS, abs=4)
 
 

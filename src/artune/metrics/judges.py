@@ -27,7 +27,7 @@ SIDE = 128
 """A picture is judged with as many pixels as a square of this side has."""
 SMALLEST = 32
 """Shortest side that is judged; a picture that is longer than wide is judged with more pixels."""
-WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 128, 224), (1, 2, 2, 3, 2), 3
+WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
 GRID = 4
 """Cells, each way, in which content is looked at: a layout belongs to it."""
 
@@ -84,15 +84,15 @@ class JudgeNetwork(nn.Module):
                 layers.append(_Residual(channels, width, 2 if index and not block else 1, EXPANSION if index else 1))
                 channels = width
             self.stages.append(nn.Sequential(*layers))
-        moments = 2 * sum(WIDTHS[:-1])
+        moments = 2 * sum(WIDTHS)
         self.style = nn.Sequential(
             nn.BatchNorm1d(moments), nn.Linear(moments, 256), nn.ReLU(inplace=True), nn.Linear(256, 128)
         )
-        self.cells = nn.Conv2d(WIDTHS[-1], 48, 1)
-        self.content = nn.Sequential(nn.BatchNorm1d(48 * GRID**2), nn.Linear(48 * GRID**2, 192))
+        self.cells = nn.Conv2d(WIDTHS[-1], 64, 1)
+        self.content = nn.Sequential(nn.BatchNorm1d(64 * GRID**2), nn.Linear(64 * GRID**2, 192))
 
     def maps(self, image: Image) -> list[Tensor]:
-        """Outputs of the stages, at strides 2, 4, 8, 16 and 32."""
+        """Outputs of the stages, at strides 2, 4, 8 and 16."""
         x = self.stem((image - 0.5) / 0.25)
         found = []
         for stage in self.stages:
@@ -108,7 +108,7 @@ class JudgeNetwork(nn.Module):
             mask: ``[1, 1, h, w]`` in [0, 1]: where the style is looked at; content is that of the whole.
         """
         moments = []
-        for x in maps[:-1]:
+        for x in maps:
             flat = x.flatten(2).float()
             if mask is None:
                 mean, var = flat.mean(2), flat.var(2, correction=0)
@@ -133,16 +133,16 @@ class Judge:
         network: embeds.
         styles: ``[n, 128]``: embeddings of other paintings.
         contents: ``[n, 192]``: of other photographs.
-        style_scale: how cosines of styles become probabilities.
-        content_scale: the same of contents.
+        style_calibration: how cosines of styles become probabilities.
+        content_calibration: the same of contents.
         digest: sha256 of the file.
     """
 
     network: JudgeNetwork
     styles: Float[Tensor, "n 128"]
     contents: Float[Tensor, "n 192"]
-    style_scale: "Scale"
-    content_scale: "Scale"
+    style_calibration: "Calibration"
+    content_calibration: "Calibration"
     digest: str = ""
 
     @classmethod
@@ -156,13 +156,15 @@ class Judge:
         found = {name: value.float() for name, value in read_weights(path).items()}
         try:
             styles, contents = found.pop("bank.style"), found.pop("bank.content")
-            style_scale, content_scale = (Scale(*found.pop(f"scale.{name}").tolist()) for name in ("style", "content"))
+            of_style, of_content = (
+                Calibration(*found.pop(f"calibration.{name}").tolist()) for name in ("style", "content")
+            )
             network = JudgeNetwork()
             network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
         except (KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
         network.eval().requires_grad_(False)
-        return cls(network, styles, contents, style_scale, content_scale, file_digest(path))
+        return cls(network, styles, contents, of_style, of_content, file_digest(path))
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
         """The same with some of the distractors."""
@@ -188,14 +190,14 @@ class Judge:
 
     def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
-        return chance_corrected(found, own, torch.cat([others, self.styles]), self.style_scale)
+        return chance_corrected(found, own, torch.cat([others, self.styles]), self.style_calibration)
 
     def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """The same of embeddings of content."""
-        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_scale)
+        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_calibration)
 
 
-class Scale(NamedTuple):
+class Calibration(NamedTuple):
     """How cosines with candidates become probabilities; fitted to what was recognised in pictures held out.
 
     Attributes:
@@ -213,7 +215,7 @@ class Scale(NamedTuple):
         return (self.sharpness * torch.cat([cosines, none], 1)).softmax(1)[:, :-1]
 
 
-def chance_corrected(found: Tensor, own: Tensor, others: Tensor, scale: Scale) -> Float[Tensor, "b"]:
+def chance_corrected(found: Tensor, own: Tensor, others: Tensor, calibration: Calibration) -> Float[Tensor, "b"]:
     """Probability that each of some embeddings is recognised as ``own``, brought to 0 at chance.
 
     Of n candidates chance is 1 / n, and ``(p - 1 / n) / (1 - 1 / n)`` is returned, not below 0.
@@ -222,8 +224,8 @@ def chance_corrected(found: Tensor, own: Tensor, others: Tensor, scale: Scale) -
         found: ``[b, c]``, of length 1.
         own: ``[1, c]``.
         others: ``[n - 1, c]``.
-        scale: from cosines to probabilities.
+        calibration: from cosines to probabilities.
     """
     cosines = found @ torch.cat([own, others]).T
     chance = 1 / cosines.shape[1]
-    return ((scale.probabilities(cosines)[:, 0] - chance) / (1 - chance)).clamp(min=0)
+    return ((calibration.probabilities(cosines)[:, 0] - chance) / (1 - chance)).clamp(min=0)

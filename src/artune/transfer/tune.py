@@ -33,8 +33,11 @@ from artune.transfer.start import enlarged, start
 from artune.transfer.task import Task
 from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
 
-SIZES, STEPS = (96, 128), (24, 32)
-"""Longer sides of the pictures of the two ladders, pixels, and their steps."""
+SIZES, STEPS = (128, 256), (32, 12)
+"""Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
+alone, a strength changes a photograph more than it does at the end of a run."""
+AVERAGE = 0.8
+"""Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
 SHARE, LEAST = 0.4, 8
 """Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
 
@@ -172,7 +175,7 @@ class Ladder:
         rates = [min(1.0, at_strength(spec) / GENTLE) for spec in specs]
         recipe = RECIPES.get(specs[0].method.network, Recipe())
         method = Adam(rate=recipe.rate * torch.tensor(rates, device=x.device))
-        for step in descend(f, x.contiguous(), method, steps=steps, average=recipe.average):
+        for step in descend(f, x.contiguous(), method, steps=steps, average=min(recipe.average, AVERAGE)):
             x = step.image
             self.done += 1
             if self.on_step:
