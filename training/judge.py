@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.metrics.judges import GRID, SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork
+from artune.metrics.judges import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
 from artune.spec import StyleSpec, with_options
 from artune.transfer.network import Network
 from artune.transfer.resolve import Recipe
@@ -285,9 +285,9 @@ class Batches:
 class Teacher(nn.Module):
     """MobileNetV2's embeddings, which the judge learns to give.
 
-    Style: means and log deviations of the channels of four taps; content: two taps, averaged in cells. Each is
-    standardised over a sample of pictures, brought to length 1 per tap, and projected on the sample's principal
-    components.
+    Style: means and log deviations of the channels of four taps, standardised over a sample of pictures; content: where
+    in a picture the features of two taps lie. Each is brought to length 1 per tap, and projected on the sample's
+    principal components.
 
     Args:
         assets: folder with the weights.
@@ -295,7 +295,7 @@ class Teacher(nn.Module):
     """
 
     STYLE = ("layer_3", "layer_6", "layer_8", "layer_10")
-    CONTENT = ("layer_10", "layer_13")
+    CONTENT: ClassVar = {"layer_3": 8, "layer_13": 4}
     DENSE: ClassVar = {"layer_3": 1, "layer_6": 2, "layer_13": 3}
 
     def __init__(self, assets: Path, sample: Tensor) -> None:
@@ -316,9 +316,10 @@ class Teacher(nn.Module):
             self.stats[tap] = flat.mean(1)[:, None, None], flat.std(1)[:, None, None] + 0.05
         self.scales: list[list[tuple[Tensor, Tensor]]] = []
         self.bases: list[Tensor] = []
-        for some, size in zip(raw, (128, 192), strict=True):
+        for some, size in zip(raw, (128, 256), strict=True):
             whole = [torch.cat([parts[i] for parts in some]) for i in range(len(some[0]))]
-            self.scales.append([(w.mean(0), w.std(0) + 1e-3) for w in whole])
+            plain = size == 256  # content is standardised within each picture
+            self.scales.append([(0 * w[0], 0 * w[0] + 1) if plain else (w.mean(0), w.std(0) + 1e-3) for w in whole])
             x = self.standard(whole, self.scales[-1])
             self.bases.append(torch.linalg.svd(x, full_matrices=False)[2][:size])
             kept = (x @ self.bases[-1].T).square().sum() / x.square().sum()
@@ -333,7 +334,7 @@ class Teacher(nn.Module):
         for tap in self.STYLE:
             flat = found[tap].flatten(2)
             style.append(torch.cat([flat.mean(2), 0.5 * (flat.var(2, correction=0) + 1e-4).log()], 1))
-        return style, [F.adaptive_avg_pool2d(found[tap], GRID).flatten(1) for tap in self.CONTENT]
+        return style, [structure(found[tap], grid) for tap, grid in self.CONTENT.items()]
 
     @staticmethod
     def standard(parts: list[Tensor], scales: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -501,7 +502,7 @@ def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -
 def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Embeddings of distractors: paintings, evenly over movements and painters, and photographs."""
     rng = np.random.default_rng((seed, 2))
-    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 192), Calibration(1, 1), Calibration(1, 1))
+    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 256), Calibration(1, 0, 1), Calibration(1, 0, 1))
     paintings = [pools.paintings[i] for i in spread_over(pools.classes, count, rng)]
     photos = [pools.photos[i] for i in rng.choice(len(pools.photos), count, replace=False)]
     return (
@@ -510,16 +511,23 @@ def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tens
     )
 
 
+def says(calibration: Calibration, cosines: Tensor) -> Tensor:
+    """Probability that the own one is recognised, from cosines as in ``Labelled``."""
+    return calibration.probability(cosines[:, :1], cosines[:, 1:2], cosines[:, 2:])
+
+
 def fitted_calibration(cosines: Tensor, seen: Tensor) -> Calibration:
     """The calibration under which what was recognised is most likely."""
 
-    def surprise(at: np.ndarray) -> float:
-        p = Calibration(math.exp(at[0]), at[1]).probabilities(cosines)[:, 0].clamp(1e-6, 1 - 1e-6)
+    def at(place: np.ndarray) -> Calibration:
+        return Calibration(math.exp(min(place[0], 4.0)), float(place[1]), math.exp(min(max(place[2], -9.0), 6.0)))
+
+    def surprise(place: np.ndarray) -> float:
+        p = says(at(place), cosines).clamp(1e-6, 1 - 1e-6)
         return -(seen * p.log() + (1 - seen) * (1 - p).log()).mean().item()
 
-    starts = [(math.log(sharpness), none) for sharpness in (5, 15, 40) for none in (0.2, 0.5, 0.8)]
-    best = min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda found: found.fun)
-    return Calibration(math.exp(best.x[0]), float(best.x[1]))
+    starts = [(math.log(a), none, mass) for a in (5, 15) for none in (0.0, 0.3, 0.6) for mass in (-2.0, 1.0)]
+    return at(min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda one: one.fun).x)
 
 
 def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int, seed: int) -> None:
@@ -528,7 +536,7 @@ def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)
     styles, contents = bank(network, pools, count, seed)
-    judge = Judge(network, styles.half().float(), contents.half().float(), Calibration(1, 1), Calibration(1, 1))
+    judge = Judge(network, styles.half().float(), contents.half().float(), Calibration(1, 0, 1), Calibration(1, 0, 1))
     labelled = Labelled.read(judge, pools, work)
     calibrations = {name: fitted_calibration(labelled.cosines[name], labelled.seen[name]) for name in labelled.cosines}
     print(calibrations)
@@ -566,21 +574,21 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
         print(
             f"{name} of {len(seen)} styled pictures held out: recognised by looking {seen.mean():.2f}; nearest "
             f"to its own {first.mean():.3f}, {first[seen == 1].mean():.3f} of those; sharpness {scale.sharpness:.1f}, "
-            f"none at {scale.none:.2f}"
+            f"none at {scale.none:.2f}, bank counts for {scale.mass:.2f}"
         )
-        says = torch.empty_like(seen)
+        said_of = torch.empty_like(seen)
         for part in (0, 1):  # fitted on one half, read on the other
             half = fitted_calibration(cosines[part::2], seen[part::2])
-            says[1 - part :: 2] = half.probabilities(cosines[1 - part :: 2])[:, 0]
+            said_of[1 - part :: 2] = says(half, cosines[1 - part :: 2])
         error = 0.0
         for low in np.arange(0, 1, 0.2):
-            some = (says > low) & (says <= low + 0.2)
+            some = (said_of > low) & (said_of <= low + 0.2)
             if some.any():
-                said, so = says[some].mean().item(), seen[some].mean().item()
+                said, so = said_of[some].mean().item(), seen[some].mean().item()
                 error += some.float().mean().item() * abs(said - so)
                 print(f"    says {said:.2f}: recognised {so:.2f} ({int(some.sum())})")
         print(f"    expected calibration error {error:.3f}")
-        odds = scale.probabilities(cosines)[:, 0]
+        odds = says(scale, cosines)
         for low in np.arange(-ODDS, ODDS, 1.0):
             some = (labelled.odds > low) & (labelled.odds <= low + 1)
             print(

@@ -6,6 +6,7 @@ those of a bank of other paintings, and to the photograph's; and as its own cont
 and its paintings.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +29,8 @@ SIDE = 128
 SMALLEST = 32
 """Shortest side that is judged; a picture that is longer than wide is judged with more pixels."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
-GRID = 4
-"""Cells, each way, in which content is looked at: a layout belongs to it."""
+CELLS = {2: (8, 24), 3: (4, 96)}
+"""Stages in which content is looked at: cells each way, for a layout belongs to it, and channels."""
 
 
 class Embedding(NamedTuple):
@@ -37,11 +38,18 @@ class Embedding(NamedTuple):
 
     Attributes:
         style: ``[b, 128]``.
-        content: ``[b, 192]``.
+        content: ``[b, 256]``.
     """
 
     style: Tensor
     content: Tensor
+
+
+def structure(features: Float[Tensor, "b c h w"], grid: int) -> Float[Tensor, "b d"]:
+    """Where in a picture features are strong: in cells, each channel less its mean, over its deviation; of length 1."""
+    cells = F.adaptive_avg_pool2d(features, grid).flatten(2)
+    cells = cells - cells.mean(2, keepdim=True)
+    return F.normalize((cells / (cells.std(2, keepdim=True, correction=0) + 0.1)).flatten(1), dim=1)
 
 
 class _Residual(nn.Module):
@@ -68,7 +76,7 @@ class _Residual(nn.Module):
 
 
 class JudgeNetwork(nn.Module):
-    """Embeds pictures by style (moments of the channels at every stage) and by content (the deepest maps, in cells)."""
+    """Embeds pictures by style (moments of the channels at every stage) and by content (where deep features lie)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,8 +96,8 @@ class JudgeNetwork(nn.Module):
         self.style = nn.Sequential(
             nn.BatchNorm1d(moments), nn.Linear(moments, 256), nn.ReLU(inplace=True), nn.Linear(256, 128)
         )
-        self.cells = nn.Conv2d(WIDTHS[-1], 64, 1)
-        self.content = nn.Sequential(nn.BatchNorm1d(64 * GRID**2), nn.Linear(64 * GRID**2, 192))
+        self.cells = nn.ModuleList(nn.Conv2d(WIDTHS[stage], width, 1) for stage, (_, width) in CELLS.items())
+        self.content = nn.Linear(sum(grid**2 * width for grid, width in CELLS.values()), 256)
 
     def maps(self, image: Image) -> list[Tensor]:
         """Outputs of the stages, at strides 2, 4, 8 and 16."""
@@ -118,7 +126,13 @@ class JudgeNetwork(nn.Module):
                 mean = (flat * weight).sum(2)
                 var = ((flat - mean[..., None]).square() * weight).sum(2)
             moments += [mean, (var + 1e-4).log()]
-        cells = F.adaptive_avg_pool2d(self.cells(maps[-1]).float(), GRID).flatten(1)
+        cells = torch.cat(
+            [
+                structure(conv(maps[stage]).float(), grid)
+                for conv, (stage, (grid, _)) in zip(self.cells, CELLS.items(), strict=True)
+            ],
+            1,
+        )
         return Embedding(F.normalize(self.style(torch.cat(moments, 1)), dim=1), F.normalize(self.content(cells), dim=1))
 
     def forward(self, image: Image, mask: Mask | None = None) -> Embedding:
@@ -132,7 +146,7 @@ class Judge:
     Attributes:
         network: embeds.
         styles: ``[n, 128]``: embeddings of other paintings.
-        contents: ``[n, 192]``: of other photographs.
+        contents: ``[n, 256]``: of other photographs.
         style_calibration: how cosines of styles become probabilities.
         content_calibration: the same of contents.
         digest: sha256 of the file.
@@ -140,7 +154,7 @@ class Judge:
 
     network: JudgeNetwork
     styles: Float[Tensor, "n 128"]
-    contents: Float[Tensor, "n 192"]
+    contents: Float[Tensor, "n 256"]
     style_calibration: "Calibration"
     content_calibration: "Calibration"
     digest: str = ""
@@ -190,42 +204,51 @@ class Judge:
 
     def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
-        return chance_corrected(found, own, torch.cat([others, self.styles]), self.style_calibration)
+        return chance_corrected(found, own, others, self.styles, self.style_calibration)
 
     def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """The same of embeddings of content."""
-        return chance_corrected(found, own, torch.cat([others, self.contents]), self.content_calibration)
+        return chance_corrected(found, own, others, self.contents, self.content_calibration)
 
 
 class Calibration(NamedTuple):
-    """How cosines with candidates become probabilities; fitted to what was recognised in pictures held out.
+    """How cosines become the probability that a picture is recognised; fitted to labels of pictures held out.
+
+    The log odds of one candidate over another are the difference of their cosines times ``sharpness``.
 
     Attributes:
-        sharpness: factor of the cosines in log odds: the inverse of a temperature.
+        sharpness: inverse of the temperature.
         none: cosine of one more candidate, which says that nothing is recognised: a picture may be nearest to its own
             and yet past recognition.
+        mass: how many candidates the bank counts for, whatever its size: its mean odds, times this.
     """
 
     sharpness: float
     none: float
+    mass: float
 
-    def probabilities(self, cosines: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
-        """Of each candidate; that of none is what is missing to 1."""
-        none = torch.full_like(cosines[:, :1], self.none)
-        return (self.sharpness * torch.cat([cosines, none], 1)).softmax(1)[:, :-1]
+    def probability(self, own: Tensor, others: Tensor, bank: Tensor) -> Float[Tensor, "b"]:
+        """Of the first candidate, from cosines ``[b, 1]``, ``[b, n]`` and ``[b, m]``."""
+        odds = [(self.sharpness * cosines).exp() for cosines in (own, others, bank)]
+        rest = odds[1].sum(1) + self.mass * odds[2].mean(1) + math.exp(self.sharpness * self.none)
+        return odds[0][:, 0] / (odds[0][:, 0] + rest)
 
 
-def chance_corrected(found: Tensor, own: Tensor, others: Tensor, calibration: Calibration) -> Float[Tensor, "b"]:
+def chance_corrected(
+    found: Tensor, own: Tensor, others: Tensor, bank: Tensor, calibration: Calibration
+) -> Float[Tensor, "b"]:
     """Probability that each of some embeddings is recognised as ``own``, brought to 0 at chance.
 
-    Of n candidates chance is 1 / n, and ``(p - 1 / n) / (1 - 1 / n)`` is returned, not below 0.
+    Chance is the share of one candidate among all, with equal cosines: ``c = 1 / (1 + others + mass)``; returned is
+    ``(p - c) / (1 - c)``, not below 0.
 
     Args:
         found: ``[b, c]``, of length 1.
         own: ``[1, c]``.
-        others: ``[n - 1, c]``.
+        others: ``[n, c]``.
+        bank: ``[m, c]``.
         calibration: from cosines to probabilities.
     """
-    cosines = found @ torch.cat([own, others]).T
-    chance = 1 / cosines.shape[1]
-    return ((calibration.probabilities(cosines)[:, 0] - chance) / (1 - chance)).clamp(min=0)
+    chance = 1 / (1 + len(others) + calibration.mass)
+    p = calibration.probability(found @ own.T, found @ others.T, found @ bank.T)
+    return ((p - chance) / (1 - chance)).clamp(min=0)
