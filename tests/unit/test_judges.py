@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from artune.errors import WeightsError
 from artune.metrics.judges import Calibration, Judge, chance_corrected
 
-NEVER = -1e3
-
 
 @pytest.fixture(scope="module")
 def judge():
@@ -18,22 +16,29 @@ def judge():
 
 
 def test_probabilities_by_hand():
-    own, others = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    own, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    bank = torch.tensor([[-1.0, 0.0], [0.0, -1.0]])
     found = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    e, none = np.exp(2.0), np.exp(2.0 * 0.5)
-    first = (e / (e + 1 + 1 / e + none) - 1 / 3) / (2 / 3)
-    torch.testing.assert_close(
-        chance_corrected(found, own, others, Calibration(2.0, 0.5)), torch.tensor([first, 0.0]).float()
-    )
+    e = np.exp(2.0)
+    p = e / (e + 1 + 3 * (1 / e + 1) / 2 + np.exp(2 * 0.5))
+    chance = 1 / (1 + 1 + 3)
+    wanted = torch.tensor([(p - chance) / (1 - chance), 0.0]).float()
+    torch.testing.assert_close(chance_corrected(found, own, other, bank, Calibration(2.0, 0.5, 3.0)), wanted)
 
 
 def test_chance_is_zero_and_certainty_is_one(generator):
     bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
-    same = bank[:1].expand(50, -1)
-    torch.testing.assert_close(
-        chance_corrected(bank[:1], bank[:1], same, Calibration(30.0, NEVER)), torch.zeros(1), atol=1e-6, rtol=0
-    )
-    assert chance_corrected(bank[:1], bank[:1], bank[1:], Calibration(1e4, NEVER)).item() == pytest.approx(1)
+    one, never = bank[:1], -1e3
+    same = chance_corrected(one, one, one, one.expand(50, -1), Calibration(30.0, never, 4.0))
+    torch.testing.assert_close(same, torch.zeros(1), atol=1e-6, rtol=0)
+    assert chance_corrected(one, one, bank[1:3], bank[3:], Calibration(80.0, never, 4.0)).item() == pytest.approx(1)
+
+
+def test_the_size_of_the_bank_alone_changes_nothing(generator):
+    bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
+    some = Calibration(5.0, 0.2, 4.0)
+    once, twice = (chance_corrected(bank[:3], bank[:1], bank[1:2], b, some) for b in (bank, torch.cat([bank, bank])))
+    torch.testing.assert_close(once, twice)
 
 
 def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):
