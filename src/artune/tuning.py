@@ -80,8 +80,9 @@ class Balance:
 
     Attributes:
         strength: where both are recognised alike; where the curves do not cross, where they are nearest.
-        low: least strength at which both keep ``KEPT`` of their best, the style by rising; or ``None`` where none does.
-        high: the largest.
+        low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
+            ``None`` where no strength is safe for both.
+        high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         style: how surely the style is recognised there, by the smoothed curve.
