@@ -6,8 +6,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from artune.assets import JUDGE, locate
 from artune.errors import WeightsError
 from artune.metrics.judges import Calibration, Judge, chance_corrected
+from artune.spec import StyleSpec, with_options
+from artune.transfer.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +88,15 @@ def test_other_files_are_no_judge(tmp_path):
         Judge.load(tmp_path / "c.safetensors")
 
 
-def test_the_file_is_small():
-    from artune.assets import JUDGE, locate
+@pytest.mark.parametrize("name", ["compact", "mobilenet_v2", "vgg19"])
+def test_the_judge_is_refused_as_a_loss(name):
+    path = locate(JUDGE)
+    spec = with_options(StyleSpec(), {"network": name})
+    with pytest.raises(WeightsError, match="judge"):
+        Network.load(spec, path)
 
+
+def test_the_file_is_small():
     path = locate(JUDGE)
     assert path is not None
     assert path.stat().st_size < 4e6

@@ -87,6 +87,17 @@ def read_spec(path: Path | None) -> StyleSpec:
     return parse_spec(data, where=str(path))
 
 
+def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
+    """What the options are laid on: a file, a published recipe, or the defaults."""
+    if recipe is None:
+        return read_spec(file)
+    if file is not None:
+        raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
+    from artune.recipes import find_recipe
+
+    return find_recipe(recipe).spec
+
+
 def _unique(loader: type[Any]) -> type[Any]:
     """A YAML loader that refuses what is said twice, where YAML takes the last."""
 

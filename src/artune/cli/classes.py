@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import given_options, numbers_from, read_spec, spec_option
+from artune.cli.arguments import base_spec, given_options, numbers_from, spec_option
 from artune.cli.display import CANCELLED, counting, download_bar, loading, say
 from artune.errors import InputError, SpecError
 from artune.spec import StyleSpec, with_options
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from artune.experiments.store import Side, Store
 
 SIZE = 128
+"""Longer side of the results where nothing says it, pixels."""
 MOST_SAID = 5
 """Failed pictures that a message tells of."""
 DATA, RUN = "The pictures", "The run"
@@ -130,16 +131,9 @@ def classes(
 
 def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> StyleSpec:
     """What is the same in every run."""
-    if spec is not None and recipe is not None:
-        raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
-    if recipe is None:
-        base = read_spec(spec)
-        usual = {} if "size" in base.model_fields_set else {"size": SIZE}
-    else:
-        from artune.recipes import find_recipe
-
-        base, usual = find_recipe(recipe).spec, {"size": SIZE}  # a recipe's size is for single pictures
-    wanted = with_options(base, {**usual, **options})
+    base = base_spec(spec, recipe)
+    said = recipe is None and "size" in base.model_fields_set  # a recipe's size is for single pictures
+    wanted = with_options(base, {**({} if said else {"size": SIZE}), **options})
     if wanted.size == "original":
         raise SpecError("the results of an experiment are of one size; give --size in pixels")
     return wanted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import find_contents, given_options, name_results, read_spec, size_from, spec_option
+from artune.cli.arguments import base_spec, find_contents, given_options, name_results, size_from, spec_option
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
@@ -23,7 +23,7 @@ from artune.cli.display import (
 )
 from artune.cli.parts import Parts
 from artune.cli.segment import DEFAULT_MODEL, MODELS
-from artune.errors import ArtuneError, InputError, OutputError, SpecError
+from artune.errors import ArtuneError, InputError, OutputError
 from artune.spec import StyleSpec, with_options
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def style(
     ] = False,
 ) -> None:
     """Style a photograph, or a folder of them."""
-    wanted = with_options(_base(spec, recipe), given_options(context.params))
+    wanted = with_options(base_spec(spec, recipe), given_options(context.params))
     styles = styles or []
     if len(styles) > MOST_STYLES and wanted.style_weights is None:
         raise InputError(
@@ -160,17 +160,6 @@ def style(
         call.one(Path(content), out)
     else:
         call.many(contents, out)
-
-
-def _base(spec: Path | None, recipe: str | None) -> StyleSpec:
-    """What the options are laid on."""
-    if spec is not None and recipe is not None:
-        raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
-    if recipe is None:
-        return read_spec(spec)
-    from artune.recipes import find_recipe
-
-    return find_recipe(recipe).spec
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def tune(
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.network import Network
         from artune.transfer.style import Job
+        from artune.transfer.task import DECIDED
 
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
@@ -55,10 +56,7 @@ def tune(
     with loading(), counting("finding the balance", quiet) as told:
         job = Job.prepare(content, [style], wanted, network=loaded, allow_huge=allow_huge, on_tune=told)
     if job.tuning is None:
-        raise InputError(
-            "there is no strength to be found: it was given, or the weights of content and style were, or the scale "
-            "is not calibrated; leave them out"
-        )
+        raise InputError(DECIDED)
     if not quiet:
         say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
     with interruptible() as interrupted, step_display(quiet) as show:

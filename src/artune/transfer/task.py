@@ -15,6 +15,12 @@ from artune.transfer.sizes import check_sizes
 from artune.transfer.start import given_start
 from artune.transfer.tiles import Room
 
+DECIDED = (
+    "there is no strength to be found: it was given, or the weights of content and style were, or the scale is not "
+    "calibrated; leave them out"
+)
+"""What those read who ask for the balance of a task that leaves nothing open."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:

@@ -30,7 +30,7 @@ from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.rates import GENTLE
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
-from artune.transfer.task import Task
+from artune.transfer.task import DECIDED, Task
 from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
 
 SIZES, STEPS = (128, 256), (32, 12)
@@ -109,10 +109,7 @@ def tune(
         allow_huge=allow_huge,
     )
     if not task.open:
-        raise InputError(
-            "there is no strength to be found: it was given, or the weights of content and style were, or the scale "
-            "is not calibrated; leave them out"
-        )
+        raise InputError(DECIDED)
     return tuned(task, judge, on_step=on_step)
 
 

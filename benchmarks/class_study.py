@@ -1,0 +1,239 @@
+"""The studies of docs/studies/balance.md: the class experiment, and what its judges were trained with.
+
+    python benchmarks/class_study.py --assets DIR -o FOLDER [judges] [curve] [ratios] [sizes] [robust] [natural]
+
+DIR holds ``weights`` and ``data``. Every part is a row of ``artune`` commands, which are printed, and a table; without
+a name all parts are done. What is in FOLDER already, judges and pictures, is not made again.
+
+``judges``: class judges of animals and painters on pictures as they are. ``curve``: accuracy against the strength, by
+ResNet-18 and by the Gram classifier. ``ratios``: the same in the tutorial's units. ``sizes``: size of the training
+pictures against that of the results. ``robust``: judges of animals trained on styled, changed and edge pictures.
+``natural``: natural against unnatural styles at one weight.
+"""
+
+import argparse
+import csv
+import json
+import random
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from artune.experiments.executors import workers
+from artune.experiments.grid import Example, RunSpec, examples
+from artune.experiments.run import run
+from artune.experiments.store import Store, keyed
+from artune.files import file_digest
+from artune.spec import StyleSpec, with_options
+
+STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
+RATIOS = "1e3,1e4,5e4,1e5,1e6,1e7,1e6:10,1e6:100"
+SIZE = 128
+STYLED = 500
+"""Styled pictures to train with."""
+ROBUST = {
+    "plain": [],
+    "styled": ["--styled"],
+    **{f"augmented {n}": ["--augment", str(n)] for n in (250, 500, 1000, 2000)},
+    "edges": ["--edges"],
+    "edges after denoising": ["--edges-after-denoising"],
+}
+NATURAL, UNNATURAL = ("rococo", "impressionism"), ("fauvism", "cubism")
+
+
+class Study:
+    """A folder of judges and results."""
+
+    def __init__(self, assets: Path, folder: Path, epochs: int) -> None:
+        self.data, self.weights, self.folder, self.epochs = assets / "data", assets / "weights", folder, epochs
+        (folder / "judges").mkdir(parents=True, exist_ok=True)
+
+    def artune(self, *words: object) -> str:
+        """Run a command, told as a user would type it; what it printed."""
+        command = [str(word) for word in words]
+        print("$ artune", shlex.join(command), flush=True)
+        done = subprocess.run([sys.executable, "-m", "artune", *command], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return done.stdout
+
+    def judge(self, data: Path, name: str, kind: str = "resnet18", size: int = SIZE, options: Sequence = ()) -> Path:
+        """A class judge of a folder, trained where it is not there yet; prints its accuracy on pictures as they are."""
+        path = self.folder / "judges" / f"{name.replace(' ', '-')}.safetensors"
+        if not path.exists():
+            trunk = ["--weights", self.weights / "resnet18-layer1-3.safetensors"] if kind == "resnet18" else []
+            given = ["--kind", kind, "--data", data, "--size", size, "--epochs", self.epochs, "--seed", 0]
+            self.artune("judge", "train", *given, *trunk, *options, "--quiet", "--resume", "-o", path)
+        found = json.loads(self.artune("judge", "evaluate", path, "--data", data, "--json"))
+        low, high = found["interval"]
+        print(f"  {name}: {found['accuracy']:.3f} ({low:.3f} .. {high:.3f}) of {found['pictures']} test pictures")
+        return path
+
+    def animals(self) -> Path:
+        return self.judge(self.data / "animals", "animals plain")
+
+    def painters(self, size: int = SIZE) -> Path:
+        return self.judge(self.data / "painters", f"painters {size}", size=size)
+
+    def gram(self) -> Path:
+        return self.judge(self.data / "painters", f"painters gram {SIZE}", "gram")
+
+    def experiment(
+        self, name: str, judges: tuple[Path, Path], *options: object, styles: Path | None = None
+    ) -> list[dict[str, str]]:
+        """A class experiment; its table of accuracies."""
+        folders = ["--contents", self.data / "animals/test", "--styles", styles or self.data / "painters/test"]
+        heard = ["--content-judge", judges[0], "--style-judge", judges[1]]
+        out = self.folder / name
+        print(self.artune("classes", *folders, *heard, *options, "--workers", 2, "-o", out), end="")
+        summary = json.loads((out / "summary.json").read_text())
+        print(f"  {summary['pictures']} pictures, {summary['failed']} failed; equilibrium {summary['equilibrium']}")
+        print(f"  as they are: {summary['untouched']}")
+        with (out / "accuracy.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    # ------------------------------------------------------------------------------------------- parts
+
+    def judges(self) -> None:
+        """Judges of the pictures as they are."""
+        self.animals()
+        for size in (64, 128, 224):
+            self.painters(size)
+        self.gram()
+
+    def curve(self) -> None:
+        """Both accuracies against the strength; ResNet-18 beside the Gram classifier on the same pictures."""
+        given = ["--per-class", 2, "--strengths", STRENGTHS]
+        by_gram = self.experiment("curve", (self.animals(), self.gram()), *given)
+        by_resnet = self.experiment("curve", (self.animals(), self.painters()), *given)
+        table(
+            ("strength", "content", "", "style, ResNet-18", "", "style, Gram", ""),
+            [
+                (row["weight"], *banded(row, "content"), *banded(row, "style"), *banded(other, "style"))
+                for row, other in zip(by_resnet, by_gram, strict=True)
+            ],
+        )
+
+    def ratios(self) -> None:
+        """The tutorial's recipe, in its own units, on the small VGG-19."""
+        network = ["--network", "vgg19-emulator", "--weights", self.weights / "vgg19-emulator-16x.safetensors"]
+        given = ["--per-class", 1, "--styles-per-class", 1, "--recipe", "tutorial", *network, "--ratios", RATIOS]
+        rows = self.experiment("ratios", (self.animals(), self.painters()), *given)
+        table(("ratio", "content", "", "style", ""), [ratio_row(row) for row in rows])
+
+    def sizes(self) -> None:
+        """Size of the judge's training pictures against that of the results."""
+        sizes, rows = (64, 128, 224), []
+        for size in sizes:
+            row = [f"results {size}"]
+            for trained in sizes:
+                judges = self.animals(), self.painters(trained)
+                given = ["--per-class", 1, "--styles-per-class", 3, "--size", size, "--strengths", "0.5,0.82"]
+                found = self.experiment(f"size-{size}", judges, *given)
+                row.append(" and ".join(f"{float(each['style']):.2f}" for each in found))
+            rows.append(row)
+        table(("style recognised at strength 0.5 and 0.82", *(f"trained at {size}" for size in sizes)), rows)
+
+    def robust(self) -> None:
+        """Judges of animals that styled pictures mislead less, on the pictures of ``curve``."""
+        styled, rows = self.styled(), []
+        for name, words in ROBUST.items():
+            options = [*words, *([styled] if "--styled" in words else [])]
+            judge = self.judge(self.data / "animals", f"animals {name}", options=options)
+            given = ["--per-class", 2, "--strengths", STRENGTHS]
+            found = self.experiment("curve", (judge, self.painters()), *given)
+            shares = [float(row["content"]) for row in found]
+            rows.append((name, f"{sum(shares) / len(shares):.3f}", *(f"{share:.2f}" for share in shares)))
+        table(("trained with", "mean", *STRENGTHS.split(",")), rows)
+
+    def styled(self) -> Path:
+        """Training photographs in the style of training paintings, at strengths drawn between 0.1 and 0.97."""
+        rng = random.Random(0)
+        photographs, paintings = (examples(self.data / f"{kind}/train") for kind in ("animals", "painters"))
+        chosen = rng.sample(photographs, STYLED)
+        base = with_options(StyleSpec(), {"size": SIZE})
+        runs = keyed(
+            RunSpec(
+                content=each,
+                style=rng.choice(paintings),
+                spec=with_options(base, {"strength": round(rng.uniform(0.1, 0.97), 3)}),
+            )
+            for each in chosen
+        )
+        out = self.folder / "styled"
+        with Store.open(self.folder / "styled-results") as store, workers(2) as executor:
+            for _ in run(runs, store, executor):
+                pass
+            for key, each in runs.items():
+                linked(store.picture(key), out / each.content.label)
+        return out
+
+    def natural(self) -> None:
+        """Natural against unnatural styles at one strength."""
+        folder = self.folder / "movements"
+        for name in (*NATURAL, *UNNATURAL):
+            for place, file in enumerate(sorted((self.data / "paintings" / name).glob("*.jpg"))):
+                split = {0: "test", 1: "val"}.get(place % 10, "train")
+                linked(file, folder / split / name)
+        judges = self.animals(), self.judge(folder, "movements")
+        given = ["--per-class", 2, "--styles-per-class", 6, "--strengths", "0.5"]
+        self.experiment("natural", judges, *given, styles=folder / "test")
+        hits: dict[tuple[str, str], list[bool]] = {}
+        with Store.open(self.folder / "natural") as store:
+            for key, entry in store.entries.items():
+                for side, judge in zip(("content", "style"), judges, strict=True):
+                    example: Example = getattr(entry.run, side)
+                    answer = store.verdicts[key, side, file_digest(judge)].answer  # type: ignore[index]
+                    hits.setdefault((entry.run.style.label, side), []).append(answer == example.label)
+        rows = []
+        for name in (*NATURAL, *UNNATURAL):
+            found = (hits[name, side] for side in ("content", "style"))
+            rows.append((name, *(f"{sum(each) / len(each):.2f}" for each in found)))
+        table(("style of", "content recognised", "style recognised"), rows)
+
+
+def linked(file: Path, folder: Path) -> None:
+    """A link to a file in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / file.name
+    if not place.is_symlink():
+        place.symlink_to(file.resolve())
+
+
+def banded(row: dict[str, str], side: str) -> tuple[str, str]:
+    return f"{float(row[side]):.2f}", f"{float(row[f'{side}_low']):.2f} .. {float(row[f'{side}_high']):.2f}"
+
+
+def ratio_row(row: dict[str, str]) -> tuple[str, ...]:
+    return (row["weight"], *banded(row, "content"), *banded(row, "style"))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table in Markdown."""
+    for row in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
+
+
+PARTS = ("judges", "curve", "ratios", "sizes", "robust", "natural")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=12)
+    args = parser.parse_args()
+    if unknown := [part for part in args.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; known: {', '.join(PARTS)}")
+    study = Study(args.assets, args.output, args.epochs)
+    for part in args.parts or PARTS:
+        print(f"== {part}", flush=True)
+        getattr(study, part)()
+
+
+if __name__ == "__main__":
+    main()
