@@ -39,7 +39,7 @@ from artune.transfer.task import Task
 from artune.transfer.tune import Court, Tuning, tune
 from artune.tuning import Curve, balance
 
-DENSE = tuple(float(odds) for odds in np.arange(-3.0, 3.01, 0.5))
+DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
 
 def log_odds(strength: float) -> float:

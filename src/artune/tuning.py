@@ -1,7 +1,9 @@
 """The balance of content and style, from what judges say of a ladder of strengths.
 
 With a higher strength the style is recognised more surely, and the content less. Where the two curves cross, both are
-recognised as surely as they can be at once. Everything is computed in the log odds of the strength, in which the ratio
+recognised as surely as they can be at once. Curves that are nearly flat there cross anywhere; so the balance is the
+middle of the strengths at which the less recognised of the two is nearly as good as it can be, which is the crossing
+where both are steep. Everything is computed in the log odds of the strength, in which the ratio
 of the weights is a straight scale: ``log(s / (1 - s))`` is the logarithm of style weight over content weight but for a
 constant.
 """
@@ -26,11 +28,13 @@ ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
-COARSE = (-3.0, -1.5, 0.0, 1.5, 3.0)
+COARSE = (-2.0, -0.7, 0.7, 2.0)
 """Log odds of the strengths that are tried first."""
-AROUND = (-0.7, 0.0, 0.7)
+AROUND = (-0.4, 0.4)
 """Of those that are tried then, from where the first ones cross."""
-LIMIT = 4.5
+ALIKE = 0.2
+"""How far below its best a probability still counts, less and less, for the balance."""
+LIMIT = 4.0
 """Log odds beyond which no strength is tried, either way."""
 
 
@@ -79,7 +83,7 @@ class Balance:
     """The strength that was found.
 
     Attributes:
-        strength: where both are recognised alike; where the curves do not cross, where they are nearest.
+        strength: where both are recognised as surely as they can be at once.
         low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
             ``None`` where no strength is safe for both.
         high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
@@ -113,8 +117,8 @@ class Balance:
         if self.reason is Reason.NO_CROSSING:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")
             text += (
-                f", where the two are nearest: at no strength is the {less} ({getattr(self, less):.2f}) recognised as "
-                f"surely as the {more} ({getattr(self, more):.2f})"
+                f": at no strength is the {less} (here {getattr(self, less):.2f}) recognised as surely as the {more} "
+                f"({getattr(self, more):.2f})"
             )
         if self.low is None or self.high is None:
             return f"{text}; none is safe"
@@ -140,15 +144,15 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
         strength = min(max(0.5, ends[0]), ends[1])
         return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()))
     gap = rising - falling  # rises
-    place = _zero(odds, gap)
+    place = _middle(odds, rising, falling)
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
     if misfit > ROUGH:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
+    within = low <= high
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
     confidence = max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
-    within = low <= high
     safe = (_strength(low), _strength(high)) if within else (None, None)
     return Balance(_strength(place), safe[0], safe[1], reason, confidence, here[0], here[1])
 
@@ -187,12 +191,11 @@ def monotone(values: Values, *, rising: bool) -> Values:
     return np.asarray(isotonic_regression(values, increasing=rising).x, np.float64)
 
 
-def _zero(x: Values, rising: Values) -> float:
-    """Where a rising line is zero, in the middle where it stays so; or the end that is nearer to it."""
-    if rising[0] > 0 or rising[-1] < 0:
-        nearest = np.flatnonzero(np.abs(rising) == np.abs(rising).min())
-        return float(x[nearest].mean())
-    return (_first(x, rising, 0.0) - _first(-x[::-1], -rising[::-1], 0.0)) / 2
+def _middle(x: Values, rising: Values, falling: Values) -> float:
+    """Mean place of those where the lower of two lines is within ``ALIKE`` of its best, weighted by how near it is."""
+    places = np.linspace(x[0], x[-1], 1001)
+    lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
+    return float(np.average(places, weights=np.clip(lower - lower.max() + ALIKE, 0, None)))
 
 
 def _first(x: Values, rising: Values, level: float) -> float:

@@ -33,12 +33,15 @@ from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task
 from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
 
-SIZES, STEPS = (128, 256), (32, 12)
+SIZES, STEPS = (128, 256), (40, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
 alone, a strength changes a photograph more than it does at the end of a run."""
 AVERAGE = 0.8
 """Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
-SHARE, LEAST = 0.4, 8
+AHEAD = 0.25
+"""A strength changes a small picture more than one of 512 pixels: by as much as a strength with log odds that are
+larger by this (``docs/balance.md``)."""
+SHARE, LEAST = 0.36, 8
 """Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
 
 OnTune = Callable[[int, int], None]
@@ -157,7 +160,7 @@ class Ladder:
         """
         task, network = self.task, self.task.network
         size, steps = self.sizes[level], self.steps[level]
-        specs = [task.resolved(strength) for strength in strengths]
+        specs = [task.resolved(strength) for strength in (torch.tensor(strengths).logit() - AHEAD).sigmoid().tolist()]
         content = photograph_at(self.shown, size, network.device)
         f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
         places = torch.tensor(strengths).logit()
