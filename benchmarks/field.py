@@ -65,7 +65,7 @@ REACH: dict[str, dict[str, Any]] = {
 
 def network_of(name: str, assets: Path, **options: Any) -> tuple[StyleSpec, Network]:
     options = {"network": name, **REACH.get(name, {}), **options}
-    spec = with_options(StyleSpec(strength=0.8), options)
+    spec = with_options(StyleSpec(strength=2 / 3), options)
     weights = REAL.get(name)
     return spec, Network.load(spec, weights and assets / "weights" / f"{weights}.safetensors")
 
@@ -122,7 +122,7 @@ def untrained(args: argparse.Namespace) -> None:
             torch.manual_seed(0)
             weights = Path(folder) / "random.safetensors"
             save_file(get_model(name.removeprefix("torchvision:"), weights=None).state_dict(), weights)
-            spec = with_options(StyleSpec(strength=0.8), {"network": name, "size": args.size, "steps": 6})
+            spec = with_options(StyleSpec(strength=2 / 3), {"network": name, "size": args.size, "steps": 6})
             network = Network.load(spec, weights)
             began = time.perf_counter()
             result = styled(spec, network, content, painting)
@@ -181,7 +181,7 @@ def losses(args: argparse.Namespace) -> None:
         rows.append((f"pair {shown}", [("photograph", sources[shown][0]), ("painting", sources[shown][1])]))
     for loss in STYLE_TERMS:
         cells, found, times = [], [], []
-        spec = StyleSpec(size=args.size, strength=0.8, method=Optimise(loss={loss: 1.0}))
+        spec = StyleSpec(size=args.size, strength=2 / 3, method=Optimise(loss={loss: 1.0}))
         for index, (content, painting) in enumerate(sources):
             picture, strength, seconds = at_content(spec, network, judge, content, painting, args.content)
             found.append(list(measured(judge, (picture, content, painting)).values()))
@@ -209,9 +209,8 @@ def regions(args: argparse.Namespace) -> None:
         mask = np.asarray(Image.fromarray(mask).resize(content.size, Image.Resampling.NEAREST))
         size = max(content.size)
         for painting, number in zip(paintings[:2], "12", strict=True):
-            result = Job.prepare(
-                content, [], StyleSpec(size=size, strength=0.8), regions=[RegionStyle(mask, painting)], network=network
-            ).run()
+            spec = StyleSpec(size=size, strength=2 / 3)
+            result = Job.prepare(content, [], spec, regions=[RegionStyle(mask, painting)], network=network).run()
             outside = mask == 0
             same = bool((result.picture.pixels[outside] == content.pixels[outside]).all())
             print(f"clothing {name} style {number}: {outside.mean():.1%} outside, bit-equal there: {same}", flush=True)
@@ -220,7 +219,7 @@ def regions(args: argparse.Namespace) -> None:
         frame = sorted((data / f"video/davis/{clip}/frames").iterdir())[0]
         content = read_picture(frame)
         mask_file = data / f"video/davis/{clip}/masks/{frame.stem}.png"
-        spec = StyleSpec(size=max(content.size), strength=0.8)
+        spec = StyleSpec(size=max(content.size), strength=2 / 3)
         job = Job.prepare(
             content, [paintings[0]], spec, regions=[RegionStyle(mask_file, paintings[2], 0.6)], network=network
         )
@@ -243,7 +242,7 @@ def photoreal(args: argparse.Namespace) -> None:
             ("laplacian", {"photoreal": args.weight}),
             ("laplacian and smoothing", {"photoreal": args.weight, "photoreal_smoothing": args.smoothing}),
         ):
-            spec = with_options(StyleSpec(size=args.size, strength=0.8), options)
+            spec = with_options(StyleSpec(size=args.size, strength=2 / 3), options)
             result = styled(spec, network, content, style)
             loss = float(energy.loss({"image": result.picture.tensor()}, 0))
             print(f"{photo} {painting} {name:24} Laplacian energy {loss:.5f}", flush=True)
@@ -261,7 +260,7 @@ def colours(args: argparse.Namespace) -> None:
     for mode in ("style", "content-luminance", "content-match"):
         for space in ("lab", "yiq") if mode != "style" else ("lab",):
             for how in ("moments", "histogram") if mode == "content-match" else ("moments",):
-                spec = StyleSpec(size=args.size, strength=0.8, color=mode, color_space=space, color_match=how)
+                spec = StyleSpec(size=args.size, strength=2 / 3, color=mode, color_space=space, color_match=how)
                 result = styled(spec, network, content, painting).picture
                 shown = content.resized(*result.size)
                 ours, theirs = (color.to_lab(picture.pixels) for picture in (result, shown))

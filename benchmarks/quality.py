@@ -4,7 +4,7 @@
     python benchmarks/quality.py --assets DIR run long --pairs 6
     python benchmarks/quality.py --assets DIR time
     python benchmarks/quality.py --assets DIR table
-    python benchmarks/quality.py --assets DIR sheet artune --strength 0.8 -o sheet.png
+    python benchmarks/quality.py --assets DIR sheet artune --strength 0.667 -o sheet.png
     python benchmarks/quality.py --assets DIR sizes
 
 ``run`` adds a line per picture to ``results/quality.jsonl`` and skips what is there; ``table`` compares the methods at
@@ -40,7 +40,7 @@ from artune.transfer.sizes import fitted
 from artune.transfer.style import Job
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
-LADDER = (0.1, 0.2, 0.5, 0.8, 0.95, 0.99)
+LADDER = (0.182, 0.333, 0.667, 0.889, 0.974, 0.995)
 SHALLOW = {"content_layers": {"relu3_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}}
 AT = (0.5, 0.7, 0.85)
 
@@ -63,7 +63,7 @@ class Reference:
 
     def run(self, backbone: Backbone, content: Picture, painting: Picture, strength: float) -> Picture:
         taps = {f"relu{block}_1": 1.0 for block in range(1, 6)}
-        weights = Weights({"relu4_1": 1.0}, taps, 1 - strength, 2 * strength, 0.0)
+        weights = Weights({"relu4_1": 1.0}, taps, 1 - strength, 4 * strength, 0.0)
         x = first = second = None
         count = 0
         for size, steps in self.plan:
@@ -96,12 +96,12 @@ REFERENCES = {
     "long": Reference(((128, 1000), (181, 500), (256, 500), (362, 500), (512, 500)), 0.02, 0.99, torch.float32),
 }
 SPECS = {
-    "artune": StyleSpec(strength=0.8),
-    "draft": StyleSpec(strength=0.8, method=Optimise(quality="draft")),
-    "best": StyleSpec(strength=0.8, method=Optimise(quality="best")),
-    "same taps, compact": StyleSpec(strength=0.8, method=Optimise(**SHALLOW)),
-    "same taps, emulator": StyleSpec(strength=0.8, method=Optimise(**SHALLOW, network="vgg19-emulator")),
-    "same taps, vgg19": StyleSpec(strength=0.8, method=Optimise(**SHALLOW, network="vgg19")),
+    "artune": StyleSpec(strength=2 / 3),
+    "draft": StyleSpec(strength=2 / 3, method=Optimise(quality="draft")),
+    "best": StyleSpec(strength=2 / 3, method=Optimise(quality="best")),
+    "same taps, compact": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW)),
+    "same taps, emulator": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW, network="vgg19-emulator")),
+    "same taps, vgg19": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW, network="vgg19")),
 }
 
 
@@ -132,7 +132,7 @@ def network_of(method: str, assets: Path) -> Network:
     spec = SPECS.get(method)
     if spec is None:
         precision = "bf16" if REFERENCES[method].dtype == torch.bfloat16 else "fp32"
-        spec = StyleSpec(strength=0.8, method=Optimise(network="vgg19-emulator"), precision=precision)
+        spec = StyleSpec(strength=2 / 3, method=Optimise(network="vgg19-emulator"), precision=precision)
     name = spec.method.network
     return Network.load(spec, assets / "weights" / files_of[name] if name in files_of else None)
 
@@ -302,7 +302,7 @@ def main() -> None:
     three = commands.add_parser("sheet")
     three.add_argument("method", choices=list(SPECS))
     three.add_argument("--pairs", type=int, default=24)
-    three.add_argument("--strength", type=float, default=0.8)
+    three.add_argument("--strength", type=float, default=2 / 3)
     three.add_argument("-o", "--output", type=Path, required=True)
     three.set_defaults(do=sheet)
     four = commands.add_parser("sizes")

@@ -44,7 +44,7 @@ STYLED_SIDE = 160
 LOSSES = ("w2", "w2", "w2", "gram", "moments")
 ODDS = 3.5
 """Strengths of the styled pictures: log odds within plus and minus this."""
-AT_HALF = 4.0
+AT_HALF = 2.0
 """Their style weight at strength 0.5, in units of the package's: it was chosen later, by the judge."""
 
 

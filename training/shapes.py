@@ -106,7 +106,7 @@ def distances(model: Compact, assets: Path) -> list[float]:
     judge, found = referee(assets), []
     for pair in pairs(6):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        result = Job.prepare(content, [painting], StyleSpec(strength=0.8), network=network).run()
+        result = Job.prepare(content, [painting], StyleSpec(strength=2 / 3), network=network).run()
         found.append(list(measured(judge, (result.picture, content, painting)).values()))
     return [round(float(value), 3) for value in np.median(found, 0)]
 

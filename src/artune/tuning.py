@@ -28,7 +28,7 @@ ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
-COARSE = (-2.0, -0.7, 0.7, 2.0)
+COARSE = (-2.4, -1.1, 0.2, 1.5)
 """Log odds of the strengths that are tried first."""
 AROUND = (-0.4, 0.4)
 """Of those that are tried then, from where the first ones cross."""

@@ -44,7 +44,7 @@ def test_the_safe_interval_by_hand():
 
 
 def test_the_middle_of_a_stretch_by_hand():
-    """The lower of the two is 0.7 from 0.25 on, and falls to 0.5 only behind 0.75: the crossing alone would be at 0.75."""
+    """The lower of the two is 0.7 from 0.25 on, and falls behind 0.75, where the two cross."""
     strengths = (0.1, 0.25, 0.5, 0.75, 0.9)
     found = balance(Curve(strengths, (0.3, 0.7, 0.7, 0.7, 0.7), (0.9, 0.9, 0.8, 0.7, 0.3)))
     assert found.reason is Reason.CROSSED

@@ -5,7 +5,7 @@ from artune.engine.methods import decayed
 from artune.errors import SpecError
 from artune.spec import Optimise, StyleSpec
 
-GENTLE = 0.3
+GENTLE = 0.2
 """Strength below which steps shorten, to nothing at 0."""
 LBFGS_RATE = 0.02
 """First move of L-BFGS, root mean square, in units of the pixel range."""

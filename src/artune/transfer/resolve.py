@@ -17,14 +17,14 @@ from artune.transfer.start import STARTS
 STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 
 BALANCE = {
-    "w2": 2.0,
-    "gram": 2.0,
-    "moments": 7.5,
-    "sliced": 7.5,
-    "histogram": 7.5,
-    "nearest": 2.0,
-    "remd": 2.5,
-    "mrf": 1.25,
+    "w2": 4.0,
+    "gram": 4.0,
+    "moments": 15.0,
+    "sliced": 15.0,
+    "histogram": 15.0,
+    "nearest": 4.0,
+    "remd": 5.0,
+    "mrf": 2.5,
 }
 """Style weight over content weight at strength 0.5, the median balance of pairs of pictures (``docs/balance.md``): the
 content is then about as far away as with w2 (``docs/losses.md``). A loss that is missing here has the first of them."""
@@ -46,7 +46,7 @@ class Recipe:
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
     balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
-    tv: float = 0.025
+    tv: float = 0.05
     rate: float = 0.03
     average: float = 0.95
 
