@@ -107,7 +107,7 @@ def test_strengths_and_ratios_of_the_same_odds_agree():
 @pytest.mark.parametrize(
     ("content", "style", "reason", "said"),
     [
-        ((4, 4, 3), (1, 2, 2), Reason.NO_CROSSING, "do not cross; they are nearest at 0.90"),
+        ((4, 4, 3), (1, 2, 2), Reason.NO_CROSSING, "do not cross; both are recognised best at 0."),
         ((3, 3, 3), (2, 2, 2), Reason.FLAT, "any is as good"),
         ((0, 4, 0), (4, 0, 4), Reason.NOT_MONOTONE, "a crossing says little"),
     ],

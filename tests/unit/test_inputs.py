@@ -95,7 +95,7 @@ def test_a_strength_of_its_own_is_in_the_spec(photo, painting, red, left, networ
     job = Job.prepare(photo, [], spec(strength=0.4), regions=regions, network=network)
     assert job.spec.region_strengths == (0.9, 0.4)
     content, of_style = weights_at(job.spec, 0.9)
-    assert of_style / content == pytest.approx(8 * 9)
+    assert of_style / content == pytest.approx(4 * 9)
     again = Job.prepare(photo, [], job.spec, regions=[replace(r, strength=None) for r in regions], network=network)
     assert again.key == job.key
 

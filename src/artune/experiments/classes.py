@@ -96,7 +96,7 @@ class Equilibrium:
     """Where both sides are recognised alike.
 
     Attributes:
-        place: on the axis; where the curves do not cross, where they are nearest.
+        place: on the axis; where both are recognised as surely as they can be at once.
         low: least place at which both keep 0.8 of their best, or ``None`` where none does.
         high: the largest.
         inner: between which the place lies in 95 % of the draws.
@@ -119,7 +119,7 @@ class Equilibrium:
             return "neither accuracy changes with the weight: any is as good as any other"
         said = {
             Reason.CROSSED: f"both are recognised alike at {at}",
-            Reason.NO_CROSSING: f"the curves do not cross; they are nearest at {at}",
+            Reason.NO_CROSSING: f"the curves do not cross; both are recognised best at {at}",
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
         }[self.reason]
         if self.low is None or self.high is None:
