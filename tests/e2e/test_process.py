@@ -178,7 +178,7 @@ def test_the_wheel_holds_all_that_the_demo_needs(tmp_path):
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(pip, check=True)
     (wheel,) = tmp_path.glob("artune-*.whl")
-    assert wheel.stat().st_size < 5_000_000
+    assert wheel.stat().st_size < 8_000_000
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = (
