@@ -168,7 +168,8 @@ def spread(assets: Path, count: int) -> None:
         task = Task.read(content, [painting], spec, network=network)
         for name, other in judges.items():
             court = Court.of(task.inputs, task.resolved(), other)
-            curve = Curve(usual.curve.strengths, *map(tuple, court.judge_all(usual.pictures)))
+            judged = [court.judge_all([picture]) for picture in usual.pictures]  # of two sizes
+            curve = Curve(usual.curve.strengths, *(tuple(row[side][0] for row in judged) for side in (0, 1)))
             moved.setdefault(name, []).append(log_odds(balance(curve).strength) - log_odds(usual.balance.strength))
         for name, box in {"crop left": (0, 0.03), "crop right": (0.03, 0)}.items():
             height, width = content.pixels.shape[:2]

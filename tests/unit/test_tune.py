@@ -9,7 +9,7 @@ import torch
 import artune
 from artune.engine.descend import Evaluation, descend
 from artune.engine.methods import Adam
-from artune.errors import InputError
+from artune.errors import InputError, SpecError
 from artune.images import Picture
 from artune.metrics.judges import Judge
 from artune.record import Record
@@ -130,6 +130,12 @@ def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
     assert Job.prepare(photo, [painting], spec, network=network).tuning is None
     with pytest.raises(InputError, match="no strength to be found"):
         tune(photo, painting, spec=spec, network=network)
+
+
+@pytest.mark.parametrize("name", ["spec", "network", "weights", "regions", "judge", "on_step"])
+def test_arguments_of_a_wrong_type_are_named(photo, painting, name):
+    with pytest.raises(SpecError, match=f"{name} is of type int"):
+        tune(photo, painting, **{name: 3})
 
 
 def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painting, network, left):

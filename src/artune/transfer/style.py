@@ -28,7 +28,7 @@ from artune.transfer.objective import covered_at, photograph_at, place_strengths
 from artune.transfer.rates import GENTLE, schedule
 from artune.transfer.sizes import fitted
 from artune.transfer.start import carried, enlarged, start
-from artune.transfer.task import Task
+from artune.transfer.task import Task, check_types
 from artune.transfer.tune import OnTune, Tuning, tuned
 
 
@@ -136,16 +136,14 @@ def style(
         WeightsError: missing or unfit weights.
         ResourceError: not enough memory.
     """
-    for name, value, fits, needed in (
+    check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
         ("network", network, isinstance(network, Network | str | None), "a name, or an artune.Network"),
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
         ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
         ("on_tile", on_tile, on_tile is None or callable(on_tile), "a function"),
-    ):
-        if not fits:
-            raise SpecError(f"{name} is of type {type(value).__name__}; give {needed}")
+    )
     if recipe is not None:
         if spec is not None:
             raise SpecError("spec and recipe are both given, and each says everything; leave out either")

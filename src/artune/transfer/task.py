@@ -22,6 +22,20 @@ DECIDED = (
 """What those read who ask for the balance of a task that leaves nothing open."""
 
 
+def check_types(*given: tuple[str, object, bool, str]) -> None:
+    """Raise for the first argument that is of a wrong type.
+
+    Args:
+        given: name, value, whether it fits, and what is needed.
+
+    Raises:
+        SpecError: naming it.
+    """
+    for name, value, fits, needed in given:
+        if not fits:
+            raise SpecError(f"{name} is of type {type(value).__name__}; give {needed}")
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """One photograph to be styled.

@@ -30,7 +30,7 @@ from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.rates import GENTLE
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
-from artune.transfer.task import DECIDED, Task
+from artune.transfer.task import DECIDED, Task, check_types
 from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
 
 SIZES, STEPS = (128, 256), (40, 10)
@@ -101,6 +101,14 @@ def tune(
         WeightsError: missing or unfit weights.
         ResourceError: not enough memory.
     """
+    check_types(
+        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec"),
+        ("network", network, isinstance(network, Network | None), "an artune.Network; its name belongs to the spec"),
+        ("weights", weights, isinstance(weights, Path | str | None), "a file"),
+        ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
+        ("judge", judge, isinstance(judge, Judge | None), "an artune.Judge"),
+        ("on_step", on_step, on_step is None or callable(on_step), "a function"),
+    )
     task = Task.read(
         content,
         styles,
