@@ -121,7 +121,7 @@ class Balance:
                 f"({getattr(self, more):.2f})"
             )
         if self.low is None or self.high is None:
-            return f"{text}; none is safe"
+            return f"{text}; at none do both keep {KEPT:g} of their best"
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
