@@ -135,7 +135,7 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
         curve: what the judges say.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
     """
-    odds = np.array([_odds(s) for s in curve.strengths])
+    odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
     rising, falling = (monotone(style, rising=True), monotone(content, rising=False))
     misfit = max(_rms(style - rising), _rms(content - falling))
@@ -153,8 +153,8 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
     within = low <= high
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
     confidence = max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
-    safe = (_strength(low), _strength(high)) if within else (None, None)
-    return Balance(_strength(place), safe[0], safe[1], reason, confidence, here[0], here[1])
+    safe = (strength_at(low), strength_at(high)) if within else (None, None)
+    return Balance(strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1])
 
 
 Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
@@ -168,7 +168,7 @@ def explore(probe: Probe) -> Curve:
     first that lie among the latter are left out.
     """
     coarse = _at(probe, COARSE, True)
-    place = min(max(_odds(balance(coarse).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
+    place = min(max(log_odds(balance(coarse).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
     fine = _at(probe, tuple(place + step for step in AROUND), False)
     low, high = fine.strengths[0], fine.strengths[-1]
     rows = [row for row in _rows(coarse) if not low - 1e-9 <= row[0] <= high + 1e-9] + _rows(fine)
@@ -177,7 +177,7 @@ def explore(probe: Probe) -> Curve:
 
 
 def _at(probe: Probe, odds: Sequence[float], first: bool) -> Curve:
-    strengths = tuple(_strength(value) for value in odds)
+    strengths = tuple(strength_at(value) for value in odds)
     style, content = probe(strengths, first)
     return Curve(strengths, tuple(style), tuple(content))
 
@@ -211,9 +211,11 @@ def _rms(values: Values) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _odds(strength: float) -> float:
+def log_odds(strength: float) -> float:
+    """``log(s / (1 - s))`` of a strength inside (0, 1)."""
     return math.log(strength / (1 - strength))
 
 
-def _strength(odds: float) -> float:
+def strength_at(odds: float) -> float:
+    """The strength with these log odds."""
     return 1 / (1 + math.exp(-odds))

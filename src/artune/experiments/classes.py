@@ -5,7 +5,6 @@ style: the bands come from drawing both anew, independently of each other (the p
 pigeonhole bootstrap", Annals of Applied Statistics 1).
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from artune.errors import InputError
 from artune.experiments.grid import RunSpec, Weight, weight_of, written
 from artune.experiments.store import SIDES, Side, Verdict
 from artune.report.tables import Table
-from artune.tuning import Balance, Curve, Reason, balance
+from artune.tuning import Balance, Curve, Reason, balance, log_odds
 
 Array = NDArray[np.float64]
 DRAWS = 1000
@@ -261,11 +260,11 @@ def equilibrium(
         for row in zip(resampled(style, draws, seed), resampled(content, draws, seed), strict=True)
         if np.isfinite(row).all() and (each := _balanced(places, *row)) is not None
     ]
-    low, high = np.quantile([_odds(each.strength) for each in again] or [_odds(found.strength)], INNER) + middle
+    low, high = np.quantile([log_odds(each.strength) for each in again] or [log_odds(found.strength)], INNER) + middle
     return Equilibrium(
-        middle + _odds(found.strength),
-        None if found.low is None else middle + _odds(found.low),
-        None if found.high is None else middle + _odds(found.high),
+        middle + log_odds(found.strength),
+        None if found.low is None else middle + log_odds(found.low),
+        None if found.high is None else middle + log_odds(found.high),
         (float(low), float(high)),
         found.reason,
         found.confidence,
@@ -280,10 +279,6 @@ def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[
     counts = np.bincount(group)
     means = (np.bincount(group, weights=values) / counts for values in (style, content))
     return balance(Curve(tuple((1 / (1 + np.exp(-at))).tolist()), *(tuple(each.tolist()) for each in means)))
-
-
-def _odds(strength: float) -> float:
-    return math.log(strength / (1 - strength))
 
 
 def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 from artune.errors import InputError, PictureError
 from artune.images import find_pictures
 from artune.spec import Model, StyleSpec, with_options
+from artune.tuning import log_odds, strength_at
 
 
 class Example(Model):
@@ -124,14 +125,14 @@ def weight_of(spec: StyleSpec) -> Weight:
         return Weight(math.log(style / content), f"{_short(style)}:{_short(content)}", True)
     if strength == "auto" or strength in (0, 1):
         raise InputError("an experiment needs a strength between 0 and 1, or weights of style and content, in each run")
-    return Weight(math.log(strength / (1 - strength)), f"{strength:g}", False)
+    return Weight(log_odds(strength), f"{strength:g}", False)
 
 
 def written(place: float, *, ratio: bool) -> str:
     """A place on an axis as people write it, to two digits."""
     if ratio:
         return f"{_short(float(f'{math.exp(place):.1e}'))}:1"
-    return f"{1 / (1 + math.exp(-place)):.2f}"
+    return f"{strength_at(place):.2f}"
 
 
 def _short(weight: float) -> str:

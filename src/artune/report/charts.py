@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from artune.tuning import log_odds
+
 COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 """Of the two curves, everywhere."""
 OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
@@ -92,11 +94,6 @@ def _drawn(figure: Figure) -> Chart:
     return Chart(svg.getvalue(), png.getvalue())
 
 
-def odds(strength: float) -> float:
-    """The logarithm of strength over its rest: the axis on which a ladder is even."""
-    return math.log(strength / (1 - strength))
-
-
 def strength_ticks(low: float, high: float) -> dict[float, str]:
     """Names of the strengths between two places on that axis."""
-    return {odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= odds(s) <= high + 0.3}
+    return {log_odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= log_odds(s) <= high + 0.3}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from artune.files import atomic
 from artune.images import Picture
-from artune.report.charts import Chart, Line, line_chart, odds, strength_ticks
+from artune.report.charts import Chart, Line, line_chart, strength_ticks
 from artune.report.page import drawing, page, picture_uri
 from artune.transfer.style import Result
 from artune.transfer.tune import Tuning
-from artune.tuning import KEPT
+from artune.tuning import KEPT, log_odds
 
 FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
 """What is written, in this order."""
@@ -43,14 +43,14 @@ def write_tuning(
 def tuning_chart(tuning: Tuning) -> Chart:
     """Both curves over the log odds of the strength, with balance and safe interval."""
     curve, found = tuning.curve, tuning.balance
-    places = [odds(strength) for strength in curve.strengths]
-    safe = None if found.low is None or found.high is None else (odds(found.low), odds(found.high))
+    places = [log_odds(strength) for strength in curve.strengths]
+    safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
     return line_chart(
         {"style": Line(places, curve.style), "content": Line(places, curve.content)},
         x_label="strength",
         y_label="recognised (0 is chance)",
         ticks=strength_ticks(places[0], places[-1]),
-        marked=odds(found.strength),
+        marked=log_odds(found.strength),
         span=safe,
     )
 

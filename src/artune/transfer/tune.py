@@ -31,7 +31,7 @@ from artune.transfer.rates import GENTLE
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore
+from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore, log_odds, strength_at
 
 SIZES, STEPS = (128, 256), (40, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
@@ -168,7 +168,7 @@ class Ladder:
         """
         task, network = self.task, self.task.network
         size, steps = self.sizes[level], self.steps[level]
-        specs = [task.resolved(strength) for strength in (torch.tensor(strengths).logit() - AHEAD).sigmoid().tolist()]
+        specs = [task.resolved(strength_at(log_odds(strength) - AHEAD)) for strength in strengths]
         content = photograph_at(self.shown, size, network.device)
         f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
         places = torch.tensor(strengths).logit()
