@@ -30,7 +30,8 @@ from artune.spec import StyleSpec, with_options
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
 RATIOS = "1e3,1e4,5e4,1e5,1e6,1e7,1e6:10,1e6:100"
-SIZE = 128
+SIZE, QUALITY = 128, "draft"
+MADE = ("--size", SIZE, "--quality", QUALITY)
 STYLED = 500
 """Styled pictures to train with."""
 ROBUST = {
@@ -105,7 +106,7 @@ class Study:
 
     def curve(self) -> None:
         """Both accuracies against the strength; ResNet-18 beside the Gram classifier on the same pictures."""
-        given = ["--per-class", 2, "--strengths", STRENGTHS]
+        given = ["--per-class", 2, *MADE, "--strengths", STRENGTHS]
         by_gram = self.experiment("curve", (self.animals(), self.gram()), *given)
         by_resnet = self.experiment("curve", (self.animals(), self.painters()), *given)
         table(
@@ -130,7 +131,18 @@ class Study:
             row = [f"results {size}"]
             for trained in sizes:
                 judges = self.animals(), self.painters(trained)
-                given = ["--per-class", 1, "--styles-per-class", 3, "--size", size, "--strengths", "0.5,0.82"]
+                given = [
+                    "--per-class",
+                    1,
+                    "--styles-per-class",
+                    3,
+                    "--quality",
+                    QUALITY,
+                    "--size",
+                    size,
+                    "--strengths",
+                    "0.5,0.82",
+                ]
                 found = self.experiment(f"size-{size}", judges, *given)
                 row.append(" and ".join(f"{float(each['style']):.2f}" for each in found))
             rows.append(row)
@@ -142,7 +154,7 @@ class Study:
         for name, words in ROBUST.items():
             options = [*words, *([styled] if "--styled" in words else [])]
             judge = self.judge(self.data / "animals", f"animals {name}", options=options)
-            given = ["--per-class", 2, "--strengths", STRENGTHS]
+            given = ["--per-class", 2, *MADE, "--strengths", STRENGTHS]
             found = self.experiment("curve", (judge, self.painters()), *given)
             shares = [float(row["content"]) for row in found]
             rows.append((name, f"{sum(shares) / len(shares):.3f}", *(f"{share:.2f}" for share in shares)))
@@ -153,7 +165,7 @@ class Study:
         rng = random.Random(0)
         photographs, paintings = (examples(self.data / f"{kind}/train") for kind in ("animals", "painters"))
         chosen = rng.sample(photographs, STYLED)
-        base = with_options(StyleSpec(), {"size": SIZE})
+        base = with_options(StyleSpec(), {"size": SIZE, "quality": QUALITY})
         runs = keyed(
             RunSpec(
                 content=each,
@@ -178,7 +190,7 @@ class Study:
                 split = {0: "test", 1: "val"}.get(place % 10, "train")
                 linked(file, folder / split / name)
         judges = self.animals(), self.judge(folder, "movements")
-        given = ["--per-class", 2, "--styles-per-class", 6, "--strengths", "0.5"]
+        given = ["--per-class", 2, "--styles-per-class", 6, *MADE, "--strengths", "0.5"]
         self.experiment("natural", judges, *given, styles=folder / "test")
         hits: dict[tuple[str, str], list[bool]] = {}
         with Store.open(self.folder / "natural") as store:

@@ -73,7 +73,7 @@ WEIGHTS = {
 """Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
 those that the literature used, where there are several."""
 
-JUDGE = Asset("judge.safetensors", "869daae9d06c86bcaf9e914c7f53c5b1c8fb84ea6263c43eecfab840998e6311", "MIT")
+JUDGE = Asset("judge.safetensors", "9933ba38d12bf4a99dea8f297a11fec5d0c7c8549fac5534db48456d80ba43f1", "MIT")
 """The judge with its banks (``artune.metrics.judges``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

@@ -28,10 +28,12 @@ ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
-COARSE = (-2.4, -1.1, 0.2, 1.5)
+COARSE = (-2.4, -1.2, 0.0, 1.2, 2.4)
 """Log odds of the strengths that are tried first."""
-AROUND = (-0.4, 0.4)
-"""Of those that are tried then, from where the first ones cross."""
+AROUND = (0.0,)
+"""Of those that are tried then, from the balance of the first ones."""
+NEAR = 0.4
+"""Log odds within which a strength of the second kind stands for one of the first."""
 ALIKE = 0.2
 """How far below its best a probability still counts, less and less, for the balance."""
 LIMIT = 4.0
@@ -164,26 +166,27 @@ Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[floa
 def explore(probe: Probe) -> Curve:
     """A ladder of strengths, dense where the curves cross.
 
-    A few strengths over the whole range are judged first, and then some around the balance that they show; those of the
-    first that lie among the latter are left out.
+    A few strengths over the whole range are judged first, and then, well, where they balance; those of the first that
+    lie nearest to the latter are left out.
     """
-    coarse = _at(probe, COARSE, True)
-    place = min(max(log_odds(balance(coarse).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
-    fine = _at(probe, tuple(place + step for step in AROUND), False)
-    low, high = fine.strengths[0], fine.strengths[-1]
-    rows = [row for row in _rows(coarse) if not low - 1e-9 <= row[0] <= high + 1e-9] + _rows(fine)
-    strengths, style, content = zip(*sorted(rows), strict=True)
-    return Curve(strengths, style, content)
+    coarse = _rows(probe, COARSE, True)
+    place = min(max(log_odds(balance(_curve(coarse)).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
+    low, high = (strength_at(place + step) for step in (AROUND[0] - NEAR, AROUND[-1] + NEAR))
+    fine = _rows(probe, [place + step for step in AROUND], False)
+    return _curve([row for row in coarse if not low <= row[0] <= high] + fine)
 
 
-def _at(probe: Probe, odds: Sequence[float], first: bool) -> Curve:
+Row = tuple[float, float, float]
+"""A strength, and what judges say there."""
+
+
+def _rows(probe: Probe, odds: Sequence[float], first: bool) -> list[Row]:
     strengths = tuple(strength_at(value) for value in odds)
-    style, content = probe(strengths, first)
-    return Curve(strengths, tuple(style), tuple(content))
+    return list(zip(strengths, *probe(strengths, first), strict=True))
 
 
-def _rows(curve: Curve) -> list[tuple[float, float, float]]:
-    return list(zip(curve.strengths, curve.style, curve.content, strict=True))
+def _curve(rows: Sequence[Row]) -> Curve:
+    return Curve(*zip(*sorted(rows), strict=True))
 
 
 def monotone(values: Values, *, rising: bool) -> Values:

@@ -22,9 +22,10 @@ def test_probabilities_by_hand():
     own, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     bank = torch.tensor([[-1.0, 0.0], [0.0, -1.0]])
     found = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    e = np.exp(2.0)
-    p = e / (e + 1 + 3 * (1 / e + 1) / 2 + np.exp(2 * 0.5))
-    chance = 1 / (1 + 1 + 3)
+    e, never = np.exp(2.0), np.exp(2 * 0.5)
+    p = e / (e + 1 + 3 * (1 / e + 1) / 2 + never)
+    of_bank = (1 / e / (1 / e + 1 + 3 * 1 + never), 1 / (1 + 1 / e + 3 * 1 + never))
+    chance = np.mean(of_bank)
     wanted = torch.tensor([(p - chance) / (1 - chance), 0.0]).float()
     torch.testing.assert_close(chance_corrected(found, own, other, bank, Calibration(2.0, 0.5, 3.0)), wanted)
 
@@ -40,8 +41,27 @@ def test_chance_is_zero_and_certainty_is_one(generator):
 def test_the_size_of_the_bank_alone_changes_nothing(generator):
     bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
     some = Calibration(5.0, 0.2, 4.0)
-    once, twice = (chance_corrected(bank[:3], bank[:1], bank[1:2], b, some) for b in (bank, torch.cat([bank, bank])))
+    own, others, found = bank[:1], bank[1:2], torch.randn(3, 8, generator=generator)
+    once, twice = (
+        some.probability(found @ own.T, found @ others.T, found @ b.T) for b in (bank, torch.cat([bank, bank]))
+    )
     torch.testing.assert_close(once, twice)
+
+
+def test_pictures_that_have_nothing_to_do_with_it_are_recognised_as_often_as_chance_has_it(generator):
+    others, bank = (F.normalize(torch.randn(n, 8, generator=generator), dim=1) for n in (4000, 300))
+    calibration = Calibration(2.0, 0.0, 3.0)
+    said = chance_corrected(others, bank[:1], bank[1:2], bank[2:], calibration)
+    p = calibration.probability(others @ bank[:1].T, others @ bank[1:2].T, others @ bank[2:].T)
+    less = (p - p.mean()) / (1 - p.mean())
+    torch.testing.assert_close(said, less.clamp(min=0), atol=0.01, rtol=0)
+
+
+def test_content_is_looked_at_without_the_finest_strokes(judge, photo):
+    image = F.interpolate(photo.tensor(), (128, 192), mode="bicubic", antialias=True).clamp(0, 1)
+    fine = (image + 0.2 * (torch.arange(192) % 2 - 0.5)).clamp(0, 1)
+    seen, blurred = judge.embed(image), judge.embed(fine)
+    assert (seen.content @ blurred.content.T).item() > 0.95 > (seen.style @ blurred.style.T).item()
 
 
 def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):

@@ -21,6 +21,10 @@ RGB = 3
 """Channels of the first tap that hold the picture itself, times ``GAIN``."""
 GAIN = 4.0
 """Brings colours to the variance that the other channels have."""
+MARGIN = 4
+"""Pixels, repeated from the border, that the network is shown around a picture."""
+ALIGNED = 8
+"""What it is shown is a multiple of this, each way."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ class Compact(Backbone):
                 values += (channels + width) / stride**2
                 channels = width
             self.stages.append(stage)
-            self.taps[f"relu{number}_1"] = TapInfo(channels, stride, field, cost, values)
+            seen = field + 2 * (MARGIN % stride)  # by so much do the features lie before the picture's
+            self.taps[f"relu{number}_1"] = TapInfo(channels, stride, seen, cost, values)
         self.pin_colour()
 
     def pin_colour(self) -> None:
@@ -120,11 +125,14 @@ class Compact(Backbone):
                 first.weight[channel, channel, 1, 1] = GAIN
 
     def enter(self, image: Image) -> Tensor:
-        """What the first convolution takes: the picture with its border repeated, in the network's precision.
+        """What the first convolution takes: the picture within a margin, in the network's precision.
 
+        Without a margin fewer features look at a pixel at the border than at one inside, most of all in the deep taps
+        that keep the content, and bright frames appear. The strides divide the whole, so that no row is left out.
         Padded before it is narrowed: that is faster for three channels.
         """
-        x = F.pad(image, (1, 1, 1, 1), mode="replicate")
+        down, right = (MARGIN + -(side + 2 * MARGIN) % ALIGNED for side in image.shape[-2:])
+        x = F.pad(image, (MARGIN + 1, right + 1, MARGIN + 1, down + 1), mode="replicate")
         return x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)  # type: ignore[index]
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
@@ -144,7 +152,16 @@ class Compact(Backbone):
                 features[tap], x = fork(x)
             else:
                 features[tap] = F.relu(x, inplace=True)
-        return {tap: features[tap] for tap in features if tap in taps}
+        return {tap: self.within(value, tap, image) for tap, value in features.items() if tap in taps}
+
+    def within(self, features: Tensor, tap: str, image: Image) -> Tensor:
+        """The features of a picture, without those of the margin."""
+        if tap == "image":
+            return features
+        stride = self.taps[tap].stride
+        first = MARGIN // stride
+        rows, columns = (slice(first, first - (-side // stride)) for side in image.shape[-2:])
+        return features[..., rows, columns]
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}

@@ -26,6 +26,8 @@ from artune.losses.protocol import Mask
 
 SIDE = 128
 """A picture is judged with as many pixels as a square of this side has."""
+CONTENT_SIDE = 64
+"""Content is looked at in a picture that was brought to this side and back: what is left without the finest strokes."""
 SMALLEST = 32
 """Shortest side that is judged; a picture that is longer than wide is judged with more pixels."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
@@ -193,14 +195,12 @@ class Judge:
             image: ``[b, 3, h, w]``.
             mask: ``[1, 1, h, w]``: where the style is looked at.
         """
-        height, width = image.shape[-2:]
-        scale = max(SIDE / (height * width) ** 0.5, SMALLEST / min(height, width))
-        size = (max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale)))
         image = image.float().cpu()
-        if size != (height, width):
-            image = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
-        found: Embedding = self.network(image.contiguous(memory_format=torch.channels_last), mask)
-        return found
+        seen = resized(image, judged_size(image, SIDE))
+        blurred = resized(resized(image, judged_size(image, CONTENT_SIDE)), seen.shape[-2:])
+        style, _ = self.network(seen.contiguous(memory_format=torch.channels_last), mask)
+        _, content = self.network(blurred.contiguous(memory_format=torch.channels_last))
+        return Embedding(style, content)
 
     def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
@@ -209,6 +209,20 @@ class Judge:
     def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """The same of embeddings of content."""
         return chance_corrected(found, own, others, self.contents, self.content_calibration)
+
+
+def judged_size(image: Image, side: int) -> tuple[int, int]:
+    """Height and width of a picture with as many pixels as a square of ``side``, no side below :data:`SMALLEST`."""
+    height, width = image.shape[-2:]
+    scale = max(side / (height * width) ** 0.5, SMALLEST / min(height, width))
+    return max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale))
+
+
+def resized(image: Image, size: tuple[int, ...]) -> Image:
+    """Bicubic, in [0, 1]."""
+    if tuple(size) == tuple(image.shape[-2:]):
+        return image
+    return F.interpolate(image, tuple(size), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 class Calibration(NamedTuple):
@@ -237,18 +251,20 @@ class Calibration(NamedTuple):
 def chance_corrected(
     found: Tensor, own: Tensor, others: Tensor, bank: Tensor, calibration: Calibration
 ) -> Float[Tensor, "b"]:
-    """Probability that each of some embeddings is recognised as ``own``, brought to 0 at chance.
+    """Probability ``p`` that each of some embeddings is recognised as ``own``, brought to 0 at chance.
 
-    Chance is the share of one candidate among all, with equal cosines: ``c = 1 / (1 + others + mass)``; returned is
-    ``(p - c) / (1 - c)``, not below 0.
+    Chance ``c`` is what the same judge says, on average, of pictures that have nothing to do with it: those of the
+    bank, each beside the others. Returned is ``(p - c) / (1 - c)``, not below 0.
 
     Args:
         found: ``[b, c]``, of length 1.
         own: ``[1, c]``.
         others: ``[n, c]``.
-        bank: ``[m, c]``.
+        bank: ``[m, c]``, two at least.
         calibration: from cosines to probabilities.
     """
-    chance = 1 / (1 + len(others) + calibration.mass)
+    apart = ~torch.eye(len(bank), dtype=torch.bool)
+    beside = (bank @ bank.T)[apart].view(len(bank), -1)
+    chance = calibration.probability(bank @ own.T, bank @ others.T, beside).mean()
     p = calibration.probability(found @ own.T, found @ others.T, found @ bank.T)
     return ((p - chance) / (1 - chance)).clamp(min=0)
