@@ -29,10 +29,10 @@ from artune.files import file_digest
 from artune.spec import StyleSpec, with_options
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
-RATIOS = "1e3,1e4,5e4,1e5,1e6,1e7,1e6:10,1e6:100"
+RATIOS = "1,1e1,1e2,1e3,1e4,5e4,1e5,1e6,1e7,1e6:10,1e6:100"
 SIZE, QUALITY = 128, "draft"
 MADE = ("--size", SIZE, "--quality", QUALITY)
-STYLED = 500
+STYLED = 300
 """Styled pictures to train with."""
 ROBUST = {
     "plain": [],
@@ -131,18 +131,8 @@ class Study:
             row = [f"results {size}"]
             for trained in sizes:
                 judges = self.animals(), self.painters(trained)
-                given = [
-                    "--per-class",
-                    1,
-                    "--styles-per-class",
-                    3,
-                    "--quality",
-                    QUALITY,
-                    "--size",
-                    size,
-                    "--strengths",
-                    "0.5,0.82",
-                ]
+                made = ("--size", size, "--quality", QUALITY)
+                given = ["--per-class", 1, "--styles-per-class", 2, *made, "--strengths", "0.5,0.82"]
                 found = self.experiment(f"size-{size}", judges, *given)
                 row.append(" and ".join(f"{float(each['style']):.2f}" for each in found))
             rows.append(row)
