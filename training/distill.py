@@ -420,7 +420,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
     config = CompactConfig()
     if args.shape:
         config = CompactConfig(tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/")))
-    student = Student(network or Compact(config))
+    student = Student(network or Compact(config, margin=0))
     cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
@@ -482,7 +482,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    model = Compact().requires_grad_(False)
+    model = Compact(margin=0).requires_grad_(False)
     path = args.start or fetch(WEIGHTS["compact"], network="compact")
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)

@@ -271,3 +271,25 @@ def test_a_state_dict_inside_a_checkpoint(tmp_path):
     torch.save({"state_dict": weights, "epoch": 3}, path)
     with pytest.raises(WeightsError, match="shape"):  # found, and too small for vgg19
         load_network("vgg19", weights=path)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 17), (33, 47), (40, 23)])
+def test_the_deepest_tap_of_compact_sees_every_row_of_a_picture_of_any_size(height, width, generator):
+    network = Compact().double().requires_grad_(False)
+    network.load_state_dict({name: torch.rand_like(value) for name, value in network.state_dict().items()})
+    image = torch.rand((1, 3, height, width), generator=generator, dtype=torch.float64).requires_grad_()
+    features = network(image, network.taps)
+    for tap, info in network.taps.items():
+        assert features[tap].shape[-2:] == (-(-height // info.stride), -(-width // info.stride)), tap
+    features["relu5_1"].sum().backward()
+    assert (image.grad > 0).all()
+
+
+def test_compact_sees_a_picture_as_one_whose_border_goes_on(generator):
+    network = Compact().requires_grad_(False)
+    image = torch.rand((1, 3, 40, 32), generator=generator)
+    wide = F.pad(image, (8, 8, 8, 8), mode="replicate")
+    for tap, info in list(network.taps.items())[:2]:  # those whose receptive field lies within the margin
+        inner = network(wide, [tap])[tap][..., 8 // info.stride :, 8 // info.stride :]
+        found = network(image, [tap])[tap]
+        torch.testing.assert_close(found, inner[..., : found.shape[-2], : found.shape[-1]])

@@ -22,7 +22,7 @@ RGB = 3
 GAIN = 4.0
 """Brings colours to the variance that the other channels have."""
 MARGIN = 4
-"""Pixels, repeated from the border, that the network is shown around a picture."""
+"""Pixels; wide enough that no frame appears."""
 ALIGNED = 8
 """What it is shown is a multiple of this, each way."""
 
@@ -85,13 +85,15 @@ class Compact(Backbone):
 
     Args:
         config: its shape; the bundled weights fit the default one.
+        margin: pixels, repeated from the border, that it is shown around a picture.
     """
 
     name = "compact"
     smallest = 16
 
-    def __init__(self, config: CompactConfig = CompactConfig()) -> None:
+    def __init__(self, config: CompactConfig = CompactConfig(), margin: int = MARGIN) -> None:
         super().__init__()
+        self.margin = margin
         self.stages = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}
         channels, stride, field, cost, values = 3, 1, 1, 0.0, 3.0
@@ -111,7 +113,7 @@ class Compact(Backbone):
                 values += (channels + width) / stride**2
                 channels = width
             self.stages.append(stage)
-            seen = field + 2 * (MARGIN % stride)  # by so much do the features lie before the picture's
+            seen = field + 2 * (margin % stride)  # by so much do the features lie before the picture's
             self.taps[f"relu{number}_1"] = TapInfo(channels, stride, seen, cost, values)
         self.pin_colour()
 
@@ -131,8 +133,8 @@ class Compact(Backbone):
         that keep the content, and bright frames appear. The strides divide the whole, so that no row is left out.
         Padded before it is narrowed: that is faster for three channels.
         """
-        down, right = (MARGIN + -(side + 2 * MARGIN) % ALIGNED for side in image.shape[-2:])
-        x = F.pad(image, (MARGIN + 1, right + 1, MARGIN + 1, down + 1), mode="replicate")
+        down, right = (self.margin + -(side + 2 * self.margin) % ALIGNED for side in image.shape[-2:])
+        x = F.pad(image, (self.margin + 1, right + 1, self.margin + 1, down + 1), mode="replicate")
         return x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)  # type: ignore[index]
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
@@ -159,7 +161,7 @@ class Compact(Backbone):
         if tap == "image":
             return features
         stride = self.taps[tap].stride
-        first = MARGIN // stride
+        first = self.margin // stride
         rows, columns = (slice(first, first - (-side // stride)) for side in image.shape[-2:])
         return features[..., rows, columns]
 

@@ -38,9 +38,9 @@ SIZES, STEPS = (128, 256), (32, 10)
 alone, a strength changes a photograph more than it does at the end of a run."""
 AVERAGE = 0.8
 """Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
-AHEAD = (0.25, 0.0)
-"""A strength changes a small picture more than one of 512 pixels: at either size, by as much as one with log odds that
-are larger by this (``docs/balance.md``)."""
+AHEAD = (0.0, -0.5)
+"""At either size, how much larger the log odds are of a strength that does as much at 512 pixels: in its few steps the
+second ladder falls short (``docs/balance.md``)."""
 SHARE, LEAST = 0.36, 8
 """Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
 
