@@ -16,7 +16,7 @@ def main() -> None:
     tiles = [read_picture(photo).resized(WIDTH, HEIGHT).pixels]
     for name in ("strokes", "mosaic", "woodcut"):
         painting = sample_style(name)
-        tile = style(photo, painting, strength=2 / 3).picture.resized(WIDTH, HEIGHT).pixels.copy()
+        tile = style(photo, painting).picture.resized(WIDTH, HEIGHT).pixels.copy()
         tile[HEIGHT - INSET - 4 :, : INSET + 4] = 1
         tile[HEIGHT - INSET :, :INSET] = read_picture(painting).resized(INSET, INSET).pixels
         tiles.append(tile)
