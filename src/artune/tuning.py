@@ -35,7 +35,7 @@ AROUND = (0.0,)
 NEAR = 0.4
 """Log odds within which a strength of the second kind stands for one of the first."""
 ALIKE = 0.2
-"""How far below its best a probability still counts, less and less, for the balance."""
+"""How far below its best a probability still counts, less and less, for the balance of single pictures."""
 LIMIT = 4.0
 """Log odds beyond which no strength is tried, either way."""
 
@@ -127,7 +127,7 @@ class Balance:
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
-def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
+def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balance:
     """The strength at which style and content are recognised alike.
 
     Both curves are first replaced by the nearest monotone ones (isotonic regression), and read along straight lines
@@ -136,6 +136,8 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
     Args:
         curve: what the judges say.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
+        alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, where
+            the curves are exact enough.
     """
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
@@ -146,7 +148,7 @@ def balance(curve: Curve, *, kept: float = KEPT) -> Balance:
         strength = min(max(0.5, ends[0]), ends[1])
         return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()))
     gap = rising - falling  # rises
-    place = _middle(odds, rising, falling)
+    place = _middle(odds, rising, falling, max(alike, 1e-9))
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
     if misfit > ROUGH:
         reason = Reason.NOT_MONOTONE
@@ -194,11 +196,11 @@ def monotone(values: Values, *, rising: bool) -> Values:
     return np.asarray(isotonic_regression(values, increasing=rising).x, np.float64)
 
 
-def _middle(x: Values, rising: Values, falling: Values) -> float:
-    """Mean place of those where the lower of two lines is within ``ALIKE`` of its best, weighted by how near it is."""
+def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
+    """Mean place of those where the lower of two lines is within ``alike`` of its best, weighted by how near it is."""
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
-    return float(np.average(places, weights=np.clip(lower - lower.max() + ALIKE, 0, None)))
+    return float(np.average(places, weights=np.clip(lower - lower.max() + alike, 0, None)))
 
 
 def _first(x: Values, rising: Values, level: float) -> float:

@@ -51,6 +51,13 @@ def test_the_middle_of_a_stretch_by_hand():
     assert found.strength == pytest.approx(0.5, abs=1e-3)
 
 
+@given(st.floats(0.25, 1), st.floats(0.25, 1), st.floats(-1.5, 1.5))
+def test_the_crossing_itself_where_it_is_asked_for(rise, fall, at):
+    """Of two straight lines, however unlike their slopes are."""
+    style, content = (tuple(0.5 + slope * (odds(s) - at) / 8 for s in LADDER) for slope in (rise, -fall))
+    assert odds(balance(Curve(LADDER, style, content), alike=0.0).strength) == pytest.approx(at, abs=0.01)
+
+
 def test_where_they_stay_alike_the_middle_is_taken():
     found = balance(Curve(LADDER, (0.1, 0.5, 0.5, 0.5, 0.9), (0.9, 0.5, 0.5, 0.5, 0.1)))
     assert found.strength == pytest.approx(0.5)

@@ -278,7 +278,7 @@ def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[
         return None
     counts = np.bincount(group)
     means = (np.bincount(group, weights=values) / counts for values in (style, content))
-    return balance(Curve(tuple((1 / (1 + np.exp(-at))).tolist()), *(tuple(each.tolist()) for each in means)))
+    return balance(Curve(tuple((1 / (1 + np.exp(-at))).tolist()), *(tuple(each.tolist()) for each in means)), alike=0.0)
 
 
 def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) -> Table:
