@@ -37,13 +37,9 @@ from artune.transfer.resolve import recipe_of
 from artune.transfer.style import Job
 from artune.transfer.task import Task
 from artune.transfer.tune import Court, Tuning, tune
-from artune.tuning import Curve, balance
+from artune.tuning import Curve, balance, log_odds, strength_at
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
-
-
-def log_odds(strength: float) -> float:
-    return math.log(strength / (1 - strength))
 
 
 def row_of(*pictures: Picture, height: int = 320) -> np.ndarray:
@@ -120,7 +116,7 @@ def dense(assets: Path, count: int, size: int) -> None:
         task = Task.read(content, [painting], spec, network=network)
         fast = tune(content, painting, spec=spec, network=network, judge=judge).balance
         court = Court.of(task.inputs, task.resolved(), judge)
-        strengths = tuple(1 / (1 + math.exp(-odds)) for odds in DENSE)
+        strengths = tuple(strength_at(odds) for odds in DENSE)
 
         def run(strength: float, task: Task = task) -> Picture:
             return Job(task, task.resolved(strength)).run().picture
@@ -159,7 +155,7 @@ def spread(assets: Path, count: int) -> None:
         ),
     }
     for i in range(5):
-        judges[f"bootstrap {i + 1}"] = judge.with_bank(rng.choice(n, n).tolist())
+        judges[f"three quarters, draw {i + 1}"] = judge.with_bank(rng.choice(n, 3 * n // 4, replace=False).tolist())
     spec = StyleSpec()
     network, moved = Network.load(spec), {}
     for pair in pairs(count):
@@ -230,7 +226,7 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
         job = Job.prepare(content, [style], spec, network=network)
         rows = {"per pair": job.run().picture}
         for odds in (-2.0, -1.0, 0.0, 1.0, 2.0):
-            strength = 1 / (1 + math.exp(-odds))
+            strength = strength_at(odds)
             fixed = with_options(spec, {"strength": strength})
             rows[f"{strength:.2f}"] = Job.prepare(content, [style], fixed, network=network).run().picture
         for name, picture in rows.items():

@@ -533,7 +533,7 @@ def fitted_calibration(cosines: Tensor, seen: Tensor) -> Calibration:
 
 
 def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int, seed: int) -> None:
-    """Add the banks and the sharpness, fitted on one half of the pictures held out, to a trained network."""
+    """Add the banks and the calibrations, fitted on the labels of pictures held out, to a trained network."""
     pools, network = Pools.read(assets), JudgeNetwork()
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)

@@ -24,6 +24,8 @@ Values = Float[NDArray[np.float64], " n"]
 
 LEVEL = 0.1
 """Change over the whole ladder, of a probability, below which a curve says nothing."""
+CLEAR = 0.5
+"""Change from which the size of it takes nothing from the confidence."""
 ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
@@ -93,6 +95,7 @@ class Balance:
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         style: how surely the style is recognised there, by the smoothed curve.
         content: how surely the content is.
+        nearest: the strength at which they cross, or come nearest to it.
     """
 
     strength: float
@@ -102,6 +105,7 @@ class Balance:
     confidence: float
     style: float
     content: float
+    nearest: float
 
     def __str__(self) -> str:
         """What a user is told."""
@@ -120,7 +124,7 @@ class Balance:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")
             text += (
                 f": at no strength is the {less} (here {getattr(self, less):.2f}) recognised as surely as the {more} "
-                f"({getattr(self, more):.2f})"
+                f"({getattr(self, more):.2f}); they come nearest at {self.nearest:.2f}"
             )
         if self.low is None or self.high is None:
             return f"{text}; at none do both keep {KEPT:g} of their best"
@@ -131,34 +135,40 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     """The strength at which style and content are recognised alike.
 
     Both curves are first replaced by the nearest monotone ones (isotonic regression), and read along straight lines
-    between the ladder's strengths.
+    between the ladder's strengths. The strength is a safe one where there is any.
 
     Args:
         curve: what the judges say.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
-        alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, where
-            the curves are exact enough.
+        alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
+            or not, where the curves are exact enough.
     """
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
     rising, falling = (monotone(style, rising=True), monotone(content, rising=False))
     misfit = max(_rms(style - rising), _rms(content - falling))
-    if max(np.ptp(rising), np.ptp(falling)) < LEVEL and misfit <= ROUGH:
+    still = max(np.ptp(rising), np.ptp(falling)) < LEVEL
+    moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not still
+    if still and moved < 2 * LEVEL:
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
-        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()))
+        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()), strength)
     gap = rising - falling  # rises
-    place = _middle(odds, rising, falling, max(alike, 1e-9))
+    nearest = _middle(odds, rising, falling, 1e-9)
+    place = _middle(odds, rising, falling, alike) if alike else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
-    if misfit > ROUGH:
+    if misfit > ROUGH or still:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
     within = low <= high
+    if within and alike:
+        place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
-    confidence = max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
+    clear = min(1.0, moved / CLEAR)
+    confidence = 0.0 if still else clear * max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
-    return Balance(strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1])
+    return Balance(strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest))
 
 
 Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]

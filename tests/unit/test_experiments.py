@@ -164,6 +164,16 @@ def test_what_is_kept_is_not_made_again(runs, out):
     assert list(read_entries(out).values()) == made
 
 
+def test_a_picture_that_was_taken_away_is_made_again(runs, out):
+    with Store.open(out) as store:
+        made = list(run(runs, store, InProcess(), Maker()))
+    with Store.open(out) as store:
+        store.picture(made[1].key).unlink()
+        maker = Maker()
+        assert [entry.key for entry in run(runs, store, InProcess(), maker)] == [made[1].key]
+        assert store.picture(made[1].key).is_file()
+
+
 def test_a_failed_picture_stops_no_other_and_is_tried_again(runs, out):
     with Store.open(out) as store:
         first = list(run(runs, store, InProcess(), Maker(failing=("b",))))

@@ -166,7 +166,7 @@ def test_scores_by_hand(tmp_path):
         ("low", "style", "people", 2, 3),
         ("low", "style", "machine", 0, 0),
         ("high", "content", "people", 1, 1),
-        ("high", "content", "machine", 1, 2),
+        ("high", "content", "machine", 0, 1),
         ("high", "style", "people", 1, 1),
         ("high", "style", "machine", 0, 0),
     ]

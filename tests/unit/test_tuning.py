@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artune.errors import InputError
-from artune.tuning import Balance, Curve, Reason, balance, monotone
+from artune.tuning import COARSE, NEAR, Balance, Curve, Reason, balance, explore, monotone
 
 LADDER = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -74,14 +74,43 @@ def test_without_a_crossing_near_the_nearest_end(style, content, nearest):
     """The lesser falls on a straight line from the end, by 0.2 up to 0.5: a triangle, whose middle is at a third."""
     found = balance(Curve(LADDER, style, content))
     assert found.reason is Reason.NO_CROSSING
-    assert odds(found.strength) == pytest.approx(2 / 3 * odds(nearest), abs=0.01)
+    least = -math.inf if found.low is None else odds(found.low)
+    assert odds(found.strength) == pytest.approx(max(2 / 3 * odds(nearest), least), abs=0.01)
+    assert found.nearest == pytest.approx(nearest)
+    assert f"they come nearest at {nearest:.2f}" in str(found)
     assert 0 < found.confidence < 1
 
 
 def test_flat_curves_say_nothing():
     found = balance(Curve(LADDER, (0.5, 0.52, 0.5, 0.51, 0.5), (0.6, 0.6, 0.61, 0.6, 0.6)))
-    assert found == Balance(0.5, 0.1, 0.9, Reason.FLAT, 0.0, pytest.approx(0.506), pytest.approx(0.602))
+    assert found == Balance(0.5, 0.1, 0.9, Reason.FLAT, 0.0, pytest.approx(0.506), pytest.approx(0.602), 0.5)
     assert balance(Curve((0.6, 0.9), (0.5, 0.5), (0.5, 0.5))).strength == 0.6
+
+
+def test_curves_that_run_the_wrong_way_are_not_flat():
+    found = balance(Curve(LADDER, (0.7, 0.6, 0.5, 0.45, 0.4), (0.9, 0.9, 0.88, 0.87, 0.85)))
+    assert found.reason is Reason.NOT_MONOTONE
+    assert found.confidence == 0
+    assert "a guess" in str(found)
+
+
+@given(st.floats(-2, 2), st.floats(1, 4))
+def test_a_second_look_is_taken_where_the_first_balances(at, slope):
+    """Of two sigmoids: the second probe takes the place of the first ones near it."""
+    asked = []
+
+    def probe(strengths, first):
+        asked.append((strengths, first))
+        values = [1 / (1 + math.exp(-slope * (odds(s) - at))) for s in strengths]
+        return values, [1 - value for value in values]
+
+    curve = explore(probe)
+    (coarse, first), (fine, second) = asked
+    assert (first, second) == (True, False)
+    assert [odds(s) for s in coarse] == pytest.approx(COARSE)
+    assert fine == pytest.approx((balance(Curve(coarse, *map(tuple, probe(coarse, True)))).strength,))
+    kept = [s for s in coarse if abs(odds(s) - odds(fine[0])) > NEAR]
+    assert curve.strengths == tuple(sorted([*kept, *fine]))
 
 
 def test_curves_that_go_up_and_down():
@@ -127,3 +156,4 @@ def test_always_within_the_ladder(values):
     assert (found.low is None) == (found.high is None)
     if found.low is not None:
         assert strengths[0] - 1e-9 <= found.low <= found.high <= strengths[-1] + 1e-9
+        assert found.low - 1e-9 <= found.strength <= found.high + 1e-9

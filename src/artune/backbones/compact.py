@@ -130,7 +130,7 @@ class Compact(Backbone):
         """What the first convolution takes: the picture within a margin, in the network's precision.
 
         Without a margin fewer features look at a pixel at the border than at one inside, most of all in the deep taps
-        that keep the content, and bright frames appear. The strides divide the whole, so that no row is left out.
+        that keep the content, and bright frames appear. What is shown divides evenly, so that no row is unseen.
         Padded before it is narrowed: that is faster for three channels.
         """
         down, right = (self.margin + -(side + 2 * self.margin) % ALIGNED for side in image.shape[-2:])

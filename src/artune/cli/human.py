@@ -1,11 +1,13 @@
 """``artune human``: a blind set of pictures for people, and the score of their answers."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from artune.cli.display import guarded, loading, say
+from artune.errors import OutputError
 
 app = typer.Typer(no_args_is_help=True, help="Let people recognise what judges recognised.")
 
@@ -49,6 +51,8 @@ def score(
         from artune.experiments import human
         from artune.files import atomic
 
+    if csv is not None and os.path.lexists(csv):
+        raise OutputError(f"{csv} exists; choose another file for the numbers")
     right = human.read_key(key or human.key_file(answers[0].parent))
     given = [answer for sheet in answers for answer in human.read_answers(sheet, right)]
     found = human.scores(given, right)

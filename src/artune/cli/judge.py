@@ -133,6 +133,8 @@ def train(
         raise SpecError(
             f"a trunk of kind {kind} judges, and must not make the pictures that it judges; leave out --save-backbone"
         )
+    if save_backbone is not None and save_backbone.resolve() == out.resolve():
+        raise OutputError(f"the judge and its trunk cannot both be {out}; give two names")
     for path in (out, save_backbone):
         if path is not None:
             _check_out(path, resume=resume, overwrite=overwrite)

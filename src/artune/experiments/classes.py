@@ -16,7 +16,7 @@ from artune.errors import InputError
 from artune.experiments.grid import RunSpec, Weight, weight_of, written
 from artune.experiments.store import SIDES, Side, Verdict
 from artune.report.tables import Table
-from artune.tuning import Balance, Curve, Reason, balance, log_odds
+from artune.tuning import Balance, Curve, Reason, balance, log_odds, strength_at
 
 Array = NDArray[np.float64]
 DRAWS = 1000
@@ -258,7 +258,9 @@ def equilibrium(
     again = [
         each
         for row in zip(resampled(style, draws, seed), resampled(content, draws, seed), strict=True)
-        if np.isfinite(row).all() and (each := _balanced(places, *row)) is not None
+        if np.isfinite(row).all()
+        and (each := _balanced(places, *row)) is not None
+        and each.reason is not Reason.FLAT  # of which the place says nothing
     ]
     low, high = np.quantile([log_odds(each.strength) for each in again] or [log_odds(found.strength)], INNER) + middle
     return Equilibrium(
@@ -277,8 +279,8 @@ def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[
     if len(at) < 2:
         return None
     counts = np.bincount(group)
-    means = (np.bincount(group, weights=values) / counts for values in (style, content))
-    return balance(Curve(tuple((1 / (1 + np.exp(-at))).tolist()), *(tuple(each.tolist()) for each in means)), alike=0.0)
+    means = (tuple((np.bincount(group, weights=values) / counts).tolist()) for values in (style, content))
+    return balance(Curve(tuple(strength_at(place) for place in at), *means), alike=0.0)
 
 
 def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) -> Table:

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
@@ -57,13 +57,30 @@ def workers(count: int) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in active_children():
-            if child not in others:
-                child.terminate()
+        with _unspoken(InvalidStateError):  # a cancelled future fails again in Python before 3.12.8
+            for child in active_children():
+                if child not in others:
+                    child.terminate()
+            pool.shutdown(cancel_futures=True)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _unspoken(kind: type[Exception]) -> Iterator[None]:
+    """Threads that end by such an exception say nothing of it."""
+    usual = threading.excepthook
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, kind):
+            usual(args)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 def _begin(threads: int) -> None:

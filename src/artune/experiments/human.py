@@ -312,7 +312,7 @@ def scores(answers: Iterable[Answer], key: Key) -> list[Score]:
         for side in SIDES
         for score in (
             _score(weight, side, "people", _asked(given, key, weight, side)),
-            _score(weight, side, "machine", _judged({name for name, _ in given}, key, weight, side)),
+            _score(weight, side, "machine", _judged({name for name, said in given if side in said}, key, weight, side)),
         )
     ]
 

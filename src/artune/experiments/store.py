@@ -155,9 +155,9 @@ class Store:
             yield store
 
     def finished(self, key: str) -> bool:
-        """Whether a picture is there; one that failed is not, and is tried again."""
+        """Whether a picture is there; one that failed, or was taken away, is not, and is made again."""
         entry = self.entries.get(key)
-        return entry is not None and entry.record is not None
+        return entry is not None and entry.record is not None and self.picture(key).is_file()
 
     def missing(self, runs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:
         """Those of some runs whose pictures are still to be made."""

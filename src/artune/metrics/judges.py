@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from artune.assets import JUDGE, fetch, read_weights
 from artune.backbones.base import Image
-from artune.errors import WeightsError
+from artune.errors import InputError, WeightsError
 from artune.files import file_digest
 from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
@@ -183,7 +183,13 @@ class Judge:
         return cls(network, styles, contents, of_style, of_content, file_digest(path))
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
-        """The same with some of the distractors."""
+        """The same with some of the distractors, two at least.
+
+        Raises:
+            InputError: fewer.
+        """
+        if len(places) < 2:
+            raise InputError(f"a bank of {len(places)} distractors says nothing of chance; keep two at least")
         index = torch.as_tensor(places)
         return replace(self, styles=self.styles[index], contents=self.contents[index])
 

@@ -46,7 +46,7 @@ def sized_objective(
     """
     method, backbone = spec.method, network.backbone
     specs = (spec, *others)
-    tv = _ladder([each.method.tv or 0.0 for each in specs])
+    tv = _ladder([each.method.tv or 0.0 for each in specs], content)
     weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=tv)
     formulas = Formulas(
         style=method.loss,
@@ -59,7 +59,7 @@ def sized_objective(
     regions = []
     of_places = zip(*(place_weights(each, inputs) for each in specs), strict=True)
     for place, pairs in zip(inputs.places, of_places, strict=True):
-        of_content, of_style = (_ladder(side) for side in zip(*pairs, strict=True))
+        of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
         mixed = spec.style_weights if len(place.paintings) > 1 else None
         shares = mixed or (1.0,) * len(place.paintings)
         paintings = zip(place.paintings, shares, strict=True)
@@ -97,9 +97,9 @@ def place_weights(spec: StyleSpec, inputs: Inputs) -> list[tuple[float, float]]:
     return [weights_at(spec, strength) for strength in place_strengths(spec, inputs)]
 
 
-def _ladder(weights: Sequence[float]) -> float | Tensor:
-    """A number, or one for each of a batch."""
-    return weights[0] if len(weights) == 1 else torch.tensor(weights)
+def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
+    """A number, or one for each of a batch, where the pictures are."""
+    return weights[0] if len(weights) == 1 else torch.tensor(weights, device=content.device)
 
 
 def _styled(painting: Painting, share: float, rung: Rung, spec: StyleSpec, network: Network) -> Styled:
