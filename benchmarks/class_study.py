@@ -21,11 +21,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image, ImageOps
+
 from artune.experiments.executors import workers
 from artune.experiments.grid import Example, RunSpec, examples
 from artune.experiments.run import run
 from artune.experiments.store import Store, keyed
-from artune.files import file_digest
+from artune.files import atomic, file_digest
 from artune.spec import StyleSpec, with_options
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
@@ -82,10 +84,16 @@ class Study:
         return self.judge(self.data / "painters", f"painters gram {SIZE}", "gram")
 
     def experiment(
-        self, name: str, judges: tuple[Path, Path], *options: object, styles: Path | None = None
+        self,
+        name: str,
+        judges: tuple[Path, Path],
+        *options: object,
+        contents: Path | None = None,
+        styles: Path | None = None,
     ) -> list[dict[str, str]]:
         """A class experiment; its table of accuracies."""
-        folders = ["--contents", self.data / "animals/test", "--styles", styles or self.data / "painters/test"]
+        photographs, paintings = contents or self.data / "animals/test", styles or self.data / "painters/test"
+        folders = ["--contents", photographs, "--styles", paintings]
         heard = ["--content-judge", judges[0], "--style-judge", judges[1]]
         out = self.folder / name
         print(self.artune("classes", *folders, *heard, *options, "--workers", 2, "-o", out), end="")
@@ -125,18 +133,30 @@ class Study:
         table(("ratio", "content", "", "style", ""), [ratio_row(row) for row in rows])
 
     def sizes(self) -> None:
-        """Size of the judge's training pictures against that of the results."""
+        """Size of the judge's training pictures against that of the results, which are squares: all is judged."""
         sizes, rows = (64, 128, 224), []
+        contents, styles = (self.squares(kind) for kind in ("animals", "painters"))
         for size in sizes:
             row = [f"results {size}"]
             for trained in sizes:
                 judges = self.animals(), self.painters(trained)
                 made = ("--size", size, "--quality", QUALITY)
                 given = ["--per-class", 1, "--styles-per-class", 2, *made, "--strengths", "0.5,0.82"]
-                found = self.experiment(f"size-{size}", judges, *given)
+                found = self.experiment(f"size-{size}", judges, *given, contents=contents, styles=styles)
                 row.append(" and ".join(f"{float(each['style']):.2f}" for each in found))
             rows.append(row)
         table(("style recognised at strength 0.5 and 0.82", *(f"trained at {size}" for size in sizes)), rows)
+
+    def squares(self, kind: str) -> Path:
+        """The middle squares of test pictures."""
+        out = self.folder / "squares" / kind
+        for file in sorted((self.data / kind / "test").glob("*/*.jpg")):
+            place = out / file.parent.name / f"{file.stem}.png"
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with Image.open(file) as picture, atomic(place) as temporary:
+                    ImageOps.fit(picture, (min(picture.size),) * 2).save(temporary, "PNG")
+        return out
 
     def robust(self) -> None:
         """Judges of animals that styled pictures mislead less, on the pictures of ``curve``."""
