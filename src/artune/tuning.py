@@ -32,14 +32,10 @@ KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
 COARSE = (-2.4, -1.2, 0.0, 1.2, 2.4)
 """Log odds of the strengths that are tried first."""
-AROUND = (0.0,)
-"""Of those that are tried then, from the balance of the first ones."""
 NEAR = 0.4
-"""Log odds within which a strength of the second kind stands for one of the first."""
+"""How near, in log odds, the strength that is tried then takes the place of one of the first."""
 ALIKE = 0.2
 """How far below its best a probability still counts, less and less, for the balance of single pictures."""
-LIMIT = 4.0
-"""Log odds beyond which no strength is tried, either way."""
 
 
 class Reason(StrEnum):
@@ -176,15 +172,15 @@ Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[floa
 
 
 def explore(probe: Probe) -> Curve:
-    """A ladder of strengths, dense where the curves cross.
+    """A ladder of strengths, and one more where they balance.
 
     A few strengths over the whole range are judged first, and then, well, where they balance; those of the first that
     lie nearest to the latter are left out.
     """
     coarse = _rows(probe, COARSE, True)
-    place = min(max(log_odds(balance(_curve(coarse)).strength), -LIMIT - AROUND[0]), LIMIT - AROUND[-1])
-    low, high = (strength_at(place + step) for step in (AROUND[0] - NEAR, AROUND[-1] + NEAR))
-    fine = _rows(probe, [place + step for step in AROUND], False)
+    place = log_odds(balance(_curve(coarse)).strength)
+    fine = _rows(probe, [place], False)
+    low, high = strength_at(place - NEAR), strength_at(place + NEAR)
     return _curve([row for row in coarse if not low <= row[0] <= high] + fine)
 
 

@@ -20,7 +20,7 @@ from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.style import Job, style
 from artune.transfer.task import Task
 from artune.transfer.tune import LEAST, STEPS, Court, Ladder, tune
-from artune.tuning import AROUND, COARSE, Reason
+from artune.tuning import COARSE, Reason
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -94,7 +94,7 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     assert steps[-1][0] == steps[-1][1] == 2 * LEAST  # a run of few steps has short ladders
     assert job.spec.strength == job.tuning.balance.strength
     assert "strength" in job.spec.automatic
-    assert len(job.tuning.pictures) == len(job.tuning.curve.strengths) <= len(COARSE) + len(AROUND)
+    assert len(job.tuning.pictures) == len(job.tuning.curve.strengths) <= len(COARSE) + 1
     record = job.run().record
     assert record.balance is not None
     assert record.balance["strength"] == job.spec.strength

@@ -31,7 +31,7 @@ from artune.transfer.rates import GENTLE
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import AROUND, COARSE, Balance, Curve, balance, explore, log_odds, strength_at
+from artune.tuning import COARSE, Balance, Curve, balance, explore, log_odds, strength_at
 
 SIZES, STEPS = (128, 256), (32, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
@@ -168,7 +168,8 @@ class Ladder:
         """
         task, network = self.task, self.task.network
         size, steps = self.sizes[level], self.steps[level]
-        specs = [task.resolved(strength_at(log_odds(strength) - AHEAD[level])) for strength in strengths]
+        ahead = AHEAD[level] if size < int(self.spec.size) else 0.0
+        specs = [task.resolved(strength_at(log_odds(strength) - ahead)) for strength in strengths]
         content = photograph_at(self.shown, size, network.device)
         f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
         places = torch.tensor(strengths).logit()
@@ -194,7 +195,7 @@ class Ladder:
     def affordable(self) -> list[int]:
         """Steps of the ladders: fewer before a run of few."""
         run = sum(rung.size**2 * rung.steps for rung in self.spec.method.rungs or ())
-        pictures = (len(COARSE), len(AROUND))
+        pictures = (len(COARSE), 1)
         ladders = sum(n * size**2 * steps for n, size, steps in zip(pictures, self.sizes, STEPS, strict=True))
         share = min(1.0, SHARE * run / ladders)
         return [max(LEAST, round(share * steps)) for steps in STEPS]
