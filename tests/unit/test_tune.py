@@ -71,6 +71,18 @@ def test_each_of_a_batch_moves_at_its_own_rate():
     torch.testing.assert_close(moved[1], 3 * moved[0])
 
 
+def test_a_rung_is_what_a_run_of_its_strength_would_be_in_a_part_of_a_photograph(photo, painting, network, left):
+    """Below strength 0.2 the photograph shines through, and outside of the part it is there as it was."""
+    spec = artune.spec.with_options(SPEC, {"start": "gaussian"})
+    task = Task.read(photo, [], spec, regions=[RegionStyle(left, painting)], network=network)
+    ladder = Ladder(task)
+    given = np.array(ladder.shown.photograph.pixels)
+    for strength, picture in zip((0.02, 0.5), ladder.pictures((0.02, 0.5), 0), strict=True):
+        moved = np.abs(picture.pixels - given).mean(2)
+        assert moved[:, 24:].max() < 1e-5
+        assert (moved[:, :16].mean() < 0.05) == (strength < 0.2)
+
+
 def test_a_stronger_rung_is_further_from_the_photograph(task):
     pictures = Ladder(task).pictures((0.05, 0.5, 0.95), 0)
     apart = [np.abs(p.pixels - task.inputs.photograph.pixels).mean() for p in pictures]

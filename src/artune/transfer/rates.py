@@ -1,5 +1,7 @@
 """Step sizes: what is usual, and how they change over a run."""
 
+from collections.abc import Sequence
+
 from artune.engine.descend import Schedule
 from artune.engine.methods import decayed
 from artune.errors import SpecError
@@ -40,6 +42,11 @@ def usual_rate(spec: StyleSpec, adam: float, weights: float, pixels: int, streng
     if method.start == "content" and method.scale == "calibrated":
         rate *= max(min(1.0, strength / GENTLE), 1e-9)
     return rate
+
+
+def shares_of(strengths: Sequence[float]) -> list[float]:
+    """Share of the result in places of these strengths: below ``GENTLE`` the photograph shines through."""
+    return [min(1.0, strength / GENTLE) for strength in strengths]
 
 
 def schedule(method: Optimise, level: int) -> Schedule:

@@ -25,7 +25,7 @@ from artune.transfer.inputs import Masked, Painting, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
 from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, place_weights, sized_objective
-from artune.transfer.rates import GENTLE, schedule
+from artune.transfer.rates import schedule, shares_of
 from artune.transfer.sizes import fitted
 from artune.transfer.start import carried, enlarged, start
 from artune.transfer.task import Task, check_types
@@ -180,7 +180,7 @@ class Job:
 
     def __init__(self, task: Task, spec: StyleSpec, tuning: Tuning | None = None) -> None:
         self.spec, self.network, self.tuning, inputs = spec, task.network, tuning, task.inputs
-        self.inputs = inputs.faded([min(1.0, s / GENTLE) for s in place_strengths(spec, inputs)])  # as they were given
+        self.inputs = inputs.faded(shares_of(place_strengths(spec, inputs)))  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
         # of a start that is not the photograph
         self.first = Painting(task.first) if task.first else self.shown.paintings[0]

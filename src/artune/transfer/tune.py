@@ -26,8 +26,8 @@ from artune.spec import Rung, StyleSpec
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
 from artune.transfer.network import Network
-from artune.transfer.objective import photograph_at, sized_objective
-from artune.transfer.rates import GENTLE
+from artune.transfer.objective import covered_at, photograph_at, place_strengths, sized_objective
+from artune.transfer.rates import shares_of
 from artune.transfer.resolve import RECIPES, Recipe, at_strength
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
@@ -175,13 +175,16 @@ class Ladder:
         places = torch.tensor(strengths).logit()
         if self.last is None:
             first = Painting(task.first) if task.first else self.shown.paintings[0]
-            x = start(specs[0].method.start, content, first, specs[0].seed).expand(len(specs), -1, -1, -1)
+            x = start(specs[0].method.start, content, first, specs[0].seed)
+            covered = covered_at(self.shown, content)
+            x = (x if covered is None else torch.where(covered > 0, x, content)).expand(len(specs), -1, -1, -1)
         else:
             before, images, photograph = self.last
             nearest = (places[:, None] - before[None]).abs().argmin(1)
             given = specs[0].method.start == "content"
             x = enlarged(images[nearest], content, photograph if given else None)
-        rates = [min(1.0, at_strength(spec) / GENTLE) for spec in specs]
+        gentle = specs[0].method.start == "content"
+        rates = shares_of([at_strength(spec) for spec in specs]) if gentle else [1.0] * len(specs)
         recipe = RECIPES.get(specs[0].method.network, Recipe())
         method = Adam(rate=recipe.rate * torch.tensor(rates, device=x.device))
         for step in descend(f, x.contiguous(), method, steps=steps, average=min(recipe.average, AVERAGE)):
@@ -190,7 +193,8 @@ class Ladder:
             if self.on_step:
                 self.on_step(self.done, sum(self.steps))
         self.last = places, x, content
-        return [finished(x[i : i + 1], spec, task.inputs, self.shown) for i, spec in enumerate(specs)]
+        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in specs]
+        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(specs)]
 
     def affordable(self) -> list[int]:
         """Steps of the ladders: fewer before a run of few."""
