@@ -519,16 +519,16 @@ def says(calibration: Calibration, cosines: Tensor) -> Tensor:
 
 
 def fitted_calibration(cosines: Tensor, seen: Tensor) -> Calibration:
-    """The calibration under which what was recognised is most likely."""
+    """The calibration under which what was recognised is most likely; the bank counts for one candidate at least."""
 
     def at(place: np.ndarray) -> Calibration:
-        return Calibration(math.exp(min(place[0], 4.0)), float(place[1]), math.exp(min(max(place[2], -9.0), 6.0)))
+        return Calibration(math.exp(min(place[0], 4.0)), float(place[1]), math.exp(min(max(place[2], 0.0), 6.0)))
 
     def surprise(place: np.ndarray) -> float:
         p = says(at(place), cosines).clamp(1e-6, 1 - 1e-6)
         return -(seen * p.log() + (1 - seen) * (1 - p).log()).mean().item()
 
-    starts = [(math.log(a), none, mass) for a in (5, 15) for none in (0.0, 0.3, 0.6) for mass in (-2.0, 1.0)]
+    starts = [(math.log(a), none, mass) for a in (5, 15) for none in (0.0, 0.3, 0.6) for mass in (0.2, 1.0)]
     return at(min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda one: one.fun).x)
 
 

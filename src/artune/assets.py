@@ -73,7 +73,7 @@ WEIGHTS = {
 """Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
 those that the literature used, where there are several."""
 
-JUDGE = Asset("judge.safetensors", "9933ba38d12bf4a99dea8f297a11fec5d0c7c8549fac5534db48456d80ba43f1", "MIT")
+JUDGE = Asset("judge.safetensors", "bf7f83fa0d0eb442f1336a293e47301ce1599882e8c5c2162ca65954031b52c9", "MIT")
 """The judge with its banks (``artune.metrics.judges``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

@@ -1,5 +1,7 @@
 """The judge: probabilities by hand, sizes, masks, files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,16 @@ def test_pictures_that_have_nothing_to_do_with_it_are_recognised_as_often_as_cha
     p = calibration.probability(others @ bank[:1].T, others @ bank[1:2].T, others @ bank[2:].T)
     less = (p - p.mean()) / (1 - p.mean())
     torch.testing.assert_close(said, less.clamp(min=0), atol=0.01, rtol=0)
+
+
+def test_a_photograph_like_this_one_in_the_bank_is_a_distractor(judge, photo, painting):
+    found, other = judge.embed(photo.tensor()), judge.embed(painting.tensor())
+    twins = replace(judge, contents=found.content.expand(50, -1), styles=found.style.expand(50, -1))
+    for usual, beside, own, others in (
+        (judge.content_odds, twins.content_odds, found.content, other.content),
+        (judge.style_odds, twins.style_odds, found.style, other.style),
+    ):
+        assert beside(own, own, others).item() < 0.6 * usual(own, own, others).item()
 
 
 def test_content_is_looked_at_without_the_finest_strokes(judge, photo):
