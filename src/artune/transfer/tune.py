@@ -259,14 +259,12 @@ class Court:
         images = torch.cat([picture.tensor() for picture in pictures])
         masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.places]
         areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
+        found = [self.judge.embed(images, mask) for mask in masks]
         styles = torch.stack(
-            [
-                self.judge.style_odds(self.judge.embed(images, mask).style, own, others)
-                for mask, (own, others) in zip(masks, self.own, strict=True)
-            ]
+            [self.judge.style_odds(each.style, *own) for each, own in zip(found, self.own, strict=True)]
         )
         style = (areas[:, None] * styles).sum(0) / areas.sum()
-        content = self.judge.content_odds(self.judge.embed(images).content, self.content, self.paintings)
+        content = self.judge.content_odds(found[0].content, self.content, self.paintings)  # of the whole
         return style.tolist(), content.tolist()
 
 
