@@ -28,7 +28,7 @@ class Judge:
 
 def witness(side, file):
     """In place of a judge that is loaded from a file."""
-    return Witness(side, Judge(CONTENTS if side == "content" else STYLES), file_digest(file))
+    return Witness(side, Judge(CONTENTS if side == "content" else STYLES), file_digest(file), file.name)
 
 
 def judge_by_hand():

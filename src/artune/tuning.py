@@ -92,6 +92,7 @@ class Balance:
         style: how surely the style is recognised there, by the smoothed curve.
         content: how surely the content is.
         nearest: the strength at which they cross, or come nearest to it.
+        kept: share of its best that either keeps in the safe interval.
     """
 
     strength: float
@@ -102,6 +103,7 @@ class Balance:
     style: float
     content: float
     nearest: float
+    kept: float = KEPT
 
     def __str__(self) -> str:
         """What a user is told."""
@@ -123,7 +125,7 @@ class Balance:
                 f"({getattr(self, more):.2f}); they come nearest at {self.nearest:.2f}"
             )
         if self.low is None or self.high is None:
-            return f"{text}; at none do both keep {KEPT:g} of their best"
+            return f"{text}; at none do both keep {self.kept:g} of their best"
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
@@ -138,7 +140,11 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
         kept: share of its best that either keeps in the safe interval, in [0, 1].
         alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
             or not, where the curves are exact enough.
+
+    Raises:
+        InputError: ``kept`` is no share.
     """
+    check_kept(kept)
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
     rising, falling = (monotone(style, rising=True), monotone(content, rising=False))
@@ -148,7 +154,7 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     if still and moved < 2 * LEVEL:
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
-        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()), strength)
+        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()), strength, kept)
     gap = rising - falling  # rises
     nearest = _middle(odds, rising, falling, 1e-9)
     place = _middle(odds, rising, falling, alike) if alike else nearest
@@ -164,21 +170,37 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     clear = min(1.0, moved / CLEAR)
     confidence = 0.0 if still else clear * max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
-    return Balance(strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest))
+    return Balance(
+        strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest), kept
+    )
+
+
+def check_kept(kept: float) -> None:
+    """Raise unless it is a share.
+
+    Raises:
+        InputError: naming it.
+    """
+    if not 0 <= kept <= 1:  # nor NaN
+        raise InputError(f"kept is {kept:g}; give the share of its best that either keeps, between 0 and 1")
 
 
 Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
 """What judges say of style and of content at some strengths, coarsely (first) or well."""
 
 
-def explore(probe: Probe) -> Curve:
+def explore(probe: Probe, *, kept: float = KEPT) -> Curve:
     """A ladder of strengths, and one more where they balance.
 
     A few strengths over the whole range are judged first, and then, well, where they balance; those of the first that
     lie nearest to the latter are left out.
+
+    Args:
+        probe: asks the judges.
+        kept: of the safe interval, in which the balance lies; see :func:`balance`.
     """
     coarse = _rows(probe, COARSE, True)
-    place = log_odds(balance(_curve(coarse)).strength)
+    place = log_odds(balance(_curve(coarse), kept=kept).strength)
     fine = _rows(probe, [place], False)
     low, high = strength_at(place - NEAR), strength_at(place + NEAR)
     return _curve([row for row in coarse if not low <= row[0] <= high] + fine)

@@ -18,6 +18,7 @@ import artune.cli.classes
 import artune.experiments.run
 from artune.cli import app
 from artune.experiments.store import read_entries
+from artune.files import file_digest
 from artune.images import read_picture
 from tests.judges import made_folders, witness
 
@@ -73,8 +74,10 @@ def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
     rows = list(csv.DictReader((out / "accuracy.csv").read_text().splitlines()))
     assert [(row["weight"], row["pictures"]) for row in rows] == [("0.2", "4"), ("0.9", "4")]
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["untouched"]["content"] == {"accuracy": 1.0, "count": 2, "known": 2}
-    assert summary["untouched"]["style"] == {"accuracy": 1.0, "count": 2, "known": 2}
+    for side in ("content", "style"):
+        judge = {"judge": f"{side}.judge", "digest": file_digest(tmp_path / f"{side}.judge")}
+        assert summary["untouched"][side] == {"accuracy": 1.0, "count": 2, "known": 2, **judge}
+        assert f"{side}.judge {judge['digest'][:8]}" in (out / "index.html").read_text()
     html = (out / "index.html").read_text()
     assert html.count("data:image/jpeg") == 8
     assert "http://" not in re.sub(
@@ -174,6 +177,8 @@ def test_more_bad_input(tmp_path):
     (tmp_path / "tiny.yaml").write_text("method: {start: colour}\n")
     assert "pictures failed" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
     assert "there are no results in" in refused("human", "make", tmp_path / "set", "--experiment", tmp_path)
+    assert "there are no answers in" in refused("human", "score", tmp_path / "answers.csv")
+    (tmp_path / "answers.csv").write_text("picture,content,style\n")
     assert "name it with --key" in refused("human", "score", tmp_path / "answers.csv")
 
 

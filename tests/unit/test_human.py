@@ -23,6 +23,7 @@ from artune.experiments.human import (
     scores,
 )
 from artune.experiments.store import Entry, Store, Verdict
+from artune.files import file_digest
 from artune.images import Picture, read_picture, write_picture
 from artune.metrics.intervals import wilson
 from artune.record import Record
@@ -118,6 +119,31 @@ def test_the_page_holds_all_that_it_needs(experiment, tmp_path):
     shown = json.loads(html[start : html.index(";\n", start)])
     assert [picture["name"] for picture in shown] == list(key.questions)
     assert all(picture["uri"].startswith("data:image/jpeg;base64,") for picture in shown)
+
+
+def test_of_several_judges_one_is_named(experiment, tmp_path):
+    judge = tmp_path / "other.judge"
+    judge.write_text("other")
+    with Store.open(experiment) as store:
+        store.add_verdicts(
+            Verdict(
+                picture=key, side="style", judge=file_digest(judge), classes=("woodcut", "b"), probabilities=(0.4, 0.6)
+            )
+            for key, entry in store.entries.items()
+            if entry.record is not None
+        )
+    with pytest.raises(InputError, match=r"2 judges said what the style of these pictures is; .* --style-judge"):
+        make(tmp_path / "set", experiment)
+    assert not (tmp_path / "set").exists()
+    key = make(tmp_path / "set", experiment, judges={"style": judge})
+    assert {question.machine["style"] for question in key.questions.values()} == {"b"}
+    assert {question.machine["content"] for question in key.questions.values()} == {"zebra", "yak"}
+    assert key.judges == {"content": "j", "style": file_digest(judge)}
+    judge.write_text("a third")
+    with pytest.raises(InputError, match="has not seen these pictures"):
+        make(tmp_path / "new", experiment, judges={"style": judge})
+    with pytest.raises(InputError, match="cannot read the judge"):
+        make(tmp_path / "new", experiment, judges={"content": tmp_path / "nowhere"})
 
 
 def test_what_is_there_is_not_lost(experiment, tmp_path):

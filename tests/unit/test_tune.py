@@ -9,7 +9,8 @@ import torch
 import artune
 from artune.engine.descend import Evaluation, descend
 from artune.engine.methods import Adam
-from artune.errors import InputError, SpecError
+from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError
+from artune.files import load_checkpoint, save_checkpoint
 from artune.images import Picture
 from artune.metrics.judges import Judge
 from artune.record import Record
@@ -20,7 +21,7 @@ from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.style import Job, style
 from artune.transfer.task import Task
 from artune.transfer.tune import LEAST, STEPS, Court, Ladder, tune
-from artune.tuning import COARSE, Reason
+from artune.tuning import COARSE, Reason, strength_at
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -120,6 +121,58 @@ def test_the_same_pictures_have_the_same_balance(photo, painting, network):
     assert one.curve == two.curve
 
 
+def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting, network, tmp_path, monkeypatch):
+    path, told = tmp_path / "a.partial", []
+
+    def halt(progress):
+        progress.save(path)
+        return progress.done == 2
+
+    whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
+    assert told[-1] == (2 * LEAST, 2 * LEAST)
+    style(photo, painting, spec=SPEC, network=network, on_step=halt)
+    monkeypatch.setattr("artune.transfer.style.tuned", None)  # nothing is looked for again
+    rest = style(photo, painting, spec=SPEC, network=network, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
+    assert rest.record.balance == whole.record.balance
+    assert rest.record.timings["balance"] > 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda balance: balance.pop("curve"),
+        lambda balance: balance.update(reason="none"),
+        lambda balance: balance.update(surely=1),
+        lambda balance: balance["curve"].update(style=[1.0]),
+    ],
+)
+def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network, tmp_path, damage):
+    path = tmp_path / "a.partial"
+    style(photo, painting, spec=SPEC, network=network, on_step=lambda p: p.save(path))
+    tensors, about = load_checkpoint(path)
+    damage(about["balance"])
+    save_checkpoint(path, tensors, about)
+    with pytest.raises(CheckpointError, match=r"balance is not whole; remove it to start anew"):
+        style(photo, painting, spec=SPEC, network=network, resume=path)
+
+
+def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
+    all_, usual = (tune(photo, painting, spec=SPEC, network=network, kept=kept).balance for kept in (0.0, 0.8))
+    assert (all_.kept, usual.kept) == (0.0, 0.8)
+    assert (all_.low, all_.high) == pytest.approx((strength_at(COARSE[0]), strength_at(COARSE[-1])))
+    for kept in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"kept is .* between 0 and 1"):
+            tune(photo, painting, spec=SPEC, network=network, kept=kept)
+
+
+def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monkeypatch):
+    monkeypatch.setattr("artune.transfer.tune.TAUGHT", ("compact",))
+    with pytest.warns(ArtuneWarning, match="compact taught the judge"):
+        tune(photo, painting, spec=SPEC, network=network)
+    tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows
+
+
 def test_long_runs_have_whole_ladders(photo, painting, network):
     task = Task.read(photo, [painting], StyleSpec(size=512, precision="fp32"), network=network)
     assert Ladder(task).steps == pytest.approx(STEPS, abs=4)
@@ -144,10 +197,10 @@ def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
         tune(photo, painting, spec=spec, network=network)
 
 
-@pytest.mark.parametrize("name", ["spec", "network", "weights", "regions", "judge", "on_step"])
+@pytest.mark.parametrize("name", ["spec", "network", "weights", "regions", "judge", "kept", "on_step"])
 def test_arguments_of_a_wrong_type_are_named(photo, painting, name):
-    with pytest.raises(SpecError, match=f"{name} is of type int"):
-        tune(photo, painting, **{name: 3})
+    with pytest.raises(SpecError, match=f"{name} is of type complex"):
+        tune(photo, painting, **{name: 3j})
 
 
 def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painting, network, left):

@@ -169,7 +169,7 @@ def witness(side: "Side", file: Path) -> "Witness":
     from artune.files import file_digest
     from artune.metrics.classes import ClassJudge
 
-    return Witness(side, ClassJudge.load(file), file_digest(file))
+    return Witness(side, ClassJudge.load(file), file_digest(file), file.name)
 
 
 def _failure(store: "Store", key: str) -> str:

@@ -1,6 +1,7 @@
 """What a run shows while it goes on, and how it is stopped: messages, bars, Ctrl-C, checkpoints."""
 
 import functools
+import math
 import os
 import signal
 import sys
@@ -185,11 +186,30 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
         yield show
 
 
+class _Log:
+    """Says how many are done of how many, and the time left, at most every so many seconds."""
+
+    def __init__(self, what: str, every: float = 60.0) -> None:
+        self.what, self.every = what, every
+        self.began = self.said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not done or now - self.said < self.every:
+            return
+        self.said = now
+        left = (now - self.began) / done * (total - done)
+        say(f"{self.what}: {done} of {total}, about {math.ceil(left / 60)} min left")
+
+
 @contextmanager
 def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A line with how many are done of how many, and the time left."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    """A line with how many are done of how many, and the time left; in a log, one every minute."""
+    if quiet or sys.stderr is None:
         yield lambda done, total: None
+        return
+    if not sys.stderr.isatty():
+        yield _Log(what)
         return
     from rich.console import Console
     from rich.progress import (

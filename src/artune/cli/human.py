@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from artune.cli.display import guarded, loading, say
-from artune.errors import OutputError
+from artune.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from artune.experiments.store import Side
 
 app = typer.Typer(no_args_is_help=True, help="Let people recognise what judges recognised.")
 
@@ -19,6 +22,10 @@ def make(
     references: Annotated[
         Path | None, typer.Option(help="Paintings, FOLDER/CLASS/*: a few of each are shown on the page.")
     ] = None,
+    content_judge: Annotated[
+        Path | None, typer.Option(help="Whose answers stand beside the people's, where several judges have spoken.")
+    ] = None,
+    style_judge: Annotated[Path | None, typer.Option(help="The same for the style.")] = None,
     key: Annotated[
         Path | None, typer.Option(help="File of what is right (default: FOLDER.key.json, beside the set).")
     ] = None,
@@ -31,7 +38,12 @@ def make(
         from artune.experiments.grid import examples
 
     shown = () if references is None else examples(references)
-    found = human.make(folder, experiment, per_weight=per_weight, seed=seed, key=key, references=shown)
+    judges: dict[Side, Path] = {}
+    if content_judge is not None:
+        judges["content"] = content_judge
+    if style_judge is not None:
+        judges["style"] = style_judge
+    found = human.make(folder, experiment, per_weight=per_weight, seed=seed, key=key, references=shown, judges=judges)
     if not quiet:
         say(
             f"{len(found.questions)} pictures. Hand out {folder}, with its page {folder / human.PAGE}; keep the key "
@@ -53,6 +65,8 @@ def score(
 
     if csv is not None and os.path.lexists(csv):
         raise OutputError(f"{csv} exists; choose another file for the numbers")
+    if missing := [sheet for sheet in answers if not sheet.is_file()]:
+        raise InputError(f"there are no answers in {missing[0]}; name the sheet that was filled in")
     right = human.read_key(key or human.key_file(answers[0].parent))
     given = [answer for sheet in answers for answer in human.read_answers(sheet, right)]
     found = human.scores(given, right)

@@ -187,6 +187,10 @@ class _Call:
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.style import Job
 
+        partial = partial_of(out)
+        left = partial if self.resume and partial.exists() else None
+        if self.resume and left is None and not self.quiet:
+            say(f"there is no {partial} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
         with loading(), counting("finding the balance", self.quiet) as told:
@@ -197,6 +201,7 @@ class _Call:
                 regions=regions,
                 network=network,
                 allow_huge=self.allow_huge,
+                resume=left,
                 on_tune=told,
             )
         if job.tuning and not self.quiet:
@@ -205,7 +210,7 @@ class _Call:
         self._check_steps(content)
         if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
             keep_freed_memory(2**24)
-        result = self._run(job, out)
+        result = self._run(job, out, left)
         self._end(result, out)
         return result
 
@@ -225,10 +230,9 @@ class _Call:
                 raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
-    def _run(self, job: "Job", out: Path) -> "Result":
+    def _run(self, job: "Job", out: Path, left: Path | None) -> "Result":
         """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
-        partial = partial_of(out)
-        checkpoint = Checkpoints(partial)
+        checkpoint = Checkpoints(partial_of(out))
         with interruptible() as interrupted, step_display(self.quiet) as show:
 
             def on_step(progress: "Progress") -> bool:
@@ -245,10 +249,7 @@ class _Call:
                     checkpoint(progress, now=True)
                 return stop
 
-            started = partial if self.resume and partial.exists() else None
-            if self.resume and started is None and not self.quiet:
-                say(f"there is no {partial} to resume; starting anew")
-            result = job.run(resume=started, on_step=on_step, on_tile=on_tile)
+            result = job.run(resume=left, on_step=on_step, on_tile=on_tile)
             result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
         return result
 

@@ -23,6 +23,10 @@ def tune(
     loss: Annotated[str | None, spec_option("loss", metavar="LOSS[:W],...")] = None,
     color: Annotated[str | None, spec_option("color")] = None,
     style_scale: Annotated[float | None, spec_option("style_scale")] = None,
+    kept: Annotated[
+        float | None,
+        typer.Option(help="Share of its best that either keeps in the safe interval (default: 0.8).", min=0, max=1),
+    ] = None,
     quality: Annotated[str | None, spec_option("quality")] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     precision: Annotated[str | None, spec_option("precision")] = None,
@@ -40,6 +44,7 @@ def tune(
         from artune.transfer.network import Network
         from artune.transfer.style import Job
         from artune.transfer.task import DECIDED
+        from artune.tuning import KEPT
 
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
@@ -54,7 +59,15 @@ def tune(
     with download_bar(quiet) as received:
         loaded = Network.load(wanted, weights, received)
     with loading(), counting("finding the balance", quiet) as told:
-        job = Job.prepare(content, [style], wanted, network=loaded, allow_huge=allow_huge, on_tune=told)
+        job = Job.prepare(
+            content,
+            [style],
+            wanted,
+            network=loaded,
+            allow_huge=allow_huge,
+            kept=KEPT if kept is None else kept,
+            on_tune=told,
+        )
     if job.tuning is None:
         raise InputError(DECIDED)
     if not quiet:

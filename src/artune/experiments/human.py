@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artune.errors import InputError, OutputError, UnknownNameError
 from artune.experiments.grid import Example, weight_of
-from artune.experiments.store import SIDES, Entry, Side, picture_file, read_entries, read_verdicts
+from artune.experiments.store import SIDES, Entry, Side, Verdict, picture_file, read_entries, read_verdicts
 from artune.files import atomic, check_writable, file_digest
 from artune.images import Picture, encoded, read_picture
 from artune.metrics.intervals import wilson
@@ -41,7 +41,7 @@ class Question(BaseModel):
         weight: as people write it.
         content: class of its photograph.
         style: of its painting.
-        machine: what the judges said last, by side, where they saw it.
+        machine: what the judges said, by side, where they saw it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,12 +60,14 @@ class Key(BaseModel):
     Attributes:
         choices: classes, by side.
         questions: by the name of the picture in the set.
+        judges: digests of the files of those judges, by side.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     choices: dict[Side, tuple[str, ...]]
     questions: dict[str, Question]
+    judges: dict[Side, str] = {}
 
 
 def key_file(folder: Path) -> Path:
@@ -82,6 +84,7 @@ def make(
     seed: int = 0,
     key: Path | None = None,
     references: Sequence[Example] = (),
+    judges: Mapping[Side, Path] | None = None,
 ) -> Key:
     """Prepare a blind set: pictures, the choices, an answer sheet, a page to answer on; and, apart from it, the key.
 
@@ -93,9 +96,12 @@ def make(
         key: file of the key; default: :func:`key_file`.
         references: paintings of which some show, on the page, what a class is; those that styled a picture of the
             experiment are left out.
+        judges: files of those whose answers stand beside the people's, by side; needed for a side on which several
+            have spoken.
 
     Raises:
-        InputError: there are no results, or too few.
+        InputError: there are no results, or too few; or it is open which judge is meant, or the one that is has not
+            seen them.
         OutputError: the folder holds something, the key exists, or there is no space.
     """
     key = key or key_file(folder)
@@ -109,13 +115,15 @@ def make(
     entries = [entry for entry in read_entries(experiment).values() if entry.record is not None]
     if not entries:
         raise InputError(f"there is no finished picture in {experiment}; run artune classes first")
-    questions = _questions(_chosen(entries, per_weight, seed), experiment, seed)
+    chosen = _chosen(entries, per_weight, seed)
+    verdicts = _heard(chosen, experiment, judges or {})
+    questions = _questions(chosen, verdicts, seed)
     runs = [entry.run for entry in entries]
     choices: dict[Side, tuple[str, ...]] = {
         "content": tuple(sorted({run.content.label for run in runs})),
         "style": tuple(sorted({run.style.label for run in runs})),
     }
-    found = Key(choices=choices, questions=questions)
+    found = Key(choices=choices, questions=questions, judges={verdict.side: verdict.judge for verdict in verdicts})
     pictures = {
         name: Picture(read_picture(picture_file(experiment, question.picture)).pixels)
         for name, question in questions.items()
@@ -161,10 +169,36 @@ def _pair(entry: Entry) -> tuple[Path, Path]:
     return entry.run.content.file, entry.run.style.file
 
 
-def _questions(entries: Sequence[Entry], experiment: Path, seed: int) -> dict[str, Question]:
+def _heard(entries: Sequence[Entry], experiment: Path, judges: Mapping[Side, Path]) -> list[Verdict]:
+    """What one judge of each side said of some pictures."""
+    keys = {entry.key for entry in entries}
+    verdicts = [verdict for verdict in read_verdicts(experiment).values() if verdict.picture in keys]
+    heard: list[Verdict] = []
+    for side in SIDES:
+        spoken = {verdict.judge for verdict in verdicts if verdict.side == side}
+        if side in judges:
+            try:
+                wanted = file_digest(judges[side])
+            except OSError as error:
+                raise InputError(f"cannot read the judge {judges[side]}: {error.strerror}") from error
+            if wanted not in spoken:
+                raise InputError(
+                    f"{judges[side]} has not seen these pictures; give it to artune classes as --{side}-judge first"
+                )
+            spoken = {wanted}
+        if len(spoken) > 1:
+            raise InputError(
+                f"{len(spoken)} judges said what the {side} of these pictures is; name the file of one with "
+                f"--{side}-judge"
+            )
+        heard += [verdict for verdict in verdicts if verdict.side == side and verdict.judge in spoken]
+    return heard
+
+
+def _questions(entries: Sequence[Entry], verdicts: Iterable[Verdict], seed: int) -> dict[str, Question]:
     """In an order that was drawn, by names that differ from set to set."""
     said: dict[str, dict[Side, str]] = {}
-    for verdict in read_verdicts(experiment).values():
+    for verdict in verdicts:
         said.setdefault(verdict.picture, {})[verdict.side] = verdict.answer
     rng = random.Random(f"{seed} {sorted(entry.key for entry in entries)}")
     order = list(entries)

@@ -42,11 +42,13 @@ class Witness:
         side: what it recognises.
         judge: the network.
         digest: of its file: what it said is found again by it.
+        name: of the file.
     """
 
     side: Side
     judge: ClassJudge
     digest: str
+    name: str = ""
 
     def check(self, labels: Iterable[str]) -> None:
         """Raise unless it knows some classes.
@@ -67,11 +69,15 @@ class Untouched:
         accuracy: share that was recognised.
         count: pictures.
         known: classes that the judge tells apart: one of them by chance.
+        judge: name of its file.
+        digest: of its file.
     """
 
     accuracy: float
     count: int
     known: int
+    judge: str = ""
+    digest: str = ""
 
 
 OnJudged = Callable[[int, int], None]
@@ -113,7 +119,7 @@ def hear(
         if on_judged:
             on_judged(done, len(new))
     hits = [store.verdicts[key, witness.side, witness.digest].answer == example.label for key, example in plain.items()]
-    return Untouched(sum(hits) / len(hits), len(hits), len(witness.judge.classes))
+    return Untouched(sum(hits) / len(hits), len(hits), len(witness.judge.classes), witness.name, witness.digest)
 
 
 def _ask(witness: Witness, batch: Sequence[tuple[str, Picture]], store: Store) -> None:

@@ -40,12 +40,13 @@ def write_findings(
     Raises:
         OutputError: no permission, no space.
     """
-    chart = findings_chart(found)
+    chart, spec = findings_chart(found), judged[0].run.spec
+    made = {"network": spec.method.network, "size": spec.size, "quality": spec.method.quality}
     tables = {"accuracy": found.table(), "contents": found.tables["content"], "styles": found.tables["style"]}
     files = {
         "chart.png": chart.png,
         "chart.svg": chart.svg.encode(),
-        "summary.json": json.dumps(_summary(found, untouched, len(failed)), indent=1).encode(),
+        "summary.json": json.dumps(_summary(found, untouched, len(failed), made), indent=1).encode(),
     }
     for name, table in tables.items():
         files |= {f"{name}.csv": table.csv().encode(), f"{name}.md": table.markdown().encode()}
@@ -57,6 +58,7 @@ def write_findings(
         contents=len({each.run.content.file for each in judged}),
         styles=len({each.run.style.file for each in judged}),
         untouched=untouched,
+        made=made,
         chart=drawing(chart.svg),
         tables=[
             ("Accuracy at each weight, with the ends of the bands", _plain(tables["accuracy"])),
@@ -87,7 +89,9 @@ def findings_chart(found: Findings) -> Chart:
     )
 
 
-def _summary(found: Findings, untouched: Mapping[Side, Untouched], failed: int) -> dict[str, object]:
+def _summary(
+    found: Findings, untouched: Mapping[Side, Untouched], failed: int, made: Mapping[str, object]
+) -> dict[str, object]:
     even = found.equilibrium
     balance = None
     if even is not None:
@@ -105,6 +109,7 @@ def _summary(found: Findings, untouched: Mapping[Side, Untouched], failed: int) 
         "pictures": sum(found.counts),
         "failed": failed,
         "equilibrium": balance,
+        "made": made,
         "untouched": {side: asdict(each) for side, each in untouched.items()},
     }
 

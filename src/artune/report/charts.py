@@ -34,12 +34,14 @@ class Line:
         y: values.
         low: lower end of the band around it, or nothing.
         high: its upper end.
+        dots: what was measured, where the curve does not go through it; default: ``y``.
     """
 
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
+    dots: Sequence[float] = ()
 
 
 def line_chart(
@@ -70,7 +72,8 @@ def line_chart(
         axes.axvspan(*span, color="#e9e2d0", zorder=0)
     for name, line in lines.items():
         colour = COLOURS.get(name) or next(others)
-        axes.plot(line.x, line.y, marker="o", markersize=3.5, color=colour, label=name)
+        axes.plot(line.x, line.y, color=colour, label=name)
+        axes.plot(line.x, line.dots or line.y, "o", markersize=3.5, color=colour)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:

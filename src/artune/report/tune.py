@@ -2,7 +2,10 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from artune.files import atomic
 from artune.images import Picture
@@ -10,7 +13,7 @@ from artune.report.charts import Chart, Line, line_chart, strength_ticks
 from artune.report.page import drawing, page, picture_uri
 from artune.transfer.style import Result
 from artune.transfer.tune import Tuning
-from artune.tuning import KEPT, log_odds
+from artune.tuning import log_odds, monotone
 
 FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
 """What is written, in this order."""
@@ -41,18 +44,25 @@ def write_tuning(
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
-    """Both curves over the log odds of the strength, with balance and safe interval."""
+    """Both curves over the log odds of the strength, with balance and safe interval; dots are what the judge said."""
     curve, found = tuning.curve, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
     return line_chart(
-        {"style": Line(places, curve.style), "content": Line(places, curve.content)},
+        {
+            "style": Line(places, _fitted(curve.style, rising=True), dots=curve.style),
+            "content": Line(places, _fitted(curve.content, rising=False), dots=curve.content),
+        },
         x_label="strength",
         y_label="recognised (0 is chance)",
         ticks=strength_ticks(places[0], places[-1]),
         marked=log_odds(found.strength),
         span=safe,
     )
+
+
+def _fitted(values: Sequence[float], *, rising: bool) -> list[float]:
+    return [float(value) for value in monotone(np.array(values, dtype=np.float64), rising=rising)]
 
 
 def curve_csv(tuning: Tuning) -> str:
@@ -91,7 +101,7 @@ def tuning_page(
         sentence=str(found),
         confidence=found.confidence,
         strength=found.strength,
-        kept=KEPT,
+        kept=found.kept,
         photograph=picture_uri(pictures[0], 480),
         painting=picture_uri(pictures[1], 480),
         result=picture_uri(result.picture, 1024),

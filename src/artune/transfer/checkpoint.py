@@ -3,15 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+from torch import Tensor
 
 from artune.engine.descend import State
-from artune.errors import CheckpointError
+from artune.errors import CheckpointError, InputError
 from artune.files import load_checkpoint, save_checkpoint
 from artune.spec import Rung
 from artune.transfer.sizes import fitted
+from artune.transfer.tune import Tuning
 
 IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
 """Tensors shaped like the picture."""
@@ -29,6 +32,8 @@ class _About(BaseModel):
     still: NonNegativeInt
     losses: dict[str, list[float]]
     seconds: NonNegativeFloat
+    balance: dict[str, Any] | None = None
+    balance_seconds: NonNegativeFloat = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Checkpoint:
         state: of the descent.
         losses: of all steps so far, by name.
         seconds: spent so far.
+        tuning: how the strength was found, where it was.
     """
 
     key: str
@@ -48,6 +54,7 @@ class Checkpoint:
     state: State
     losses: Mapping[str, Sequence[float]]
     seconds: float
+    tuning: Tuning | None = None
 
     def save(self, path: Path) -> None:
         """Write it to one file, atomically.
@@ -67,6 +74,8 @@ class Checkpoint:
             still=state.still,
             losses={name: list(values) for name, values in self.losses.items()},
             seconds=self.seconds,
+            balance=self.tuning.told() if self.tuning else None,
+            balance_seconds=self.tuning.timings.get("balance", 0.0) if self.tuning else 0.0,
         )
         save_checkpoint(path, tensors, about.model_dump())
 
@@ -93,11 +102,7 @@ class Checkpoint:
         Raises:
             CheckpointError: damaged, or of another run.
         """
-        tensors, data = load_checkpoint(path)
-        try:
-            about = _About.model_validate(data)
-        except ValidationError as error:
-            raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        tensors, about = _read(path)
         if about.key != key:
             raise CheckpointError(
                 f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
@@ -127,6 +132,27 @@ class Checkpoint:
             tensors["total"].to(device) if "total" in tensors else None,
         )
         return cls(key, about.level, state, about.losses, about.seconds)
+
+
+def left_tuning(path: Path) -> Tuning | None:
+    """How the strength of the run that left a checkpoint was found, where it was: it is not looked for again.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    _, about = _read(path)
+    try:
+        return None if about.balance is None else Tuning.of(about.balance, about.balance_seconds)
+    except InputError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], _About]:
+    tensors, data = load_checkpoint(path)
+    try:
+        return tensors, _About.model_validate(data)
+    except ValidationError as error:
+        raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:

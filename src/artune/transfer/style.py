@@ -19,7 +19,7 @@ from artune.losses import tiled
 from artune.recipes import find_recipe
 from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
-from artune.transfer.checkpoint import Checkpoint
+from artune.transfer.checkpoint import Checkpoint, left_tuning
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Masked, Painting, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
@@ -30,6 +30,7 @@ from artune.transfer.sizes import fitted
 from artune.transfer.start import carried, enlarged, start
 from artune.transfer.task import Task, check_types
 from artune.transfer.tune import OnTune, Tuning, tuned
+from artune.tuning import KEPT
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Progress:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to go on from, atomically."""
-        Checkpoint(self.run.key, self.level, self.step.state, self.run.losses, self.seconds).save(path)
+        run = self.run
+        Checkpoint(run.key, self.level, self.step.state, run.losses, self.seconds, run.tuning).save(path)
 
 
 OnStep = Callable[[Progress], bool | None]
@@ -110,6 +112,7 @@ def style(
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
     on_tile: OnTile | None = None,
+    on_tune: OnTune | None = None,
     allow_huge: bool = False,
     recipe: str | None = None,
     **options: Any,
@@ -127,6 +130,7 @@ def style(
         resume: a checkpoint of the same run to go on from.
         on_step: called after every step; returning true cancels, and the picture so far is the result.
         on_tile: called between the tiles of a picture that does not fit as a whole; returning true cancels.
+        on_tune: called while the strength is looked for, with the steps done and all steps of that.
         allow_huge: read pictures above 100 million pixels.
         recipe: a published recipe by name, in place of ``spec``.
         options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
@@ -143,6 +147,8 @@ def style(
         ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
         ("on_tile", on_tile, on_tile is None or callable(on_tile), "a function"),
+        ("on_tune", on_tune, on_tune is None or callable(on_tune), "a function"),
+        ("resume", resume, isinstance(resume, Path | str | None), "a checkpoint's file"),
     )
     if recipe is not None:
         if spec is not None:
@@ -152,6 +158,7 @@ def style(
         options["network"], network = network, None
     if options:
         spec = with_options(spec or StyleSpec(), options)
+    left = None if resume is None else Path(resume)
     job = Job.prepare(
         content,
         styles,
@@ -161,8 +168,10 @@ def style(
         network=network,
         first=first,
         allow_huge=allow_huge,
+        resume=left,
+        on_tune=on_tune,
     )
-    return job.run(resume=None if resume is None else Path(resume), on_step=on_step, on_tile=on_tile)
+    return job.run(resume=left, on_step=on_step, on_tile=on_tile)
 
 
 class Job:
@@ -204,11 +213,13 @@ class Job:
         network: Network | None = None,
         first: Source | Result | None = None,
         allow_huge: bool = False,
+        resume: Path | None = None,
+        kept: float = KEPT,
         on_tune: OnTune | None = None,
     ) -> "Job":
-        """Read, check and resolve; the arguments are those of :func:`style`.
+        """Read, check and resolve; the arguments are those of :func:`style` and :func:`artune.tune`.
 
-        Args besides: ``on_tune`` is told while the strength is looked for.
+        The strength of a run to be resumed is the one that it was begun with.
         """
         start = first.picture if isinstance(first, Result) else first
         task = Task.read(
@@ -222,7 +233,9 @@ class Job:
             allow_huge=allow_huge,
         )
         task.room(task.resolved()).checked()  # before the work
-        tuning = tuned(task, on_step=on_tune) if task.open else None
+        tuning = None
+        if task.open:
+            tuning = (left_tuning(resume) if resume else None) or tuned(task, kept=kept, on_step=on_tune)
         resolved = task.resolved(tuning.balance.strength if tuning else None)
         return cls(task, task.room(resolved).checked(), tuning)
 

@@ -5,7 +5,8 @@ the balance that the first one shows.
 """
 
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from artune.backbones.base import Image
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
-from artune.errors import InputError
+from artune.errors import ArtuneWarning, InputError
 from artune.images import Floats, Picture
 from artune.losses.protocol import Mask
 from artune.metrics.judges import Judge
@@ -28,10 +29,10 @@ from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
 from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, sized_objective
 from artune.transfer.rates import shares_of
-from artune.transfer.resolve import RECIPES, Recipe, at_strength
+from artune.transfer.resolve import at_strength, recipe_of
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import COARSE, Balance, Curve, balance, explore, log_odds, strength_at
+from artune.tuning import COARSE, KEPT, Balance, Curve, Reason, balance, check_kept, explore, log_odds, strength_at
 
 SIZES, STEPS = (128, 256), (32, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
@@ -43,6 +44,9 @@ AHEAD = (0.0, -0.5)
 second ladder falls short (``docs/balance.md``)."""
 SHARE, LEAST = 0.36, 8
 """Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
+
+TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
+"""Networks with the weights of the bundled judge's teacher."""
 
 OnTune = Callable[[int, int], None]
 """Told the steps done and those of both ladders."""
@@ -69,6 +73,25 @@ class Tuning:
         curve = {name: list(values) for name, values in asdict(self.curve).items()}
         return {**asdict(self.balance), "reason": str(self.balance.reason), "curve": curve}
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
+        """What :meth:`told` told, without its pictures.
+
+        Args:
+            told: the plain data.
+            seconds: that it took.
+
+        Raises:
+            InputError: it is something else.
+        """
+        try:
+            found = {**told}
+            curve = Curve(**{name: tuple(values) for name, values in found.pop("curve").items()})
+            balance = Balance(**{**found, "reason": Reason(found["reason"])})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("what is said of the balance is not whole") from error
+        return cls(balance, curve, timings={"balance": seconds})
+
 
 def tune(
     content: Source,
@@ -79,6 +102,7 @@ def tune(
     network: Network | None = None,
     first: Source | None = None,
     judge: Judge | None = None,
+    kept: float = KEPT,
     on_step: OnTune | None = None,
     allow_huge: bool = False,
 ) -> Tuning:
@@ -93,6 +117,7 @@ def tune(
         network: a loaded one, instead of ``weights``.
         first: what to start from, instead of the spec's ``start``.
         judge: default: the one that travels with the package.
+        kept: share of its best that either keeps in the safe interval, in which the strength lies where there is one.
         on_step: told of every step.
         allow_huge: read pictures above 100 million pixels.
 
@@ -107,6 +132,7 @@ def tune(
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
         ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
         ("judge", judge, isinstance(judge, Judge | None), "an artune.Judge"),
+        ("kept", kept, isinstance(kept, float | int), "a share"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
     )
     task = Task.read(
@@ -121,12 +147,20 @@ def tune(
     )
     if not task.open:
         raise InputError(DECIDED)
-    return tuned(task, judge, on_step=on_step)
+    return tuned(task, judge, kept=kept, on_step=on_step)
 
 
-def tuned(task: Task, judge: Judge | None = None, *, on_step: OnTune | None = None) -> Tuning:
+def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnTune | None = None) -> Tuning:
     """The strength of a task that leaves it open; see :func:`tune`."""
+    check_kept(kept)
     began = time.perf_counter()
+    if judge is None and task.spec.method.network in TAUGHT:
+        warnings.warn(
+            f"{task.spec.method.network} taught the judge that finds the balance, and now makes the pictures: it is "
+            "not independent here, and may find its own work too good; look at the result, or give --strength",
+            ArtuneWarning,
+            stacklevel=2,
+        )
     court = Court.of(task.inputs, task.resolved(), judge or Judge.load())
     ladder = Ladder(task, on_step)
     pictures: dict[float, Picture] = {}
@@ -136,9 +170,9 @@ def tuned(task: Task, judge: Judge | None = None, *, on_step: OnTune | None = No
         pictures.update(zip(strengths, found, strict=True))
         return court.judge_all(found)
 
-    curve = explore(probe)
+    curve = explore(probe, kept=kept)
     timings = {"balance": time.perf_counter() - began}
-    found = balance(curve)
+    found = balance(curve, kept=kept)
     found = replace(found, strength=round(found.strength, 3))  # a number that can be read, and typed again
     return Tuning(found, curve, tuple(pictures[strength] for strength in curve.strengths), timings)
 
@@ -185,7 +219,7 @@ class Ladder:
             x = enlarged(images[nearest], content, photograph if given else None)
         gentle = specs[0].method.start == "content"
         rates = shares_of([at_strength(spec) for spec in specs]) if gentle else [1.0] * len(specs)
-        recipe = RECIPES.get(specs[0].method.network, Recipe())
+        recipe = recipe_of(self.spec.method.network, network.backbone.taps)
         method = Adam(rate=recipe.rate * torch.tensor(rates, device=x.device))
         for step in descend(f, x.contiguous(), method, steps=steps, average=min(recipe.average, AVERAGE)):
             x = step.image
