@@ -1,7 +1,9 @@
 """A class judge with a real trunk, on real pictures."""
 
+import numpy as np
 import pytest
 
+from artune import style
 from artune.backbones.load import load_network
 from artune.data import Folder
 from artune.metrics.class_options import Options
@@ -20,3 +22,26 @@ def test_animals_are_told_apart_by_a_head_on_few_pictures(assets):
     judge = training.judge()
     assert judge.about.name == "resnet18-layer3"
     assert judge.accuracy(folder.subset("test", 10, 0).splits["test"]) > 0.6
+
+
+def test_mobilenet_learns_one_painter_and_then_makes_the_picture(assets, tmp_path):
+    """AutoArt's fine-tuned network: one painter against five others, 60 pictures of either side."""
+    weights = assets / "weights/mobilenet_v2.safetensors"
+    trunk, digest = load_network("mobilenet_v2", weights=weights, smooth=False)
+    options = Options("binary", positive="katsushika-hokusai", size=96, per_class=60, epochs=4, rate=3e-3)
+    folder = Folder.read(assets / "data/painters")
+    training = ClassTraining(folder, options, trunk, digest)
+    list(training.run())
+    judge = training.judge()
+    found = judge.confusion(folder.against("katsushika-hokusai").splits["test"])
+    shares = found.diagonal() / found.sum(1)  # of the painter, and of all others
+    assert shares.mean() > 0.7  # 0.5 by chance
+    tuned = tmp_path / "hokusai.safetensors"
+    judge.save_trunk(tuned)
+    content = assets / "data/animals/test/cat"
+    painting = next(iter(sorted((assets / "data/painters/test/katsushika-hokusai").iterdir())))
+    photograph = next(iter(sorted(content.iterdir())))
+    spec = {"network": "mobilenet_v2", "size": 128, "strength": 0.7, "steps": 20}
+    one, other = (style(photograph, painting, weights=file, **spec).picture.pixels for file in (weights, tuned))
+    assert np.isfinite(other).all()
+    assert np.abs(one - other).mean() > 0.01  # what was learnt decides on the picture
