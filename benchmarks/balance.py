@@ -94,17 +94,15 @@ def find_k(assets: Path, count: int) -> None:
     photos = sorted((data / "photos").glob("*.jpg"))
     paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
     photos, paintings = (every[7 :: len(every) // count - 1][:count] for every in (photos, paintings))
-    for name in ("compact",):
-        spec, network = network_of(name, assets, strength="auto")
-        found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]
-        places = np.array([log_odds(each.strength) for each in found])
-        k = recipe_of(name, network.backbone.taps).balance_of(spec.method.loss)
-        median, spread = np.median(places), np.percentile(places, [10, 25, 75, 90])
-        print(
-            f"{name}: median log odds {median:+.2f}, 10, 25, 75, 90 % {np.round(spread, 2).tolist()}; k {k:g} -> "
-            f"{k * math.exp(median):.2f}; {sum(str(each.reason) == 'crossed' for each in found)} of {count} cross",
-            flush=True,
-        )
+    spec, network = network_of("compact", assets, strength="auto")
+    found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]
+    places = np.array([log_odds(each.strength) for each in found])
+    k = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss)
+    median, spread = np.median(places), np.percentile(places, [10, 25, 75, 90])
+    print(
+        f"compact: median log odds {median:+.2f}, 10, 25, 75, 90 % {np.round(spread, 2).tolist()}; k {k:g} -> "
+        f"{k * math.exp(median):.2f}; {sum(str(each.reason) == 'crossed' for each in found)} of {count} cross"
+    )
 
 
 def dense(assets: Path, count: int, size: int) -> None:

@@ -150,17 +150,34 @@ def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     Raises:
         CheckpointError: when the file is damaged or is no checkpoint of artune.
     """
+    with _checkpoint(path) as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if metadata["sha256"] != _digest_of(tensors, metadata["artune"]):
+            raise ValueError("its sha256 is another")
+        return tensors, json.loads(metadata["artune"])
+
+
+def read_about(path: Path) -> Any:
+    """The plain data of what :func:`save_checkpoint` wrote; the tensors are not read.
+
+    Raises:
+        CheckpointError: when the file is damaged or is no checkpoint of artune.
+    """
+    with _checkpoint(path) as file:
+        return json.loads((file.metadata() or {})["artune"])
+
+
+@contextlib.contextmanager
+def _checkpoint(path: Path) -> Iterator[Any]:
+    """The file, open; whatever is wrong with it is said in words."""
     from safetensors import SafetensorError, safe_open
 
     if not os.path.exists(path):
         raise CheckpointError(f"there is no checkpoint {path} to resume from")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if metadata["sha256"] != _digest_of(tensors, metadata["artune"]):
-            raise ValueError("its sha256 is another")
-        return tensors, json.loads(metadata["artune"])
+            yield file
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         reason = "it is damaged or no checkpoint of artune"
         raise CheckpointError(f"cannot resume from {path}: {reason} ({error}); remove it to start anew") from error

@@ -31,3 +31,9 @@ def memory_free() -> int | None:
     except (ImportError, OSError):
         pass
     return min(limits) if limits else None
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; PyTorch says it in a ``RuntimeError``."""
+    signs = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a memory")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

@@ -125,7 +125,7 @@ class Balance:
                 f"({getattr(self, more):.2f}); they come nearest at {self.nearest:.2f}"
             )
         if self.low is None or self.high is None:
-            return f"{text}; at none do both keep {self.kept:g} of their best"
+            return f"{text}; at no strength do both keep {100 * self.kept:.3g} % of their best"
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
@@ -156,7 +156,7 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
         strength = min(max(0.5, ends[0]), ends[1])
         return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()), strength, kept)
     gap = rising - falling  # rises
-    nearest = _middle(odds, rising, falling, 1e-9)
+    nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, alike) if alike else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
     if misfit > ROUGH or still:
@@ -229,6 +229,13 @@ def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
     return float(np.average(places, weights=np.clip(lower - lower.max() + alike, 0, None)))
+
+
+def _nearest(x: Values, gap: Values) -> float:
+    """The place where a line is 0, or comes nearest to it; of a stretch its middle."""
+    places = np.linspace(x[0], x[-1], 1001)
+    apart = np.abs(np.interp(places, x, gap))
+    return float(places[apart <= apart.min() + 1e-9].mean())
 
 
 def _first(x: Values, rising: Values, level: float) -> float:

@@ -179,6 +179,7 @@ def test_more_bad_input(tmp_path):
     assert "there are no results in" in refused("human", "make", tmp_path / "set", "--experiment", tmp_path)
     assert "there are no answers in" in refused("human", "score", tmp_path / "answers.csv")
     (tmp_path / "answers.csv").write_text("picture,content,style\n")
+    assert "given twice" in refused("human", "score", tmp_path / "answers.csv", tmp_path / "answers.csv")
     assert "name it with --key" in refused("human", "score", tmp_path / "answers.csv")
 
 

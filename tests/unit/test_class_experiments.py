@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.stats import binom
 
-from artune.errors import InputError, UnknownNameError
+from artune.errors import InputError, PictureError, UnknownNameError
 from artune.experiments.classes import Judged, equilibrium, findings, matched, resampled
 from artune.experiments.grid import Example, RunSpec, Weight, weight_of, with_ratios, with_strengths
 from artune.experiments.judging import Witness, hear
@@ -214,6 +215,26 @@ def test_a_judge_sees_each_picture_once(seen):
     assert judge.seen == 6
     hear(Witness("content", judge, "another"), "ab", plain, 8, store)
     assert judge.seen == 10
+
+
+def test_a_damaged_result_is_named_with_what_to_do(seen):
+    store, plain = seen
+    data = bytearray(store.picture("a").read_bytes())
+    data[len(data) // 2] ^= 255
+    store.picture("a").write_bytes(data)
+    with pytest.raises(PictureError, match="remove the file, and the same command makes it again"):
+        hear(Witness("content", Judge(CONTENTS), "first"), "ab", plain, 8, store)
+
+
+def test_what_a_judge_said_with_other_classes_does_not_count(seen):
+    store, plain = seen
+    said = {"picture": "a", "side": "content", "judge": "first"}
+    store.add_verdicts([Verdict(**said, classes=("wet", "dry"), probabilities=(0.9, 0.1))])
+    hear(Witness("content", Judge(CONTENTS), "first"), "ab", plain, 8, store)
+    assert store.verdicts["a", "content", "first"].answer == "light"
+    for classes, probabilities in (((), ()), (("wet", "dry"), (1.0,))):
+        with pytest.raises(ValidationError, match="a probability for each class"):
+            Verdict(**said, classes=classes, probabilities=probabilities)
 
 
 def test_a_judge_of_other_classes_is_refused():

@@ -167,6 +167,8 @@ def test_every_option_is_checked():
     for name in ("size", "augment", "epochs", "patience", "batch", "seed", "per_class"):
         with pytest.raises(SpecError, match=f"{name} must be at least"):
             replace(SMALL, **{name: -1})
+    with pytest.raises(SpecError, match="size must be at most 4096"):
+        replace(SMALL, size=5000)
     with pytest.raises(SpecError, match="rate must be above 0"):
         replace(SMALL, rate=0.0)
 
@@ -315,6 +317,10 @@ def test_bad_folders_and_options_are_refused(colours, tmp_path):
         write_picture(Picture(np.zeros((9, 9, 3), np.float32)), tmp_path / split / "one" / "a.png")
     with pytest.raises(InputError, match="needs two to tell apart"):
         training(tmp_path)
+    (tmp_path / "train" / "two").mkdir()
+    write_picture(Picture(np.ones((9, 9, 3), np.float32)), tmp_path / "train" / "two" / "a.png")
+    with pytest.raises(InputError, match="val has no picture of two"):
+        training(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ judging, files
@@ -417,6 +423,10 @@ def test_files_that_hold_no_judge_are_refused(judge, tmp_path):
         {"tap": "relu9_1"},
         {"edges": "some"},
         {"size": 0},
+        {"size": 32.5},
+        {"size": 10**7},
+        {"classes": [1, 2]},
+        {"classes": 3},
         {"more": 1},
     ):
         with pytest.raises(WeightsError, match="holds no class judge"):

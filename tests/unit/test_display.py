@@ -1,9 +1,14 @@
 """What a run says where nobody watches a bar: in a log."""
 
+import os
+import signal
 import sys
 import time
 
-from artune.cli.display import counting
+import pytest
+import typer
+
+from artune.cli.display import BAD_INPUT, CANCELLED, balancing, counting, guarded
 
 
 def test_a_log_is_told_once_a_minute_how_much_is_left(monkeypatch, capsys):
@@ -29,3 +34,33 @@ def test_short_work_and_quiet_runs_say_nothing(monkeypatch, capsys):
         count(1, 1)
     monkeypatch.undo()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_ctrl_c_ends_the_search_for_a_balance_with_a_word(capsys, steps):
+    begun = []
+
+    def search():
+        with balancing(quiet=False) as told:
+            os.kill(os.getpid(), signal.SIGINT)
+            for done in range(steps):
+                begun.append(done)
+                told(done, steps)
+
+    with pytest.raises(typer.Exit) as ended:
+        search()
+    assert ended.value.exit_code == CANCELLED
+    assert len(begun) <= 1
+    assert capsys.readouterr().err == "cancelled; nothing was written\n"
+
+
+def test_memory_that_runs_out_in_a_library_is_told_of(capsys):
+    def command(message):
+        raise RuntimeError(message)
+
+    with pytest.raises(typer.Exit) as ended:
+        guarded(command)("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+    assert ended.value.exit_code == BAD_INPUT
+    assert "memory ran out" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="something else"):
+        guarded(command)("something else")

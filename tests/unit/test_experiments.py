@@ -24,7 +24,7 @@ from artune.experiments.grid import (
     written,
 )
 from artune.experiments.run import Made, run
-from artune.experiments.store import Entry, Store, keyed, read_entries
+from artune.experiments.store import Entry, Store, keyed, picture_file, read_entries
 from artune.images import Picture, read_picture, write_picture
 from artune.recipes import find_recipe
 from artune.record import Record
@@ -88,6 +88,10 @@ def test_folders_that_are_none_of_classes(folder, tmp_path):
         class_folder(folder / "a")
     with pytest.raises(PictureError, match="cannot read the folder"):
         class_folder(tmp_path / "nowhere")
+    for split in ("train", "test"):
+        (tmp_path / "splits" / split).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"holds splits, not classes; give one of them, such as .*test"):
+        class_folder(tmp_path / "splits")
     (folder / "empty").mkdir()
     with pytest.raises(PictureError, match=r"no picture in .*empty"):
         class_folder(folder)
@@ -150,6 +154,15 @@ def test_a_key_follows_from_the_files_and_the_spec_alone(folder, tmp_path, monke
     assert len({first, *others}) == 1 + len(others)
 
 
+def test_a_picture_in_two_classes_is_refused(folder, tmp_path):
+    content, style = examples(folder, 1)[:2]
+    copy = Example(file=tmp_path / "copy.png", label="other")
+    shutil.copy(content.file, copy.file)
+    with pytest.raises(InputError, match=r"are the same picture in two classes"):
+        keyed(RunSpec(content=each, style=style, spec=SPEC) for each in (content, copy))
+    keyed([RunSpec(content=content, style=copy, spec=SPEC)])  # of two sides, it may be
+
+
 def test_what_is_kept_is_not_made_again(runs, out):
     maker = Maker()
     with Store.open(out) as store, workers(1) as executor:
@@ -172,6 +185,16 @@ def test_a_picture_that_was_taken_away_is_made_again(runs, out):
         maker = Maker()
         assert [entry.key for entry in run(runs, store, InProcess(), maker)] == [made[1].key]
         assert store.picture(made[1].key).is_file()
+
+
+def test_a_picture_that_was_cut_short_is_made_again(runs, out):
+    with Store.open(out) as store:
+        made = list(run(runs, store, InProcess(), Maker()))
+    path = picture_file(out, made[1].key)
+    path.write_bytes(path.read_bytes()[:-5])
+    with Store.open(out) as store:
+        assert [entry.key for entry in run(runs, store, InProcess(), Maker())] == [made[1].key]
+        assert read_picture(path).size == (2, 2)
 
 
 def test_a_failed_picture_stops_no_other_and_is_tried_again(runs, out):

@@ -27,7 +27,7 @@ from artune.files import file_digest
 from artune.images import Picture, read_picture, write_picture
 from artune.metrics.intervals import wilson
 from artune.record import Record
-from artune.spec import StyleSpec
+from artune.spec import StyleSpec, with_options
 
 SPECS = with_ratios(StyleSpec(), [(1, 10), (10, 1)])
 
@@ -146,6 +146,19 @@ def test_of_several_judges_one_is_named(experiment, tmp_path):
         make(tmp_path / "new", experiment, judges={"content": tmp_path / "nowhere"})
 
 
+@pytest.mark.parametrize(
+    "change", [{"size": 64}, {"network": "vgg19"}, {"strength": 0.5, "style_weight": None, "content_weight": None}]
+)
+def test_pictures_of_several_experiments_are_no_set(experiment, tmp_path, change):
+    with Store.open(experiment) as store:
+        entry = next(entry for entry in store.entries.values() if entry.record is not None)
+        run = entry.run.model_copy(update={"spec": with_options(entry.run.spec, change)})
+        other = entry.model_copy(update={"key": "other", "run": run})
+        store.add(other, Picture(np.zeros((16, 16, 3), np.float32)))
+    with pytest.raises(InputError, match="holds pictures of several experiments"):
+        make(tmp_path / "set", experiment)
+
+
 def test_what_is_there_is_not_lost(experiment, tmp_path):
     make(tmp_path / "set", experiment)
     with pytest.raises(OutputError, match="perhaps the key of a set that is still out"):
@@ -228,6 +241,18 @@ def test_wilson_as_it_is_printed():
 def test_answers_that_cannot_be_scored(tmp_path, text, error, said):
     with pytest.raises(error, match=said):
         read_answers(sheet(tmp_path, text), KEY)
+
+
+def test_answers_as_spreadsheets_write_them(tmp_path):
+    assert read_answers(sheet(tmp_path, "picture,content,style\n0.bmp,cat,ink\n,,\n , ,\n"), KEY) == [
+        ("0.bmp", {"content": "cat", "style": "ink"})
+    ]
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("picture,content,style\n0.bmp,caf\xe9,ink\n".encode("latin-1"))
+    with pytest.raises(InputError, match="save the sheet as CSV in UTF-8"):
+        read_answers(latin, KEY)
+    with pytest.raises(InputError, match="is no table of answers"):
+        read_answers(sheet(tmp_path, f"picture,content,style\n0.bmp,{'c' * 200_000},ink\n"), KEY)
 
 
 def test_files_that_are_missing_or_no_key(tmp_path):

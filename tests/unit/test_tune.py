@@ -138,12 +138,24 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
     assert rest.record.timings["balance"] > 0
 
 
+def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, network, tmp_path):
+    path, told = tmp_path / "a.partial", []
+    given = artune.spec.with_options(SPEC, {"strength": 0.5})
+    style(photo, painting, spec=given, network=network, on_step=lambda p: p.save(path))
+    for pictures, spec in (((photo, painting), SPEC), ((painting, photo), given)):
+        with pytest.raises(CheckpointError, match="belongs to another run"):
+            style(*pictures, spec=spec, network=network, resume=path, on_tune=lambda *steps: told.append(steps))
+    assert not told  # before anything is looked for
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda balance: balance.pop("curve"),
         lambda balance: balance.update(reason="none"),
-        lambda balance: balance.update(surely=1),
+        lambda balance: balance.update(strength=None),
+        lambda balance: balance.update(strength=7.0),
+        lambda balance: balance.update(low="x"),
         lambda balance: balance["curve"].update(style=[1.0]),
     ],
 )
@@ -153,7 +165,7 @@ def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network
     tensors, about = load_checkpoint(path)
     damage(about["balance"])
     save_checkpoint(path, tensors, about)
-    with pytest.raises(CheckpointError, match=r"balance is not whole; remove it to start anew"):
+    with pytest.raises(CheckpointError, match=r"what is said of the balance .*; remove it to start anew"):
         style(photo, painting, spec=SPEC, network=network, resume=path)
 
 

@@ -58,6 +58,19 @@ def test_the_crossing_itself_where_it_is_asked_for(rise, fall, at):
     assert odds(balance(Curve(LADDER, style, content), alike=0.0).strength) == pytest.approx(at, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("style", "content", "at"),
+    [
+        ((0.5, 0.5, 0.5, 0.5, 0.5), (0.9, 0.8, 0.7, 0.4, 0.2), odds(0.5) + 2 / 3 * (odds(0.75) - odds(0.5))),
+        ((0.1, 0.2, 0.5, 0.5, 0.5), (0.99, 0.95, 0.9, 0.8, 0.6), odds(LADDER[-1])),  # where they come nearest
+    ],
+)
+def test_on_a_plateau_too_the_crossing_is_where_they_cross(style, content, at):
+    found = balance(Curve(LADDER, style, content), alike=0.0)
+    assert odds(found.nearest) == pytest.approx(at, abs=0.01)
+    assert odds(found.strength) == pytest.approx(at, abs=0.01)
+
+
 def test_where_they_stay_alike_the_middle_is_taken():
     found = balance(Curve(LADDER, (0.1, 0.5, 0.5, 0.5, 0.9), (0.9, 0.5, 0.5, 0.5, 0.1)))
     assert found.strength == pytest.approx(0.5)

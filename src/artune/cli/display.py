@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import typer
 
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
+from artune.memory import ran_out
 
 if TYPE_CHECKING:
     from artune.fitting import Progress as Training
@@ -62,7 +63,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except ArtuneError as error:
             say(f"artune: {error}")
             raise typer.Exit(BAD_INPUT) from None
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
             say("artune: memory ran out; choose a smaller --size, or reduce the pictures")
             raise typer.Exit(BAD_INPUT) from None
 
@@ -226,6 +229,25 @@ def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True, speed_estimate_period=long) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def balancing(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """The line of a search for the balance. Ctrl-C ends it after a step, and there is nothing to go on with."""
+    try:
+        with interruptible() as interrupted, counting("finding the balance", quiet) as count:
+
+            def told(done: int, total: int) -> None:
+                count(done, total)
+                if interrupted():
+                    raise KeyboardInterrupt
+
+            yield told
+            if interrupted():
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        say("cancelled; nothing was written")
+        raise typer.Exit(CANCELLED) from None
 
 
 @contextmanager

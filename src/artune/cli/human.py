@@ -67,6 +67,9 @@ def score(
         raise OutputError(f"{csv} exists; choose another file for the numbers")
     if missing := [sheet for sheet in answers if not sheet.is_file()]:
         raise InputError(f"there are no answers in {missing[0]}; name the sheet that was filled in")
+    for place, sheet in enumerate(answers):
+        if any(sheet.samefile(other) for other in answers[:place]):
+            raise InputError(f"{sheet} is given twice, and would count twice; give each sheet once")
     right = human.read_key(key or human.key_file(answers[0].parent))
     given = [answer for sheet in answers for answer in human.read_answers(sheet, right)]
     found = human.scores(given, right)

@@ -281,7 +281,7 @@ def _print(judge: "ClassJudge", table: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, caption="rows: what it is; columns: what it is taken for")
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     shown.add_column("class", overflow="fold")
     for name in judge.classes:
         shown.add_column(escape(name), justify="right")
@@ -290,4 +290,5 @@ def _print(judge: "ClassJudge", table: Any) -> None:
         shown.add_row(escape(name), *map(str, row), f"{own / row.sum():.2f}" if row.sum() else "-")
     console = Console()
     Console(width=None if console.is_terminal else 400).print(shown)
+    typer.echo("rows: what it is; columns: what it is taken for")
     typer.echo(f"{judge.about.name}: {_share(table)} (interval of 95 %)")

@@ -12,8 +12,8 @@ from artune.cli.arguments import base_spec, find_contents, given_options, name_r
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
+    balancing,
     check_unfinished,
-    counting,
     download_bar,
     interruptible,
     loading,
@@ -193,7 +193,7 @@ class _Call:
             say(f"there is no {partial} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
-        with loading(), counting("finding the balance", self.quiet) as told:
+        with balancing(self.quiet) as told:
             job = Job.prepare(
                 content,
                 self.parts.paintings(),

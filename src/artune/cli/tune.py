@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from artune.cli.arguments import given_options, read_spec, spec_option
-from artune.cli.display import CANCELLED, counting, download_bar, interruptible, loading, say, step_display
+from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
 from artune.errors import InputError, OutputError
 from artune.spec import with_options
 
@@ -49,6 +49,8 @@ def tune(
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
         raise OutputError(f"{there[0]} exists; --overwrite replaces it")
+    if not out.name and str(out) != "..":
+        raise OutputError("the folder of the page is the present one; give a folder of its own with -o")
     if os.path.isfile(out):
         raise OutputError(f"{out} is a file; give a folder with -o")
     for source in (content, style):
@@ -58,7 +60,7 @@ def tune(
     keep_freed_memory()
     with download_bar(quiet) as received:
         loaded = Network.load(wanted, weights, received)
-    with loading(), counting("finding the balance", quiet) as told:
+    with balancing(quiet) as told:
         job = Job.prepare(
             content,
             [style],

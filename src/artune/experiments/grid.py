@@ -54,6 +54,7 @@ def class_folder(folder: Path) -> dict[str, list[Path]]:
 
     Raises:
         PictureError: when the folder cannot be read, holds no folders, or one of them holds no picture.
+        InputError: when it holds splits.
     """
     try:
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
@@ -61,6 +62,8 @@ def class_folder(folder: Path) -> dict[str, list[Path]]:
         raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not classes:
         raise PictureError(f"there is no folder in {folder}; a folder of pictures for each class is needed")
+    if {"train", "test"} <= {path.name for path in classes}:
+        raise InputError(f"{folder} holds splits, not classes; give one of them, such as {folder / 'test'}")
     return {path.name: find_pictures(path) for path in classes}
 
 

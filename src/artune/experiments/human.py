@@ -115,6 +115,7 @@ def make(
     entries = [entry for entry in read_entries(experiment).values() if entry.record is not None]
     if not entries:
         raise InputError(f"there is no finished picture in {experiment}; run artune classes first")
+    _check_alike(entries, experiment)
     chosen = _chosen(entries, per_weight, seed)
     verdicts = _heard(chosen, experiment, judges or {})
     questions = _questions(chosen, verdicts, seed)
@@ -167,6 +168,22 @@ def _chosen(entries: Sequence[Entry], per_weight: int | None, seed: int) -> list
 
 def _pair(entry: Entry) -> tuple[Path, Path]:
     return entry.run.content.file, entry.run.style.file
+
+
+def _check_alike(entries: Sequence[Entry], experiment: Path) -> None:
+    """Raise unless pictures differ in photograph, painting and weight alone: anything else would tell them apart."""
+
+    def rest(entry: Entry) -> tuple[object, ...]:
+        spec, digests = entry.run.spec, entry.record.digests if entry.record else {}
+        method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
+        plain = spec.model_copy(update={"strength": "auto", "method": method})
+        return weight_of(spec).ratio, digests.get("weights"), plain.model_dump_json()
+
+    if len({rest(entry) for entry in entries}) > 1:
+        raise InputError(
+            f"{experiment} holds pictures of several experiments, that differ in more than the weight (size, network, "
+            "strengths beside ratios); make a set of a folder that holds one"
+        )
 
 
 def _heard(entries: Sequence[Entry], experiment: Path, judges: Mapping[Side, Path]) -> list[Verdict]:
@@ -303,14 +320,16 @@ def read_answers(path: Path, key: Key) -> list[Answer]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the answers {path}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read the answers {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no text in UTF-8; save the sheet as CSV in UTF-8") from error
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     if missing := [name for name in ("picture", *SIDES) if name not in (rows.fieldnames or ())]:
         raise InputError(f"{path} has no column {missing[0]}; the answer sheet has picture, content and style")
     answers: dict[str, dict[Side, str]] = {}
-    for row in rows:
+    for row in _whole(rows, path):
         name = (row["picture"] or "").strip()
         if name not in key.questions:
             raise InputError(f"{path}: there is no picture {name!r} in this set; does the key belong to it?")
@@ -320,6 +339,16 @@ def read_answers(path: Path, key: Key) -> list[Answer]:
     if not any(answers.values()):
         raise InputError(f"{path} holds no answers")
     return list(answers.items())
+
+
+def _whole(rows: Iterator[dict[str, str]], path: Path) -> Iterator[dict[str, str]]:
+    """Rows that hold something."""
+    try:
+        for row in rows:
+            if any(isinstance(cell, str) and cell.strip() for cell in row.values()):
+                yield row
+    except csv.Error as error:
+        raise InputError(f"{path} is no table of answers: {error}; save the sheet as CSV") from error
 
 
 def _choice(given: str | None, choices: Sequence[str], side: Side, path: Path) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Image
-from artune.errors import UnknownNameError
+from artune.errors import PictureError, UnknownNameError
 from artune.experiments.grid import Example
 from artune.experiments.store import Side, Store, Verdict
 from artune.files import file_digest
@@ -23,7 +23,7 @@ BATCH = 32
 """Pictures that a judge sees at once."""
 
 
-class ClassJudge(Protocol):
+class Judge(Protocol):
     """A network that tells classes apart."""
 
     @property
@@ -46,7 +46,7 @@ class Witness:
     """
 
     side: Side
-    judge: ClassJudge
+    judge: Judge
     digest: str
     name: str = ""
 
@@ -108,10 +108,13 @@ def hear(
     """
     plain = {f"{file_digest(example.file)}@{size}": example for example in examples}
     shown: dict[str, Callable[[], Picture]] = {
-        **{key: partial(read_picture, store.picture(key)) for key in keys},
+        **{key: partial(_read_result, store.picture(key)) for key in keys},
         **{key: partial(_read_at, example.file, size) for key, example in plain.items()},
     }
-    new = {key: read for key, read in shown.items() if (key, witness.side, witness.digest) not in store.verdicts}
+    known = {key: store.verdicts.get((key, witness.side, witness.digest)) for key in shown}
+    new = {
+        key: shown[key] for key, said in known.items() if said is None or said.classes != tuple(witness.judge.classes)
+    }
     done = 0
     for batch in _batches((key, read()) for key, read in new.items()):
         _ask(witness, batch, store)
@@ -149,6 +152,13 @@ def _batches(pictures: Iterable[tuple[str, Picture]]) -> Iterator[list[tuple[str
                 batch = []
         if batch:
             yield batch
+
+
+def _read_result(path: Path) -> Picture:
+    try:
+        return read_picture(path)
+    except PictureError as error:
+        raise PictureError(f"{error}; remove the file, and the same command makes it again") from error
 
 
 def _read_at(path: Path, size: int) -> Picture:

@@ -19,10 +19,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from artune.errors import ArtuneWarning, InputError, OutputError, PictureError
-from artune.experiments.grid import RunSpec
+from artune.experiments.grid import Example, RunSpec
 from artune.files import file_digest
 from artune.images import Picture, read_picture, write_picture
 from artune.record import Record, run_key
@@ -76,6 +76,12 @@ class Verdict(Line):
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
 
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if not self.classes or len(self.classes) != len(self.probabilities):
+            raise ValueError("a probability for each class is needed")
+        return self
+
     @property
     def answer(self) -> str:
         """The class that it holds for the most probable."""
@@ -95,6 +101,7 @@ def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, Run
 
     Raises:
         PictureError: a file cannot be read.
+        InputError: a picture is in two classes.
     """
 
     @cache
@@ -105,8 +112,15 @@ def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, Run
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
 
     found: dict[str, RunSpec] = {}
+    owners: dict[tuple[str, str], Example] = {}
     for run in runs:
-        digests = {"content": digest(run.content.file), "style": digest(run.style.file)}
+        digests = {side: digest(example.file) for side, example in (("content", run.content), ("style", run.style))}
+        for side, example in (("content", run.content), ("style", run.style)):
+            other = owners.setdefault((side, digests[side]), example)
+            if other.label != example.label:
+                raise InputError(
+                    f"{other.file} and {example.file} are the same picture in two classes; take it out of either"
+                )
         if weights is not None:
             digests["weights"] = digest(weights)
         if os.path.isfile(run.spec.method.start):
@@ -155,9 +169,9 @@ class Store:
             yield store
 
     def finished(self, key: str) -> bool:
-        """Whether a picture is there; one that failed, or was taken away, is not, and is made again."""
+        """Whether a picture is there; one that failed, was taken away or cut short is not, and is made again."""
         entry = self.entries.get(key)
-        return entry is not None and entry.record is not None and self.picture(key).is_file()
+        return entry is not None and entry.record is not None and _is_whole(self.picture(key))
 
     def missing(self, runs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:
         """Those of some runs whose pictures are still to be made."""
@@ -213,6 +227,19 @@ class Store:
                 continue  # not ours; if it is asked for, it is made anew
             if entry.key == path.stem:
                 self.add(entry, None)
+
+
+PNG_END = b"IEND\xaeB`\x82"
+"""The last bytes of a PNG file."""
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(PNG_END), os.SEEK_END)
+            return file.read() == PNG_END
+    except OSError:
+        return False
 
 
 def check_folder(folder: Path) -> None:

@@ -13,6 +13,10 @@ TRUNKS: Mapping[Kind, str] = {"resnet18": "resnet18", "gram": "compact", "binary
 """The trunk of each kind, where none is asked for."""
 
 
+LARGEST = 4096
+"""Most pixels of the side of a picture that a judge looks at: it does so at once."""
+
+
 def find_kind(name: str) -> Kind:
     """A kind by name.
 
@@ -77,6 +81,8 @@ class Options:
         for name, least in (("size", 1), ("augment", 0), ("epochs", 1), ("patience", 1), ("batch", 2), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise SpecError(f"{name} must be at least {least}, not {value}")
+        if self.size > LARGEST:
+            raise SpecError(f"size must be at most {LARGEST}, not {self.size}")
         if self.per_class is not None and self.per_class < 1:
             raise SpecError(f"per_class must be at least 1, not {self.per_class}")
         if not 0 < self.rate <= 1:

@@ -197,6 +197,13 @@ def gather(folder: Folder, options: Options, styled: Path | None) -> tuple[Pictu
         folder = folder.against(options.positive)
     if len(folder.classes) < 2:
         raise InputError(f"{folder.root} has one class, {names[0]}; a judge needs two to tell apart")
+    for split in ("train", "val"):
+        there = {label for _, label in folder.splits[split]}
+        if missing := [name for place, name in enumerate(folder.classes) if place not in there]:
+            raise InputError(
+                f"{folder.root / split} has no picture of {missing[0]}; a judge needs some of each class, to train "
+                "and to validate with"
+            )
     if options.per_class is not None:
         folder = folder.subset("train", options.per_class, options.seed)
     labelled = list(folder.splits["train"])

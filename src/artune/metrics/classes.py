@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from artune.assets import read_metadata, read_weights
@@ -24,7 +24,7 @@ from artune.edges import edges
 from artune.errors import InputError, WeightsError
 from artune.files import atomic, file_digest, write_tensors
 from artune.losses.functional import gram, moments
-from artune.metrics.class_options import Edges, Kind
+from artune.metrics.class_options import LARGEST, Edges, Kind
 
 HIDDEN = 128
 """Width of the Gram classifier's hidden layer."""
@@ -245,8 +245,8 @@ def as_edges(image: Image, kind: Edges) -> Image:
 
 def _parsed(text: str) -> About:
     data = json.loads(text)
-    about = About(**{**data, "classes": tuple(data["classes"])})
-    if about.kind not in get_args(Kind) or about.edges not in get_args(Edges) or about.size < 1:
+    about = TypeAdapter(About).validate_python(data)  # whose errors are ValueErrors
+    if not (data.keys() <= vars(about).keys() and 1 <= about.size <= LARGEST):
         raise ValueError(text)
     return about
 

@@ -1,7 +1,5 @@
 """The page of one pair of pictures: both curves, the balance, and the pictures from content to style."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from artune.files import atomic
 from artune.images import Picture
 from artune.report.charts import Chart, Line, line_chart, strength_ticks
 from artune.report.page import drawing, page, picture_uri
+from artune.report.tables import Table
 from artune.transfer.style import Result
 from artune.transfer.tune import Tuning
 from artune.tuning import log_odds, monotone
@@ -67,13 +66,9 @@ def _fitted(values: Sequence[float], *, rising: bool) -> list[float]:
 
 def curve_csv(tuning: Tuning) -> str:
     """Strength, style and content, a line for each picture of the ladder."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["strength", "style", "content"])
     curve = tuning.curve
-    for row in zip(curve.strengths, curve.style, curve.content, strict=True):
-        writer.writerow([f"{value:.5f}" for value in row])
-    return text.getvalue()
+    rows = zip(curve.strengths, curve.style, curve.content, strict=True)
+    return Table(("strength", "style", "content"), tuple(tuple(f"{value:.5f}" for value in row) for row in rows)).csv()
 
 
 def tuning_page(
@@ -101,6 +96,7 @@ def tuning_page(
         sentence=str(found),
         confidence=found.confidence,
         strength=found.strength,
+        safe=found.low is not None,
         kept=found.kept,
         photograph=picture_uri(pictures[0], 480),
         painting=picture_uri(pictures[1], 480),

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
-from torch import Tensor
 
 from artune.engine.descend import State
 from artune.errors import CheckpointError, InputError
-from artune.files import load_checkpoint, save_checkpoint
+from artune.files import load_checkpoint, read_about, save_checkpoint
 from artune.spec import Rung
 from artune.transfer.sizes import fitted
 from artune.transfer.tune import Tuning
@@ -102,12 +101,10 @@ class Checkpoint:
         Raises:
             CheckpointError: damaged, or of another run.
         """
-        tensors, about = _read(path)
+        tensors, data = load_checkpoint(path)
+        about = _parsed(path, data)
         if about.key != key:
-            raise CheckpointError(
-                f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, "
-                "or remove it to start anew"
-            )
+            raise another_run(path)
         if about.level >= len(rungs) or about.step > rungs[about.level].steps:
             raise _damaged(path, "it is further than the run goes")
         width, height = fitted(*shape, rungs[about.level].size)
@@ -134,23 +131,30 @@ class Checkpoint:
         return cls(key, about.level, state, about.losses, about.seconds)
 
 
-def left_tuning(path: Path) -> Tuning | None:
-    """How the strength of the run that left a checkpoint was found, where it was: it is not looked for again.
+def begun(path: Path) -> tuple[str, Tuning | None]:
+    """Key of the run that left a checkpoint, and how its strength was found, where it was.
 
     Raises:
         CheckpointError: the file is damaged.
     """
-    _, about = _read(path)
+    about = _parsed(path, read_about(path))
     try:
-        return None if about.balance is None else Tuning.of(about.balance, about.balance_seconds)
+        return about.key, None if about.balance is None else Tuning.of(about.balance, about.balance_seconds)
     except InputError as error:
         raise _damaged(path, str(error)) from None
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], _About]:
-    tensors, data = load_checkpoint(path)
+def another_run(path: Path) -> CheckpointError:
+    """What those read who resume another run than the one that they ask for."""
+    return CheckpointError(
+        f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, or remove it "
+        "to start anew"
+    )
+
+
+def _parsed(path: Path, data: object) -> _About:
     try:
-        return tensors, _About.model_validate(data)
+        return _About.model_validate(data)
     except ValidationError as error:
         raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
 

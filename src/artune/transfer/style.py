@@ -16,10 +16,11 @@ from artune.engine.methods import LBFGS, METHODS, Adam
 from artune.errors import OutputError, ResourceError, SpecError
 from artune.images import Picture, write_picture
 from artune.losses import tiled
+from artune.memory import ran_out
 from artune.recipes import find_recipe
 from artune.record import Record, run_key, versions
 from artune.spec import Optimise, Rung, StyleSpec, with_options
-from artune.transfer.checkpoint import Checkpoint, left_tuning
+from artune.transfer.checkpoint import Checkpoint, another_run, begun
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Masked, Painting, RegionStyle, Source
 from artune.transfer.machine import give_back_memory
@@ -233,11 +234,18 @@ class Job:
             allow_huge=allow_huge,
         )
         task.room(task.resolved()).checked()  # before the work
-        tuning = None
-        if task.open:
-            tuning = (left_tuning(resume) if resume else None) or tuned(task, kept=kept, on_step=on_tune)
+        key, tuning = begun(resume) if resume else ("", None)
+        if not task.open:
+            tuning = None
+        elif resume and tuning is None:
+            raise another_run(resume)
+        elif tuning is None:
+            tuning = tuned(task, kept=kept, on_step=on_tune)
         resolved = task.resolved(tuning.balance.strength if tuning else None)
-        return cls(task, task.room(resolved).checked(), tuning)
+        job = cls(task, task.room(resolved).checked(), tuning)
+        if resume and job.key != key:
+            raise another_run(resume)
+        return job
 
     @property
     def method(self) -> Optimise:
@@ -355,8 +363,7 @@ class Job:
         try:
             yield
         except (RuntimeError, MemoryError) as error:
-            signs = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a memory")
-            if not (isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)):
+            if not ran_out(error):
                 raise
             raise ResourceError(
                 f"memory ran out on the way to size {self.spec.size}; choose a smaller --size (half of it needs a "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,7 +33,7 @@ from artune.transfer.rates import shares_of
 from artune.transfer.resolve import at_strength, recipe_of
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import COARSE, KEPT, Balance, Curve, Reason, balance, check_kept, explore, log_odds, strength_at
+from artune.tuning import COARSE, KEPT, Balance, Curve, balance, check_kept, explore, log_odds, strength_at
 
 SIZES, STEPS = (128, 256), (32, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
@@ -85,11 +86,12 @@ class Tuning:
             InputError: it is something else.
         """
         try:
-            found = {**told}
-            curve = Curve(**{name: tuple(values) for name, values in found.pop("curve").items()})
-            balance = Balance(**{**found, "reason": Reason(found["reason"])})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            curve = TypeAdapter(Curve).validate_python(told.get("curve"))
+            balance = TypeAdapter(Balance).validate_python({**told})
+        except ValidationError as error:
             raise InputError("what is said of the balance is not whole") from error
+        if not 0 < balance.strength < 1:
+            raise InputError("what is said of the balance holds a strength that is none")
         return cls(balance, curve, timings={"balance": seconds})
 
 
