@@ -49,8 +49,8 @@ def tune(
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
         raise OutputError(f"{there[0]} exists; --overwrite replaces it")
-    if not out.name and str(out) != "..":
-        raise OutputError("the folder of the page is the present one; give a folder of its own with -o")
+    if not out.name:
+        raise OutputError(f"the page needs a folder of its own, not {str(out)!r}; give one with -o")
     if os.path.isfile(out):
         raise OutputError(f"{out} is a file; give a folder with -o")
     for source in (content, style):
