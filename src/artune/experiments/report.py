@@ -83,7 +83,7 @@ def findings_chart(found: Findings) -> Chart:
         {side: Line(places, band.value, band.low, band.high) for side, band in bands.items()},
         x_label="style weight : content weight" if found.weights[0].ratio else "strength",
         y_label="accuracy",
-        ticks={weight.place: weight.label for weight in found.weights},
+        ticks={weight.place: weight.label for weight in reversed(found.weights)},  # of one place, the first
         marked=balance,
         span=safe,
     )

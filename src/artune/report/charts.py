@@ -17,6 +17,10 @@ OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
 STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
 
+WIDEST = 45
+"""Characters of the names of all places that fit beside each other."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """A figure in both formats."""
@@ -80,6 +84,8 @@ def line_chart(
         axes.axvline(marked, color="#333333", linewidth=1, linestyle="--")
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
+        if sum(map(len, ticks.values())) > WIDEST:
+            axes.tick_params("x", rotation=35)
     axes.set_ylim(0, top)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
