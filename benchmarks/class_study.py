@@ -41,6 +41,7 @@ ROBUST = {
     "plain": [],
     "styled": ["--styled"],
     **{f"augmented {n}": ["--augment", str(n)] for n in (250, 500, 1000, 2000)},
+    **{f"styled augmented {n}": ["--augment", str(n), "--styled"] for n in (250, 500, 1000, 2000)},
     "edges": ["--edges"],
     "edges after denoising": ["--edges-after-denoising"],
 }
