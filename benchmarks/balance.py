@@ -229,6 +229,8 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
             rows[f"{strength:.2f}"] = Job.prepare(content, [style], fixed, network=network).run().picture
         for name, picture in rows.items():
             strengths.setdefault(name, []).append(recognised(picture, content, style))
+        hits = {name: "".join("x" if hit else "-" for hit in found[-1]) for name, found in strengths.items()}
+        print(f"{content.parent.name} in the style of {style.parent.name}, content and style: {hits}", flush=True)
     for name, pairs_ in strengths.items():
         both = [a and b for a, b in pairs_]
         low, high = binomtest(sum(both), count).proportion_ci(method="wilson")
