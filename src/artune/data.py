@@ -87,17 +87,25 @@ class Folder:
         return replace(self, splits={**self.splits, split: tuple(chosen)})
 
 
-def by_class(folder: Path, classes: Collection[str]) -> tuple[tuple[Path, str], ...]:
-    """The pictures of ``folder/CLASS``, with their class.
+def class_folder(folder: Path, known: Collection[str] | None = None) -> dict[str, list[Path]]:
+    """The pictures of a folder of classes, ``FOLDER/CLASS/*``, by class.
+
+    Args:
+        folder: of classes.
+        known: the classes that may be there; default: any.
 
     Raises:
-        InputError: there is none, a class is empty, or one is not known.
+        InputError: there is no such folder, there is none in it, or they are splits.
+        UnknownNameError: a class is not known.
+        PictureError: a class is empty.
     """
     names = _subfolders(folder)
+    if {"train", "test"} <= set(names):
+        raise InputError(f"{folder} holds splits, not classes; give one of them, such as {folder / 'test'}")
     for name in names:
-        if name not in classes:
-            raise UnknownNameError("class", name, classes, why=f"{folder} has a folder of that name")
-    return tuple((path, name) for name in names for path in find_pictures(folder / name))
+        if known is not None and name not in known:
+            raise UnknownNameError("class", name, known, why=f"{folder} has a folder of that name")
+    return {name: find_pictures(folder / name) for name in names}
 
 
 def read_squares(pictures: Sequence[Path], side: int) -> "Tensor":

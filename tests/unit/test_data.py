@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from artune.data import Folder, by_class, read_squares, square, to_bytes, to_image
+from artune.data import Folder, class_folder, read_squares, square, to_bytes, to_image
 from artune.errors import InputError, PictureError, UnknownNameError
 from artune.images import Picture, write_picture
 
@@ -91,11 +91,25 @@ def test_a_subset_has_so_many_of_each_class_and_grows_with_them(root):
     assert folder.subset("train", 1, seed=1).splits["val"] == folder.splits["val"]
 
 
-def test_styled_pictures_by_class(root):
-    found = by_class(root / "val", ("a", "b", "c", "d"))
-    assert [name for _, name in found] == ["a", "a", "b", "b", "c", "c"]
+def test_pictures_by_class(root):
+    found = class_folder(root / "val", ("a", "b", "c", "d"))
+    assert {name: len(files) for name, files in found.items()} == {"a": 2, "b": 2, "c": 2}
+    assert found == class_folder(root / "val")
+    assert all(path.parent == root / "val" / name for name, files in found.items() for path in files)
+
+
+def test_folders_that_are_none_of_classes(root, tmp_path):
     with pytest.raises(UnknownNameError, match=r"has a folder of that name"):
-        by_class(root / "val", ("a", "b"))
+        class_folder(root / "val", ("a", "b"))
+    with pytest.raises(InputError, match=r"no folder .*nowhere; it must hold a folder of pictures for each class"):
+        class_folder(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no class in .*a; it must hold a folder of pictures for each"):
+        class_folder(root / "val" / "a")
+    with pytest.raises(InputError, match=r"holds splits, not classes; give one of them, such as .*test"):
+        class_folder(root)
+    (root / "val/empty").mkdir()
+    with pytest.raises(PictureError, match=r"no picture in .*empty"):
+        class_folder(root / "val")
 
 
 def test_the_middle_square_is_cut_out():

@@ -15,7 +15,6 @@ from artune.experiments.executors import InProcess, workers
 from artune.experiments.grid import (
     Example,
     RunSpec,
-    class_folder,
     examples,
     grid,
     weight_of,
@@ -81,20 +80,9 @@ def test_a_choice_of_more_holds_the_choice_of_fewer(folder):
     assert len(examples(folder)) == 10
 
 
-def test_folders_that_are_none_of_classes(folder, tmp_path):
+def test_more_pictures_than_a_class_has(folder):
     with pytest.raises(InputError, match="holds 5 pictures, not 6"):
         examples(folder, 6)
-    with pytest.raises(PictureError, match=r"no folder in .*a; a folder of pictures for each class"):
-        class_folder(folder / "a")
-    with pytest.raises(PictureError, match="cannot read the folder"):
-        class_folder(tmp_path / "nowhere")
-    for split in ("train", "test"):
-        (tmp_path / "splits" / split).mkdir(parents=True)
-    with pytest.raises(InputError, match=r"holds splits, not classes; give one of them, such as .*test"):
-        class_folder(tmp_path / "splits")
-    (folder / "empty").mkdir()
-    with pytest.raises(PictureError, match=r"no picture in .*empty"):
-        class_folder(folder)
 
 
 def test_every_content_in_every_style_at_every_weight(folder):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from artune.errors import InputError, PictureError
-from artune.images import find_pictures
+from artune.data import class_folder
+from artune.errors import InputError
 from artune.spec import Model, StyleSpec, with_options
 from artune.tuning import log_odds, strength_at
 
@@ -49,24 +49,6 @@ class Weight:
     ratio: bool
 
 
-def class_folder(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of a folder of classes, ``FOLDER/CLASS/*``, by class.
-
-    Raises:
-        PictureError: when the folder cannot be read, holds no folders, or one of them holds no picture.
-        InputError: when it holds splits.
-    """
-    try:
-        classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    except OSError as error:
-        raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
-    if not classes:
-        raise PictureError(f"there is no folder in {folder}; a folder of pictures for each class is needed")
-    if {"train", "test"} <= {path.name for path in classes}:
-        raise InputError(f"{folder} holds splits, not classes; give one of them, such as {folder / 'test'}")
-    return {path.name: find_pictures(path) for path in classes}
-
-
 def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Example, ...]:
     """Some pictures of each class, or all.
 
@@ -78,8 +60,7 @@ def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Exa
         seed: of the choice.
 
     Raises:
-        PictureError: as :func:`class_folder`.
-        InputError: when a class has fewer.
+        InputError: as :func:`artune.data.class_folder`, and when a class has fewer.
     """
     chosen: list[Example] = []
     for label, files in class_folder(folder).items():

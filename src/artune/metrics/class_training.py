@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artune.augment import LADDER, extra
 from artune.backbones.base import Backbone
-from artune.data import Folder, Labelled, by_class, read_squares, to_bytes, to_image
+from artune.data import Folder, Labelled, class_folder, read_squares, to_bytes, to_image
 from artune.errors import InputError, SpecError, UnknownNameError
 from artune.fitting import Fitting, Plan, Progress, cosine
 from artune.metrics.class_options import Edges, Kind, Options
@@ -209,7 +209,7 @@ def gather(folder: Folder, options: Options, styled: Path | None) -> tuple[Pictu
     labelled = list(folder.splits["train"])
     if styled is not None:
         one = {name: folder.classes.index(name) if name in folder.classes else 1 for name in names}
-        labelled += [(path, one[name]) for path, name in by_class(styled, names)]
+        labelled += [(path, one[name]) for name, files in class_folder(styled, names).items() for path in files]
     train, val = (_squares(pictures, options.size) for pictures in (labelled, folder.splits["val"]))
     train = with_extra(train, options.augment, options.seed)
     return _reduced(train, options.edges), _reduced(val, options.edges), folder.classes
