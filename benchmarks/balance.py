@@ -8,10 +8,10 @@
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
 
 DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval, time with and without the balance, and a sheet
-with photograph, result and painting in each row. ``k``: the median balance of training pictures, to which 0.5 is to be
-set. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``: half the bank, another bank,
-twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair
-against one weight for all, by class judges that took no part. Weight ratios: of style weight over content weight.
+with photograph, result and painting in each row. ``k``: the median balance of the reference set, which is to be 0.5.
+``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``: half the bank, another, twice
+the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair against
+one weight for all, by class judges that took no part. Weight ratios: of style weight over content weight.
 """
 
 import argparse
@@ -89,20 +89,31 @@ def make_pairs(assets: Path, count: int, size: int, out: Path) -> None:
 
 
 def find_k(assets: Path, count: int) -> None:
-    """The median balance over pictures that the networks were trained with, none of which is evaluated on."""
+    """The median balance of the reference set: pictures that the networks were trained with, and half as many pairs."""
     data = assets / "data"
     photos = sorted((data / "photos").glob("*.jpg"))
     paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
     photos, paintings = (every[7 :: len(every) // count - 1][:count] for every in (photos, paintings))
+    sets = {
+        "training": list(zip(photos, paintings, strict=True)),
+        "StyleID": [files(assets, pair) for pair in pairs(count // 2)],
+    }
     spec, network = network_of("compact", assets, strength="auto")
-    found = [tune(a, b, spec=spec, network=network).balance for a, b in zip(photos, paintings, strict=True)]
-    places = np.array([log_odds(each.strength) for each in found])
-    k = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss)
-    median, spread = np.median(places), np.percentile(places, [10, 25, 75, 90])
-    print(
-        f"compact: median log odds {median:+.2f}, 10, 25, 75, 90 % {np.round(spread, 2).tolist()}; k {k:g} -> "
-        f"{k * math.exp(median):.2f}; {sum(str(each.reason) == 'crossed' for each in found)} of {count} cross"
-    )
+    k, rng = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss), np.random.default_rng(0)
+    places: dict[str, list[float]] = {}
+    for name, some in sets.items():
+        for content, painting in some:
+            found = tune(content, painting, spec=spec, network=network).balance
+            places.setdefault(name, []).append(log_odds(found.strength))
+    places["both"] = [place for some in places.values() for place in some]
+    for name, some in places.items():
+        draws = np.median(rng.choice(some, (10_000, len(some))), 1)
+        at = (np.median(some), *np.percentile(draws, [2.5, 97.5]))
+        median, low, high = (strength_at(float(place)) for place in at)
+        print(
+            f"{name:8s} {len(some)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
+            f"k {k:g} -> {k * math.exp(at[0]):.2f}"
+        )
 
 
 def dense(assets: Path, count: int, size: int) -> None:
