@@ -223,23 +223,25 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
     spec = with_options(StyleSpec(), {"size": size})
     network = Network.load(spec)
 
-    def recognised(picture: Picture, content: Path, style: Path) -> tuple[bool, bool]:
-        image = picture.tensor()
+    def recognised(shown: Picture, painted: Picture, content: Path, style: Path) -> tuple[bool, bool]:
+        said = content_judge.probabilities(shown.tensor()), style_judge.probabilities(painted.tensor())
         return (
-            content_judge.classes[int(content_judge.probabilities(image).argmax())] == content.parent.name,
-            style_judge.classes[int(style_judge.probabilities(image).argmax())] == style.parent.name,
+            content_judge.classes[int(said[0].argmax())] == content.parent.name,
+            style_judge.classes[int(said[1].argmax())] == style.parent.name,
         )
 
     strengths: dict[str, list[tuple[bool, bool]]] = {}
     for content, style in chosen:
         job = Job.prepare(content, [style], spec, network=network)
+        photograph, painting = read_picture(content), read_picture(style)
+        strengths.setdefault("as they are", []).append(recognised(photograph, painting, content, style))
         rows = {"per pair": job.run().picture}
         for odds in (-2.0, -1.0, 0.0, 1.0, 2.0):
             strength = strength_at(odds)
             fixed = with_options(spec, {"strength": strength})
             rows[f"{strength:.2f}"] = Job.prepare(content, [style], fixed, network=network).run().picture
         for name, picture in rows.items():
-            strengths.setdefault(name, []).append(recognised(picture, content, style))
+            strengths.setdefault(name, []).append(recognised(picture, picture, content, style))
         hits = {name: "".join("x" if hit else "-" for hit in found[-1]) for name, found in strengths.items()}
         print(f"{content.parent.name} in the style of {style.parent.name}, content and style: {hits}", flush=True)
     for name, pairs_ in strengths.items():
@@ -247,7 +249,7 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
         low, high = binomtest(sum(both), count).proportion_ci(method="wilson")
         shares = np.mean(pairs_, 0)
         each = f"content {shares[0]:.2f}, style {shares[1]:.2f}"
-        print(f"{name:9s} both {np.mean(both):.2f} ({low:.2f} .. {high:.2f}), {each}")
+        print(f"{name:11s} both {np.mean(both):.2f} ({low:.2f} .. {high:.2f}), {each}")
 
 
 def main() -> None:
