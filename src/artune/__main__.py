@@ -13,7 +13,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         if sys.stderr is not None:
-            sys.stderr.write("artune: stopped at once; --resume goes on from the last checkpoint, where there is one\n")
+            sys.stderr.write("artune: stopped at once; where there is a checkpoint, --resume goes on from it\n")
         sys.exit(130)
     except OSError as error:
         what = f"cannot use {error.filename}" if error.filename else "cannot write to the standard output"

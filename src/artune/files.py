@@ -58,6 +58,32 @@ def atomic(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[P
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its place when the block ends well; else nothing is left.
+
+    Args:
+        path: a new folder, or an empty one.
+
+    Raises:
+        OutputError: when the place cannot be written, or holds something by now.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as kept:
+            temporary = Path(kept) / path.name
+            temporary.mkdir()
+            yield temporary
+            os.replace(temporary, path)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
+        ) from error
+
+
 def _publish(temporary: Path, path: Path) -> None:
     """Give a whole file its second name, if there is none of that name."""
     try:

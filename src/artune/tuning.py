@@ -23,7 +23,8 @@ from artune.errors import InputError
 Values = Float[NDArray[np.float64], " n"]
 
 LEVEL = 0.1
-"""Change over the whole ladder, of a probability, below which a curve says nothing."""
+"""Change over the whole ladder, of a probability, below which a curve says nothing; and a probability below which
+nothing is recognised."""
 CLEAR = 0.5
 """Change from which the size of it takes nothing from the confidence."""
 ROUGH = 0.15
@@ -85,7 +86,7 @@ class Balance:
     Attributes:
         strength: where both are recognised as surely as they can be at once.
         low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
-            ``None`` where no strength is safe for both.
+            ``None`` where no strength is safe for both, or one of them is recognised nowhere.
         high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
@@ -111,7 +112,7 @@ class Balance:
         if self.reason is Reason.FLAT:
             return (
                 f"{text}, the usual one: the pictures are recognised alike at every strength (is the photograph in "
-                "this style already, or either of one colour?)"
+                "this style already?)"
             )
         if self.reason is Reason.NOT_MONOTONE:
             return (
@@ -125,7 +126,7 @@ class Balance:
                 f"({getattr(self, more):.2f}); they come nearest at {self.nearest:.2f}"
             )
         if self.low is None or self.high is None:
-            return f"{text}; at no strength do both keep {100 * self.kept:.3g} % of their best"
+            return f"{text}; no strength is safe for both"
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
@@ -154,7 +155,8 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     if still and moved < 2 * LEVEL:
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
-        return Balance(strength, *ends, Reason.FLAT, 0.0, float(rising.mean()), float(falling.mean()), strength, kept)
+        means = float(rising.mean()), float(falling.mean())
+        return Balance(strength, None, None, Reason.FLAT, 0.0, *means, strength, kept)
     gap = rising - falling  # rises
     nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, alike) if alike else nearest
@@ -163,7 +165,7 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
-    within = low <= high
+    within = low <= high and min(rising[-1], falling[0]) >= LEVEL
     if within and alike:
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]

@@ -50,7 +50,10 @@ def experiment(tmp_path):
                     key = f"{content}{style}{spec.method.style_weight:g}"
                     noise = rng.random((16, 16, 3)) if spec is SPECS[1] else np.full((16, 16, 3), 0.5)
                     picture = Picture(noise.astype(np.float32))
-                    store.add(Entry(key=key, run=run, record=Record(key=key, spec=spec, digests={})), picture)
+                    digest = read_picture(run.style.file).digest()
+                    store.add(
+                        Entry(key=key, run=run, record=Record(key=key, spec=spec, digests={"style 0": digest})), picture
+                    )
                     store.add_verdicts(
                         Verdict(picture=key, side=side, judge="j", classes=(own, "other"), probabilities=(0.9, 0.1))
                         for side, own in (("content", content), ("style", style))

@@ -20,7 +20,7 @@ from artune.transfer.network import Network
 from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.style import Job, style
 from artune.transfer.task import Task
-from artune.transfer.tune import LEAST, STEPS, Court, Ladder, tune
+from artune.transfer.tune import STEPS, Court, Ladder, tune
 from artune.tuning import COARSE, Reason, strength_at
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
@@ -104,7 +104,7 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     steps: list[tuple[int, int]] = []
     job = Job.prepare(photo, [painting], SPEC, network=network, on_tune=lambda *s: steps.append(s))
     assert job.tuning is not None
-    assert steps[-1][0] == steps[-1][1] == 2 * LEAST  # a run of few steps has short ladders
+    assert steps[-1] == (32 + 40, 32 + 40)
     assert job.spec.strength == job.tuning.balance.strength
     assert "strength" in job.spec.automatic
     assert len(job.tuning.pictures) == len(job.tuning.curve.strengths) <= len(COARSE) + 1
@@ -129,7 +129,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
         return progress.done == 2
 
     whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
-    assert told[-1] == (2 * LEAST, 2 * LEAST)
+    assert told[-1] == (72, 72)
     style(photo, painting, spec=SPEC, network=network, on_step=halt)
     monkeypatch.setattr("artune.transfer.style.tuned", None)  # nothing is looked for again
     rest = style(photo, painting, spec=SPEC, network=network, resume=path)
@@ -185,9 +185,14 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
     tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows
 
 
-def test_long_runs_have_whole_ladders(photo, painting, network):
-    task = Task.read(photo, [painting], StyleSpec(size=512, precision="fp32"), network=network)
-    assert Ladder(task).steps == pytest.approx(STEPS, abs=4)
+@pytest.mark.parametrize(
+    ("size", "quality", "steps"),
+    [(64, "normal", 40), (128, "draft", 40), (192, "draft", 18), (256, "best", 10), (512, "draft", 10)],
+)
+def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
+    spec = artune.spec.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
+    ladder = Ladder(Task.read(photo, [painting], spec, network=network))
+    assert ladder.steps == (STEPS[0], steps)
 
 
 def test_a_photograph_in_its_own_style_is_flat(photo, network):

@@ -96,8 +96,20 @@ def test_without_a_crossing_near_the_nearest_end(style, content, nearest):
 
 def test_flat_curves_say_nothing():
     found = balance(Curve(LADDER, (0.5, 0.52, 0.5, 0.51, 0.5), (0.6, 0.6, 0.61, 0.6, 0.6)))
-    assert found == Balance(0.5, 0.1, 0.9, Reason.FLAT, 0.0, pytest.approx(0.506), pytest.approx(0.602), 0.5)
+    assert found == Balance(0.5, None, None, Reason.FLAT, 0.0, pytest.approx(0.506), pytest.approx(0.602), 0.5)
     assert balance(Curve((0.6, 0.9), (0.5, 0.5), (0.5, 0.5))).strength == 0.6
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.8])
+def test_no_strength_is_safe_for_what_is_recognised_nowhere(kept):
+    least, falling = (0.0, 0.01, 0.02, 0.04, 0.09), (0.95, 0.9, 0.7, 0.5, 0.4)
+    found = balance(Curve(LADDER, least, falling), kept=kept)
+    assert (found.low, found.high, found.reason) == (None, None, Reason.NO_CROSSING)
+    assert str(found).endswith("; no strength is safe for both")
+    mirrored = balance(Curve(LADDER, falling[::-1], least[::-1]), kept=kept)
+    assert (mirrored.low, mirrored.high) == (None, None)
+    if not kept:
+        assert balance(Curve(LADDER, (*least[:-1], 0.1), falling), kept=kept).low is not None
 
 
 def test_curves_that_run_the_wrong_way_are_not_flat():

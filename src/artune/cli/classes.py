@@ -107,14 +107,14 @@ def classes(
                     for done, _ in enumerate(run(runs, store, executor, Make(weights)), 1):
                         count(done, len(todo))
             there = [key for key in runs if store.finished(key)]
+            failed = [_failure(store, key) for key in store.missing(runs)]
+            if not there:
+                raise InputError(f"all {len(failed)} pictures failed:{_some(failed)}")
             untouched = {}
             for each, used in zip(witnesses, (photographs, paintings), strict=True):
                 with counting(f"the judge of {each.side}", quiet) as count:
                     untouched[each.side] = hear(each, there, used, int(specs[0].size), store, count)
             judged = matched(runs, store.verdicts, {each.side: each.digest for each in witnesses})
-            failed = [_failure(store, key) for key in store.missing(runs)]
-            if not judged:
-                raise InputError(f"all {len(failed)} pictures failed:{_some(failed)}")
             found = findings(judged, seed=choice)
             write_findings(out, found, judged, untouched, failed)
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.display import guarded, loading, say
+from artune.cli.display import CANCELLED, guarded, loading, say
 from artune.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ def make(
         judges["content"] = content_judge
     if style_judge is not None:
         judges["style"] = style_judge
-    found = human.make(folder, experiment, per_weight=per_weight, seed=seed, key=key, references=shown, judges=judges)
+    try:
+        found = human.make(
+            folder, experiment, per_weight=per_weight, seed=seed, key=key, references=shown, judges=judges
+        )
+    except KeyboardInterrupt:
+        say("cancelled; nothing was written")
+        raise typer.Exit(CANCELLED) from None
     if not quiet:
         say(
             f"{len(found.questions)} pictures. Hand out {folder}, with its page {folder / human.PAGE}; keep the key "

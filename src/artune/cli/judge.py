@@ -135,9 +135,11 @@ def train(
         )
     if save_backbone is not None and save_backbone.resolve() == out.resolve():
         raise OutputError(f"the judge and its trunk cannot both be {out}; give two names")
-    for path in (out, save_backbone):
-        if path is not None:
-            _check_out(path, resume=resume, overwrite=overwrite)
+    _check_out(out, resume=resume, overwrite=overwrite)
+    if save_backbone is not None:
+        _check_weights(save_backbone)
+        if save_backbone.exists() and not (resume or overwrite):
+            raise OutputError(f"{save_backbone} exists; --overwrite replaces it")
     with loading():
         from artune.backbones.load import load_network
         from artune.data import Folder
@@ -212,11 +214,17 @@ app.command()(guarded(evaluate))
 def _check_out(path: Path, *, resume: bool, overwrite: bool) -> None:
     from artune.files import check_writable
 
+    _check_weights(path)
+    check_writable(partial_of(path))
+    check_unfinished(path, resume=resume, overwrite=overwrite)
+
+
+def _check_weights(path: Path) -> None:
+    from artune.files import check_writable
+
     if path.suffix != ".safetensors":
         raise OutputError(f"cannot write {path}: weights are written as .safetensors; give such a name")
     check_writable(path)
-    check_writable(partial_of(path))
-    check_unfinished(path, resume=resume, overwrite=overwrite)
 
 
 def _plan(training: "ClassTraining") -> str:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from artune.cli.arguments import given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
 from artune.errors import InputError, OutputError
 from artune.spec import with_options
+
+if TYPE_CHECKING:
+    from artune.transfer.style import Progress
 
 
 def tune(
@@ -49,7 +52,7 @@ def tune(
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
         raise OutputError(f"{there[0]} exists; --overwrite replaces it")
-    if not out.name:
+    if out.name in {"", ".."}:
         raise OutputError(f"the page needs a folder of its own, not {str(out)!r}; give one with -o")
     if os.path.isfile(out):
         raise OutputError(f"{out} is a file; give a folder with -o")
@@ -76,8 +79,8 @@ def tune(
         say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
     with interruptible() as interrupted, step_display(quiet) as show:
 
-        def on_step(progress: object) -> bool:
-            show(progress, "")  # type: ignore[arg-type]
+        def on_step(progress: "Progress") -> bool:
+            show(progress, "")
             return interrupted()
 
         result = job.run(on_step=on_step)

@@ -98,7 +98,8 @@ class Equilibrium:
         place: on the axis; where both are recognised as surely as they can be at once.
         low: least place at which both keep 0.8 of their best, or ``None`` where none does.
         high: the largest.
-        inner: between which the place lies in 95 % of the draws.
+        inner: between which the place lies in 95 % of the draws that have one; or ``None`` where none has.
+        settled: share of the draws that have one; in the others neither accuracy changes.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         ratio: whether places are those of ratios.
@@ -107,25 +108,27 @@ class Equilibrium:
     place: float
     low: float | None
     high: float | None
-    inner: tuple[float, float]
+    inner: tuple[float, float] | None
+    settled: float
     reason: Reason
     confidence: float
     ratio: bool
 
     def __str__(self) -> str:
-        at, first, last = (self.name(place) for place in (self.place, *self.inner))
-        if self.reason is Reason.FLAT:
+        if self.reason is Reason.FLAT or self.inner is None:
             return "neither accuracy changes with the weight: any is as good as any other"
+        at, first, last = (self.name(place) for place in (self.place, *self.inner))
         said = {
             Reason.CROSSED: f"both are recognised alike at {at}",
             Reason.NO_CROSSING: f"the curves do not cross; both are recognised best at {at}",
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
         }[self.reason]
         if self.low is None or self.high is None:
-            safe = "no weight keeps both near their best"
+            safe = "no weight is safe for both"
         else:
             safe = f"safe from {self.name(self.low)} to {self.name(self.high)}"
-        return f"{said} (95 % of the draws: {first} to {last}); {safe}"
+        of = "" if self.settled == 1 else f" that settle, {100 * self.settled:.0f} % of all"
+        return f"{said} (95 % of the draws{of}: {first} to {last}); {safe}"
 
     def name(self, place: float) -> str:
         """A place as people write it."""
@@ -255,19 +258,19 @@ def equilibrium(
     if found is None:
         return None
     middle = (places[0] + places[-1]) / 2
-    again = [
-        each
+    drawn = [
+        _balanced(places, *row)
         for row in zip(resampled(style, draws, seed), resampled(content, draws, seed), strict=True)
         if np.isfinite(row).all()
-        and (each := _balanced(places, *row)) is not None
-        and each.reason is not Reason.FLAT  # of which the place says nothing
     ]
-    low, high = np.quantile([log_odds(each.strength) for each in again] or [log_odds(found.strength)], INNER) + middle
+    settled = [log_odds(each.strength) for each in drawn if each is not None and each.reason is not Reason.FLAT]
+    low, high = np.quantile(settled or [np.nan], INNER) + middle
     return Equilibrium(
         middle + log_odds(found.strength),
         None if found.low is None else middle + log_odds(found.low),
         None if found.high is None else middle + log_odds(found.high),
-        (float(low), float(high)),
+        (float(low), float(high)) if settled else None,
+        len(settled) / max(1, len(drawn)),
         found.reason,
         found.confidence,
         weights[0].ratio,

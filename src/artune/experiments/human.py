@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from artune.errors import InputError, OutputError, UnknownNameError
 from artune.experiments.grid import Example, weight_of
 from artune.experiments.store import SIDES, Entry, Side, Verdict, picture_file, read_entries, read_verdicts
-from artune.files import atomic, check_writable, file_digest
+from artune.files import atomic, atomic_folder, check_writable, file_digest
 from artune.images import Picture, encoded, read_picture
 from artune.metrics.intervals import wilson
 from artune.report.page import page, picture_uri
@@ -129,19 +129,20 @@ def make(
         name: Picture(read_picture(picture_file(experiment, question.picture)).pixels)
         for name, question in questions.items()
     }
-    used = {file_digest(path) for path in {run.style.file for run in runs} if path.is_file()}
+    used = {entry.record.digests.get("style 0") for entry in entries if entry.record}
     shown = _references(references, used, seed)
     sheet = Table(("picture", *SIDES), tuple((name, "", "") for name in questions))
     rows = tuple((side, choice) for side in SIDES for choice in (*choices[side], UNKNOWN))
-    _write(key, found.model_dump_json(indent=1).encode())
-    for name, picture in pictures.items():
-        _write(folder / PICTURES / name, encoded(picture, ".bmp"))
-    _write(folder / SHEET, sheet.csv().encode())
-    _write(folder / CHOICES, Table(("side", "choice"), rows).csv().encode())
-    _write(folder / PAGE, _page(found, pictures, shown).encode())
-    now = int(time.time())
-    for path in (*(folder / PICTURES).iterdir(), *folder.iterdir()):
-        os.utime(path, (now, now))
+    with atomic_folder(folder) as begun:
+        for name, picture in pictures.items():
+            _write(begun / PICTURES / name, encoded(picture, ".bmp"))
+        _write(begun / SHEET, sheet.csv().encode())
+        _write(begun / CHOICES, Table(("side", "choice"), rows).csv().encode())
+        _write(begun / PAGE, _page(found, pictures, shown).encode())
+        now = int(time.time())
+        for path in (*(begun / PICTURES).iterdir(), *begun.iterdir()):
+            os.utime(path, (now, now))
+        _write(key, found.model_dump_json(indent=1).encode())
     return found
 
 
@@ -177,12 +178,13 @@ def _check_alike(entries: Sequence[Entry], experiment: Path) -> None:
         spec, digests = entry.run.spec, entry.record.digests if entry.record else {}
         method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
         plain = spec.model_copy(update={"strength": "auto", "method": method})
-        return weight_of(spec).ratio, digests.get("weights"), plain.model_dump_json()
+        algorithm = entry.record.versions.get("algorithm") if entry.record else None
+        return weight_of(spec).ratio, digests.get("weights"), algorithm, plain.model_dump_json()
 
     if len({rest(entry) for entry in entries}) > 1:
         raise InputError(
             f"{experiment} holds pictures of several experiments, that differ in more than the weight (size, network, "
-            "strengths beside ratios); make a set of a folder that holds one"
+            "strengths beside ratios, artune's algorithm); make a set of a folder that holds one"
         )
 
 
@@ -234,14 +236,14 @@ def _questions(entries: Sequence[Entry], verdicts: Iterable[Verdict], seed: int)
     }
 
 
-def _references(examples: Sequence[Example], used: set[str], seed: int) -> dict[str, list[Picture]]:
+def _references(examples: Sequence[Example], used: set[str | None], seed: int) -> dict[str, list[Picture]]:
     shown: dict[str, list[Picture]] = {}
     order = sorted(examples, key=lambda example: example.file)
     random.Random(seed).shuffle(order)
     for example in order:
         own = shown.setdefault(example.label, [])
-        if len(own) < REFERENCES and file_digest(example.file) not in used:
-            own.append(read_picture(example.file))
+        if len(own) < REFERENCES and (picture := read_picture(example.file)).digest() not in used:
+            own.append(picture)
     return dict(sorted(shown.items()))
 
 

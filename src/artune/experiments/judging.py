@@ -97,18 +97,18 @@ def hear(
     Args:
         witness: the judge.
         keys: of the results.
-        examples: the pictures that went in.
+        examples: the pictures that went in; those that cannot be read are left out, one at least can.
         size: longer side at which the latter are judged, pixels.
         store: of the former.
         on_judged: told of the progress.
 
     Raises:
         OutputError: the store cannot be written.
-        PictureError: a picture cannot be read.
+        PictureError: a result cannot be read.
     """
-    plain = {f"{file_digest(example.file)}@{size}": example for example in examples}
+    plain = {f"{file_digest(example.file)}@{size}": example for example in examples if _readable(example.file)}
     shown: dict[str, Callable[[], Picture]] = {
-        **{key: partial(_read_result, store.picture(key)) for key in keys},
+        **{key: partial(read_result, store.picture(key)) for key in keys},
         **{key: partial(_read_at, example.file, size) for key, example in plain.items()},
     }
     known = {key: store.verdicts.get((key, witness.side, witness.digest)) for key in shown}
@@ -154,11 +154,25 @@ def _batches(pictures: Iterable[tuple[str, Picture]]) -> Iterator[list[tuple[str
             yield batch
 
 
-def _read_result(path: Path) -> Picture:
+def read_result(path: Path) -> Picture:
+    """A picture of a store.
+
+    Raises:
+        PictureError: it is damaged; with what to do.
+    """
     try:
         return read_picture(path)
     except PictureError as error:
         raise PictureError(f"{error}; remove the file, and the same command makes it again") from error
+
+
+def _readable(path: Path) -> bool:
+    """Whether results could be made of it; why not is told of those."""
+    try:
+        read_picture(path)
+    except PictureError:
+        return False
+    return True
 
 
 def _read_at(path: Path, size: int) -> Picture:

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from artune.experiments.classes import Findings, Judged
-from artune.experiments.judging import Untouched
+from artune.experiments.judging import Untouched, read_result
 from artune.experiments.store import Side, picture_file
 from artune.files import atomic
-from artune.images import read_picture
 from artune.report.charts import Chart, Line, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
-from artune.tuning import KEPT
+from artune.tuning import KEPT, Reason
 
 ROWS = 8
 """Pairs of pictures on the page."""
@@ -76,7 +75,8 @@ def write_findings(
 def findings_chart(found: Findings) -> Chart:
     """Both accuracies with their bands, the equilibrium and the safe interval."""
     places = [weight.place for weight in found.weights]
-    even, balance = found.equilibrium, None if found.equilibrium is None else found.equilibrium.place
+    even = found.equilibrium
+    balance = None if even is None or even.reason is Reason.FLAT else even.place
     safe = None if even is None or even.low is None or even.high is None else (even.low, even.high)
     bands = {side: found.accuracy[side] for side in ("style", "content")}
     return line_chart(
@@ -96,10 +96,11 @@ def _summary(
     balance = None
     if even is not None:
         safe = [None if place is None else even.name(place) for place in (even.low, even.high)]
-        inner = [even.name(place) for place in even.inner]
+        inner = even.inner and [even.name(place) for place in even.inner]
         balance = {
             "weight": even.name(even.place),
             "inner_95": inner,
+            "settled": even.settled,
             "safe": safe,
             "reason": str(even.reason),
             "confidence": even.confidence,
@@ -137,7 +138,7 @@ def _sheet(folder: Path, judged: Sequence[Judged]) -> list[dict[str, object]]:
             "style": row[0].label("style"),
             "pictures": [
                 {
-                    "picture": picture_uri(read_picture(picture_file(folder, each.key)), SHOWN),
+                    "picture": picture_uri(read_result(picture_file(folder, each.key)), SHOWN),
                     "weight": each.weight.label,
                     "content": bool(each.hit("content")),
                     "style": bool(each.hit("style")),

@@ -66,8 +66,9 @@ class ClassTraining:
             self.network = ClassNetwork(trunk, tap, options.kind, len(classes))
         self.device = next(trunk.parameters()).device
         self.network.to(self.device)
-        counts = torch.bincount(self.train.labels, minlength=len(classes))
-        self.balance = (counts.sum() / (len(classes) * counts)).to(self.device)
+        self.balance, self.weighing = (
+            balanced(part.labels, len(classes)).to(self.device) for part in (self.train, self.val)
+        )
         trained = trainable(trunk, tap, options.train_from or default_part(options.kind, tap))
         groups = [{"params": list(self.network.head.parameters()), "lr": options.rate}]
         if trained:
@@ -133,17 +134,22 @@ class ClassTraining:
         return F.cross_entropy(self.network(image), labels, weight=self.balance)
 
     def validate(self) -> float:
-        """The loss of the validation pictures."""
-        total = mass = 0.0
-        for image, labels in self._validated():
-            weight = float(self.balance[labels].sum())
-            total += weight * self.loss(image, labels).item()
-            mass += weight
-        return total / mass
+        """The loss of the validation pictures, in which every class counts the same too."""
+        losses = [
+            F.cross_entropy(self.network(image), labels, weight=self.weighing, reduction="sum").item()
+            for image, labels in self._validated()
+        ]
+        return sum(losses) / len(self.val.labels)
 
     def _validated(self) -> Iterator[tuple[Tensor, Tensor]]:
         for some in _parts(self.val.images):
             yield to_image(self.val.images[some]).to(self.device), self.val.labels[some].to(self.device)
+
+
+def balanced(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "classes"]:
+    """Weights of the classes, with which each counts the same; of all labels they sum to their number."""
+    counts = torch.bincount(labels, minlength=classes)
+    return counts.sum() / (classes * counts)
 
 
 def default_part(kind: Kind, tap: str) -> str:

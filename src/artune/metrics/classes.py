@@ -21,7 +21,7 @@ from artune.backbones.base import Backbone, Image
 from artune.backbones.load import find_network
 from artune.data import Labelled, read_squares, square, to_image
 from artune.edges import edges
-from artune.errors import InputError, WeightsError
+from artune.errors import WeightsError
 from artune.files import atomic, file_digest, write_tensors
 from artune.losses.functional import gram, moments
 from artune.metrics.class_options import LARGEST, Edges, Kind
@@ -216,18 +216,6 @@ class ClassJudge:
             labels = torch.tensor([label for _, label in some])
             table += confusion(labels, self.probabilities(images).argmax(1), len(self.classes))
         return table
-
-    def accuracy(self, pictures: Sequence[Labelled]) -> float:
-        """Share of the pictures whose class has the highest probability.
-
-        Raises:
-            PictureError: one cannot be read.
-            InputError: there is none.
-        """
-        if not pictures:
-            raise InputError("there is no picture to judge; an accuracy needs at least one")
-        table = self.confusion(pictures)
-        return float(table.trace() / table.sum())
 
 
 def confusion(labels: Int[Tensor, "n"], found: Int[Tensor, "n"], classes: int) -> NDArray[np.int64]:

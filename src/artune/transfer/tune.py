@@ -33,18 +33,20 @@ from artune.transfer.rates import shares_of
 from artune.transfer.resolve import at_strength, recipe_of
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import COARSE, KEPT, Balance, Curve, balance, check_kept, explore, log_odds, strength_at
+from artune.tuning import KEPT, Balance, Curve, balance, check_kept, explore, log_odds, strength_at
 
 SIZES, STEPS = (128, 256), (32, 10)
 """Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
-alone, a strength changes a photograph more than it does at the end of a run."""
+alone, a strength changes a photograph more than it does at the end of a run. Whatever the run costs, there are as many
+steps: in fewer, the strong ones show too little of the style to be told from the weak ones."""
+MOST = 2.0
+"""For a result so many times smaller than the second size, or still smaller, the second ladder has the square of it
+times as many steps: the same work, nearer to the end of a run."""
 AVERAGE = 0.8
 """Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
 AHEAD = (0.0, -0.5)
 """At either size, how much larger the log odds are of a strength that does as much at 512 pixels: in its few steps the
 second ladder falls short (``docs/balance.md``)."""
-SHARE, LEAST = 0.36, 8
-"""Of the pixels times steps of a run that is made: the most that its ladders take, if they have so many steps each."""
 
 TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
 """Networks with the weights of the bundled judge's teacher."""
@@ -192,7 +194,7 @@ class Ladder:
         self.spec = task.resolved()
         self.shown = task.inputs.coloured(self.spec)
         self.sizes = [self.size(size) for size in SIZES]
-        self.steps = self.affordable()
+        self.steps = STEPS[0], round(STEPS[1] * min(max(1.0, SIZES[1] / self.sizes[1]), MOST) ** 2)
         self.last: tuple[Tensor, Image, Image] | None = None
 
     def pictures(self, strengths: Sequence[float], level: int) -> list[Picture]:
@@ -229,16 +231,9 @@ class Ladder:
             if self.on_step:
                 self.on_step(self.done, sum(self.steps))
         self.last = places, x, content
-        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in specs]
-        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(specs)]
-
-    def affordable(self) -> list[int]:
-        """Steps of the ladders: fewer before a run of few."""
-        run = sum(rung.size**2 * rung.steps for rung in self.spec.method.rungs or ())
-        pictures = (len(COARSE), 1)
-        ladders = sum(n * size**2 * steps for n, size, steps in zip(pictures, self.sizes, STEPS, strict=True))
-        share = min(1.0, SHARE * run / ladders)
-        return [max(LEAST, round(share * steps)) for steps in STEPS]
+        asked = [task.resolved(strength) for strength in strengths]  # the photograph shines through as in a run of each
+        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in asked]
+        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(asked)]
 
     def size(self, wanted: int) -> int:
         """A longer side that the network takes, and not above that of the result."""
