@@ -78,7 +78,8 @@ def test_a_page_needs_a_strength_to_find(files):
     pair = [files / "photo.png", files / "painting.png"]
     assert "no strength to be found" in refused("tune", *pair, "-o", files / "page", "--spec", files / "fixed.yaml")
     assert "is a file" in refused("tune", *pair, "-o", files / "photo.png")
-    assert "needs a folder of its own" in refused("tune", *pair, "-o", "")
+    for out in ("", ".", ".."):
+        assert "needs a folder of its own" in refused("tune", *pair, "-o", out)
     assert "none.png" in refused("tune", files / "none.png", pair[1], "-o", files / "page")
 
 

@@ -129,12 +129,23 @@ def test_a_failing_picture_stops_no_other(tmp_path, made):
     assert "dark/0.png is damaged" in refused(*line)
     # of four, two fail; they are named, the others are there, and the next call makes what is missing
     assert sum(entry.record is not None for entry in read_entries(tmp_path / "out").values()) == 2
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())  # and told of, with what is there
+    assert (summary["pictures"], summary["failed"], summary["untouched"]["content"]["count"]) == (2, 2, 1)
+    assert "dark/0.png is damaged" in (tmp_path / "out" / "index.html").read_text()
     broken.write_bytes(whole)
     made.clear()
     said = call(*line)
     assert said.exit_code == 0, said.output
     assert "4 pictures, 2 of them new" in said.output
     assert len(made) == 2
+
+
+def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
+    named = made_folders(tmp_path)
+    for picture in (tmp_path / "styles").rglob("*.png"):
+        picture.write_text(f"nothing of {picture}")
+    said = refused("classes", *named, "-o", tmp_path / "out", "--strengths", "0.5", *FAST)
+    assert "all 4 pictures failed" in said
 
 
 @pytest.mark.parametrize(
@@ -155,7 +166,7 @@ def test_a_failing_picture_stops_no_other(tmp_path, made):
         (["--strengths", "0.5", "--size", "large"], "size: must be a whole number"),
         (["--strengths", "0.5", "--size", "original"], "give --size in pixels"),
         (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
-        (["--strengths", "0.5", "--contents", "nowhere"], "cannot read the folder nowhere"),
+        (["--strengths", "0.5", "--contents", "nowhere"], "there is no folder nowhere"),
         (["--strengths", "0.5", "--weights", "nowhere"], "cannot read nowhere"),
         (["--strengths", "0.5", "--recipe", "tutorial", "--spec", "x.yaml"], "leave out either"),
         (["--strengths", "0.5", "--workers", "0"], "--workers"),

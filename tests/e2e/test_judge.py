@@ -165,6 +165,20 @@ def test_interrupted_and_resumed_gives_the_same_judge(data, stopping):
     assert not (data / "judge.safetensors.partial").exists()
 
 
+def test_a_training_that_replaces_a_backbone_can_be_resumed(data, stopping):
+    options = ["--positive", "red", "--network", "compact", "--size", "32", "--save-backbone", data / "b.safetensors"]
+    assert call(*train(data, *options, kind="binary")).exit_code == 0
+    said = refused(*train(data, *options, kind="binary", out="other.safetensors"))
+    assert "b.safetensors exists; --overwrite replaces it" in said
+    before = (data / "b.safetensors").read_bytes()
+    (data / "b.safetensors").write_bytes(b"an older one")
+    stopping(2)
+    assert call(*train(data, *options, "--overwrite", kind="binary")).exit_code == 130
+    stopping(-1)
+    assert call(*train(data, *options, "--resume", kind="binary")).exit_code == 0
+    assert (data / "b.safetensors").read_bytes() == before
+
+
 def test_nothing_to_resume_starts_anew(data):
     assert "to resume; starting anew" in call(*train(data, "--resume")).output
 

@@ -174,6 +174,19 @@ def test_where_a_draw_holds_nothing_it_does_not_count():
     assert found.inner == pytest.approx((1.0, 1.0))
 
 
+def test_draws_without_an_equilibrium_are_counted():
+    """Of two contents one is recognised alike at every weight: a quarter of the draws hold that one alone."""
+    weights = [Weight(place, f"{place}", True) for place in (-1.0, 1.0)]
+    content, style = (np.array([[[a], [0.5]], [[b], [0.5]]]) for a, b in ((1.0, 0.0), (0.0, 1.0)))
+    found = equilibrium(weights, content, style, draws=4000)
+    assert found.settled == pytest.approx(0.75, abs=0.03)
+    assert found.inner == pytest.approx((0.0, 0.0))
+    assert f"95 % of the draws that settle, {100 * found.settled:.0f} % of all: 1:1 to 1:1" in str(found)
+    none = equilibrium(weights, content[:, 1:], style[:, 1:], draws=10)
+    assert (none.inner, none.settled, none.low, none.reason) == (None, 0.0, None, Reason.FLAT)
+    assert "any is as good" in str(none)
+
+
 def test_runs_meet_what_was_said_of_them():
     run = judged(ratios((1, 1)), (4,), (4,))[0].run
     said = {("k", side, side): verdict(side, CLASSES[side][0]) for side in CLASSES}
@@ -224,6 +237,14 @@ def test_a_damaged_result_is_named_with_what_to_do(seen):
     store.picture("a").write_bytes(data)
     with pytest.raises(PictureError, match="remove the file, and the same command makes it again"):
         hear(Witness("content", Judge(CONTENTS), "first"), "ab", plain, 8, store)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_of_those_as_they_are(seen, tmp_path):
+    store, plain = seen
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    torn = Example(file=tmp_path / "torn.png", label="dark")
+    found = hear(Witness("content", Judge(CONTENTS), "first"), "ab", [torn, *plain], 8, store)
+    assert (found.accuracy, found.count) == (1.0, 2)
 
 
 def test_what_a_judge_said_with_other_classes_does_not_count(seen):

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import atomic, check_writable, file_digest, load_checkpoint, save_checkpoint
+from artune.files import atomic, atomic_folder, check_writable, file_digest, load_checkpoint, save_checkpoint
 
 
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):
@@ -52,6 +52,23 @@ def test_a_link_stays_a_link(tmp_path):
         temporary.write_text("new")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    place = tmp_path / "a" / "set"
+    with contextlib.suppress(KeyboardInterrupt), atomic_folder(place) as begun:
+        (begun / "x").write_text("half")
+        raise KeyboardInterrupt
+    assert list((tmp_path / "a").iterdir()) == []
+    place.mkdir()
+    with atomic_folder(place) as begun:
+        (begun / "x").write_text("whole")
+        assert list(place.iterdir()) == []
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["set"]
+    assert (place / "x").read_text() == "whole"
+    with pytest.raises(OutputError, match="cannot write"), atomic_folder(place):
+        pass  # it holds something
+    assert (place / "x").read_text() == "whole"
 
 
 def test_a_full_disk_is_said_plainly(tmp_path):

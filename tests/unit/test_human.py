@@ -162,6 +162,36 @@ def test_pictures_of_several_experiments_are_no_set(experiment, tmp_path, change
         make(tmp_path / "set", experiment)
 
 
+def test_pictures_of_several_algorithms_are_no_set(experiment, tmp_path):
+    with Store.open(experiment) as store:
+        entry = next(entry for entry in store.entries.values() if entry.record is not None)
+        record = entry.record.model_copy(update={"versions": {"algorithm": "1"}})
+        store.add(entry.model_copy(update={"key": "o", "record": record}), Picture(np.zeros((9, 9, 3), np.float32)))
+    with pytest.raises(InputError, match="artune's algorithm"):
+        make(tmp_path / "set", experiment)
+
+
+def test_an_interrupted_set_leaves_nothing(experiment, tmp_path, monkeypatch):
+    before = set(tmp_path.iterdir())
+
+    def stop(*_):
+        assert set(tmp_path.iterdir()) > before
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("artune.experiments.human._page", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "set", experiment)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_paintings_that_were_used_are_known_from_anywhere(experiment, tmp_path, monkeypatch):
+    """By their pixels: the experiment holds the paths that it was given."""
+    (tmp_path / "woodcut" / "0.png").rename(tmp_path / "woodcut" / "moved.png")
+    references = [Example(file=tmp_path / "woodcut" / "moved.png", label="woodcut")]
+    make(tmp_path / "set", experiment, references=references)
+    assert 'alt="by woodcut"' not in (tmp_path / "set" / "index.html").read_text()
+
+
 def test_what_is_there_is_not_lost(experiment, tmp_path):
     make(tmp_path / "set", experiment)
     with pytest.raises(OutputError, match="perhaps the key of a set that is still out"):
