@@ -2,7 +2,7 @@
 
     python benchmarks/balance.py --assets DIR pairs -o sheet.png [--count 12]
     python benchmarks/balance.py --assets DIR k
-    python benchmarks/balance.py --assets DIR dense [--count 6]
+    python benchmarks/balance.py --assets DIR dense [--count 6] [--size 512] [--quality normal]
     python benchmarks/balance.py --assets DIR spread [--count 6]
     python benchmarks/balance.py --assets DIR networks [--count 6]
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
@@ -116,21 +116,25 @@ def find_k(assets: Path, count: int) -> None:
         )
 
 
-def dense(assets: Path, count: int, size: int) -> None:
+def dense(assets: Path, count: int, size: int, quality: str) -> None:
     """A ladder of whole runs at the final size, judged by the same judge."""
-    spec, judge, ratios = with_options(StyleSpec(), {"size": size}), Judge.load(), []
+    spec, judge, ratios = with_options(StyleSpec(), {"size": size, "quality": quality}), Judge.load(), []
     network = Network.load(spec)
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         task = Task.read(content, [painting], spec, network=network)
+        began = time.perf_counter()
         fast = tune(content, painting, spec=spec, network=network, judge=judge).balance
+        took = time.perf_counter() - began
         court = Court.of(task.inputs, task.resolved(), judge)
         strengths = tuple(strength_at(odds) for odds in DENSE)
 
         def run(strength: float, task: Task = task) -> Picture:
             return Job(task, task.resolved(strength)).run().picture
 
+        began = time.perf_counter()
         curve = Curve(strengths, *map(tuple, court.judge_all([run(strength) for strength in strengths])))
+        each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
         here = [v[0] for v in court.judge_all([run(fast.strength)])]
@@ -139,7 +143,7 @@ def dense(assets: Path, count: int, size: int) -> None:
         judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
         print(
             f"{pair}: fast {fast.strength:.3f} ({fast.reason}), dense {slow.strength:.3f} ({slow.reason}); "
-            f"weight ratio {ratio:.2f}; judged at the final size {judged}",
+            f"weight ratio {ratio:.2f}; judged at the final size {judged}; {took:.1f} s, a run {each:.1f} s",
             flush=True,
         )
     apart = np.exp(np.abs(np.log(ratios)))
@@ -258,6 +262,7 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--count", type=int)
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--quality", choices=["draft", "normal", "best"], default="normal", help="of dense")
     parser.add_argument("--content-judge", type=Path)
     parser.add_argument("--style-judge", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("balance.png"))
@@ -269,7 +274,7 @@ def main() -> None:
         case "k":
             find_k(args.assets, args.count or 24)
         case "dense":
-            dense(args.assets, args.count or 6, args.size)
+            dense(args.assets, args.count or 6, args.size, args.quality)
         case "spread":
             spread(args.assets, args.count or 6)
         case "networks":
