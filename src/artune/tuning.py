@@ -86,7 +86,7 @@ class Balance:
     Attributes:
         strength: where both are recognised as surely as they can be at once.
         low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
-            ``None`` where no strength is safe for both, or one of them is recognised nowhere.
+            ``None`` where no strength keeps both, or one of them is recognised nowhere.
         high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
@@ -126,7 +126,7 @@ class Balance:
                 f"({getattr(self, more):.2f}); they come nearest at {self.nearest:.2f}"
             )
         if self.low is None or self.high is None:
-            return f"{text}; no strength is safe for both"
+            return f"{text}; there is no safe interval"
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 

@@ -83,7 +83,7 @@ def test_half_way_between_two_weights():
     assert found.equilibrium.place == pytest.approx(math.log(1e4))
     assert found.equilibrium.inner == pytest.approx((math.log(1e4),) * 2)
     assert found.equilibrium.low is None  # where the one keeps 0.8 of its best, the other keeps 0.2
-    assert "no weight is safe for both" in str(found.equilibrium)
+    assert "there is no safe interval" in str(found.equilibrium)
 
 
 def test_weights_of_one_ratio_are_one_place():

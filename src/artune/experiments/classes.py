@@ -124,7 +124,7 @@ class Equilibrium:
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
         }[self.reason]
         if self.low is None or self.high is None:
-            safe = "no weight is safe for both"
+            safe = "there is no safe interval"
         else:
             safe = f"safe from {self.name(self.low)} to {self.name(self.high)}"
         of = "" if self.settled == 1 else f" that settle, {100 * self.settled:.0f} % of all"
