@@ -29,33 +29,28 @@ def atomic(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[P
     """
     path = Path(os.path.realpath(path))
     temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise OutputError(f"cannot write {path}: it is no regular file; choose another place")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        if sync:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        temporary.chmod(mode)
-        if replace:
-            os.replace(temporary, path)
-            temporary = None
-        else:
-            _publish(temporary, path)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with _told(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                raise OutputError(f"cannot write {path}: it is no regular file; choose another place")
+            handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            if sync:
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            temporary.chmod(mode)
+            if replace:
+                os.replace(temporary, path)
+                temporary = None
+            else:
+                _publish(temporary, path)
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -69,16 +64,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         OutputError: when the place cannot be written, or holds something by now.
     """
     path = Path(os.path.realpath(path))
-    try:
+    with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as kept:
             temporary = Path(kept) / path.name
             temporary.mkdir()
             yield temporary
             os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system says against writing, as an :class:`OutputError` with what to do."""
+    try:
+        yield
+    except OutputError:
+        raise
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another place"
         ) from error

@@ -1,6 +1,6 @@
 """What networks that know the classes say of the pictures; every picture is shown to a judge once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -106,7 +106,7 @@ def hear(
         OutputError: the store cannot be written.
         PictureError: a result cannot be read.
     """
-    plain = {f"{file_digest(example.file)}@{size}": example for example in examples if _readable(example.file)}
+    plain = {f"{file_digest(example.file)}@{size}": example for example in examples}
     shown: dict[str, Callable[[], Picture]] = {
         **{key: partial(read_result, store.picture(key)) for key in keys},
         **{key: partial(_read_at, example.file, size) for key, example in plain.items()},
@@ -116,13 +116,24 @@ def hear(
         key: shown[key] for key, said in known.items() if said is None or said.classes != tuple(witness.judge.classes)
     }
     done = 0
-    for batch in _batches((key, read()) for key, read in new.items()):
+    for batch in _batches(_read(new, plain)):
         _ask(witness, batch, store)
         done += len(batch)
         if on_judged:
             on_judged(done, len(new))
-    hits = [store.verdicts[key, witness.side, witness.digest].answer == example.label for key, example in plain.items()]
+    said_of = {key: store.verdicts.get((key, witness.side, witness.digest)) for key in plain}
+    hits = [said.answer == plain[key].label for key, said in said_of.items() if said is not None]
     return Untouched(sum(hits) / len(hits), len(hits), len(witness.judge.classes), witness.name, witness.digest)
+
+
+def _read(shown: Mapping[str, Callable[[], Picture]], optional: Container[str]) -> Iterator[tuple[str, Picture]]:
+    """Pictures by key; of the optional ones, those that can be read."""
+    for key, read in shown.items():
+        try:
+            yield key, read()
+        except PictureError:
+            if key not in optional:
+                raise
 
 
 def _ask(witness: Witness, batch: Sequence[tuple[str, Picture]], store: Store) -> None:
@@ -164,15 +175,6 @@ def read_result(path: Path) -> Picture:
         return read_picture(path)
     except PictureError as error:
         raise PictureError(f"{error}; remove the file, and the same command makes it again") from error
-
-
-def _readable(path: Path) -> bool:
-    """Whether results could be made of it; why not is told of those."""
-    try:
-        read_picture(path)
-    except PictureError:
-        return False
-    return True
 
 
 def _read_at(path: Path, size: int) -> Picture:
