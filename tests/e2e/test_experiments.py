@@ -225,7 +225,7 @@ def _process(folder, named, *more) -> subprocess.Popen:
 def begun(process, folder, named, *more) -> subprocess.Popen:
     """The same, with some pictures finished."""
     running = process(folder, named, *more)
-    lines, deadline = folder / "records.jsonl", time.monotonic() + 120
+    lines, deadline = folder / "records.jsonl", time.monotonic() + 300
     while not lines.exists() or lines.read_bytes().count(b"\n") < 3:
         assert running.poll() is None, running.communicate()[1]
         assert time.monotonic() < deadline
@@ -235,7 +235,7 @@ def begun(process, folder, named, *more) -> subprocess.Popen:
 
 def gone(group) -> bool:
     """Whether all processes of a group ended, soon."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
@@ -281,7 +281,7 @@ def test_ctrl_c_ends_cleanly(tmp_path, process, workers):
     named, out = made_folders(tmp_path), tmp_path / "out"
     running = begun(process, out, named, "--workers", workers)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: all hear it
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 130, said
     assert "stopped; what is finished is kept" in said
     assert "Traceback" not in said, said[-1500:]
@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_is_told_of(tmp_path, process):
         pytest.skip("this system does not tell the children of a process")
     names = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()}
     os.kill(next(pid for pid, name in names.items() if b"spawn_main" in name), signal.SIGKILL)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 2, said
     assert "a process died" in said
     assert "Traceback" not in said, said[-1500:]
