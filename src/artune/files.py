@@ -73,6 +73,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
 
 
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name, all or none of them; they take their places in the order given, once all are written.
+
+    Raises:
+        OutputError: when the place cannot be written or the disk is full.
+    """
+    with contextlib.ExitStack() as stack:
+        begun = {name: stack.enter_context(atomic(folder / name)) for name in reversed([*files])}
+        for name, data in files.items():
+            begun[name].write_bytes(data)
+
+
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
     """What the system says against writing, as an :class:`OutputError` with what to do."""

@@ -536,10 +536,10 @@ def write_picture(
 
 
 def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
-    """A picture as the bytes of an 8-bit file of that kind, without note and metadata."""
+    """A picture as the bytes of an 8-bit file of that kind, with its note and metadata where the kind can hold them."""
     check_suffix(Path(f"picture{suffix}"), 8, max(picture.size))
     file = io.BytesIO()
-    _write_eight(Picture(picture.pixels, picture.alpha), file, _FORMATS[suffix], quality)
+    _write_eight(picture, file, _FORMATS[suffix], quality)
     return file.getvalue()
 
 

@@ -1,13 +1,22 @@
 import contextlib
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import atomic, atomic_folder, check_writable, file_digest, load_checkpoint, save_checkpoint
+from artune.files import (
+    atomic,
+    atomic_folder,
+    check_writable,
+    file_digest,
+    load_checkpoint,
+    save_checkpoint,
+    write_together,
+)
 
 
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):
@@ -69,6 +78,29 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(OutputError, match="cannot write"), atomic_folder(place):
         pass  # it holds something
     assert (place / "x").read_text() == "whole"
+
+
+def test_files_that_belong_together_are_all_there_or_none(tmp_path, monkeypatch):
+    moved, replace = [], os.replace
+
+    def watched(source, target):
+        moved.append(target.name)
+        replace(source, target)
+
+    monkeypatch.setattr("artune.files.os.replace", watched)
+    write_together(tmp_path, {"a": b"1", "b": b"2", "c": b"3"})
+    assert moved == ["a", "b", "c"]
+    write, room = Path.write_bytes, iter([True, True])
+
+    def full(path, data):
+        if not next(room, False):
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_together(tmp_path, {"a": b"4", "b": b"5", "c": b"6"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"1", "b": b"2", "c": b"3"}
 
 
 def test_a_full_disk_is_said_plainly(tmp_path):

@@ -210,7 +210,7 @@ class _Call:
         self._check_steps(content)
         if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
             keep_freed_memory(2**24)
-        result = self._run(job, out, left)
+        result = self._run(job, out)
         self._end(result, out)
         return result
 
@@ -230,7 +230,7 @@ class _Call:
                 raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
-    def _run(self, job: "Job", out: Path, left: Path | None) -> "Result":
+    def _run(self, job: "Job", out: Path) -> "Result":
         """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
         checkpoint = Checkpoints(partial_of(out))
         with interruptible() as interrupted, step_display(self.quiet) as show:
@@ -249,7 +249,7 @@ class _Call:
                     checkpoint(progress, now=True)
                 return stop
 
-            result = job.run(resume=left, on_step=on_step, on_tile=on_tile)
+            result = job.run(on_step=on_step, on_tile=on_tile)
             result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
         return result
 

@@ -37,7 +37,8 @@ def picture_uri(picture: Picture, longer: int | None = None) -> str:
     if longer is not None and max(width, height) > longer:
         scale = longer / max(width, height)
         picture = picture.resized(max(1, round(width * scale)), max(1, round(height * scale)))
-    return "data:image/jpeg;base64," + base64.b64encode(encoded(picture, ".jpg")).decode()
+    bare = Picture(picture.pixels, picture.alpha)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(bare, ".jpg")).decode()
 
 
 def drawing(svg: str) -> Markup:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from artune.files import atomic
-from artune.images import Picture
+from artune.files import write_together
+from artune.images import Picture, encoded
 from artune.report.charts import Chart, Line, line_chart, strength_ticks
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
@@ -21,7 +21,7 @@ FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "i
 def write_tuning(
     folder: Path, tuning: Tuning, result: Result, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> None:
-    """Write the page and what it shows.
+    """Write the page and what it shows, all or none of it.
 
     Args:
         folder: where; it is made.
@@ -35,11 +35,10 @@ def write_tuning(
     """
     chart = tuning_chart(tuning)
     html = tuning_page(tuning, result, chart, pictures, names)
+    picture = encoded(result.noted(), Path(FILES[0]).suffix)
     texts = (chart.svg, curve_csv(tuning), result.record.model_dump_json(indent=1), html)
-    result.save(folder / FILES[0])
-    for name, data in zip(FILES[1:], (chart.png, *(text.encode() for text in texts)), strict=True):
-        with atomic(folder / name) as temporary:
-            temporary.write_bytes(data)
+    data = (picture, chart.png, *(text.encode() for text in texts))
+    write_together(folder, dict(zip(FILES, data, strict=True)))
 
 
 def tuning_chart(tuning: Tuning) -> Chart:

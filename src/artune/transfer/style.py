@@ -97,9 +97,13 @@ class Result:
         """
         if not isinstance(path, Path | str):
             raise OutputError(f"a result is saved to a file, not to a {type(path).__name__}; give its name")
-        note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
-        write_picture(dataclasses.replace(self.picture, note=note), path, bits=bits, replace=replace)
+        write_picture(self.noted(), path, bits=bits, replace=replace)
         return Path(path)
+
+    def noted(self) -> Picture:
+        """The picture with its resolved spec as a note, as it is written."""
+        note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
+        return dataclasses.replace(self.picture, note=note)
 
 
 def style(
@@ -159,7 +163,6 @@ def style(
         options["network"], network = network, None
     if options:
         spec = with_options(spec or StyleSpec(), options)
-    left = None if resume is None else Path(resume)
     job = Job.prepare(
         content,
         styles,
@@ -169,10 +172,10 @@ def style(
         network=network,
         first=first,
         allow_huge=allow_huge,
-        resume=left,
+        resume=None if resume is None else Path(resume),
         on_tune=on_tune,
     )
-    return job.run(resume=left, on_step=on_step, on_tile=on_tile)
+    return job.run(on_step=on_step, on_tile=on_tile)
 
 
 class Job:
@@ -186,6 +189,7 @@ class Job:
         level: place among the sizes of the one at work, from 0.
         state: of the descent there.
         tiled: whether a size is computed in tiles.
+        seconds: spent before, where it goes on from a checkpoint.
     """
 
     def __init__(self, task: Task, spec: StyleSpec, tuning: Tuning | None = None) -> None:
@@ -201,6 +205,7 @@ class Job:
         self.state: State | None = None
         self.room = task.room(spec)
         self.tiled = any(self.room.side(rung.size) for rung in self.rungs)
+        self.seconds = 0.0
 
     @classmethod
     def prepare(
@@ -243,9 +248,22 @@ class Job:
             tuning = tuned(task, kept=kept, on_step=on_tune)
         resolved = task.resolved(tuning.balance.strength if tuning else None)
         job = cls(task, task.room(resolved).checked(), tuning)
-        if resume and job.key != key:
-            raise another_run(resume)
+        if resume:
+            if job.key != key:
+                raise another_run(resume)
+            job.go_on_from(resume)
         return job
+
+    def go_on_from(self, path: Path) -> None:
+        """Take over what a checkpoint of this run holds.
+
+        Raises:
+            CheckpointError: it is damaged, or of another run.
+        """
+        shape, memory = self.inputs.photograph.size, self._descent().memory
+        left = Checkpoint.load(path, self.key, self.rungs, shape, memory, self.network.device)
+        self.level, self.state, self.seconds = left.level, left.state, left.seconds
+        self.losses = {name: list(values) for name, values in left.losses.items()}
 
     @property
     def method(self) -> Optimise:
@@ -257,17 +275,9 @@ class Job:
         """The sizes and their steps."""
         return self.method.rungs or ()
 
-    def run(
-        self, *, resume: Path | None = None, on_step: OnStep | None = None, on_tile: OnTile | None = None
-    ) -> Result:
+    def run(self, *, on_step: OnStep | None = None, on_tile: OnTile | None = None) -> Result:
         """Descend size by size; see :func:`style`."""
-        began, before = time.perf_counter(), 0.0
-        if resume:
-            shape, memory = self.inputs.photograph.size, self._descent().memory
-            left = Checkpoint.load(resume, self.key, self.rungs, shape, memory, self.network.device)
-            self.level, self.state, before = left.level, left.state, left.seconds
-            self.losses = {name: list(values) for name, values in left.losses.items()}
-            del left
+        began = time.perf_counter() - self.seconds
         end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
         styled = any(style for _, style in place_weights(self.spec, self.inputs))
@@ -276,7 +286,7 @@ class Job:
 
         def progress(step: Step) -> Progress:
             done, total = self._done(), sum(rung.steps for rung in self.rungs)
-            seconds = before + time.perf_counter() - began
+            seconds = time.perf_counter() - began
             return Progress(self.rungs[self.level], self.level, done, total, step, seconds, self)
 
         def told(done: int, total: int) -> None:
@@ -295,7 +305,7 @@ class Job:
         assert self.state is not None  # a resolved spec has rungs
         done, image = self._done(), self.state.image
         self.state = None  # a large picture needs the room
-        return self._result(image, end, done, began, before)
+        return self._result(image, end, done, began)
 
     def _descended(self, steps: Iterator[Step], stop: Callable[[Step], bool | None]) -> End | None:
         """Take the steps of one size, and tell why they ended, if they say so."""
@@ -383,7 +393,7 @@ class Job:
         for name, value in {"total": step.total, **step.losses}.items():
             self.losses.setdefault(name, []).append(float(value[0]))
 
-    def _result(self, image: Image, end: End, done: int, began: float, before: float = 0.0) -> Result:
+    def _result(self, image: Image, end: End, done: int, began: float) -> Result:
         picture = finished(image, self.spec, self.inputs, self.shown, smoothed=True)
         record = Record(
             key=self.key,
@@ -392,7 +402,7 @@ class Job:
             losses=self.losses,
             end=str(end),
             steps=done,
-            timings={"total": before + time.perf_counter() - began, **(self.tuning.timings if self.tuning else {})},
+            timings={"total": time.perf_counter() - began, **(self.tuning.timings if self.tuning else {})},
             balance=self.tuning.told() if self.tuning else None,
             versions=versions(),
         )
