@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# a process for each core, up to four, of one thread each
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 # a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
 export ARTUNE_ASSETS
 
@@ -12,10 +14,10 @@ demo: $(READY)
 	$(BIN)/artune demo -o artune-demo.png
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not assets"
+	$(PYTEST) -m "not slow and not assets"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "slow or assets"
+	$(PYTEST) -m "slow or assets"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

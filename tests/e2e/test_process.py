@@ -94,7 +94,11 @@ def test_a_full_disk(files):
         pytest.skip("no small disk can be mounted here")
     try:
         done = subprocess.run(
-            command(files, "disk/out.png"), capture_output=True, text=True, env=ENVIRONMENT, check=False
+            command(files, "disk/out.png", "--steps", "20"),
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            check=False,
         )
         assert done.returncode == 2
         assert "No space left on device" in done.stderr
