@@ -174,12 +174,9 @@ def spread(assets: Path, count: int) -> None:
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         usual = tune(content, painting, spec=spec, network=network, judge=judge)
-        task = Task.read(content, [painting], spec, network=network)
-        for name, other in judges.items():
-            court = Court.of(task.inputs, task.resolved(), other)
-            judged = [court.judge_all([picture]) for picture in usual.pictures]  # of two sizes
-            curve = Curve(usual.curve.strengths, *(tuple(row[side][0] for row in judged) for side in (0, 1)))
-            moved.setdefault(name, []).append(log_odds(balance(curve).strength) - log_odds(usual.balance.strength))
+        for name, asked in judges.items():
+            other = tune(content, painting, spec=spec, network=network, judge=asked).balance
+            moved.setdefault(name, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
         for name, box in {"crop left": (0, 0.03), "crop right": (0.03, 0)}.items():
             height, width = content.pixels.shape[:2]
             left, right = round(box[0] * width), width - round(box[1] * width)

@@ -74,15 +74,31 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name, all or none of them; they take their places in the order given, once all are written.
+    """Write files by name, all or none of them.
+
+    In a folder that exists they take their places one after the other, in the order given, once all are on the disk: a
+    kill just then leaves some old and some new ones, each whole.
 
     Raises:
         OutputError: when the place cannot be written or the disk is full.
     """
+    if not folder.exists():
+        with atomic_folder(folder) as begun:
+            for name, data in files.items():
+                _write(begun / name, data, folder / name)
+        return
     with contextlib.ExitStack() as stack:
-        begun = {name: stack.enter_context(atomic(folder / name)) for name in reversed([*files])}
+        places = {name: stack.enter_context(atomic(folder / name, sync=False)) for name in reversed([*files])}
         for name, data in files.items():
-            begun[name].write_bytes(data)
+            _write(places[name], data, folder / name)
+
+
+def _write(path: Path, data: bytes, shown: Path) -> None:
+    """Bytes to the disk; an error names the place ``shown``."""
+    with _told(shown), path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -523,24 +525,36 @@ def write_picture(
         raise OutputError(f"{bits} bits per channel cannot be written; choose 8, or 16 for {', '.join(_DEEP)}")
     check_suffix(path, bits, max(picture.size))
     form = _FORMATS[path.suffix.lower()]
-    with atomic(path, replace=replace) as temporary:
-        try:
-            if form == "TIFF":
-                _write_tiff(picture, temporary, bits)
-            elif bits == 16:
-                _write_deep_png(picture, temporary)
-            else:
-                _write_eight(picture, temporary, form, quality)
-        except (ValueError, RuntimeError) as error:  # of an encoder
-            raise OutputError(f"cannot write {path}: {error}; try .png") from error
+    with atomic(path, replace=replace) as temporary, _encoding(path):
+        if form == "TIFF":
+            _write_tiff(picture, temporary, bits)
+        elif bits == 16:
+            _write_deep_png(picture, temporary)
+        else:
+            _write_eight(picture, temporary, form, quality)
 
 
 def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
-    """A picture as the bytes of an 8-bit file of that kind, with its note and metadata where the kind can hold them."""
-    check_suffix(Path(f"picture{suffix}"), 8, max(picture.size))
+    """A picture as the bytes of an 8-bit file of that kind, with its note and metadata where the kind can hold them.
+
+    Raises:
+        OutputError: the kind cannot hold so large a picture.
+    """
+    name = Path(f"picture{suffix}")
+    check_suffix(name, 8, max(picture.size))
     file = io.BytesIO()
-    _write_eight(picture, file, _FORMATS[suffix], quality)
+    with _encoding(name):
+        _write_eight(picture, file, _FORMATS[suffix], quality)
     return file.getvalue()
+
+
+@contextmanager
+def _encoding(path: Path) -> Iterator[None]:
+    """What an encoder says against a picture, in words."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise OutputError(f"cannot write {path}: {error}; try .png") from error
 
 
 def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:

@@ -31,10 +31,14 @@ ROUGH = 0.15
 """Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
-COARSE = (-2.4, -1.2, 0.0, 1.2, 2.4)
+COARSE = (-1.2, 0.0, 1.2, 2.4)
 """Log odds of the strengths that are tried first."""
+UNTOUCHED = -3.0
+"""Log odds of the strength at which the photograph itself is placed: with less, next to nothing of a style is seen."""
 NEAR = 0.4
-"""How near, in log odds, the strength that is tried then takes the place of one of the first."""
+"""How near, in log odds, the strength that is looked at then takes the place of one of the first."""
+MARGIN = 0.01
+"""Added to a probability and to what it lacks of 1, so that their ratio has a finite logarithm."""
 ALIKE = 0.2
 """How far below its best a probability still counts, less and less, for the balance of single pictures."""
 
@@ -50,7 +54,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Curve:
-    """What judges say along a ladder.
+    """What judges say along a ladder; put right, where :func:`explore` made it.
 
     Attributes:
         strengths: ascending, inside (0, 1); two at least.
@@ -191,33 +195,68 @@ Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[floa
 """What judges say of style and of content at some strengths, coarsely (first) or well."""
 
 
-def explore(probe: Probe, *, kept: float = KEPT) -> Curve:
-    """A ladder of strengths, and one more where they balance.
+@dataclass(frozen=True)
+class Explored:
+    """A ladder, and what was seen of it.
 
-    A few strengths over the whole range are judged first, and then, well, where they balance; those of the first that
-    lie nearest to the latter are left out.
+    Attributes:
+        curve: put right.
+        seen: what the judges said of its pictures as they are.
+        looked: the strength that was looked at well.
+    """
+
+    curve: Curve
+    seen: Curve
+    looked: float
+
+
+def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT) -> Explored:
+    """A ladder of strengths, put right by a good look at the one where they balance.
+
+    A few strengths over the whole range are judged first, coarsely: what is said of small pictures is off, but by
+    nearly the same log odds at every strength. Then the one where they balance is judged well, and either curve is
+    moved by as much, in the log odds of its probabilities, as it was off there; but for the photograph, which is none
+    of these pictures.
 
     Args:
         probe: asks the judges.
+        untouched: what they say of style and content of the photograph itself, which is the weakest of the ladder.
         kept: of the safe interval, in which the balance lies; see :func:`balance`.
     """
+    photograph = (strength_at(UNTOUCHED), *untouched)
     coarse = _rows(probe, COARSE, True)
-    place = log_odds(balance(_curve(coarse), kept=kept).strength)
-    fine = _rows(probe, [place], False)
+    first = _curve([photograph, *coarse])
+    place = max(log_odds(balance(first, kept=kept).strength), UNTOUCHED + NEAR)
+    (fine,) = _rows(probe, [place], False)
+    off = [
+        _sureness(seen) - _sureness(float(np.interp(place, (UNTOUCHED, *COARSE), values)))
+        for seen, values in zip(fine[1:], (first.style, first.content), strict=True)
+    ]
     low, high = strength_at(place - NEAR), strength_at(place + NEAR)
-    return _curve([row for row in coarse if not low <= row[0] <= high] + fine)
+    rest = [row for row in coarse if not low <= row[0] <= high]
+    moved = [(strength, _moved(style, off[0]), _moved(content, off[1])) for strength, style, content in rest]
+    return Explored(_curve([photograph, *moved, fine]), _curve([photograph, *rest, fine]), fine[0])
 
 
-Row = tuple[float, float, float]
-"""A strength, and what judges say there."""
+def _moved(probability: float, by: float) -> float:
+    """A probability of other log odds."""
+    moved = (1 + 2 * MARGIN) / (1 + math.exp(-_sureness(probability) - by)) - MARGIN
+    return min(max(moved, 0.0), 1.0)
 
 
-def _rows(probe: Probe, odds: Sequence[float], first: bool) -> list[Row]:
+def _sureness(probability: float) -> float:
+    """Log odds of a probability, with a margin."""
+    inside = min(max(probability, 0.0), 1.0)
+    return math.log((inside + MARGIN) / (1 - inside + MARGIN))
+
+
+def _rows(probe: Probe, odds: Sequence[float], first: bool) -> list[tuple[float, float, float]]:
+    """Strengths, and what judges say there of style and content."""
     strengths = tuple(strength_at(value) for value in odds)
     return list(zip(strengths, *probe(strengths, first), strict=True))
 
 
-def _curve(rows: Sequence[Row]) -> Curve:
+def _curve(rows: Sequence[tuple[float, float, float]]) -> Curve:
     return Curve(*zip(*sorted(rows), strict=True))
 
 

@@ -1,7 +1,6 @@
 import contextlib
 import os
 import stat
-from pathlib import Path
 
 import pytest
 import torch
@@ -80,27 +79,40 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     assert (place / "x").read_text() == "whole"
 
 
-def test_files_that_belong_together_are_all_there_or_none(tmp_path, monkeypatch):
+def test_files_that_belong_together_take_their_places_in_order(tmp_path, monkeypatch):
     moved, replace = [], os.replace
 
     def watched(source, target):
         moved.append(target.name)
         replace(source, target)
 
+    write_together(tmp_path / "new" / "page", {"a": b"0", "b": b"0"})
+    assert sorted(path.name for path in (tmp_path / "new" / "page").iterdir()) == ["a", "b"]
     monkeypatch.setattr("artune.files.os.replace", watched)
-    write_together(tmp_path, {"a": b"1", "b": b"2", "c": b"3"})
+    place = tmp_path / "page"
+    place.mkdir()
+    write_together(place, {"a": b"1", "b": b"2", "c": b"3"})
     assert moved == ["a", "b", "c"]
-    write, room = Path.write_bytes, iter([True, True])
 
-    def full(path, data):
-        if not next(room, False):
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_files_that_belong_together_and_a_full_disk(tmp_path, monkeypatch, room):
+    """The second or the third is on no disk; what was there stays, and of a new folder nothing."""
+    place, sync, left = tmp_path / "page", os.fsync, iter(range(room))
+    write_together(place, {"a": b"1", "b": b"2", "c": b"3"})
+
+    def full(handle):
+        if next(left, None) is None:
             raise OSError(28, "No space left on device")
-        return write(path, data)
+        sync(handle)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("artune.files.os.fsync", full)
+    with pytest.raises(OutputError, match=rf"{'abc'[room]}: No space left"):
+        write_together(place, {"a": b"4", "b": b"5", "c": b"6"})
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == {"a": b"1", "b": b"2", "c": b"3"}
     with pytest.raises(OutputError, match="No space left"):
-        write_together(tmp_path, {"a": b"4", "b": b"5", "c": b"6"})
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"1", "b": b"2", "c": b"3"}
+        write_together(tmp_path / "new", {"a": b"4"})
+    assert list(tmp_path.iterdir()) == [place]
 
 
 def test_a_full_disk_is_said_plainly(tmp_path):

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import artune
 from artune.engine.descend import Evaluation, descend
@@ -20,8 +22,8 @@ from artune.transfer.network import Network
 from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.style import Job, style
 from artune.transfer.task import Task
-from artune.transfer.tune import STEPS, Court, Ladder, tune
-from artune.tuning import COARSE, Reason, strength_at
+from artune.transfer.tune import STEPS, Court, Ladder, _readable, tune
+from artune.tuning import COARSE, UNTOUCHED, Balance, Reason, strength_at
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -104,10 +106,15 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     steps: list[tuple[int, int]] = []
     job = Job.prepare(photo, [painting], SPEC, network=network, on_tune=lambda *s: steps.append(s))
     assert job.tuning is not None
-    assert steps[-1] == (32 + 40, 32 + 40)
+    assert steps[-1] == (32 + 60, 32 + 60)
     assert job.spec.strength == job.tuning.balance.strength
     assert "strength" in job.spec.automatic
-    assert len(job.tuning.pictures) == len(job.tuning.curve.strengths) <= len(COARSE) + 1
+    curve, explored, pictures = job.tuning.curve, job.tuning.explored, job.tuning.pictures
+    assert len(COARSE) <= len(curve.strengths) == len(pictures) <= len(COARSE) + 2
+    assert explored.seen.strengths == curve.strengths
+    assert explored.looked in curve.strengths
+    assert curve.strengths[0] == strength_at(UNTOUCHED)
+    assert pictures[0].digest() == photo.resized(*pictures[0].size).digest()
     record = job.run().record
     assert record.balance is not None
     assert record.balance["strength"] == job.spec.strength
@@ -129,7 +136,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
         return progress.done == 2
 
     whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
-    assert told[-1] == (72, 72)
+    assert told[-1] == (92, 92)
     style(photo, painting, spec=SPEC, network=network, on_step=halt)
     monkeypatch.setattr("artune.transfer.style.tuned", None)  # nothing is looked for again
     rest = style(photo, painting, spec=SPEC, network=network, resume=path)
@@ -152,6 +159,7 @@ def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, netw
     "damage",
     [
         lambda balance: balance.pop("curve"),
+        lambda balance: balance.pop("seen"),
         lambda balance: balance.update(reason="none"),
         lambda balance: balance.update(strength=None),
         lambda balance: balance.update(strength=7.0),
@@ -172,7 +180,7 @@ def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network
 def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
     all_, usual = (tune(photo, painting, spec=SPEC, network=network, kept=kept).balance for kept in (0.0, 0.8))
     assert (all_.kept, usual.kept) == (0.0, 0.8)
-    assert (all_.low, all_.high) == pytest.approx((strength_at(COARSE[0]), strength_at(COARSE[-1])))
+    assert (all_.low, all_.high) == pytest.approx((strength_at(UNTOUCHED), strength_at(COARSE[-1])), abs=1e-3)
     for kept in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=r"kept is .* between 0 and 1"):
             tune(photo, painting, spec=SPEC, network=network, kept=kept)
@@ -187,12 +195,33 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
 
 @pytest.mark.parametrize(
     ("size", "quality", "steps"),
-    [(64, "normal", 40), (128, "draft", 40), (192, "draft", 18), (256, "best", 10), (512, "draft", 10)],
+    [(64, "normal", 60), (128, "draft", 60), (192, "draft", 53), (256, "best", 30), (512, "draft", 30)],
 )
 def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
     spec = artune.spec.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
     ladder = Ladder(Task.read(photo, [painting], spec, network=network))
     assert ladder.steps == (STEPS[0], steps)
+
+
+def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypatch):
+    rates = []
+
+    class Watched(Adam):
+        def __init__(self, rate):
+            rates.append(float(rate.max()))
+            super().__init__(rate=rate)
+
+    monkeypatch.setattr("artune.transfer.tune.Adam", Watched)
+    tune(photo, painting, spec=artune.spec.with_options(SPEC, {"start": "style"}), network=network)
+    assert rates[1] == pytest.approx(1.6 * rates[0])
+
+
+@given(st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999))
+def test_numbers_that_are_told_stay_within_the_interval(one, two, three):
+    low, strength, high = sorted((one, two, three))
+    found = _readable(Balance(strength, low, high, Reason.CROSSED, 1.0, 0.5, 0.5, strength))
+    assert found.low <= found.strength <= found.high
+    assert (found.low, found.strength, found.high) == pytest.approx((low, strength, high), abs=1e-3)
 
 
 def test_a_photograph_in_its_own_style_is_flat(photo, network):

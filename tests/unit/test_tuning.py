@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artune.errors import InputError
-from artune.tuning import COARSE, NEAR, Balance, Curve, Reason, balance, explore, monotone
+from artune.tuning import (
+    COARSE,
+    NEAR,
+    UNTOUCHED,
+    Balance,
+    Curve,
+    Reason,
+    balance,
+    explore,
+    monotone,
+    strength_at,
+)
 
 LADDER = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -129,13 +140,82 @@ def test_a_second_look_is_taken_where_the_first_balances(at, slope):
         values = [1 / (1 + math.exp(-slope * (odds(s) - at))) for s in strengths]
         return values, [1 - value for value in values]
 
-    curve = explore(probe)
+    weakest = strength_at(UNTOUCHED)
+    untouched = [values[0] for values in probe((weakest,), True)]
+    asked.clear()
+    curve = explore(probe, tuple(untouched)).curve
     (coarse, first), (fine, second) = asked
     assert (first, second) == (True, False)
     assert [odds(s) for s in coarse] == pytest.approx(COARSE)
-    assert fine == pytest.approx((balance(Curve(coarse, *map(tuple, probe(coarse, True)))).strength,))
-    kept = [s for s in coarse if abs(odds(s) - odds(fine[0])) > NEAR]
+    ladder = (weakest, *coarse)
+    assert fine == pytest.approx((balance(Curve(ladder, *map(tuple, probe(ladder, True)))).strength,))
+    kept = [s for s in ladder if abs(odds(s) - odds(fine[0])) > NEAR]
     assert curve.strengths == tuple(sorted([*kept, *fine]))
+
+
+@given(st.floats(-1, 1), st.floats(1.5, 3), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_ladder_that_is_off_by_as_much_everywhere_is_put_right(at, slope, style, content):
+    """Of sigmoids that are moved in their log odds, the first ladder's, the second look finds the true ones."""
+
+    def sure(value):
+        return 1 / (1 + math.exp(-value))
+
+    def probe(strengths, first):
+        off = (style, content) if first else (0.0, 0.0)
+        places = [slope * (odds(s) - at) for s in strengths]
+        return [sure(place + off[0]) for place in places], [sure(off[1] - place) for place in places]
+
+    curve = explore(probe, tuple(values[0] for values in probe((strength_at(UNTOUCHED),), False))).curve
+    true = probe(curve.strengths, False)
+    # up to 0.24 before; what is left is that curves are read along straight lines
+    np.testing.assert_allclose((curve.style, curve.content), true, atol=0.08)
+    want = balance(Curve(curve.strengths, *map(tuple, true)))
+    assert odds(balance(curve).strength) == pytest.approx(odds(want.strength), abs=0.25)
+
+
+def test_what_is_certain_is_moved_too():
+    """Nothing seen coarsely of a style that is then seen for certain, and the other way round."""
+
+    def probe(strengths, first):
+        return [0.0 if first else 1.0] * len(strengths), [1.0 if first else 0.0] * len(strengths)
+
+    curve = explore(probe, (0.0, 1.0)).curve
+    _, *style = curve.style  # the photograph is what it is
+    _, *content = curve.content
+    assert style == pytest.approx([1.0] * len(style))
+    assert content == pytest.approx([0.0] * len(content), abs=1e-12)
+
+
+PROBABILITY = st.floats(0, 1)
+FOUR = st.lists(PROBABILITY, min_size=4, max_size=4)
+
+
+@given(FOUR, FOUR, PROBABILITY, PROBABILITY, PROBABILITY, PROBABILITY)
+def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_style, seen_content, unstyled, whole):
+    """And the photograph stays in place, as it was seen."""
+
+    def probe(strengths, first):
+        return (style, content) if first else ([seen_style], [seen_content])
+
+    found = explore(probe, (unstyled, whole))
+    assert all(0 <= value <= 1 for value in (*found.curve.style, *found.curve.content))
+    for curve in (found.curve, found.seen):
+        assert (curve.strengths[0], curve.style[0], curve.content[0]) == (strength_at(UNTOUCHED), unstyled, whole)
+        at = curve.strengths.index(found.looked)
+        assert (curve.style[at], curve.content[at]) == (seen_style, seen_content)
+    assert set(found.seen.style) <= {*style, seen_style, unstyled}
+
+
+@given(st.lists(PROBABILITY, min_size=5, max_size=5), st.lists(PROBABILITY, min_size=5, max_size=5))
+def test_a_second_look_that_agrees_moves_nothing(style, content):
+    places = (UNTOUCHED, *COARSE)
+
+    def probe(strengths, first):
+        return tuple([float(np.interp(odds(s), places, values)) for s in strengths] for values in (style, content))
+
+    found = explore(probe, (style[0], content[0]))
+    assert found.curve.style == pytest.approx(found.seen.style, abs=1e-6)
+    assert found.curve.content == pytest.approx(found.seen.content, abs=1e-6)
 
 
 def test_curves_that_go_up_and_down():

@@ -42,7 +42,7 @@ def write_tuning(
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
-    """Both curves over the log odds of the strength, with balance and safe interval; dots are what the judge said."""
+    """Both curves over the log odds of the strength, with balance and safe interval; dots: what was said, put right."""
     curve, found = tuning.curve, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
@@ -64,17 +64,18 @@ def _fitted(values: Sequence[float], *, rising: bool) -> list[float]:
 
 
 def curve_csv(tuning: Tuning) -> str:
-    """Strength, style and content, a line for each picture of the ladder."""
-    curve = tuning.curve
-    rows = zip(curve.strengths, curve.style, curve.content, strict=True)
-    return Table(("strength", "style", "content"), tuple(tuple(f"{value:.5f}" for value in row) for row in rows)).csv()
+    """Strength, style and content put right, and as they were seen: a line for each picture of the ladder."""
+    curve, seen = tuning.curve, tuning.explored.seen
+    rows = zip(curve.strengths, curve.style, curve.content, seen.style, seen.content, strict=True)
+    head = ("strength", "style", "content", "style seen", "content seen")
+    return Table(head, tuple(tuple(f"{value:.5f}" for value in row) for row in rows)).csv()
 
 
 def tuning_page(
     tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> str:
     """The page as HTML; every picture is inside."""
-    curve, found = tuning.curve, tuning.balance
+    seen, found = tuning.explored.seen, tuning.balance
     low, high = (found.low or 1.0, found.high or 0.0)
     ladder = [
         {
@@ -85,7 +86,7 @@ def tuning_page(
             "safe": low <= strength <= high,
         }
         for picture, strength, style, content in zip(
-            tuning.pictures, curve.strengths, curve.style, curve.content, strict=True
+            tuning.pictures, seen.strengths, seen.style, seen.content, strict=True
         )
     ]
     return page(
@@ -101,5 +102,6 @@ def tuning_page(
         painting=picture_uri(pictures[1], 480),
         result=picture_uri(result.picture, 1024),
         chart=drawing(chart.svg),
+        looked=tuning.explored.looked,
         ladder=ladder,
     )

@@ -189,11 +189,11 @@ class Job:
         level: place among the sizes of the one at work, from 0.
         state: of the descent there.
         tiled: whether a size is computed in tiles.
-        seconds: spent before, where it goes on from a checkpoint.
+        left: a checkpoint of this run to go on from.
     """
 
-    def __init__(self, task: Task, spec: StyleSpec, tuning: Tuning | None = None) -> None:
-        self.spec, self.network, self.tuning, inputs = spec, task.network, tuning, task.inputs
+    def __init__(self, task: Task, spec: StyleSpec, tuning: Tuning | None = None, left: Path | None = None) -> None:
+        self.spec, self.network, self.tuning, self.left, inputs = spec, task.network, tuning, left, task.inputs
         self.inputs = inputs.faded(shares_of(place_strengths(spec, inputs)))  # as they were given
         self.shown = self.inputs.coloured(spec)  # as the network sees them
         # of a start that is not the photograph
@@ -205,7 +205,6 @@ class Job:
         self.state: State | None = None
         self.room = task.room(spec)
         self.tiled = any(self.room.side(rung.size) for rung in self.rungs)
-        self.seconds = 0.0
 
     @classmethod
     def prepare(
@@ -247,23 +246,10 @@ class Job:
         elif tuning is None:
             tuning = tuned(task, kept=kept, on_step=on_tune)
         resolved = task.resolved(tuning.balance.strength if tuning else None)
-        job = cls(task, task.room(resolved).checked(), tuning)
-        if resume:
-            if job.key != key:
-                raise another_run(resume)
-            job.go_on_from(resume)
+        job = cls(task, task.room(resolved).checked(), tuning, resume)
+        if resume and job.key != key:
+            raise another_run(resume)
         return job
-
-    def go_on_from(self, path: Path) -> None:
-        """Take over what a checkpoint of this run holds.
-
-        Raises:
-            CheckpointError: it is damaged, or of another run.
-        """
-        shape, memory = self.inputs.photograph.size, self._descent().memory
-        left = Checkpoint.load(path, self.key, self.rungs, shape, memory, self.network.device)
-        self.level, self.state, self.seconds = left.level, left.state, left.seconds
-        self.losses = {name: list(values) for name, values in left.losses.items()}
 
     @property
     def method(self) -> Optimise:
@@ -277,7 +263,9 @@ class Job:
 
     def run(self, *, on_step: OnStep | None = None, on_tile: OnTile | None = None) -> Result:
         """Descend size by size; see :func:`style`."""
-        began = time.perf_counter() - self.seconds
+        began = time.perf_counter()
+        if self.left:
+            began -= self._go_on_from(self.left)
         end = End.DONE
         nothing_to_do = self.method.start == "content" or self.spec.strength == 0
         styled = any(style for _, style in place_weights(self.spec, self.inputs))
@@ -306,6 +294,14 @@ class Job:
         done, image = self._done(), self.state.image
         self.state = None  # a large picture needs the room
         return self._result(image, end, done, began)
+
+    def _go_on_from(self, path: Path) -> float:
+        """Take over what a checkpoint holds; the seconds spent before."""
+        shape, memory = self.inputs.photograph.size, self._descent().memory
+        left = Checkpoint.load(path, self.key, self.rungs, shape, memory, self.network.device)
+        self.level, self.state = left.level, left.state
+        self.losses = {name: list(values) for name, values in left.losses.items()}
+        return left.seconds
 
     def _descended(self, steps: Iterator[Step], stop: Callable[[Step], bool | None]) -> End | None:
         """Take the steps of one size, and tell why they ended, if they say so."""

@@ -1,9 +1,10 @@
 """The strength at which both photograph and painting are recognised, found for the pictures at hand.
 
-A ladder of strengths is optimised as one batch at a small size, and every picture of it is judged; then another, near
-the balance that the first one shows.
+A ladder of strengths is optimised as one batch at a small size, and every picture of it is judged; then the one at
+which they balance goes on, larger where the result is, and what is said of it puts the curves right.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -31,22 +32,24 @@ from artune.transfer.network import Network
 from artune.transfer.objective import covered_at, photograph_at, place_strengths, sized_objective
 from artune.transfer.rates import shares_of
 from artune.transfer.resolve import at_strength, recipe_of
+from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import KEPT, Balance, Curve, balance, check_kept, explore, log_odds, strength_at
+from artune.tuning import KEPT, UNTOUCHED, Balance, Curve, Explored, balance, check_kept, explore, strength_at
 
-SIZES, STEPS = (128, 256), (32, 10)
-"""Longer sides of the pictures of the two ladders, pixels, and their steps. The second size is needed: at the first one
-alone, a strength changes a photograph more than it does at the end of a run. Whatever the run costs, there are as many
-steps: in fewer, the strong ones show too little of the style to be told from the weak ones."""
+SIZES = (128, 256)
+"""Longer sides of the pictures of the first ladder and of the second look, pixels. The second is needed: at the first
+one alone, a strength changes a photograph more or less than it does by the end of a run."""
+STEPS = (32, 30)
+"""Of either. Whatever the run costs, there are as many: in fewer, the strong ones show too little of the style to be
+told from the weak ones."""
+RATES = (1.0, 1.6)
+"""What multiplies the network's rate: in its few steps the second look gets as far as the second size of a run."""
 MOST = 2.0
-"""For a result so many times smaller than the second size, or still smaller, the second ladder has the square of it
-times as many steps: the same work, nearer to the end of a run."""
+"""Of a result below the second size, the second look has as many times more steps as the pixels are fewer, up to so
+many: nearer to the end of a run of that size, for no more work."""
 AVERAGE = 0.8
 """Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
-AHEAD = (0.0, -0.5)
-"""At either size, how much larger the log odds are of a strength that does as much at 512 pixels: in its few steps the
-second ladder falls short (``docs/balance.md``)."""
 
 TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
 """Networks with the weights of the bundled judge's teacher."""
@@ -61,20 +64,25 @@ class Tuning:
 
     Attributes:
         balance: the strength, the safe interval, and why it is the one.
-        curve: what the judge said.
+        explored: what the judge said of the ladder, and the same put right.
         pictures: of the ladder, one for each strength of the curve.
         timings: seconds, ``balance``.
     """
 
     balance: Balance
-    curve: Curve
+    explored: Explored
     pictures: tuple[Picture, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """Plain data, for a record."""
-        curve = {name: list(values) for name, values in asdict(self.curve).items()}
-        return {**asdict(self.balance), "reason": str(self.balance.reason), "curve": curve}
+        reason, explored = str(self.balance.reason), TypeAdapter(Explored).dump_python(self.explored, mode="json")
+        return {**asdict(self.balance), "reason": reason, **explored}
+
+    @property
+    def curve(self) -> Curve:
+        """From which the balance was read."""
+        return self.explored.curve
 
     @classmethod
     def of(cls, told: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
@@ -88,13 +96,13 @@ class Tuning:
             InputError: it is something else.
         """
         try:
-            curve = TypeAdapter(Curve).validate_python(told.get("curve"))
+            explored = TypeAdapter(Explored).validate_python({**told})
             balance = TypeAdapter(Balance).validate_python({**told})
         except ValidationError as error:
             raise InputError("what is said of the balance is not whole") from error
         if not 0 < balance.strength < 1:
             raise InputError("what is said of the balance holds a strength that is none")
-        return cls(balance, curve, timings={"balance": seconds})
+        return cls(balance, explored, timings={"balance": seconds})
 
 
 def tune(
@@ -169,16 +177,25 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
     ladder = Ladder(task, on_step)
     pictures: dict[float, Picture] = {}
 
+    photograph = pictures[strength_at(UNTOUCHED)] = ladder.untouched()
+    (style,), (content,) = court.judge_all([photograph])
+
     def probe(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
         found = ladder.pictures(strengths, 0 if first else 1)
         pictures.update(zip(strengths, found, strict=True))
         return court.judge_all(found)
 
-    curve = explore(probe, kept=kept)
+    explored = explore(probe, (style, content), kept=kept)
     timings = {"balance": time.perf_counter() - began}
-    found = balance(curve, kept=kept)
-    found = replace(found, strength=round(found.strength, 3))  # a number that can be read, and typed again
-    return Tuning(found, curve, tuple(pictures[strength] for strength in curve.strengths), timings)
+    found = _readable(balance(explored.curve, kept=kept))
+    return Tuning(found, explored, tuple(pictures[strength] for strength in explored.curve.strengths), timings)
+
+
+def _readable(found: Balance) -> Balance:
+    """With numbers that can be read, and typed again; the strength stays within the interval."""
+    low = None if found.low is None else math.floor(found.low * 1000) / 1000
+    high = None if found.high is None else math.ceil(found.high * 1000) / 1000
+    return replace(found, strength=round(found.strength, 3), low=low, high=high)
 
 
 class Ladder:
@@ -194,7 +211,7 @@ class Ladder:
         self.spec = task.resolved()
         self.shown = task.inputs.coloured(self.spec)
         self.sizes = [self.size(size) for size in SIZES]
-        self.steps = STEPS[0], round(STEPS[1] * min(max(1.0, SIZES[1] / self.sizes[1]), MOST) ** 2)
+        self.steps = STEPS[0], round(STEPS[1] * min(max(1.0, SIZES[1] / self.sizes[1]) ** 2, MOST))
         self.last: tuple[Tensor, Image, Image] | None = None
 
     def pictures(self, strengths: Sequence[float], level: int) -> list[Picture]:
@@ -206,8 +223,7 @@ class Ladder:
         """
         task, network = self.task, self.task.network
         size, steps = self.sizes[level], self.steps[level]
-        ahead = AHEAD[level] if size < int(self.spec.size) else 0.0
-        specs = [task.resolved(strength_at(log_odds(strength) - ahead)) for strength in strengths]
+        specs = [task.resolved(strength) for strength in strengths]
         content = photograph_at(self.shown, size, network.device)
         f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
         places = torch.tensor(strengths).logit()
@@ -224,16 +240,21 @@ class Ladder:
         gentle = specs[0].method.start == "content"
         rates = shares_of([at_strength(spec) for spec in specs]) if gentle else [1.0] * len(specs)
         recipe = recipe_of(self.spec.method.network, network.backbone.taps)
-        method = Adam(rate=recipe.rate * torch.tensor(rates, device=x.device))
+        method = Adam(rate=RATES[level] * recipe.rate * torch.tensor(rates, device=x.device))
         for step in descend(f, x.contiguous(), method, steps=steps, average=min(recipe.average, AVERAGE)):
             x = step.image
             self.done += 1
             if self.on_step:
                 self.on_step(self.done, sum(self.steps))
         self.last = places, x, content
-        asked = [task.resolved(strength) for strength in strengths]  # the photograph shines through as in a run of each
-        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in asked]
-        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(asked)]
+        # the photograph shines through as in a run of each
+        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in specs]
+        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(specs)]
+
+    def untouched(self) -> Picture:
+        """The photograph at the first size."""
+        photograph = self.task.inputs.photograph
+        return photograph.resized(*fitted(*photograph.size, self.sizes[0]))
 
     def size(self, wanted: int) -> int:
         """A longer side that the network takes, and not above that of the result."""
