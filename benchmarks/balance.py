@@ -8,10 +8,11 @@
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
 
 DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval, time with and without the balance, and a sheet
-with photograph, result and painting in each row. ``k``: the median balance of the reference set, which is to be 0.5.
-``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``: half the bank, another, twice
-the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair against
-one weight for all, by class judges that took no part. Weight ratios: of style weight over content weight.
+with photograph, result and painting in each row. ``k``: the median balance of the reference set, which is to be 0.5,
+and how rough its curves are. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``:
+half the bank, another, twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``:
+the balance of each pair against one weight for all, by class judges that took no part. Weight ratios: of style weight
+over content weight.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from artune.transfer.resolve import recipe_of
 from artune.transfer.style import Job
 from artune.transfer.task import Task
 from artune.transfer.tune import Court, Tuning, tune
-from artune.tuning import Curve, balance, log_odds, strength_at
+from artune.tuning import ROUGH, Curve, balance, log_odds, misfit, strength_at
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -101,10 +102,12 @@ def find_k(assets: Path, count: int) -> None:
     spec, network = network_of("compact", assets, strength="auto")
     k, rng = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss), np.random.default_rng(0)
     places: dict[str, list[float]] = {}
+    rough: list[float] = []
     for name, some in sets.items():
         for content, painting in some:
-            found = tune(content, painting, spec=spec, network=network).balance
-            places.setdefault(name, []).append(log_odds(found.strength))
+            found = tune(content, painting, spec=spec, network=network)
+            places.setdefault(name, []).append(log_odds(found.balance.strength))
+            rough.append(misfit(found.explored.seen))
     places["both"] = [place for some in places.values() for place in some]
     for name, some in places.items():
         draws = np.median(rng.choice(some, (10_000, len(some))), 1)
@@ -114,6 +117,7 @@ def find_k(assets: Path, count: int) -> None:
             f"{name:8s} {len(some)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
+    print(f"what was seen is off by {np.median(rough):.2f} (median), at most {max(rough):.2f}; rough from {ROUGH:g}")
 
 
 def dense(assets: Path, count: int, size: int, quality: str) -> None:

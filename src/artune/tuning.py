@@ -28,7 +28,7 @@ nothing is recognised."""
 CLEAR = 0.5
 """Change from which the size of it takes nothing from the confidence."""
 ROUGH = 0.15
-"""Root mean square distance of a curve from the nearest monotone one, above which it is not one that rises or falls."""
+"""Root mean square distance of what was seen from the nearest monotone curve, above which it is called rough."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
 COARSE = (-1.2, 0.0, 1.2, 2.4)
@@ -134,7 +134,7 @@ class Balance:
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
-def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balance:
+def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alike: float = ALIKE) -> Balance:
     """The strength at which style and content are recognised alike.
 
     Both curves are first replaced by the nearest monotone ones (isotonic regression), and read along straight lines
@@ -142,6 +142,8 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
 
     Args:
         curve: what the judges say.
+        seen: the same before it was put right, if it was; by this is decided whether it rises and falls, since a curve
+            that is put right does so by its making.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
         alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
             or not, where the curves are exact enough.
@@ -151,9 +153,9 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     """
     check_kept(kept)
     odds = np.array([log_odds(s) for s in curve.strengths])
-    style, content = (np.array(values, dtype=np.float64) for values in (curve.style, curve.content))
-    rising, falling = (monotone(style, rising=True), monotone(content, rising=False))
-    misfit = max(_rms(style - rising), _rms(content - falling))
+    style, content = np.array(curve.style), np.array(curve.content)
+    rising, falling = monotone(style, rising=True), monotone(content, rising=False)
+    rough = misfit(seen or curve)
     still = max(np.ptp(rising), np.ptp(falling)) < LEVEL
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not still
     if still and moved < 2 * LEVEL:
@@ -165,7 +167,7 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
     nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, alike) if alike else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
-    if misfit > ROUGH or still:
+    if rough > ROUGH or still:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
@@ -174,7 +176,7 @@ def balance(curve: Curve, *, kept: float = KEPT, alike: float = ALIKE) -> Balanc
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
     clear = min(1.0, moved / CLEAR)
-    confidence = 0.0 if still else clear * max(0.0, 1 - misfit / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
+    confidence = 0.0 if still else clear * max(0.0, 1 - rough / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
     return Balance(
         strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest), kept
@@ -288,8 +290,11 @@ def _first(x: Values, rising: Values, level: float) -> float:
     return float(x[at - 1] + share * (x[at] - x[at - 1]))
 
 
-def _rms(values: Values) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+def misfit(curve: Curve) -> float:
+    """Root mean square distance from monotone curves, of the one that is farther from its own."""
+    style, content = np.array(curve.style), np.array(curve.content)
+    away = style - monotone(style, rising=True), content - monotone(content, rising=False)
+    return float(np.sqrt(np.mean(np.square(away), 1)).max())
 
 
 def log_odds(strength: float) -> float:

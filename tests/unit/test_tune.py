@@ -232,6 +232,17 @@ def test_a_photograph_in_its_own_style_is_flat(photo, network):
     assert "the usual one" in str(found)
 
 
+@pytest.mark.slow
+def test_stripes_in_the_style_of_nothing_are_not_monotone(network):
+    """Stripes of three pixels are another picture at each of the sizes of the two looks."""
+    stripes = np.repeat(np.arange(192) // 3 % 2, 192).reshape(192, 192).T.astype(np.float32)
+    photo, painting = (Picture(np.stack([grey] * 3, 2)) for grey in (stripes, np.ones_like(stripes)))
+    found = tune(photo, painting, spec=artune.spec.with_options(StyleSpec(), {"size": 192}), network=network)
+    assert found.balance.reason is Reason.NOT_MONOTONE
+    assert found.balance.confidence == 0
+    assert "a guess" in str(found.balance)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"strength": 0.5}, {"content_weight": 1.0, "style_weight": 2.0}, {"loss": "gram", "scale": "tutorial"}],

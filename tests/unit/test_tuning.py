@@ -17,6 +17,7 @@ from artune.tuning import (
     Reason,
     balance,
     explore,
+    misfit,
     monotone,
     strength_at,
 )
@@ -222,6 +223,22 @@ def test_curves_that_go_up_and_down():
     found = balance(Curve(LADDER, (0.9, 0.1, 0.9, 0.1, 0.9), (1.0, 0.9, 0.5, 0.2, 0.0)))
     assert found.reason is Reason.NOT_MONOTONE
     assert found.confidence == 0
+
+
+def test_whether_curves_rise_and_fall_is_decided_by_what_was_seen():
+    """Two looks that contradict one another make a smooth curve, put right, of rough ones."""
+    smooth = Curve(LADDER, (0.0, 0.1, 0.5, 0.9, 1.0), (1.0, 0.9, 0.5, 0.1, 0.0))
+    rough = Curve(LADDER, (0.0, 0.1, 0.9, 0.2, 0.3), (1.0, 0.9, 0.5, 0.1, 0.0))
+    assert misfit(smooth) == 0
+    pooled = (0.9 + 0.2 + 0.3) / 3
+    assert misfit(rough) == pytest.approx(math.sqrt(sum((v - pooled) ** 2 for v in (0.9, 0.2, 0.3)) / 5))
+    guess = balance(smooth, seen=rough)
+    assert guess.reason is Reason.NOT_MONOTONE
+    assert guess.strength == pytest.approx(0.5)
+    assert balance(rough).reason is Reason.NOT_MONOTONE
+    sure = balance(rough, seen=smooth)
+    assert sure.reason is Reason.CROSSED
+    assert sure.confidence > guess.confidence == 0
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Line:
         low: lower end of the band around it, or nothing.
         high: its upper end.
         dots: what was measured, where the curve does not go through it; default: ``y``.
+        rings: what was measured before it was put right, or nothing.
     """
 
     x: Sequence[float]
@@ -46,6 +47,7 @@ class Line:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dots: Sequence[float] = ()
+    rings: Sequence[float] = ()
 
 
 def line_chart(
@@ -78,6 +80,8 @@ def line_chart(
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
         axes.plot(line.x, line.dots or line.y, "o", markersize=3.5, color=colour)
+        if line.rings:
+            axes.plot(line.x, line.rings, "o", markersize=5.5, color=colour, mfc="none", mew=0.8)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:

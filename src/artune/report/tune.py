@@ -42,14 +42,17 @@ def write_tuning(
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
-    """Both curves over the log odds of the strength, with balance and safe interval; dots: what was said, put right."""
-    curve, found = tuning.curve, tuning.balance
+    """Both curves over the log odds of the strength, with balance and safe interval.
+
+    Rings: what the judge said. Dots: the same, put right.
+    """
+    curve, seen, found = tuning.curve, tuning.explored.seen, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
     return line_chart(
         {
-            "style": Line(places, _fitted(curve.style, rising=True), dots=curve.style),
-            "content": Line(places, _fitted(curve.content, rising=False), dots=curve.content),
+            "style": Line(places, _fitted(curve.style, rising=True), dots=curve.style, rings=seen.style),
+            "content": Line(places, _fitted(curve.content, rising=False), dots=curve.content, rings=seen.content),
         },
         x_label="strength",
         y_label="recognised (0 is chance)",

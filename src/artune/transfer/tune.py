@@ -187,7 +187,7 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
 
     explored = explore(probe, (style, content), kept=kept)
     timings = {"balance": time.perf_counter() - began}
-    found = _readable(balance(explored.curve, kept=kept))
+    found = _readable(balance(explored.curve, seen=explored.seen, kept=kept))
     return Tuning(found, explored, tuple(pictures[strength] for strength in explored.curve.strengths), timings)
 
 
