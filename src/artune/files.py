@@ -73,6 +73,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
 
 
+def write(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        OutputError: when the place cannot be written or the disk is full.
+    """
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files by name, all or none of them.
 

@@ -22,7 +22,7 @@ from artune.transfer.network import Network
 from artune.transfer.objective import photograph_at, sized_objective
 from artune.transfer.style import Job, style
 from artune.transfer.task import Task
-from artune.transfer.tune import STEPS, Court, Ladder, _readable, tune
+from artune.transfer.tune import FIRST, Court, Ladder, _readable, tune
 from artune.tuning import COARSE, UNTOUCHED, Balance, Reason, strength_at
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
@@ -80,14 +80,15 @@ def test_a_rung_is_what_a_run_of_its_strength_would_be_in_a_part_of_a_photograph
     task = Task.read(photo, [], spec, regions=[RegionStyle(left, painting)], network=network)
     ladder = Ladder(task)
     given = np.array(ladder.shown.photograph.pixels)
-    for strength, picture in zip((0.02, 0.5), ladder.pictures((0.02, 0.5), 0), strict=True):
+    for strength, picture in zip((0.02, 0.5), ladder.pictures((0.02, 0.5), ladder.first), strict=True):
         moved = np.abs(picture.pixels - given).mean(2)
         assert moved[:, 24:].max() < 1e-5
         assert (moved[:, :16].mean() < 0.05) == (strength < 0.2)
 
 
 def test_a_stronger_rung_is_further_from_the_photograph(task):
-    pictures = Ladder(task).pictures((0.05, 0.5, 0.95), 0)
+    ladder = Ladder(task)
+    pictures = ladder.pictures((0.05, 0.5, 0.95), ladder.first)
     apart = [np.abs(p.pixels - task.inputs.photograph.pixels).mean() for p in pictures]
     assert apart == sorted(apart)
 
@@ -200,7 +201,7 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
 def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
     spec = artune.spec.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
     ladder = Ladder(Task.read(photo, [painting], spec, network=network))
-    assert ladder.steps == (STEPS[0], steps)
+    assert (ladder.first.steps, ladder.second.steps) == (FIRST.steps, steps)
 
 
 def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypatch):

@@ -67,7 +67,7 @@ def score(
     """Print what people recognised at each weight beside what the judges did, with Wilson's 95 % intervals."""
     with loading():
         from artune.experiments import human
-        from artune.files import atomic
+        from artune.files import write
 
     if csv is not None and os.path.lexists(csv):
         raise OutputError(f"{csv} exists; choose another file for the numbers")
@@ -80,8 +80,7 @@ def score(
     given = [answer for sheet in answers for answer in human.read_answers(sheet, right)]
     found = human.scores(given, right)
     if csv is not None:
-        with atomic(csv) as temporary:
-            temporary.write_text(human.score_rows(found).csv(), encoding="utf-8")
+        write(csv, human.score_rows(found).csv().encode())
     typer.echo(human.score_table(found).markdown(), nl=False)
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from artune.errors import InputError, OutputError, UnknownNameError
 from artune.experiments.grid import Example, weight_of
 from artune.experiments.store import SIDES, Entry, Side, Verdict, picture_file, read_entries, read_verdicts
-from artune.files import atomic, atomic_folder, check_writable, file_digest
+from artune.files import atomic_folder, check_writable, file_digest, write
 from artune.images import Picture, encoded, read_picture
 from artune.metrics.intervals import wilson
 from artune.report.page import page, picture_uri
@@ -135,14 +135,14 @@ def make(
     rows = tuple((side, choice) for side in SIDES for choice in (*choices[side], UNKNOWN))
     with atomic_folder(folder) as begun:
         for name, picture in pictures.items():
-            _write(begun / PICTURES / name, encoded(picture, ".bmp"))
-        _write(begun / SHEET, sheet.csv().encode())
-        _write(begun / CHOICES, Table(("side", "choice"), rows).csv().encode())
-        _write(begun / PAGE, _page(found, pictures, shown).encode())
+            write(begun / PICTURES / name, encoded(picture, ".bmp"))
+        write(begun / SHEET, sheet.csv().encode())
+        write(begun / CHOICES, Table(("side", "choice"), rows).csv().encode())
+        write(begun / PAGE, _page(found, pictures, shown).encode())
         now = int(time.time())
         for path in (*(begun / PICTURES).iterdir(), *begun.iterdir()):
             os.utime(path, (now, now))
-        _write(key, found.model_dump_json(indent=1).encode())
+        write(key, found.model_dump_json(indent=1).encode())
     return found
 
 
@@ -255,11 +255,6 @@ def _page(key: Key, pictures: Mapping[str, Picture], references: Mapping[str, Se
         references={label: [picture_uri(each, REFERENCE) for each in own] for label, own in references.items()},
         sheet=SHEET,
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    with atomic(path) as temporary:
-        temporary.write_bytes(data)
 
 
 # -------------------------------------------------------------------------------------------- scoring

@@ -8,7 +8,7 @@ from pathlib import Path
 from artune.experiments.classes import Findings, Judged
 from artune.experiments.judging import Untouched, read_result
 from artune.experiments.store import Side, picture_file
-from artune.files import atomic
+from artune.files import write_together
 from artune.report.charts import Chart, Line, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
@@ -67,9 +67,7 @@ def write_findings(
         sheet=_sheet(folder, judged),
         failed=failed,
     )
-    for name, data in (*files.items(), ("index.html", html.encode())):
-        with atomic(folder / name) as temporary:
-            temporary.write_bytes(data)
+    write_together(folder, {**files, "index.html": html.encode()})
 
 
 def findings_chart(found: Findings) -> Chart:

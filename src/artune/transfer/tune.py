@@ -37,17 +37,28 @@ from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
 from artune.tuning import KEPT, UNTOUCHED, Balance, Curve, Explored, balance, check_kept, explore, strength_at
 
-SIZES = (128, 256)
-"""Longer sides of the pictures of the first ladder and of the second look, pixels. The second is needed: at the first
-one alone, a strength changes a photograph more or less than it does by the end of a run."""
-STEPS = (32, 30)
-"""Of either. Whatever the run costs, there are as many: in fewer, the strong ones show too little of the style to be
-told from the weak ones."""
-RATES = (1.0, 1.6)
-"""What multiplies the network's rate: in its few steps the second look gets as far as the second size of a run."""
+
+@dataclass(frozen=True)
+class Look:
+    """How the pictures are made that a judge looks at.
+
+    Attributes:
+        size: longer side, pixels.
+        steps: whatever the run costs: in fewer, the strong ones show too little of the style to be told from the weak.
+        rate: what multiplies the network's.
+    """
+
+    size: int
+    steps: int
+    rate: float
+
+
+FIRST, SECOND = Look(128, 32, 1.0), Look(256, 30, 1.6)
+"""At the first ladder, and at the picture of the strength that balances it: in its few steps it gets as far as the
+second size of a run. At the first size alone, a strength changes a photograph more or less than it does by then."""
 MOST = 2.0
-"""Of a result below the second size, the second look has as many times more steps as the pixels are fewer, up to so
-many: nearer to the end of a run of that size, for no more work."""
+"""Of a result below its size, the second look has as many times more steps as the pixels are fewer, up to so many:
+nearer to the end of a run of that size, for no more work."""
 AVERAGE = 0.8
 """Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
 
@@ -181,7 +192,7 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
     (style,), (content,) = court.judge_all([photograph])
 
     def probe(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
-        found = ladder.pictures(strengths, 0 if first else 1)
+        found = ladder.pictures(strengths, ladder.first if first else ladder.second)
         pictures.update(zip(strengths, found, strict=True))
         return court.judge_all(found)
 
@@ -210,22 +221,23 @@ class Ladder:
         self.task, self.on_step, self.done = task, on_step, 0
         self.spec = task.resolved()
         self.shown = task.inputs.coloured(self.spec)
-        self.sizes = [self.size(size) for size in SIZES]
-        self.steps = STEPS[0], round(STEPS[1] * min(max(1.0, SIZES[1] / self.sizes[1]) ** 2, MOST))
+        self.first, size = replace(FIRST, size=self.size(FIRST.size)), self.size(SECOND.size)
+        more = min(max(1.0, SECOND.size / size) ** 2, MOST)
+        self.second = replace(SECOND, size=size, steps=round(more * SECOND.steps))
         self.last: tuple[Tensor, Image, Image] | None = None
 
-    def pictures(self, strengths: Sequence[float], level: int) -> list[Picture]:
-        """Of a level of ``SIZES``; each begins where the nearest strength of the level before ended.
+    def pictures(self, strengths: Sequence[float], look: Look) -> list[Picture]:
+        """Each begins where the nearest strength of the look before ended.
 
         Args:
             strengths: inside (0, 1).
-            level: place of the size.
+            look: how they are made: ``first``, then ``second``.
         """
         task, network = self.task, self.task.network
-        size, steps = self.sizes[level], self.steps[level]
         specs = [task.resolved(strength) for strength in strengths]
-        content = photograph_at(self.shown, size, network.device)
-        f = sized_objective(specs[0], self.shown, network, content, Rung(size=size, steps=steps), others=specs[1:])
+        content = photograph_at(self.shown, look.size, network.device)
+        rung = Rung(size=look.size, steps=look.steps)
+        f = sized_objective(specs[0], self.shown, network, content, rung, others=specs[1:])
         places = torch.tensor(strengths).logit()
         if self.last is None:
             first = Painting(task.first) if task.first else self.shown.paintings[0]
@@ -240,12 +252,12 @@ class Ladder:
         gentle = specs[0].method.start == "content"
         rates = shares_of([at_strength(spec) for spec in specs]) if gentle else [1.0] * len(specs)
         recipe = recipe_of(self.spec.method.network, network.backbone.taps)
-        method = Adam(rate=RATES[level] * recipe.rate * torch.tensor(rates, device=x.device))
-        for step in descend(f, x.contiguous(), method, steps=steps, average=min(recipe.average, AVERAGE)):
+        method = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
+        for step in descend(f, x.contiguous(), method, steps=look.steps, average=min(recipe.average, AVERAGE)):
             x = step.image
             self.done += 1
             if self.on_step:
-                self.on_step(self.done, sum(self.steps))
+                self.on_step(self.done, self.first.steps + self.second.steps)
         self.last = places, x, content
         # the photograph shines through as in a run of each
         faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in specs]
@@ -254,7 +266,7 @@ class Ladder:
     def untouched(self) -> Picture:
         """The photograph at the first size."""
         photograph = self.task.inputs.photograph
-        return photograph.resized(*fitted(*photograph.size, self.sizes[0]))
+        return photograph.resized(*fitted(*photograph.size, self.first.size))
 
     def size(self, wanted: int) -> int:
         """A longer side that the network takes, and not above that of the result."""
