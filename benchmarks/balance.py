@@ -38,7 +38,7 @@ from artune.transfer.resolve import recipe_of
 from artune.transfer.style import Job
 from artune.transfer.task import Task
 from artune.transfer.tune import Court, Tuning, tune
-from artune.tuning import ROUGH, Curve, balance, log_odds, misfit, strength_at
+from artune.tuning import FAR, ROUGH, Curve, balance, log_odds, misfit, strength_at, sureness
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -103,11 +103,13 @@ def find_k(assets: Path, count: int) -> None:
     k, rng = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss), np.random.default_rng(0)
     places: dict[str, list[float]] = {}
     rough: list[float] = []
+    moved: list[float] = []
     for name, some in sets.items():
         for content, painting in some:
             found = tune(content, painting, spec=spec, network=network)
             places.setdefault(name, []).append(log_odds(found.balance.strength))
-            rough.append(misfit(found.explored.seen))
+            rough.append(misfit(found.explored.first))
+            moved.append(max(map(abs, found.explored.shifts)))
     places["both"] = [place for some in places.values() for place in some]
     for name, some in places.items():
         draws = np.median(rng.choice(some, (10_000, len(some))), 1)
@@ -117,18 +119,24 @@ def find_k(assets: Path, count: int) -> None:
             f"{name:8s} {len(some)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
-    print(f"what was seen is off by {np.median(rough):.2f} (median), at most {max(rough):.2f}; rough from {ROUGH:g}")
+    print(
+        f"first ladders are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; rough: {ROUGH:g}"
+    )
+    print(f"the second look moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; far: {FAR:g}")
 
 
 def dense(assets: Path, count: int, size: int, quality: str) -> None:
     """A ladder of whole runs at the final size, judged by the same judge."""
-    spec, judge, ratios = with_options(StyleSpec(), {"size": size, "quality": quality}), Judge.load(), []
+    spec, judge = with_options(StyleSpec(), {"size": size, "quality": quality}), Judge.load()
+    ratios: list[float] = []
+    differ: list[np.ndarray] = []
     network = Network.load(spec)
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         task = Task.read(content, [painting], spec, network=network)
         began = time.perf_counter()
-        fast = tune(content, painting, spec=spec, network=network, judge=judge).balance
+        tuning = tune(content, painting, spec=spec, network=network, judge=judge)
+        fast, explored = tuning.balance, tuning.explored
         took = time.perf_counter() - began
         court = Court.of(task.inputs, task.resolved(), judge)
         strengths = tuple(strength_at(odds) for odds in DENSE)
@@ -140,6 +148,7 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         curve = Curve(strengths, *map(tuple, court.judge_all([run(strength) for strength in strengths])))
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
+        differ.append(offsets(explored.first, curve))
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
         here = [v[0] for v in court.judge_all([run(fast.strength)])]
         there = [v[0] for v in court.judge_all([run(slow.strength)])]
@@ -152,6 +161,24 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         )
     apart = np.exp(np.abs(np.log(ratios)))
     print(f"apart by a factor of {np.median(apart):.2f} (median), at most {apart.max():.2f}")
+    table = np.array(differ)
+    own = table.mean(2, keepdims=True)
+    of_pairs, of_strengths = (float(np.sqrt(np.mean(np.square(values)))) for values in (own, table - own))
+    print(
+        f"whole runs are off the first ladder by {of_pairs:.2f} log odds of the probability, by {of_strengths:.2f} "
+        "more or less from strength to strength (root mean square)"
+    )
+
+
+def offsets(first: Curve, whole: Curve) -> np.ndarray:
+    """Log odds of what was said of whole runs, less those of the first ladder, ``[side, strength]``."""
+    places = [log_odds(strength) for strength in whole.strengths]
+    at = [log_odds(strength) for strength in first.strengths[1:]]
+    rows = []
+    for true, coarse in ((whole.style, first.style), (whole.content, first.content)):
+        said = [sureness(float(value)) for value in np.interp(at, places, true)]
+        rows.append(np.array(said) - [sureness(value) for value in coarse[1:]])
+    return np.array(rows)
 
 
 def spread(assets: Path, count: int) -> None:
@@ -180,17 +207,21 @@ def spread(assets: Path, count: int) -> None:
         usual = tune(content, painting, spec=spec, network=network, judge=judge)
         for name, asked in judges.items():
             other = tune(content, painting, spec=spec, network=network, judge=asked).balance
-            moved.setdefault(name, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
-        for name, box in {"crop left": (0, 0.03), "crop right": (0.03, 0)}.items():
-            height, width = content.pixels.shape[:2]
-            left, right = round(box[0] * width), width - round(box[1] * width)
-            top, bottom = round(box[0] * height), height - round(box[1] * height)
-            cut = Picture(np.ascontiguousarray(content.pixels[top:bottom, left:right]))
+            # the draws are one row
+            row = name.partition(", draw")[0]
+            moved.setdefault(row, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
+        height, width = content.pixels.shape[:2]
+        high, wide = round(0.03 * height), round(0.03 * width)
+        for name, part in {
+            "3 % cut off right and bottom": content.pixels[: height - high, : width - wide],
+            "3 % cut off left and top": content.pixels[high:, wide:],
+        }.items():
+            cut = Picture(np.ascontiguousarray(part))
             other = tune(cut, painting, spec=spec, network=network, judge=judge).balance
             moved.setdefault(name, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
     for name, values in moved.items():
         factors = np.exp(np.abs(values))
-        print(f"{name:15s} weight ratio moves by {np.median(factors):.2f} (median), at most {factors.max():.2f}")
+        print(f"{name:28s} weight ratio moves by {np.median(factors):.2f} (median), at most {factors.max():.2f}")
 
 
 def networks(assets: Path, count: int) -> None:
@@ -281,6 +312,8 @@ def main() -> None:
         case "networks":
             networks(args.assets, args.count or 6)
         case "one-for-all":
+            if not (args.content_judge and args.style_judge):
+                parser.error("one-for-all needs --content-judge and --style-judge")
             one_for_all(args.assets, args.count or 30, args.size, (args.content_judge, args.style_judge))
 
 

@@ -10,8 +10,9 @@ constant.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -27,8 +28,9 @@ LEVEL = 0.1
 nothing is recognised."""
 CLEAR = 0.5
 """Change from which the size of it takes nothing from the confidence."""
-ROUGH = 0.15
-"""Root mean square distance of what was seen from the nearest monotone curve, above which it is called rough."""
+ROUGH = 0.05
+"""Root mean square distance from the nearest monotone curve above which a curve of single pictures is none that rises
+or falls."""
 KEPT = 0.8
 """Share of its best that either curve keeps in the safe interval."""
 COARSE = (-1.2, 0.0, 1.2, 2.4)
@@ -37,10 +39,15 @@ UNTOUCHED = -3.0
 """Log odds of the strength at which the photograph itself is placed: with less, next to nothing of a style is seen."""
 NEAR = 0.4
 """How near, in log odds, the strength that is looked at then takes the place of one of the first."""
+FAR = 2.0
+"""By how much, in log odds, the second look may move a curve at no cost; of twice as much nothing is believed."""
+TIE = 0.5
+"""How surely the style is recognised where the photograph has the same, which is taken for either as often."""
 MARGIN = 0.01
 """Added to a probability and to what it lacks of 1, so that their ratio has a finite logarithm."""
 ALIKE = 0.2
-"""How far below its best a probability still counts, less and less, for the balance of single pictures."""
+"""How far below its best a probability still counts, less and less, for the balance of single pictures; or the half of
+its best, if that is less."""
 
 
 class Reason(StrEnum):
@@ -52,9 +59,23 @@ class Reason(StrEnum):
     NOT_MONOTONE = "not monotone"
 
 
+class Point(NamedTuple):
+    """A strength, and what judges say of its picture.
+
+    Attributes:
+        strength: inside (0, 1).
+        style: how surely the style is recognised, 0 for chance and 1 for certain.
+        content: the same of the content.
+    """
+
+    strength: float
+    style: float
+    content: float
+
+
 @dataclass(frozen=True)
 class Curve:
-    """What judges say along a ladder; put right, where :func:`explore` made it.
+    """What judges say along a ladder.
 
     Attributes:
         strengths: ascending, inside (0, 1); two at least.
@@ -82,13 +103,19 @@ class Curve:
         if not all(math.isfinite(value) for value in (*self.style, *self.content)):
             raise InputError("a curve holds values that are not finite; judge the pictures again")
 
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """One for each strength."""
+        return tuple(Point(*each) for each in zip(self.strengths, self.style, self.content, strict=True))
+
 
 @dataclass(frozen=True)
 class Balance:
     """The strength that was found.
 
     Attributes:
-        strength: where both are recognised as surely as they can be at once.
+        strength: where the less recognised of both is as good as it can be; with ``alike=0`` of :func:`balance`, where
+            they cross or come nearest to it.
         low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
             ``None`` where no strength keeps both, or one of them is recognised nowhere.
         high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
@@ -114,10 +141,8 @@ class Balance:
         """What a user is told."""
         text = f"strength {self.strength:.2f}"
         if self.reason is Reason.FLAT:
-            return (
-                f"{text}, the usual one: the pictures are recognised alike at every strength (is the photograph in "
-                "this style already?)"
-            )
+            at_all = "is the photograph in this style already?" if self.style >= TIE / 2 else "none shows the style"
+            return f"{text}, the usual one: what is recognised is the same at every strength ({at_all})"
         if self.reason is Reason.NOT_MONOTONE:
             return (
                 f"{text}, a guess: what is recognised does not rise and fall with the strength. Look at the result, "
@@ -134,7 +159,9 @@ class Balance:
         return f"{text}; safe from {self.low:.2f} to {self.high:.2f}"
 
 
-def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alike: float = ALIKE) -> Balance:
+def balance(
+    curve: Curve, *, ladder: Curve | None = None, kept: float = KEPT, alike: float = ALIKE, rough: float = ROUGH
+) -> Balance:
     """The strength at which style and content are recognised alike.
 
     Both curves are first replaced by the nearest monotone ones (isotonic regression), and read along straight lines
@@ -142,11 +169,12 @@ def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alik
 
     Args:
         curve: what the judges say.
-        seen: the same before it was put right, if it was; by this is decided whether it rises and falls, since a curve
-            that is put right does so by its making.
+        ladder: what was seen in one look, if the curve is made of several: by this is decided whether it rises and
+            falls.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
         alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
             or not, where the curves are exact enough.
+        rough: most root mean square distance of a curve that rises, or falls, from the nearest that does so everywhere.
 
     Raises:
         InputError: ``kept`` is no share.
@@ -155,7 +183,7 @@ def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alik
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = np.array(curve.style), np.array(curve.content)
     rising, falling = monotone(style, rising=True), monotone(content, rising=False)
-    rough = misfit(seen or curve)
+    off = misfit(ladder or curve)
     still = max(np.ptp(rising), np.ptp(falling)) < LEVEL
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not still
     if still and moved < 2 * LEVEL:
@@ -167,7 +195,7 @@ def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alik
     nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, alike) if alike else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
-    if rough > ROUGH or still:
+    if off > rough or still:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
@@ -176,7 +204,7 @@ def balance(curve: Curve, *, seen: Curve | None = None, kept: float = KEPT, alik
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
     clear = min(1.0, moved / CLEAR)
-    confidence = 0.0 if still else clear * max(0.0, 1 - rough / ROUGH) * max(0.0, 1 - abs(here[0] - here[1]))
+    confidence = 0.0 if still else clear * max(0.0, 1 - off / rough) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
     return Balance(
         strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest), kept
@@ -199,17 +227,49 @@ Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[floa
 
 @dataclass(frozen=True)
 class Explored:
-    """A ladder, and what was seen of it.
+    """A ladder, and the second look at one strength of it.
 
     Attributes:
-        curve: put right.
-        seen: what the judges said of its pictures as they are.
-        looked: the strength that was looked at well.
+        first: what judges said of the photograph, which is the weakest, and of the first pictures.
+        second: what they said of the better picture of the strength that was looked at then.
     """
 
-    curve: Curve
-    seen: Curve
-    looked: float
+    first: Curve
+    second: Point
+
+    @property
+    def shifts(self) -> tuple[float, float]:
+        """Log odds by which the second look moves the curves of style and of content."""
+        place, places = log_odds(self.second.strength), [log_odds(strength) for strength in self.first.strengths]
+        style, content = (
+            sureness(seen) - sureness(float(np.interp(place, places, values)))
+            for seen, values in zip(self.second[1:], (self.first.style, self.first.content), strict=True)
+        )
+        return style, content
+
+    @property
+    def right(self) -> tuple[Point | None, ...]:
+        """The points of the first ladder, put right; ``None`` for one whose place the second look takes."""
+        style, content = self.shifts
+        photograph, *rest = self.first.points
+        return photograph, *(
+            Point(each.strength, _moved(each.style, style), _moved(each.content, content))
+            if abs(log_odds(each.strength) - log_odds(self.second.strength)) > NEAR
+            else None
+            for each in rest
+        )
+
+    @property
+    def curve(self) -> Curve:
+        """The first ladder, put right, and the second look."""
+        points = [self.second, *(point for point in self.right if point)]
+        return Curve(*zip(*sorted(points), strict=True))
+
+    def balance(self, *, kept: float = KEPT) -> Balance:
+        """Of the curve; the confidence falls with what the second look had to move beyond :data:`FAR`."""
+        found = balance(self.curve, ladder=self.first, kept=kept)
+        share = 2 - max(map(abs, self.shifts)) / FAR
+        return replace(found, confidence=found.confidence * min(max(share, 0.0), 1.0))
 
 
 def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT) -> Explored:
@@ -225,41 +285,26 @@ def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT)
         untouched: what they say of style and content of the photograph itself, which is the weakest of the ladder.
         kept: of the safe interval, in which the balance lies; see :func:`balance`.
     """
-    photograph = (strength_at(UNTOUCHED), *untouched)
-    coarse = _rows(probe, COARSE, True)
-    first = _curve([photograph, *coarse])
+    strengths = tuple(map(strength_at, COARSE))
+    styles, contents = probe(strengths, True)
+    style, content = untouched
+    first = Curve((strength_at(UNTOUCHED), *strengths), (style, *styles), (content, *contents))
     place = max(log_odds(balance(first, kept=kept).strength), UNTOUCHED + NEAR)
-    (fine,) = _rows(probe, [place], False)
-    off = [
-        _sureness(seen) - _sureness(float(np.interp(place, (UNTOUCHED, *COARSE), values)))
-        for seen, values in zip(fine[1:], (first.style, first.content), strict=True)
-    ]
-    low, high = strength_at(place - NEAR), strength_at(place + NEAR)
-    rest = [row for row in coarse if not low <= row[0] <= high]
-    moved = [(strength, _moved(style, off[0]), _moved(content, off[1])) for strength, style, content in rest]
-    return Explored(_curve([photograph, *moved, fine]), _curve([photograph, *rest, fine]), fine[0])
+    second = strength_at(place)
+    (style,), (content,) = probe((second,), False)
+    return Explored(first, Point(second, style, content))
 
 
 def _moved(probability: float, by: float) -> float:
     """A probability of other log odds."""
-    moved = (1 + 2 * MARGIN) / (1 + math.exp(-_sureness(probability) - by)) - MARGIN
+    moved = (1 + 2 * MARGIN) / (1 + math.exp(-sureness(probability) - by)) - MARGIN
     return min(max(moved, 0.0), 1.0)
 
 
-def _sureness(probability: float) -> float:
+def sureness(probability: float) -> float:
     """Log odds of a probability, with a margin."""
     inside = min(max(probability, 0.0), 1.0)
     return math.log((inside + MARGIN) / (1 - inside + MARGIN))
-
-
-def _rows(probe: Probe, odds: Sequence[float], first: bool) -> list[tuple[float, float, float]]:
-    """Strengths, and what judges say there of style and content."""
-    strengths = tuple(strength_at(value) for value in odds)
-    return list(zip(strengths, *probe(strengths, first), strict=True))
-
-
-def _curve(rows: Sequence[tuple[float, float, float]]) -> Curve:
-    return Curve(*zip(*sorted(rows), strict=True))
 
 
 def monotone(values: Values, *, rising: bool) -> Values:
@@ -271,7 +316,9 @@ def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
     """Mean place of those where the lower of two lines is within ``alike`` of its best, weighted by how near it is."""
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
-    return float(np.average(places, weights=np.clip(lower - lower.max() + alike, 0, None)))
+    best = lower.max()
+    within = min(alike, best / 2) if best > 0 else alike
+    return float(np.average(places, weights=np.clip(lower - best + within, 0, None)))
 
 
 def _nearest(x: Values, gap: Values) -> float:

@@ -65,11 +65,12 @@ def test_a_page_of_the_balance(files):
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)  # nothing outside the file
     record = json.loads((files / "page/record.json").read_text())
     rows = (files / "page/curve.csv").read_text().splitlines()
-    assert rows[0] == "strength,style,content,style seen,content seen"
-    assert f"put right by the one at {record['balance']['looked']:.2f}" in page
-    for style, content in zip(*(record["balance"]["seen"][side] for side in ("style", "content")), strict=True):
-        assert f"style {style:.2f}, content {content:.2f}" in page
-    assert len(rows) - 1 == len(record["balance"]["curve"]["strengths"])
+    assert rows[0] == "strength,look,style,content,style put right,content put right"
+    first, second = (record["balance"][look] for look in ("first", "second"))
+    assert f"{second['strength']:.2f}, larger: style {second['style']:.2f}, content {second['content']:.2f}" in page
+    for style, content in zip(first["style"], first["content"], strict=True):
+        assert f": style {style:.2f}, content {content:.2f}" in page
+    assert len(rows) - 1 == len(first["strengths"]) + 1
     assert read_picture(files / "page/picture.png").note["spec"]["strength"] == record["balance"]["strength"]
     assert read_picture(files / "page/chart.png").size[0] > 500
     assert "exists; --overwrite" in refused(*arguments)

@@ -14,7 +14,10 @@ def marks(line):
 
 def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
     places, values, rings = (0.0, 1.0, 2.0), (0.2, 0.4, 0.8), (0.3, 0.4, 0.1)
-    plain, ringed = marks(Line(places, values)), marks(Line(places, values, rings=rings))
+    plain, ringed = (
+        marks(Line(places, values)),
+        marks(Line(places, values, rings=tuple(zip(places, rings, strict=True)))),
+    )
     assert set(plain) <= set(ringed)
     assert len(ringed) == len(plain) + 3
     more = set(ringed) - set(plain)  # the middle one lies around its dot
@@ -22,3 +25,14 @@ def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
     (left, upper), (right, lower) = sorted(more)
     assert left < right
     assert upper < lower  # downwards
+
+
+def test_what_is_marked_is_named():
+    lines = {"style": Line((0.0, 1.0), (0.2, 0.4), rings=((0.0, 0.1),))}
+    plain = line_chart(lines, x_label="x", y_label="y").svg
+    full = line_chart(
+        lines, x_label="x", y_label="y", marked=(0.5, "balance"), span=(0.2, 0.8), dots="right", rings="seen"
+    ).svg
+    for name in ("balance", "safe", "right", "seen"):
+        assert f"<!-- {name} -->" not in plain
+        assert f"<!-- {name} -->" in full

@@ -108,7 +108,13 @@ def test_strengths_and_ratios_of_the_same_odds_agree():
 @pytest.mark.parametrize(
     ("content", "style", "reason", "said"),
     [
-        ((4, 4, 3), (1, 2, 2), Reason.NO_CROSSING, "do not cross; both are recognised best at 0."),
+        (
+            (4, 4, 3),
+            (1, 2, 2),
+            Reason.NO_CROSSING,
+            "the style is recognised less often at every weight; they come nearest at 0.",
+        ),
+        ((2, 1, 0), (4, 4, 4), Reason.NO_CROSSING, "the content is recognised less often at every weight"),
         ((3, 3, 3), (2, 2, 2), Reason.FLAT, "any is as good"),
         ((0, 4, 0), (4, 0, 4), Reason.NOT_MONOTONE, "a crossing says little"),
     ],
@@ -272,3 +278,14 @@ def test_a_table_in_two_formats():
 def test_a_weight_comes_from_its_run():
     (each,) = judged(ratios((1e6, 10)), (4,), (4,))[:1]
     assert each.weight == weight_of(each.run.spec)
+
+
+@pytest.mark.parametrize("reach", [1e-6, 1.0, 34.0])
+def test_an_axis_may_be_of_any_length(reach):
+    """What is found scales with the axis: a crossing at a quarter of it."""
+    weights = [Weight(place * reach + 3, f"{place}", True) for place in (-1.0, 0.0, 1.0)]
+    content, style = (np.array(values)[:, None, None] for values in ((1.0, 0.9, 0.2), (0.0, 0.7, 0.8)))
+    found = equilibrium(weights, content, style, draws=5)
+    assert found.reason is Reason.CROSSED
+    assert (found.place - 3) / reach == pytest.approx(0.25)
+    assert ((found.low - 3) / reach, (found.high - 3) / reach) == pytest.approx((0.64 / 0.7 - 1, 0.1 / 0.7))

@@ -243,8 +243,9 @@ def test_scores_by_hand(tmp_path):
         ("high", "style", "machine", 0, 0),
     ]
     table = score_table(found)
-    assert table.head == ("weight", "answers", "content, people", "content, machine", "style, people", "style, machine")
-    assert table.rows[0] == ("low", "4", "0.50 [0.15, 0.85]", "0.50 [0.09, 0.91]", "0.67 [0.21, 0.94]", "-")
+    sides = ("content, people", "content, machine", "style, people", "style, machine")
+    assert table.head == ("weight", "answers (content / style)", *sides)
+    assert table.rows[0] == ("low", "4 / 3", "0.50 [0.15, 0.85]", "0.50 [0.09, 0.91]", "0.67 [0.21, 0.94]", "-")
     assert score_rows(found).rows[3] == ("low", "style", "machine", "0", "0", "", "", "")
     assert score_rows(found).rows[0][:6] == ("low", "content", "people", "2", "4", "0.5000")
 

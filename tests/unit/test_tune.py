@@ -111,10 +111,9 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     assert job.spec.strength == job.tuning.balance.strength
     assert "strength" in job.spec.automatic
     curve, explored, pictures = job.tuning.curve, job.tuning.explored, job.tuning.pictures
-    assert len(COARSE) <= len(curve.strengths) == len(pictures) <= len(COARSE) + 2
-    assert explored.seen.strengths == curve.strengths
-    assert explored.looked in curve.strengths
-    assert curve.strengths[0] == strength_at(UNTOUCHED)
+    assert len(explored.first.strengths) == len(COARSE) + 1 == len(pictures) - 1
+    assert explored.second.strength in curve.strengths
+    assert explored.first.strengths[0] == strength_at(UNTOUCHED)
     assert pictures[0].digest() == photo.resized(*pictures[0].size).digest()
     record = job.run().record
     assert record.balance is not None
@@ -159,13 +158,15 @@ def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, netw
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda balance: balance.pop("curve"),
-        lambda balance: balance.pop("seen"),
+        lambda balance: balance.pop("first"),
+        lambda balance: balance.pop("second"),
         lambda balance: balance.update(reason="none"),
         lambda balance: balance.update(strength=None),
         lambda balance: balance.update(strength=7.0),
         lambda balance: balance.update(low="x"),
-        lambda balance: balance["curve"].update(style=[1.0]),
+        lambda balance: balance["first"].update(style=[1.0]),
+        lambda balance: balance["second"].update(strength=1.0),
+        lambda balance: balance["second"].pop("style"),
     ],
 )
 def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network, tmp_path, damage):

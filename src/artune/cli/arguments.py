@@ -84,6 +84,8 @@ def read_spec(path: Path | None) -> StyleSpec:
         raise SpecError(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SpecError(f"{path} must hold names and values (size: 512), not {type(data).__name__}")
+    if {"spec", "key"} <= data.keys():
+        raise SpecError(f"{path} is the record of a run, not a spec; give what artune info prints of its picture")
     return parse_spec(data, where=str(path))
 
 

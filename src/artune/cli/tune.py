@@ -28,7 +28,7 @@ def tune(
     style_scale: Annotated[float | None, spec_option("style_scale")] = None,
     kept: Annotated[
         float | None,
-        typer.Option(help="Share of its best that either keeps in the safe interval (default: 0.8).", min=0, max=1),
+        typer.Option(help="Share of its best that either keeps in the safe interval (default: 0.8)."),
     ] = None,
     quality: Annotated[str | None, spec_option("quality")] = None,
     device: Annotated[str | None, spec_option("device")] = None,
@@ -47,8 +47,10 @@ def tune(
         from artune.transfer.network import Network
         from artune.transfer.style import Job
         from artune.transfer.task import DECIDED
-        from artune.tuning import KEPT
+        from artune.tuning import KEPT, check_kept
 
+    if kept is not None:
+        check_kept(kept)
     there = [out / name for name in FILES if os.path.exists(out / name)]
     if there and not overwrite:
         raise OutputError(f"{there[0]} exists; --overwrite replaces it")

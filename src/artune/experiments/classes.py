@@ -23,6 +23,10 @@ DRAWS = 1000
 """Bootstrap draws."""
 INNER = (0.025, 0.975)
 """Ends of a band: 95 % of the draws lie inside."""
+ROUGH = 0.15
+"""Of :func:`artune.tuning.balance`: accuracies of a few dozen pictures go up and down by chance."""
+SAME = 1e-9
+"""Half the length of an axis that is one place."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Equilibrium:
     """Where both sides are recognised alike.
 
     Attributes:
-        place: on the axis; where both are recognised as surely as they can be at once.
+        place: on the axis; where they are, or come nearest to it.
         low: least place at which both keep 0.8 of their best, or ``None`` where none does.
         high: the largest.
         inner: between which the place lies in 95 % of the draws that have one; or ``None`` where none has.
@@ -103,6 +107,7 @@ class Equilibrium:
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         ratio: whether places are those of ratios.
+        below: the side that is recognised less often at that place.
     """
 
     place: float
@@ -113,6 +118,7 @@ class Equilibrium:
     reason: Reason
     confidence: float
     ratio: bool
+    below: Side
 
     def __str__(self) -> str:
         if self.reason is Reason.FLAT or self.inner is None:
@@ -120,7 +126,7 @@ class Equilibrium:
         at, first, last = (self.name(place) for place in (self.place, *self.inner))
         said = {
             Reason.CROSSED: f"both are recognised alike at {at}",
-            Reason.NO_CROSSING: f"the curves do not cross; both are recognised best at {at}",
+            Reason.NO_CROSSING: f"the {self.below} is recognised less often at every weight; they come nearest at {at}",
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
         }[self.reason]
         if self.low is None or self.high is None:
@@ -250,40 +256,44 @@ def equilibrium(
 ) -> Equilibrium | None:
     """Where the accuracies cross; ``None`` where the weights are one place only.
 
-    Only differences of places count, so that those of ratios stand beside those of strengths: both go as log odds, seen
-    from the middle of the axis, through :func:`artune.tuning.balance`. Weights of one ratio are one place.
+    Only differences of places count, so that those of ratios stand beside those of strengths: both go as log odds, from
+    -1 to 1 along the axis, through :func:`artune.tuning.balance`. Weights of one ratio are one place.
     """
-    places = [weight.place for weight in weights]
-    found = _balanced(places, _means(style), _means(content))
-    if found is None:
+    first, last = weights[0].place, weights[-1].place
+    middle, reach = (first + last) / 2, (last - first) / 2
+    if reach < SAME:
         return None
-    middle = (places[0] + places[-1]) / 2
+    places = [(weight.place - middle) / reach for weight in weights]
+
+    def place(strength: float) -> float:
+        return middle + reach * log_odds(strength)
+
+    found = _balanced(places, _means(style), _means(content))
     drawn = [
         _balanced(places, *row)
         for row in zip(resampled(style, draws, seed), resampled(content, draws, seed), strict=True)
         if np.isfinite(row).all()
     ]
-    settled = [log_odds(each.strength) for each in drawn if each is not None and each.reason is not Reason.FLAT]
-    low, high = np.quantile(settled or [np.nan], INNER) + middle
+    settled = [place(each.strength) for each in drawn if each.reason is not Reason.FLAT]
+    low, high = np.quantile(settled or [np.nan], INNER)
     return Equilibrium(
-        middle + log_odds(found.strength),
-        None if found.low is None else middle + log_odds(found.low),
-        None if found.high is None else middle + log_odds(found.high),
+        place(found.strength),
+        None if found.low is None else place(found.low),
+        None if found.high is None else place(found.high),
         (float(low), float(high)) if settled else None,
         len(settled) / max(1, len(drawn)),
         found.reason,
         found.confidence,
         weights[0].ratio,
+        "style" if found.style < found.content else "content",
     )
 
 
-def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[Array, "w"]) -> Balance | None:
-    at, group = np.unique(np.round(np.array(places) - (places[0] + places[-1]) / 2, 9), return_inverse=True)
-    if len(at) < 2:
-        return None
+def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[Array, "w"]) -> Balance:
+    at, group = np.unique(np.round(places, 9), return_inverse=True)
     counts = np.bincount(group)
     means = (tuple((np.bincount(group, weights=values) / counts).tolist()) for values in (style, content))
-    return balance(Curve(tuple(strength_at(place) for place in at), *means), alike=0.0)
+    return balance(Curve(tuple(strength_at(place) for place in at), *means), alike=0.0, rough=ROUGH)
 
 
 def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) -> Table:

@@ -12,6 +12,9 @@ from artune.errors import InputError
 from artune.spec import Model, StyleSpec, with_options
 from artune.tuning import log_odds, strength_at
 
+MOST = 1e15
+"""Style over content, or content over style, beyond which the one is all."""
+
 
 class Example(Model):
     """A picture of a class."""
@@ -77,11 +80,12 @@ def with_strengths(spec: StyleSpec, strengths: Iterable[float]) -> list[StyleSpe
 
     Raises:
         SpecError: where the spec's scale has none, or one is out of range.
-        InputError: for 0 and 1, which have no log odds.
+        InputError: for 0 and 1, which have no log odds, and those next to them.
     """
     specs = [with_options(spec, {"strength": strength}) for strength in strengths]
-    if outside := [each.strength for each in specs if each.strength in (0, 1)]:
-        raise InputError(f"a strength of {outside[0]:g} is one side alone; give strengths between 0 and 1")
+    for each in specs:
+        if not 1 / (1 + MOST) < float(each.strength) < MOST / (1 + MOST):
+            raise InputError(f"a strength of {each.strength:.17g} is one side alone; give strengths between 0 and 1")
     return specs
 
 
@@ -90,11 +94,14 @@ def with_ratios(spec: StyleSpec, ratios: Iterable[tuple[float, float]]) -> list[
 
     Raises:
         SpecError: where one is out of range.
-        InputError: for weights of 0, which have no ratio.
+        InputError: for weights of 0, which have no ratio, and ratios beyond all use.
     """
     pairs = list(ratios)
-    if any(not (style > 0 and content > 0) for style, content in pairs):
-        raise InputError("a weight of 0 or below has no ratio; give weights above 0")
+    for style, content in pairs:
+        if not (0 < style < math.inf and 0 < content < math.inf):  # nor NaN
+            raise InputError(f"{style:g}:{content:g} is no ratio of style and content; give finite weights above 0")
+        if abs(math.log(style) - math.log(content)) > math.log(MOST):
+            raise InputError(f"{style:g}:{content:g} is one side alone; give ratios between {1 / MOST:g} and {MOST:g}")
     return [with_options(spec, {"style_weight": style, "content_weight": content}) for style, content in pairs]
 
 

@@ -401,10 +401,15 @@ def score_table(found: Sequence[Score]) -> Table:
     weights = list(dict.fromkeys(score.weight for score in found))
     columns = [(side, who) for side in SIDES for who in ("people", "machine")]
     rows = (
-        (weight, str(by[weight, "content", "people"].count), *(str(by[weight, side, who]) for side, who in columns))
+        (
+            weight,
+            " / ".join(str(by[weight, side, "people"].count) for side in SIDES),
+            *(str(by[weight, side, who]) for side, who in columns),
+        )
         for weight in weights
     )
-    return Table(("weight", "answers", *(f"{side}, {who}" for side, who in columns)), tuple(rows))
+    head = f"answers ({' / '.join(SIDES)})"
+    return Table(("weight", head, *(f"{side}, {who}" for side, who in columns)), tuple(rows))
 
 
 def score_rows(found: Sequence[Score]) -> Table:

@@ -74,7 +74,7 @@ def findings_chart(found: Findings) -> Chart:
     """Both accuracies with their bands, the equilibrium and the safe interval."""
     places = [weight.place for weight in found.weights]
     even = found.equilibrium
-    balance = None if even is None or even.reason is Reason.FLAT else even.place
+    balance = None if even is None or even.reason is Reason.FLAT else (even.place, "equilibrium")
     safe = None if even is None or even.low is None or even.high is None else (even.low, even.high)
     bands = {side: found.accuracy[side] for side in ("style", "content")}
     return line_chart(

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,6 +17,9 @@ COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
 STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
+
+DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
+RING: Mapping[str, Any] = {**DOT, "markersize": 5.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
 
 WIDEST = 45
 """Characters of the names of all places that fit beside each other."""
@@ -39,7 +43,7 @@ class Line:
         low: lower end of the band around it, or nothing.
         high: its upper end.
         dots: what was measured, where the curve does not go through it; default: ``y``.
-        rings: what was measured before it was put right, or nothing.
+        rings: places and values of what was measured before it was put right, or nothing.
     """
 
     x: Sequence[float]
@@ -47,7 +51,7 @@ class Line:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dots: Sequence[float] = ()
-    rings: Sequence[float] = ()
+    rings: Sequence[tuple[float, float]] = ()
 
 
 def line_chart(
@@ -56,9 +60,11 @@ def line_chart(
     x_label: str,
     y_label: str,
     ticks: Mapping[float, str] | None = None,
-    marked: float | None = None,
+    marked: tuple[float, str] | None = None,
     span: tuple[float, float] | None = None,
     top: float | None = 1.0,
+    dots: str = "",
+    rings: str = "",
 ) -> Chart:
     """Lines over a common axis.
 
@@ -67,25 +73,30 @@ def line_chart(
         x_label: under the axis.
         y_label: beside it.
         ticks: names of some places.
-        marked: a place with a line of its own.
-        span: places between which the ground is shaded.
+        marked: a place with a line of its own, and what it is.
+        span: places between which all is safe; the ground is shaded.
         top: of the y axis; default: what the lines need.
+        dots: what they are, if that is to be said.
+        rings: what these are.
     """
-    figure = Figure(figsize=(7.2, 3.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(8.4, 3.6), dpi=120, layout="constrained")
     axes: Axes = figure.add_subplot()
     others = iter(OTHERS * math.ceil(len(lines) / len(OTHERS)))
     if span is not None:
-        axes.axvspan(*span, color="#e9e2d0", zorder=0)
+        axes.axvspan(*span, color="#e9e2d0", zorder=0, label="safe")
     for name, line in lines.items():
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
-        axes.plot(line.x, line.dots or line.y, "o", markersize=3.5, color=colour)
+        axes.plot(line.x, line.dots or line.y, color=colour, **DOT)
         if line.rings:
-            axes.plot(line.x, line.rings, "o", markersize=5.5, color=colour, mfc="none", mew=0.8)
+            axes.plot(*zip(*line.rings, strict=True), color=colour, **RING)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:
-        axes.axvline(marked, color="#333333", linewidth=1, linestyle="--")
+        axes.axvline(marked[0], color="#333333", linewidth=1, linestyle="--", label=marked[1])
+    for name, look in ((dots, DOT), (rings, RING)):
+        if name:
+            axes.plot([], [], color="#333333", label=name, **{**look, "clip_on": True})  # takes no room
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
         if sum(map(len, ticks.values())) > WIDEST:
@@ -93,7 +104,7 @@ def line_chart(
     axes.set_ylim(0, top)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside right upper")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return _drawn(figure)

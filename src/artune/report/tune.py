@@ -42,55 +42,58 @@ def write_tuning(
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
-    """Both curves over the log odds of the strength, with balance and safe interval.
-
-    Rings: what the judge said. Dots: the same, put right.
-    """
-    curve, seen, found = tuning.curve, tuning.explored.seen, tuning.balance
+    """Both curves over the log odds of the strength, with what was seen, balance and safe interval."""
+    curve, first, found = tuning.curve, tuning.explored.first, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
+    seen = [log_odds(strength) for strength in first.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
+
+    def line(values: Sequence[float], at_first: Sequence[float], *, rising: bool) -> Line:
+        fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
+        return Line(places, fitted, dots=values, rings=tuple(zip(seen, at_first, strict=True)))
+
     return line_chart(
         {
-            "style": Line(places, _fitted(curve.style, rising=True), dots=curve.style, rings=seen.style),
-            "content": Line(places, _fitted(curve.content, rising=False), dots=curve.content, rings=seen.content),
+            "style": line(curve.style, first.style, rising=True),
+            "content": line(curve.content, first.content, rising=False),
         },
         x_label="strength",
         y_label="recognised (0 is chance)",
         ticks=strength_ticks(places[0], places[-1]),
-        marked=log_odds(found.strength),
+        marked=(log_odds(found.strength), "balance"),
         span=safe,
+        dots="put right",
+        rings="seen first",
     )
 
 
-def _fitted(values: Sequence[float], *, rising: bool) -> list[float]:
-    return [float(value) for value in monotone(np.array(values, dtype=np.float64), rising=rising)]
-
-
 def curve_csv(tuning: Tuning) -> str:
-    """Strength, style and content put right, and as they were seen: a line for each picture of the ladder."""
-    curve, seen = tuning.curve, tuning.explored.seen
-    rows = zip(curve.strengths, curve.style, curve.content, seen.style, seen.content, strict=True)
-    head = ("strength", "style", "content", "style seen", "content seen")
-    return Table(head, tuple(tuple(f"{value:.5f}" for value in row) for row in rows)).csv()
+    """A line for each picture of the ladder: what the judge said, and the same put right where it is in the curve."""
+    explored = tuning.explored
+    looks = ["photograph"] + ["first"] * (len(explored.right) - 1) + ["second"]
+    said, right = (*explored.first.points, explored.second), (*explored.right, explored.second)
+    rows = []
+    for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
+        values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]
+        rows.append((f"{point.strength:.5f}", look, *values, *[""] * (4 - len(values))))
+    return Table(("strength", "look", "style", "content", "style put right", "content put right"), tuple(rows)).csv()
 
 
 def tuning_page(
     tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> str:
     """The page as HTML; every picture is inside."""
-    seen, found = tuning.explored.seen, tuning.balance
-    low, high = (found.low or 1.0, found.high or 0.0)
+    explored, found = tuning.explored, tuning.balance
+    low, high = (round(found.low or 1.0, 2), round(found.high or 0.0, 2))  # as they are read beside the pictures
+    said = [*explored.first.points, explored.second]
     ladder = [
         {
             "picture": picture_uri(picture),
-            "strength": f"{strength:.2f}",
-            "style": f"{style:.2f}",
-            "content": f"{content:.2f}",
-            "safe": low <= strength <= high,
+            "point": point,
+            "safe": low <= round(point.strength, 2) <= high,
+            "second": point is explored.second,
         }
-        for picture, strength, style, content in zip(
-            tuning.pictures, seen.strengths, seen.style, seen.content, strict=True
-        )
+        for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
     ]
     return page(
         "tune.html",
@@ -105,6 +108,5 @@ def tuning_page(
         painting=picture_uri(pictures[1], 480),
         result=picture_uri(result.picture, 1024),
         chart=drawing(chart.svg),
-        looked=tuning.explored.looked,
         ladder=ladder,
     )

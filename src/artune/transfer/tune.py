@@ -35,7 +35,7 @@ from artune.transfer.resolve import at_strength, recipe_of
 from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
 from artune.transfer.task import DECIDED, Task, check_types
-from artune.tuning import KEPT, UNTOUCHED, Balance, Curve, Explored, balance, check_kept, explore, strength_at
+from artune.tuning import KEPT, Balance, Curve, Explored, check_kept, explore
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Tuning:
 
     Attributes:
         balance: the strength, the safe interval, and why it is the one.
-        explored: what the judge said of the ladder, and the same put right.
-        pictures: of the ladder, one for each strength of the curve.
+        explored: what the judge said of the ladder.
+        pictures: the photograph, small, those of the first ladder, and that of the second look.
         timings: seconds, ``balance``.
     """
 
@@ -87,8 +87,9 @@ class Tuning:
 
     def told(self) -> dict[str, Any]:
         """Plain data, for a record."""
-        reason, explored = str(self.balance.reason), TypeAdapter(Explored).dump_python(self.explored, mode="json")
-        return {**asdict(self.balance), "reason": reason, **explored}
+        found = {**asdict(self.balance), "reason": str(self.balance.reason)}
+        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.explored.first, self.curve))
+        return {**found, "first": first, "second": self.explored.second._asdict(), "curve": curve}
 
     @property
     def curve(self) -> Curve:
@@ -108,12 +109,12 @@ class Tuning:
         """
         try:
             explored = TypeAdapter(Explored).validate_python({**told})
-            balance = TypeAdapter(Balance).validate_python({**told})
+            found = TypeAdapter(Balance).validate_python({**told})
         except ValidationError as error:
             raise InputError("what is said of the balance is not whole") from error
-        if not 0 < balance.strength < 1:
+        if not (0 < found.strength < 1 and 0 < explored.second.strength < 1):
             raise InputError("what is said of the balance holds a strength that is none")
-        return cls(balance, explored, timings={"balance": seconds})
+        return cls(found, explored, timings={"balance": seconds})
 
 
 def tune(
@@ -186,20 +187,17 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
         )
     court = Court.of(task.inputs, task.resolved(), judge or Judge.load())
     ladder = Ladder(task, on_step)
-    pictures: dict[float, Picture] = {}
-
-    photograph = pictures[strength_at(UNTOUCHED)] = ladder.untouched()
-    (style,), (content,) = court.judge_all([photograph])
+    pictures = [ladder.untouched()]
+    (style,), (content,) = court.judge_all(pictures)
 
     def probe(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
         found = ladder.pictures(strengths, ladder.first if first else ladder.second)
-        pictures.update(zip(strengths, found, strict=True))
+        pictures.extend(found)
         return court.judge_all(found)
 
     explored = explore(probe, (style, content), kept=kept)
     timings = {"balance": time.perf_counter() - began}
-    found = _readable(balance(explored.curve, seen=explored.seen, kept=kept))
-    return Tuning(found, explored, tuple(pictures[strength] for strength in explored.curve.strengths), timings)
+    return Tuning(_readable(explored.balance(kept=kept)), explored, tuple(pictures), timings)
 
 
 def _readable(found: Balance) -> Balance:
