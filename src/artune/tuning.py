@@ -46,8 +46,8 @@ TIE = 0.5
 MARGIN = 0.01
 """Added to a probability and to what it lacks of 1, so that their ratio has a finite logarithm."""
 ALIKE = 0.2
-"""How far below its best a probability still counts, less and less, for the balance of single pictures; or the half of
-its best, if that is less."""
+"""How far below its best a probability still counts, less and less, for the balance of single pictures; or half of its
+best, if that is less, but no less than what is recognised at all."""
 
 
 class Reason(StrEnum):
@@ -145,8 +145,8 @@ class Balance:
             return f"{text}, the usual one: what is recognised is the same at every strength ({at_all})"
         if self.reason is Reason.NOT_MONOTONE:
             return (
-                f"{text}, a guess: what is recognised does not rise and fall with the strength. Look at the result, "
-                "or give --strength"
+                f"{text}, a guess: what is recognised does not follow the strength. Look at the result, or give "
+                "--strength"
             )
         if self.reason is Reason.NO_CROSSING:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")
@@ -169,8 +169,7 @@ def balance(
 
     Args:
         curve: what the judges say.
-        ladder: what was seen in one look, if the curve is made of several: by this is decided whether it rises and
-            falls.
+        ladder: what was seen in one look, if the curve is made of several: this is to rise and fall too.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
         alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
             or not, where the curves are exact enough.
@@ -183,7 +182,7 @@ def balance(
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = np.array(curve.style), np.array(curve.content)
     rising, falling = monotone(style, rising=True), monotone(content, rising=False)
-    off = misfit(ladder or curve)
+    off = max(misfit(curve), misfit(ladder) if ladder else 0.0)
     still = max(np.ptp(rising), np.ptp(falling)) < LEVEL
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not still
     if still and moved < 2 * LEVEL:
@@ -203,7 +202,7 @@ def balance(
     if within and alike:
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
-    clear = min(1.0, moved / CLEAR)
+    clear = min(1.0, moved / CLEAR, max(0.0, min(here)) / LEVEL)
     confidence = 0.0 if still else clear * max(0.0, 1 - off / rough) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
     return Balance(
@@ -266,10 +265,14 @@ class Explored:
         return Curve(*zip(*sorted(points), strict=True))
 
     def balance(self, *, kept: float = KEPT) -> Balance:
-        """Of the curve; the confidence falls with what the second look had to move beyond :data:`FAR`."""
+        """Of the curve; the confidence falls with what the second look had to move beyond :data:`FAR`.
+
+        Where that is all of it, the looks contradict one another, and the strength is not what decides.
+        """
         found = balance(self.curve, ladder=self.first, kept=kept)
-        share = 2 - max(map(abs, self.shifts)) / FAR
-        return replace(found, confidence=found.confidence * min(max(share, 0.0), 1.0))
+        share = min(max(2 - max(map(abs, self.shifts)) / FAR, 0.0), 1.0)
+        reason = found.reason if share or found.reason is Reason.FLAT else Reason.NOT_MONOTONE
+        return replace(found, reason=reason, confidence=share * found.confidence)
 
 
 def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT) -> Explored:
@@ -317,7 +320,7 @@ def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
     best = lower.max()
-    within = min(alike, best / 2) if best > 0 else alike
+    within = min(alike, max(best / 2, LEVEL))
     return float(np.average(places, weights=np.clip(lower - best + within, 0, None)))
 
 

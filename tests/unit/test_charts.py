@@ -28,11 +28,10 @@ def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
 
 
 def test_what_is_marked_is_named():
-    lines = {"style": Line((0.0, 1.0), (0.2, 0.4), rings=((0.0, 0.1),))}
+    lines = {"style": Line((0.0, 1.0), (0.2, 0.4), rings=((0.0, 0.1),), diamonds=((0.5, 0.1),))}
     plain = line_chart(lines, x_label="x", y_label="y").svg
-    full = line_chart(
-        lines, x_label="x", y_label="y", marked=(0.5, "balance"), span=(0.2, 0.8), dots="right", rings="seen"
-    ).svg
-    for name in ("balance", "safe", "right", "seen"):
+    names = {"dots": "right", "rings": "seen", "diamonds": "better"}
+    full = line_chart(lines, x_label="x", y_label="y", marked=(0.5, "balance"), span=(0.2, 0.8), **names).svg
+    for name in ("balance", "safe", *names.values()):
         assert f"<!-- {name} -->" not in plain
         assert f"<!-- {name} -->" in full

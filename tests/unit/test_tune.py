@@ -166,6 +166,8 @@ def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, netw
         lambda balance: balance.update(low="x"),
         lambda balance: balance["first"].update(style=[1.0]),
         lambda balance: balance["second"].update(strength=1.0),
+        lambda balance: balance["second"].update(style=float("nan")),
+        lambda balance: balance["second"].update(strength=balance["first"]["strengths"][0]),
         lambda balance: balance["second"].pop("style"),
     ],
 )

@@ -17,7 +17,7 @@ from artune.tuning import Balance, Curve, Explored, Point, Reason, log_odds
 
 FIRST = Curve((0.05, 0.2, 0.5, 0.9), (0.01, 0.31, 0.51, 0.43), (0.97, 0.86, 0.72, 0.25))
 SECOND = Point(0.55, 0.62, 0.68)
-BALANCE = Balance(0.4, 0.1951, 0.496, Reason.CROSSED, 0.9, 0.6, 0.7, 0.45)
+BALANCE = Balance(0.4, 0.204, 0.496, Reason.CROSSED, 0.9, 0.6, 0.7, 0.45)
 
 
 def flat(level):
@@ -38,13 +38,14 @@ def test_the_chart_shows_what_was_seen_beside_what_was_put_right(tuning, monkeyp
     for side in ("style", "content"):
         line, values = drawn[side], getattr(tuning.curve, side)
         assert line.rings == tuple(zip(places, getattr(FIRST, side), strict=True))
+        assert line.diamonds == ((log_odds(SECOND.strength), getattr(SECOND, side)),)
         assert line.dots == values
         assert line.x == [log_odds(strength) for strength in tuning.curve.strengths]
         steps = np.diff(line.y)
         assert np.all(steps >= 0) if side == "style" else np.all(steps <= 0)
         assert np.mean(line.y) == pytest.approx(np.mean(values))  # the nearest by least squares
     assert drawn["marked"] == (log_odds(0.4), "balance")
-    assert drawn["span"] == (log_odds(0.1951), log_odds(0.496))
+    assert drawn["span"] == (log_odds(0.204), log_odds(0.496))
     report.tuning_chart(replace(tuning, balance=replace(BALANCE, low=None, high=None)))
     assert drawn["span"] is None
 
@@ -73,7 +74,7 @@ def test_the_page_frames_what_is_safe(tuning):
     )
     assert [(strength, bool(safe)) for safe, strength, _ in figures] == [
         ("0.05", False),
-        ("0.20", True),  # 0.1951, as it is read
+        ("0.20", True),  # which 0.204 is, as it is read
         ("0.50", True),
         ("0.55", False),
         ("0.90", False),

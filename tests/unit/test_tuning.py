@@ -11,6 +11,7 @@ from artune.errors import InputError
 from artune.tuning import (
     COARSE,
     NEAR,
+    ROUGH,
     UNTOUCHED,
     Balance,
     Curve,
@@ -106,6 +107,13 @@ def test_without_a_crossing_near_the_nearest_end(style, content, nearest, third)
     assert found.nearest == pytest.approx(nearest)
     assert f"they come nearest at {nearest:.2f}" in str(found)
     assert 0 < found.confidence < 1
+
+
+@pytest.mark.parametrize(("style", "said"), [(0.4, "in this style already?"), (0.1, "none shows the style")])
+def test_flat_curves_are_explained(style, said):
+    found = balance(Curve(LADDER, (style,) * 5, (0.6,) * 5))
+    assert found.reason is Reason.FLAT
+    assert said in str(found)
 
 
 def test_flat_curves_say_nothing():
@@ -233,17 +241,55 @@ def test_curves_that_go_up_and_down():
 
 
 @pytest.mark.parametrize(("off", "share"), [(1.0, 1.0), (3.0, 0.5), (4.5, 0.0)])
-def test_what_the_second_look_moves_far_is_believed_less(off, share):
-    """Of straight lines in the log odds, where nothing is lost in between."""
-    first = Curve(LADDER, *((tuple(1 / (1 + math.exp(-sign * odds(s))) for s in LADDER)) for sign in (1, -1)))
-    seen = 1.02 / (1 + math.exp(-off)) - 0.01  # with the margin
-    found = Explored(first, Point(0.5, seen, 0.5))
-    assert found.shifts == pytest.approx((off, 0), abs=1e-9)
-    assert found.balance().confidence == pytest.approx(share * balance(found.curve, ladder=first).confidence)
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_the_second_look_moves_far_is_believed_less(off, share, sign, side):
+    """Of straight lines in the log odds, where nothing is lost in between; the photograph is moved as well."""
+    lines = [tuple(1 / (1 + math.exp(-rise * odds(s))) for s in LADDER) for rise in (1, -1)]
+    first = Curve(LADDER, *lines)
+    seen = [0.5, 0.5]
+    seen[side] = 1.02 / (1 + math.exp(-sign * off)) - 0.01  # with the margin
+    explored = Explored(first, Point(0.5, *seen))
+    shifts = [0.0, 0.0]
+    shifts[side] = sign * off
+    assert explored.shifts == pytest.approx(shifts, abs=1e-9)
+    found, plain = explored.balance(), balance(explored.curve, ladder=first)
+    assert found.confidence == pytest.approx(share * plain.confidence)
+    assert (found.reason is Reason.NOT_MONOTONE) == (share == 0 or plain.reason is Reason.NOT_MONOTONE)
+    assert ("a guess" in str(found)) == (found.reason is Reason.NOT_MONOTONE)
 
 
-def test_whether_curves_rise_and_fall_is_decided_by_one_look():
-    """A curve of two looks may be smooth where the first was rough, or the other way round."""
+def test_looks_of_which_either_is_rough():
+    """A first ladder that wobbles; and a second look that finds less of the style than is in the photograph."""
+    falling = (1.0, 0.95, 0.85, 0.6, 0.3)
+    wobbling = Explored(Curve(LADDER, (0.0, 0.1, 0.6, 0.4, 0.9), falling), Point(0.9, 0.9, 0.3))
+    below = Explored(Curve(LADDER, (0.3, 0.4, 0.6, 0.7, 0.8), falling), Point(0.5, 0.2, 0.85))
+    assert misfit(wobbling.first) > ROUGH
+    assert misfit(below.first) == 0
+    assert misfit(below.curve) > ROUGH
+    for explored in (wobbling, below):
+        assert explored.balance().reason is Reason.NOT_MONOTONE
+
+
+@pytest.mark.parametrize("least", [0.0, 5e-324, 1e-9, 0.02])
+def test_what_is_as_good_as_nothing_decides_nothing(least):
+    """A style that is recognised nowhere, or hardly at the end."""
+    falling = (1.0, 0.95, 0.85, 0.6, 0.3)
+    none = balance(Curve(LADDER, (0.0,) * 5, falling))
+    found = balance(Curve(LADDER, (0.0,) * 4 + (least,), falling))
+    assert found.strength == pytest.approx(none.strength, abs=0.05)
+    assert found.confidence < 0.15
+
+
+def test_where_little_is_recognised_the_balance_is_near_the_crossing():
+    """Both about 0.24 at a quarter; beyond it the style soars, and the content is hardly there."""
+    found = balance(Curve((0.05, 0.23, 0.5, 0.77, 0.92), (0.0, 0.16, 0.9, 0.9, 0.9), (0.99, 0.25, 0.12, 0.12, 0.12)))
+    assert found.nearest == pytest.approx(0.25, abs=0.01)
+    assert found.nearest < found.strength < 0.35  # and not in the middle of all that is below 0.24 by 0.2
+
+
+def test_whether_curves_rise_and_fall_is_decided_by_either():
+    """And by the curve."""
     smooth = Curve(LADDER, (0.0, 0.1, 0.5, 0.9, 1.0), (1.0, 0.9, 0.5, 0.1, 0.0))
     rough = Curve(LADDER, (0.0, 0.1, 0.9, 0.2, 0.3), (1.0, 0.9, 0.5, 0.1, 0.0))
     assert misfit(smooth) == 0
@@ -253,10 +299,10 @@ def test_whether_curves_rise_and_fall_is_decided_by_one_look():
     assert guess.reason is Reason.NOT_MONOTONE
     assert guess.strength == pytest.approx(0.5)
     assert balance(rough).reason is Reason.NOT_MONOTONE
-    sure = balance(rough, ladder=smooth)
-    assert sure.reason is Reason.CROSSED
-    assert sure.confidence > guess.confidence == 0
+    assert balance(rough, ladder=smooth).reason is Reason.NOT_MONOTONE
+    assert balance(smooth, ladder=smooth).confidence > guess.confidence == 0
     assert balance(rough, rough=0.25).reason is Reason.CROSSED
+    assert balance(rough, rough=0.5).confidence > balance(rough, rough=0.25).confidence > 0
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class Equilibrium:
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         ratio: whether places are those of ratios.
-        below: the side that is recognised less often at that place.
+        below: the side whose curve is the lower one at that place.
     """
 
     place: float
@@ -126,7 +126,7 @@ class Equilibrium:
         at, first, last = (self.name(place) for place in (self.place, *self.inner))
         said = {
             Reason.CROSSED: f"both are recognised alike at {at}",
-            Reason.NO_CROSSING: f"the {self.below} is recognised less often at every weight; they come nearest at {at}",
+            Reason.NO_CROSSING: f"the curves do not cross: the {self.below} stays below, and comes nearest at {at}",
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
         }[self.reason]
         if self.low is None or self.high is None:

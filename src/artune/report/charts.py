@@ -20,6 +20,7 @@ STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
 RING: Mapping[str, Any] = {**DOT, "markersize": 5.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
+DIAMOND: Mapping[str, Any] = {**DOT, "marker": "D", "markersize": 6}
 
 WIDEST = 45
 """Characters of the names of all places that fit beside each other."""
@@ -44,6 +45,7 @@ class Line:
         high: its upper end.
         dots: what was measured, where the curve does not go through it; default: ``y``.
         rings: places and values of what was measured before it was put right, or nothing.
+        diamonds: of what put it right, or nothing.
     """
 
     x: Sequence[float]
@@ -52,6 +54,7 @@ class Line:
     high: Sequence[float] = ()
     dots: Sequence[float] = ()
     rings: Sequence[tuple[float, float]] = ()
+    diamonds: Sequence[tuple[float, float]] = ()
 
 
 def line_chart(
@@ -65,6 +68,7 @@ def line_chart(
     top: float | None = 1.0,
     dots: str = "",
     rings: str = "",
+    diamonds: str = "",
 ) -> Chart:
     """Lines over a common axis.
 
@@ -78,6 +82,7 @@ def line_chart(
         top: of the y axis; default: what the lines need.
         dots: what they are, if that is to be said.
         rings: what these are.
+        diamonds: what these are.
     """
     figure = Figure(figsize=(8.4, 3.6), dpi=120, layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -88,13 +93,14 @@ def line_chart(
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
         axes.plot(line.x, line.dots or line.y, color=colour, **DOT)
-        if line.rings:
-            axes.plot(*zip(*line.rings, strict=True), color=colour, **RING)
+        for points, look in ((line.rings, RING), (line.diamonds, DIAMOND)):
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, **look)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:
         axes.axvline(marked[0], color="#333333", linewidth=1, linestyle="--", label=marked[1])
-    for name, look in ((dots, DOT), (rings, RING)):
+    for name, look in ((dots, DOT), (rings, RING), (diamonds, DIAMOND)):
         if name:
             axes.plot([], [], color="#333333", label=name, **{**look, "clip_on": True})  # takes no room
     if ticks:

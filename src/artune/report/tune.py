@@ -43,19 +43,20 @@ def write_tuning(
 
 def tuning_chart(tuning: Tuning) -> Chart:
     """Both curves over the log odds of the strength, with what was seen, balance and safe interval."""
-    curve, first, found = tuning.curve, tuning.explored.first, tuning.balance
+    curve, first, second, found = tuning.curve, tuning.explored.first, tuning.explored.second, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     seen = [log_odds(strength) for strength in first.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
 
-    def line(values: Sequence[float], at_first: Sequence[float], *, rising: bool) -> Line:
+    def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Line:
         fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
-        return Line(places, fitted, dots=values, rings=tuple(zip(seen, at_first, strict=True)))
+        rings = tuple(zip(seen, at_first, strict=True))
+        return Line(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
 
     return line_chart(
         {
-            "style": line(curve.style, first.style, rising=True),
-            "content": line(curve.content, first.content, rising=False),
+            "style": line(curve.style, first.style, second.style, rising=True),
+            "content": line(curve.content, first.content, second.content, rising=False),
         },
         x_label="strength",
         y_label="recognised (0 is chance)",
@@ -64,6 +65,7 @@ def tuning_chart(tuning: Tuning) -> Chart:
         span=safe,
         dots="put right",
         rings="seen first",
+        diamonds="second look",
     )
 
 
