@@ -231,10 +231,18 @@ class Explored:
     Attributes:
         first: what judges said of the photograph, which is the weakest, and of the first pictures.
         second: what they said of the better picture of the strength that was looked at then.
+
+    Raises:
+        InputError: they make no curve.
     """
 
     first: Curve
     second: Point
+
+    def __post_init__(self) -> None:
+        if not 0 < self.second.strength < 1:  # nor NaN
+            raise InputError(f"the second look is at strength {self.second.strength}; give one inside (0, 1)")
+        _ = self.curve  # which raises
 
     @property
     def shifts(self) -> tuple[float, float]:

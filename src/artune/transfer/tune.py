@@ -110,10 +110,9 @@ class Tuning:
         try:
             explored = TypeAdapter(Explored).validate_python({**told})
             found = TypeAdapter(Balance).validate_python({**told})
-            whole = 0 < explored.second.strength < 1 and bool(explored.curve)  # which raises where it is none
         except (ValidationError, InputError) as error:
             raise InputError("what is said of the balance is not whole") from error
-        if not (whole and 0 < found.strength < 1):
+        if not 0 < found.strength < 1:
             raise InputError("what is said of the balance holds a strength that is none")
         return cls(found, explored, timings={"balance": seconds})
 
