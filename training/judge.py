@@ -569,7 +569,33 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
             one, others = (0, judge.styles) if pictures is paintings else (1, judge.contents)
             right.append(bool((found[one] @ own[one].T > found[one] @ others.T).all()))
         print(f"  {name}: top-1 {np.mean(right):.3f} of {len(right)}")
-    labelled = Labelled.read(judge, pools, work)
+    contents, styles = (_files(data / f"styleid/{kind}") for kind in ("content", "style"))
+    rows = []
+    for a, b in zip(contents * 2, styles, strict=True):
+        photo, painting = (judge.embed(to_image([_pixels(p)])) for p in (a, b))
+        rows.append(
+            [
+                judge.style_odds(photo.style, painting.style, photo.style).item(),
+                judge.style_odds(photo.style, painting.style, photo.style[:0]).item(),
+                judge.content_odds(photo.content, photo.content, painting.content).item(),
+                judge.style_odds(painting.style, painting.style, photo.style).item(),
+                judge.content_odds(painting.content, photo.content, painting.content).item(),
+            ]
+        )
+    style_0, alone, content_1, style_1, content_0 = np.mean(rows, 0)
+    print(
+        f"untouched photograph: style {style_0:.3f} ({alone:.3f} beside paintings alone), content {content_1:.3f}  "
+        f"({len(rows)} pairs, 0 is chance)"
+    )
+    print(f"the painting itself: style {style_1:.3f}, content {content_0:.3f}")
+    if any(work.glob("held-*.npz")):
+        evaluate_labelled(judge, Labelled.read(judge, pools, work))
+    else:
+        print(f"{work} holds no held-out styled pictures (`styled --held-out`): nothing of the labels")
+
+
+def evaluate_labelled(judge: Judge, labelled: Labelled) -> None:
+    """Print what it says beside the labels of pictures."""
     for name, cosines in labelled.cosines.items():
         seen, scale = labelled.seen[name], judge.style_calibration if name == "style" else judge.content_calibration
         first = (cosines.argmax(1) == 0).float()
@@ -597,25 +623,6 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
                 f"    log odds of the strength {low:+.1f} .. {low + 1:+.1f}: says {odds[some].mean():.2f}, recognised "
                 f"{seen[some].mean():.2f}"
             )
-    contents, styles = (_files(data / f"styleid/{kind}") for kind in ("content", "style"))
-    rows = []
-    for a, b in zip(contents * 2, styles, strict=True):
-        photo, painting = (judge.embed(to_image([_pixels(p)])) for p in (a, b))
-        rows.append(
-            [
-                judge.style_odds(photo.style, painting.style, photo.style).item(),
-                judge.style_odds(photo.style, painting.style, photo.style[:0]).item(),
-                judge.content_odds(photo.content, photo.content, painting.content).item(),
-                judge.style_odds(painting.style, painting.style, photo.style).item(),
-                judge.content_odds(painting.content, photo.content, painting.content).item(),
-            ]
-        )
-    style_0, alone, content_1, style_1, content_0 = np.mean(rows, 0)
-    print(
-        f"untouched photograph: style {style_0:.3f} ({alone:.3f} beside paintings alone), content {content_1:.3f}  "
-        f"({len(rows)} pairs, 0 is chance)"
-    )
-    print(f"the painting itself: style {style_1:.3f}, content {content_0:.3f}")
 
 
 def main() -> None:
