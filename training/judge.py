@@ -64,6 +64,8 @@ class Pools:
     """Of each painting: its movement or painter."""
     other_photos: list[np.ndarray]
     other_paintings: list[np.ndarray]
+    names: tuple[list[str], list[str]]
+    """Files of the photographs and the paintings held out."""
 
     @classmethod
     def read(cls, assets: Path) -> "Pools":
@@ -74,13 +76,14 @@ class Pools:
         paintings, other_paintings = _parted(_files(data / "paintings"))
         paintings += _files(data / "painters/train")
         other_paintings += _files(data / "painters/val")
-        names = sorted({path.parent.name for path in paintings})
+        classes = sorted({path.parent.name for path in paintings})
         return cls(
             [_pixels(p) for p in photos],
             [_pixels(p) for p in paintings],
-            [names.index(p.parent.name) for p in paintings],
+            [classes.index(p.parent.name) for p in paintings],
             [_pixels(p) for p in other_photos],
             [_pixels(p) for p in other_paintings],
+            ([str(p.relative_to(data)) for p in other_photos], [str(p.relative_to(data)) for p in other_paintings]),
         )
 
 
@@ -448,7 +451,7 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
 
 LABELS = Path(__file__).parent / "logs" / "judge-labels.csv"
 """Whether content and style were recognised (0, 0.5 for in part, 1) in 128 pictures held out, by looking at photograph,
-result and painting without knowing the strength."""
+result and painting without knowing the strength; with the log odds of the strength, and the files."""
 
 
 @dataclass(frozen=True)
@@ -473,6 +476,11 @@ class Labelled:
         odds = []
         for row in rows:
             block, i = np.load(work / f"held-{int(row['file']):04d}.npz"), int(row["picture"])
+            of = [names[block[side][i]] for names, side in zip(pools.names, ("content", "style"), strict=True)]
+            if of != [row["photo"], row["painting"]] or abs(block["odds"][i] - float(row["log_odds"])) > 0.001:
+                raise SystemExit(
+                    f"the label of picture {i} in {work}/held-{int(row['file']):04d}.npz is of another one"
+                )
             result, photo, painting = (
                 judge.embed(to_image([pixels]))
                 for pixels in (

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from artune.transfer.style import style as style
     from artune.transfer.tune import Tuning as Tuning
     from artune.transfer.tune import tune as tune
+    from artune.tuning import Balance as Balance
+    from artune.tuning import Reason as Reason
 
 _HOMES = {
     "ArtuneError": "artune.errors",
+    "Balance": "artune.tuning",
     "Masked": "artune.transfer.inputs",
     "Network": "artune.transfer.network",
     "Optimise": "artune.spec",
     "Picture": "artune.images",
     "Progress": "artune.transfer.style",
+    "Reason": "artune.tuning",
     "RegionStyle": "artune.transfer.inputs",
     "Result": "artune.transfer.style",
     "StyleSpec": "artune.spec",

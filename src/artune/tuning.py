@@ -50,6 +50,10 @@ ALIKE = 0.2
 best, if that is less, but no less than what is recognised at all."""
 
 
+ADVICE = "Look at the result, or set the strength"
+"""To the user of a guess."""
+
+
 class Reason(StrEnum):
     """How a balance was found."""
 
@@ -144,9 +148,11 @@ class Balance:
             at_all = "is the photograph in this style already?" if self.style >= TIE / 2 else "none shows the style"
             return f"{text}, the usual one: what is recognised is the same at every strength ({at_all})"
         if self.reason is Reason.NOT_MONOTONE:
+            return f"{text}, a guess: what is recognised does not follow the strength. {ADVICE}"
+        if min(self.style, self.content) < LEVEL:
             return (
-                f"{text}, a guess: what is recognised does not follow the strength. Look at the result, or give "
-                "--strength"
+                f"{text}, a guess: at no strength are both recognised (here the style {self.style:.2f}, the content "
+                f"{self.content:.2f}). {ADVICE}"
             )
         if self.reason is Reason.NO_CROSSING:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")
@@ -255,7 +261,7 @@ class Explored:
         return style, content
 
     @property
-    def right(self) -> tuple[Point | None, ...]:
+    def corrected(self) -> tuple[Point | None, ...]:
         """The points of the first ladder, put right; ``None`` for one whose place the second look takes."""
         style, content = self.shifts
         photograph, *rest = self.first.points
@@ -269,7 +275,7 @@ class Explored:
     @property
     def curve(self) -> Curve:
         """The first ladder, put right, and the second look."""
-        points = [self.second, *(point for point in self.right if point)]
+        points = [self.second, *(point for point in self.corrected if point)]
         return Curve(*zip(*sorted(points), strict=True))
 
     def balance(self, *, kept: float = KEPT) -> Balance:
@@ -333,10 +339,9 @@ def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
 
 
 def _nearest(x: Values, gap: Values) -> float:
-    """The place where a line is 0, or comes nearest to it; of a stretch its middle."""
-    places = np.linspace(x[0], x[-1], 1001)
-    apart = np.abs(np.interp(places, x, gap))
-    return float(places[apart <= apart.min() + 1e-9].mean())
+    """The place where a rising line is 0, or comes nearest to it; of a stretch its middle."""
+    level = min(max(gap[0], 0.0), gap[-1])
+    return (_first(x, gap, level) - _first(-x[::-1], -gap[::-1], -level)) / 2
 
 
 def _first(x: Values, rising: Values, level: float) -> float:

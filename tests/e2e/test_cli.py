@@ -87,6 +87,14 @@ def test_a_page_needs_a_strength_to_find(files):
     assert "none.png" in refused("tune", files / "none.png", pair[1], "-o", files / "page")
 
 
+def test_a_strength_that_is_to_be_found_but_is_stated_by_weights_is_refused(files):
+    line = style(files, "--style-weight", "3", "--content-weight", "1")
+    line = [each for each in line if each not in ("--strength", "0.5")]
+    assert "no strength to be found" in refused(*line, "--strength", "auto")
+    assert not (files / "out.png").exists()
+    assert call(*line).exit_code == 0
+
+
 def test_quiet_says_nothing(files):
     assert call(*style(files, "--quiet")).output == ""
 

@@ -93,6 +93,12 @@ def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
     assert len(made) == 12
     assert (out / "judged.jsonl").read_bytes().startswith(before)
 
+    page = (out / "index.html").read_bytes()
+    for other in (["--size", "24"], ["--seed", "1"]):
+        assert "holds pictures of another experiment" in refused(*line, *other)
+    assert "holds pictures of another" in refused(*line[: -len(FAST) - 2], "--ratios", "1,2", *FAST)
+    assert (len(made), (out / "index.html").read_bytes()) == (12, page)
+
     said = call("human", "make", tmp_path / "set", "--experiment", out, "--per-weight", 2)
     assert said.exit_code == 0, said.output
     assert "6 pictures. Hand out" in said.output
@@ -146,6 +152,8 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
         picture.write_text(f"nothing of {picture}")
     said = refused("classes", *named, "-o", tmp_path / "out", "--strengths", "0.5", *FAST)
     assert "all 4 pictures failed" in said
+    assert said.count("is not a picture") == 2  # each reason once
+    assert said.count(" and 1 more: ") == 2
 
 
 @pytest.mark.parametrize(
@@ -173,6 +181,7 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
         (["--strengths", "0.5", "--weights", "nowhere"], "cannot read nowhere"),
         (["--strengths", "0.5", "--recipe", "tutorial", "--spec", "x.yaml"], "leave out either"),
         (["--strengths", "0.5", "--workers", "0"], "--workers"),
+        (["--strengths", "0.5", "--choice", "-1"], "--choice"),
     ],
 )
 def test_bad_input(tmp_path, more, said):

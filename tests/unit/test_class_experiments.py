@@ -64,7 +64,7 @@ def test_by_hand():
     assert found.equilibrium.reason is Reason.CROSSED
     assert found.equilibrium.place == pytest.approx(math.log(1e4))
     assert str(found.equilibrium).startswith("both are recognised alike at 1e4:1 (95 % of the draws: ")
-    assert found.tables["content"].head == ("class", "pictures", "1e3:1", "1e4:1", "1e5:1")
+    assert found.tables["content"].head == ("class", "pictures in all", "1e3:1", "1e4:1", "1e5:1")
     assert found.tables["content"].rows == (
         ("cat", "6", "1.000", "1.000", "0.000"),
         ("dog", "6", "1.000", "0.000", "0.000"),
@@ -187,10 +187,36 @@ def test_draws_without_an_equilibrium_are_counted():
     found = equilibrium(weights, content, style, draws=4000)
     assert found.settled == pytest.approx(0.75, abs=0.03)
     assert found.inner == pytest.approx((0.0, 0.0))
-    assert f"95 % of the draws that settle, {100 * found.settled:.0f} % of all: 1:1 to 1:1" in str(found)
+    assert f"95 % of the draws in which an accuracy changes, {100 * found.settled:.0f} % of all: 1:1)" in str(found)
     none = equilibrium(weights, content[:, 1:], style[:, 1:], draws=10)
     assert (none.inner, none.settled, none.low, none.reason) == (None, 0.0, None, Reason.FLAT)
     assert "any is as good" in str(none)
+
+
+def test_draws_that_do_not_cross_are_beyond_the_weights():
+    """Of one of two contents the curves never meet: in a quarter of the draws it is alone."""
+    weights = [Weight(place, f"{place}", True) for place in (-1.0, 1.0)]
+    content = np.array([[[1.0], [1.0]], [[0.8], [0.0]]])
+    style = np.array([[[0.0], [0.0]], [[0.2], [1.0]]])
+    found = equilibrium(weights, content, style, draws=1000)
+    assert found.place == pytest.approx(2 / 3)  # from 1 and 0 to 0.4 and 0.6
+    assert found.inner == pytest.approx((0.0, math.inf))
+    assert "(95 % of the draws: 1:1 to above 2.7:1)" in str(found)
+    mirrored = equilibrium(weights, style[::-1], content[::-1], draws=1000)
+    assert mirrored.inner == pytest.approx((-math.inf, 0.0))
+    assert "(95 % of the draws: below 0.37:1 to 1:1)" in str(mirrored)
+    none = equilibrium(weights, content[:, :1], np.array([[[0.0]], [[0.5]]]), draws=10)
+    assert none.reason is Reason.NO_CROSSING
+    assert "(95 % of the draws: above 2.7:1)" in str(none)
+
+
+def test_weights_of_one_ratio_are_one_place_however_many_pictures_are_missing():
+    weights = [Weight(place, f"{place}", True) for place in (-1.0, 1.0, 1.0)]
+    content, style = np.ones((3, 2, 1)), np.zeros((3, 2, 1))
+    content[1:, 0], style[1:] = 0.0, 0.5
+    whole = equilibrium(weights, content, style, draws=5)
+    content[2, 0] = style[2, 0] = np.nan  # which was 0 in the other of its ratio, too
+    assert equilibrium(weights, content, style, draws=5) == whole
 
 
 def test_runs_meet_what_was_said_of_them():
@@ -241,7 +267,7 @@ def test_a_damaged_result_is_named_with_what_to_do(seen):
     data = bytearray(store.picture("a").read_bytes())
     data[len(data) // 2] ^= 255
     store.picture("a").write_bytes(data)
-    with pytest.raises(PictureError, match="remove the file, and the same command makes it again"):
+    with pytest.raises(PictureError, match="remove the file, and artune classes makes it again"):
         hear(Witness("content", Judge(CONTENTS), "first"), "ab", plain, 8, store)
 
 

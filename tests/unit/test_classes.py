@@ -173,6 +173,8 @@ def test_every_option_is_checked():
     for name in ("size", "augment", "epochs", "patience", "batch", "seed", "per_class"):
         with pytest.raises(SpecError, match=f"{name} must be at least"):
             replace(SMALL, **{name: -1})
+    with pytest.raises(SpecError, match=r"seed must be below 2\*\*63"):
+        replace(SMALL, seed=2**63)
     with pytest.raises(SpecError, match="size must be at most 4096"):
         replace(SMALL, size=5000)
     with pytest.raises(SpecError, match="rate must be above 0"):
@@ -320,8 +322,9 @@ def test_bad_folders_and_options_are_refused(colours, tmp_path):
         training(colours, replace(SMALL, size=8))
     with pytest.raises(UnknownNameError, match=r"no class 'rde' .*did you mean red"):
         training(colours, replace(SMALL, kind="binary", positive="rde", network="compact"))
-    with pytest.raises(UnknownNameError, match="no layer 'relu9_1'"):
-        training(colours, replace(SMALL, tap="relu9_1"))
+    for tap in ("relu9_1", "image"):
+        with pytest.raises(UnknownNameError, match=f"no layer '{tap}'"):
+            training(colours, replace(SMALL, tap=tap))
     for split in ("train", "val"):
         (tmp_path / split / "one").mkdir(parents=True)
         write_picture(Picture(np.zeros((9, 9, 3), np.float32)), tmp_path / split / "one" / "a.png")

@@ -287,6 +287,8 @@ def test_answers_as_spreadsheets_write_them(tmp_path):
         read_answers(latin, KEY)
     with pytest.raises(InputError, match="is no table of answers"):
         read_answers(sheet(tmp_path, f"picture,content,style\n0.bmp,{'c' * 200_000},ink\n"), KEY)
+    with pytest.raises(InputError, match="is no table of answers"):
+        read_answers(sheet(tmp_path, f"picture,content,{'c' * 200_000}\n0.bmp,cat,ink\n"), KEY)
 
 
 def test_files_that_are_missing_or_no_key(tmp_path):
@@ -294,9 +296,13 @@ def test_files_that_are_missing_or_no_key(tmp_path):
         read_answers(tmp_path / "nothing.csv", KEY)
     with pytest.raises(InputError, match=r"cannot read the key .* name it with --key"):
         read_key(key_file(tmp_path / "set"))
-    (tmp_path / "set.key.json").write_text("{}")
-    with pytest.raises(InputError, match="is no key"):
-        read_key(key_file(tmp_path / "set"))
+    whole = KEY.model_dump_json()
+    for text in ("{}", whole.replace('"content":["cat","dog"],', ""), whole.replace('"ink","oil"', '"oil"')):
+        (tmp_path / "set.key.json").write_text(text)
+        with pytest.raises(InputError, match="is no key"):
+            read_key(key_file(tmp_path / "set"))
+    (tmp_path / "set.key.json").write_text(whole)
+    assert read_key(key_file(tmp_path / "set")) == KEY
 
 
 def test_the_key_lies_beside_the_set():

@@ -127,7 +127,7 @@ def test_no_strength_is_safe_for_what_is_recognised_nowhere(kept):
     least, falling = (0.0, 0.01, 0.02, 0.04, 0.09), (0.95, 0.9, 0.7, 0.5, 0.4)
     found = balance(Curve(LADDER, least, falling), kept=kept)
     assert (found.low, found.high, found.reason) == (None, None, Reason.NO_CROSSING)
-    assert str(found).endswith("; there is no safe interval")
+    assert str(found).startswith(f"strength {found.strength:.2f}, a guess: at no strength are both recognised (here")
     mirrored = balance(Curve(LADDER, falling[::-1], least[::-1]), kept=kept)
     assert (mirrored.low, mirrored.high) == (None, None)
     if not kept:
@@ -217,7 +217,7 @@ def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_styl
     assert found.second[1:] == (seen_style, seen_content)
     assert found.second in found.curve.points
     assert (found.first.style, found.first.content) == ((unstyled, *style), (whole, *content))
-    assert {*found.right} - {None} == {*found.curve.points} - {found.second} | {found.curve.points[0]}
+    assert {*found.corrected} - {None} == {*found.curve.points} - {found.second} | {found.curve.points[0]}
     assert 0 <= found.balance().confidence <= 1
 
 
@@ -230,7 +230,7 @@ def test_a_second_look_that_agrees_moves_nothing(style, content):
 
     found = explore(probe, (style[0], content[0]))
     assert found.shifts == pytest.approx((0, 0), abs=1e-9)
-    for seen, right in zip(found.first.points, found.right, strict=True):
+    for seen, right in zip(found.first.points, found.corrected, strict=True):
         assert right is None or right == pytest.approx(seen, abs=1e-6)
 
 

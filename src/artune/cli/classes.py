@@ -14,12 +14,12 @@ from artune.spec import StyleSpec, with_options
 
 if TYPE_CHECKING:
     from artune.experiments.judging import Witness
-    from artune.experiments.store import Side, Store
+    from artune.experiments.store import Failure, Side
 
 SIZE = 128
 """Longer side of the results where nothing says it, pixels."""
 MOST_SAID = 5
-"""Failed pictures that a message tells of."""
+"""Reasons of failed pictures that a message tells of."""
 DATA, RUN = "The pictures", "The run"
 
 
@@ -50,7 +50,7 @@ def classes(
         int | None,
         typer.Option(help="Paintings of each class (default: as --per-class).", min=1, rich_help_panel=DATA),
     ] = None,
-    choice: Annotated[int, typer.Option(help="Seed of the choice of pictures.", rich_help_panel=DATA)] = 0,
+    choice: Annotated[int, typer.Option(help="Seed of the choice of pictures.", min=0, rich_help_panel=DATA)] = 0,
     size: Annotated[
         str | None,
         typer.Option(help=f"Longer side of the results, pixels (default: the spec's, or {SIZE}).", rich_help_panel=RUN),
@@ -84,7 +84,7 @@ def classes(
         from artune.experiments.judging import hear
         from artune.experiments.report import write_findings
         from artune.experiments.run import Make, run
-        from artune.experiments.store import Store, keyed
+        from artune.experiments.store import Store, keyed, manner
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.network import Network
 
@@ -96,37 +96,41 @@ def classes(
         each.check(sorted({example.label for example in used}))
     runs = keyed(grid(photographs, paintings, specs), weights)
     try:
+        with loading(), download_bar(quiet) as told:  # what it refuses, it would refuse for every picture
+            loaded = Network.load(specs[0], weights, told)
         with Store.open(out) as store:
+            store.check_alike(manner(specs[0], loaded.digest))
             todo = store.missing(runs)
             if todo:
                 keep_freed_memory()
-                with loading(), download_bar(quiet) as told:  # what it refuses, it would refuse for every picture
-                    Network.load(specs[0], weights, told)
                 with executors.workers(min(workers, len(todo))) as executor, counting("pictures", quiet) as count:
                     count(0, len(todo))
                     for done, _ in enumerate(run(runs, store, executor, Make(weights)), 1):
                         count(done, len(todo))
             there = [key for key in runs if store.finished(key)]
-            failed = [_failure(store, key) for key in store.missing(runs)]
+            missing = store.missing(runs)
+            failed = store.failures(missing)
             if not there:
-                raise InputError(f"all {len(failed)} pictures failed:{_some(failed)}")
+                raise InputError(f"all {len(missing)} pictures failed:{_some(failed)}")
             untouched = {}
             for each, used in zip(witnesses, (photographs, paintings), strict=True):
                 with counting(f"the judge of {each.side}", quiet) as count:
                     untouched[each.side] = hear(each, there, used, int(specs[0].size), store, count)
             judged = matched(runs, store.verdicts, {each.side: each.digest for each in witnesses})
-            found = findings(judged, seed=choice)
+            found = findings(judged)
             write_findings(out, found, judged, untouched, failed)
     except KeyboardInterrupt:
         say(f"stopped; what is finished is kept in {out}, and the same command goes on")
         raise typer.Exit(CANCELLED) from None
     if not quiet:
-        said = [f"{len(judged)} pictures, {len(todo) - len(failed)} of them new"]
+        said = [f"{len(judged)} pictures, {len(todo) - len(missing)} of them new"]
         if found.equilibrium:
             said.append(str(found.equilibrium))
         say("; ".join(said) + f". The page is at {(out / 'index.html').resolve()}")
     if failed:
-        raise InputError(f"{len(failed)} of {len(runs)} pictures failed, and are tried again next time:{_some(failed)}")
+        raise InputError(
+            f"{len(missing)} of {len(runs)} pictures failed, and are tried again next time:{_some(failed)}"
+        )
 
 
 def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> StyleSpec:
@@ -172,11 +176,6 @@ def witness(side: "Side", file: Path) -> "Witness":
     return Witness(side, ClassJudge.load(file), file_digest(file), file.name)
 
 
-def _failure(store: "Store", key: str) -> str:
-    entry = store.entries[key]
-    return f"{entry.run.content.file} in the style of {entry.run.style.file}: {entry.failed}"
-
-
-def _some(failed: Sequence[str]) -> str:
-    more = [f"and {len(failed) - MOST_SAID} more"] if len(failed) > MOST_SAID else []
-    return "\n  " + "\n  ".join([*failed[:MOST_SAID], *more])
+def _some(failed: Sequence["Failure"]) -> str:
+    more = [f"and {len(failed) - MOST_SAID} more reasons"] if len(failed) > MOST_SAID else []
+    return "\n  " + "\n  ".join([*map(str, failed[:MOST_SAID]), *more])

@@ -23,7 +23,7 @@ from artune.cli.display import (
 )
 from artune.cli.parts import Parts
 from artune.cli.segment import DEFAULT_MODEL, MODELS
-from artune.errors import ArtuneError, InputError, OutputError
+from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.spec import StyleSpec, with_options
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ def style(
     ] = False,
 ) -> None:
     """Style a photograph, or a folder of them."""
-    wanted = with_options(base_spec(spec, recipe), given_options(context.params))
+    options = given_options(context.params)
+    wanted = with_options(base_spec(spec, recipe), options)
     styles = styles or []
     if len(styles) > MOST_STYLES and wanted.style_weights is None:
         raise InputError(
@@ -155,6 +156,7 @@ def style(
         allow_huge=allow_huge,
         quiet=quiet,
         as_json=as_json,
+        auto=options.get("strength") == "auto",
     )
     if contents is None:
         call.one(Path(content), out)
@@ -176,6 +178,8 @@ class _Call:
     allow_huge: bool = False
     quiet: bool = False
     as_json: bool = False
+    auto: bool = False
+    """Whether the strength was asked to be found, and not just left open."""
 
     def one(
         self, content: Path, out: Path, network: "Network | None" = None, segmenter: "Segmenter | None" = None
@@ -186,6 +190,7 @@ class _Call:
         from artune.images import check_suffix
         from artune.transfer.machine import keep_freed_memory
         from artune.transfer.style import Job
+        from artune.transfer.task import DECIDED
 
         partial = partial_of(out)
         left = partial if self.resume and partial.exists() else None
@@ -204,6 +209,8 @@ class _Call:
                 resume=left,
                 on_tune=told,
             )
+        if self.auto and not job.tuning:
+            raise SpecError(DECIDED)
         if job.tuning and not self.quiet:
             say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
         check_suffix(out, self.bits, int(job.spec.size))

@@ -5,6 +5,7 @@ style: the bands come from drawing both anew, independently of each other (the p
 pigeonhole bootstrap", Annals of Applied Statistics 1).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,12 +103,14 @@ class Equilibrium:
         place: on the axis; where they are, or come nearest to it.
         low: least place at which both keep 0.8 of their best, or ``None`` where none does.
         high: the largest.
-        inner: between which the place lies in 95 % of the draws that have one; or ``None`` where none has.
-        settled: share of the draws that have one; in the others neither accuracy changes.
+        inner: between which the curves cross in 95 % of the draws in which an accuracy changes; minus or plus infinity
+            where they would before or after all weights. ``None`` where it changes in no draw.
+        settled: share of the draws in which an accuracy changes.
         reason: how it was found.
         confidence: 1 where smooth curves meet, 0 where they say nothing.
         ratio: whether places are those of ratios.
         below: the side whose curve is the lower one at that place.
+        axis: first and last place of the weights.
     """
 
     place: float
@@ -119,11 +122,23 @@ class Equilibrium:
     confidence: float
     ratio: bool
     below: Side
+    axis: tuple[float, float]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is one: an accuracy changes with the weight."""
+        return self.reason is not Reason.FLAT and self.inner is not None
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Those of ``inner`` as people write them."""
+        first, last = (self.name(place) for place in self.inner or self.axis)
+        return first, last
 
     def __str__(self) -> str:
-        if self.reason is Reason.FLAT or self.inner is None:
+        if not self.found:
             return "neither accuracy changes with the weight: any is as good as any other"
-        at, first, last = (self.name(place) for place in (self.place, *self.inner))
+        at = self.name(self.place)
         said = {
             Reason.CROSSED: f"both are recognised alike at {at}",
             Reason.NO_CROSSING: f"the curves do not cross: the {self.below} stays below, and comes nearest at {at}",
@@ -133,11 +148,14 @@ class Equilibrium:
             safe = "there is no safe interval"
         else:
             safe = f"safe from {self.name(self.low)} to {self.name(self.high)}"
-        of = "" if self.settled == 1 else f" that settle, {100 * self.settled:.0f} % of all"
-        return f"{said} (95 % of the draws{of}: {first} to {last}); {safe}"
+        of = "" if self.settled >= 0.995 else f" in which an accuracy changes, {100 * self.settled:.0f} % of all"
+        inner = " to ".join(dict.fromkeys(self.ends))
+        return f"{said} (95 % of the draws{of}: {inner}); {safe}"
 
     def name(self, place: float) -> str:
         """A place as people write it."""
+        if math.isinf(place):
+            return f"{'below' if place < 0 else 'above'} {self.name(self.axis[place > 0])}"
         return written(place, ratio=self.ratio)
 
 
@@ -263,10 +281,15 @@ def equilibrium(
     middle, reach = (first + last) / 2, (last - first) / 2
     if reach < SAME:
         return None
-    places = [(weight.place - middle) / reach for weight in weights]
+    places, group = np.unique(np.round([(each.place - middle) / reach for each in weights], 9), return_inverse=True)
+    style, content = (_means_of(cells, group) for cells in (style, content))
 
     def place(strength: float) -> float:
         return middle + reach * log_odds(strength)
+
+    def crossing(each: Balance) -> float:
+        apart = each.style - each.content
+        return place(each.strength) if abs(apart) < SAME else -math.copysign(math.inf, apart)
 
     found = _balanced(places, _means(style), _means(content))
     drawn = [
@@ -274,8 +297,8 @@ def equilibrium(
         for row in zip(resampled(style, draws, seed), resampled(content, draws, seed), strict=True)
         if np.isfinite(row).all()
     ]
-    settled = [place(each.strength) for each in drawn if each.reason is not Reason.FLAT]
-    low, high = np.quantile(settled or [np.nan], INNER)
+    settled = [crossing(each) for each in drawn if each.reason is not Reason.FLAT]
+    low, high = np.quantile(settled or [np.nan], INNER, method="inverted_cdf")  # one of the draws: they may be infinite
     return Equilibrium(
         place(found.strength),
         None if found.low is None else place(found.low),
@@ -286,14 +309,20 @@ def equilibrium(
         found.confidence,
         weights[0].ratio,
         "style" if found.style < found.content else "content",
+        (first, last),
     )
 
 
-def _balanced(places: Sequence[float], style: Float[Array, "w"], content: Float[Array, "w"]) -> Balance:
-    at, group = np.unique(np.round(places, 9), return_inverse=True)
-    counts = np.bincount(group)
-    means = (tuple((np.bincount(group, weights=values) / counts).tolist()) for values in (style, content))
-    return balance(Curve(tuple(strength_at(place) for place in at), *means), alike=0.0, rough=ROUGH)
+def _balanced(places: Float[Array, "p"], style: Float[Array, "p"], content: Float[Array, "p"]) -> Balance:
+    curve = Curve(tuple(map(strength_at, places.tolist())), tuple(style.tolist()), tuple(content.tolist()))
+    return balance(curve, alike=0.0, rough=ROUGH)
+
+
+def _means_of(cells: Float[Array, "w c s"], group: NDArray[np.intp]) -> Float[Array, "p c s"]:
+    """Means over weights of one ratio, which are one place."""
+    members = np.eye(group.max() + 1)[group].T
+    with np.errstate(invalid="ignore"):
+        return np.tensordot(members, np.nan_to_num(cells), 1) / np.tensordot(members, ~np.isnan(cells) * 1.0, 1)
 
 
 def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) -> Table:
@@ -306,4 +335,4 @@ def by_class(judged: Sequence[Judged], weights: Sequence[Weight], side: Side) ->
             hits = [each.hit(side) for each in own if each.weight == weight]
             cells.append(f"{sum(hits) / len(hits):.3f}" if hits else "")
         rows.append((label, str(len(own)), *cells))
-    return Table(("class", "pictures", *(weight.label for weight in weights)), tuple(rows))
+    return Table(("class", "pictures in all", *(weight.label for weight in weights)), tuple(rows))

@@ -13,12 +13,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, model_validator
 
 from artune.errors import InputError, OutputError, UnknownNameError
 from artune.experiments.grid import Example, weight_of
-from artune.experiments.store import SIDES, Entry, Side, Verdict, picture_file, read_entries, read_verdicts
+from artune.experiments.store import (
+    SIDES,
+    Entry,
+    Side,
+    Verdict,
+    manners,
+    picture_file,
+    read_entries,
+    read_result,
+    read_verdicts,
+)
 from artune.files import atomic_folder, check_writable, file_digest, write
 from artune.images import Picture, encoded, read_picture
 from artune.metrics.intervals import wilson
@@ -47,7 +58,7 @@ class Question(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     picture: str
-    place: float
+    place: FiniteFloat
     weight: str
     content: str
     style: str
@@ -68,6 +79,13 @@ class Key(BaseModel):
     choices: dict[Side, tuple[str, ...]]
     questions: dict[str, Question]
     judges: dict[Side, str] = {}
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        for side in SIDES:
+            if not {getattr(question, side) for question in self.questions.values()} <= {*self.choices.get(side, ())}:
+                raise ValueError("every right answer is one of the choices")
+        return self
 
 
 def key_file(folder: Path) -> Path:
@@ -115,7 +133,12 @@ def make(
     entries = [entry for entry in read_entries(experiment).values() if entry.record is not None]
     if not entries:
         raise InputError(f"there is no finished picture in {experiment}; run artune classes first")
-    _check_alike(entries, experiment)
+    if len(manners(entries)) > 1:  # anything but the weight would tell them apart
+        raise InputError(
+            f"{experiment} holds pictures of several experiments, which differ in more than photograph, painting and "
+            "weight (size, network, device, strengths beside ratios, artune's algorithm); make a set of a folder that "
+            "holds one"
+        )
     chosen = _chosen(entries, per_weight, seed)
     verdicts = _heard(chosen, experiment, judges or {})
     questions = _questions(chosen, verdicts, seed)
@@ -126,7 +149,7 @@ def make(
     }
     found = Key(choices=choices, questions=questions, judges={verdict.side: verdict.judge for verdict in verdicts})
     pictures = {
-        name: Picture(read_picture(picture_file(experiment, question.picture)).pixels)
+        name: Picture(read_result(picture_file(experiment, question.picture)).pixels)
         for name, question in questions.items()
     }
     used = {entry.record.digests.get("style 0") for entry in entries if entry.record}
@@ -169,23 +192,6 @@ def _chosen(entries: Sequence[Entry], per_weight: int | None, seed: int) -> list
 
 def _pair(entry: Entry) -> tuple[Path, Path]:
     return entry.run.content.file, entry.run.style.file
-
-
-def _check_alike(entries: Sequence[Entry], experiment: Path) -> None:
-    """Raise unless pictures differ in photograph, painting and weight alone: anything else would tell them apart."""
-
-    def rest(entry: Entry) -> tuple[object, ...]:
-        spec, digests = entry.run.spec, entry.record.digests if entry.record else {}
-        method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
-        plain = spec.model_copy(update={"strength": "auto", "method": method})
-        algorithm = entry.record.versions.get("algorithm") if entry.record else None
-        return weight_of(spec).ratio, digests.get("weights"), algorithm, plain.model_dump_json()
-
-    if len({rest(entry) for entry in entries}) > 1:
-        raise InputError(
-            f"{experiment} holds pictures of several experiments, that differ in more than the weight (size, network, "
-            "strengths beside ratios, artune's algorithm); make a set of a folder that holds one"
-        )
 
 
 def _heard(entries: Sequence[Entry], experiment: Path, judges: Mapping[Side, Path]) -> list[Verdict]:
@@ -323,10 +329,14 @@ def read_answers(path: Path, key: Key) -> list[Answer]:
         raise InputError(f"{path} is no text in UTF-8; save the sheet as CSV in UTF-8") from error
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
-    if missing := [name for name in ("picture", *SIDES) if name not in (rows.fieldnames or ())]:
+    try:
+        columns, whole = rows.fieldnames or (), [*filter(_says, rows)]
+    except csv.Error as error:
+        raise InputError(f"{path} is no table of answers: {error}; save the sheet as CSV") from error
+    if missing := [name for name in ("picture", *SIDES) if name not in columns]:
         raise InputError(f"{path} has no column {missing[0]}; the answer sheet has picture, content and style")
     answers: dict[str, dict[Side, str]] = {}
-    for row in _whole(rows, path):
+    for row in whole:
         name = (row["picture"] or "").strip()
         if name not in key.questions:
             raise InputError(f"{path}: there is no picture {name!r} in this set; does the key belong to it?")
@@ -338,14 +348,9 @@ def read_answers(path: Path, key: Key) -> list[Answer]:
     return list(answers.items())
 
 
-def _whole(rows: Iterator[dict[str, str]], path: Path) -> Iterator[dict[str, str]]:
-    """Rows that hold something."""
-    try:
-        for row in rows:
-            if any(isinstance(cell, str) and cell.strip() for cell in row.values()):
-                yield row
-    except csv.Error as error:
-        raise InputError(f"{path} is no table of answers: {error}; save the sheet as CSV") from error
+def _says(row: Mapping[str, object]) -> bool:
+    """Whether a row holds something."""
+    return any(isinstance(cell, str) and cell.strip() for cell in row.values())
 
 
 def _choice(given: str | None, choices: Sequence[str], side: Side, path: Path) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from artune.backbones.base import Image
 from artune.errors import PictureError, UnknownNameError
 from artune.experiments.grid import Example
-from artune.experiments.store import Side, Store, Verdict
+from artune.experiments.store import Side, Store, Verdict, read_result
 from artune.files import file_digest
 from artune.images import Picture, read_picture
 from artune.transfer.sizes import fitted
@@ -23,7 +23,7 @@ BATCH = 32
 """Pictures that a judge sees at once."""
 
 
-class Judge(Protocol):
+class Classifier(Protocol):
     """A network that tells classes apart."""
 
     @property
@@ -46,7 +46,7 @@ class Witness:
     """
 
     side: Side
-    judge: Judge
+    judge: Classifier
     digest: str
     name: str = ""
 
@@ -163,18 +163,6 @@ def _batches(pictures: Iterable[tuple[str, Picture]]) -> Iterator[list[tuple[str
                 batch = []
         if batch:
             yield batch
-
-
-def read_result(path: Path) -> Picture:
-    """A picture of a store.
-
-    Raises:
-        PictureError: it is damaged; with what to do.
-    """
-    try:
-        return read_picture(path)
-    except PictureError as error:
-        raise PictureError(f"{error}; remove the file, and the same command makes it again") from error
 
 
 def _read_at(path: Path, size: int) -> Picture:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from artune.experiments.classes import Findings, Judged
-from artune.experiments.judging import Untouched, read_result
-from artune.experiments.store import Side, picture_file
+from artune.experiments.judging import Untouched
+from artune.experiments.store import Failure, Side, picture_file, read_result
 from artune.files import write_together
 from artune.report.charts import Chart, Line, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
-from artune.tuning import KEPT, Reason
+from artune.tuning import KEPT
 
 ROWS = 8
 """Pairs of pictures on the page."""
@@ -25,7 +25,7 @@ def write_findings(
     found: Findings,
     judged: Sequence[Judged],
     untouched: Mapping[Side, Untouched],
-    failed: Sequence[str] = (),
+    failed: Sequence[Failure] = (),
 ) -> None:
     """Write the page and what it shows into a folder of results.
 
@@ -39,13 +39,14 @@ def write_findings(
     Raises:
         OutputError: no permission, no space.
     """
+    lost = sum(len(each.runs) for each in failed)
     chart, spec = findings_chart(found), judged[0].run.spec
     made = {"network": spec.method.network, "size": spec.size, "quality": spec.method.quality}
     tables = {"accuracy": found.table(), "contents": found.tables["content"], "styles": found.tables["style"]}
     files = {
         "chart.png": chart.png,
         "chart.svg": chart.svg.encode(),
-        "summary.json": json.dumps(_summary(found, untouched, len(failed), made), indent=1).encode(),
+        "summary.json": json.dumps(_summary(found, untouched, lost, made), indent=1).encode(),
     }
     for name, table in tables.items():
         files |= {f"{name}.csv": table.csv().encode(), f"{name}.md": table.markdown().encode()}
@@ -65,6 +66,7 @@ def write_findings(
             ("Style recognised, by class", _plain(tables["styles"])),
         ],
         sheet=_sheet(folder, judged),
+        lost=lost,
         failed=failed,
     )
     write_together(folder, {**files, "index.html": html.encode()})
@@ -74,7 +76,7 @@ def findings_chart(found: Findings) -> Chart:
     """Both accuracies with their bands, the equilibrium and the safe interval."""
     places = [weight.place for weight in found.weights]
     even = found.equilibrium
-    balance = None if even is None or even.reason is Reason.FLAT else (even.place, "equilibrium")
+    balance = (even.place, "equilibrium") if even and even.found else None
     safe = None if even is None or even.low is None or even.high is None else (even.low, even.high)
     bands = {side: found.accuracy[side] for side in ("style", "content")}
     return line_chart(
@@ -91,13 +93,14 @@ def _summary(
     found: Findings, untouched: Mapping[Side, Untouched], failed: int, made: Mapping[str, object]
 ) -> dict[str, object]:
     even = found.equilibrium
-    balance = None
-    if even is not None:
+    balance: dict[str, object] | None = None
+    if even is not None and not even.found:
+        balance = {"reason": str(even.reason), "confidence": even.confidence, "settled": even.settled}
+    elif even is not None:
         safe = [None if place is None else even.name(place) for place in (even.low, even.high)]
-        inner = even.inner and [even.name(place) for place in even.inner]
         balance = {
             "weight": even.name(even.place),
-            "inner_95": inner,
+            "inner_95": list(even.ends),
             "settled": even.settled,
             "safe": safe,
             "reason": str(even.reason),

@@ -22,10 +22,11 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from artune.errors import ArtuneWarning, InputError, OutputError, PictureError
-from artune.experiments.grid import Example, RunSpec
+from artune.experiments.grid import Example, RunSpec, weight_of
 from artune.files import file_digest
 from artune.images import Picture, read_picture, write_picture
-from artune.record import Record, run_key
+from artune.record import ALGORITHM, Record, run_key
+from artune.spec import StyleSpec
 
 Side = Literal["content", "style"]
 SIDES: tuple[Side, Side] = ("content", "style")
@@ -59,6 +60,24 @@ class Entry(Line):
     failed: str = ""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Pictures that could not be made.
+
+    Attributes:
+        reason: why.
+        runs: what was asked for; one at least.
+    """
+
+    reason: str
+    runs: tuple[RunSpec, ...]
+
+    def __str__(self) -> str:
+        first, *more = self.runs
+        others = f" and {len(more)} more" if more else ""
+        return f"{first.content.file} in the style of {first.style.file}{others}: {self.reason}"
+
+
 class Verdict(Line):
     """What a judge said of a picture.
 
@@ -90,6 +109,28 @@ class Verdict(Line):
     def of(self, label: str) -> float:
         """The probability of a class."""
         return self.probabilities[self.classes.index(label)]
+
+
+def manner(spec: StyleSpec, weights: str, algorithm: str = str(ALGORITHM)) -> tuple[object, ...]:
+    """How a picture is made: what all of one experiment share, which differ in photograph, painting and weight alone.
+
+    Args:
+        spec: of its run.
+        weights: digest of the network's.
+        algorithm: artune's number of it.
+    """
+    method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
+    plain = spec.model_copy(update={"strength": "auto", "method": method})
+    return weight_of(spec).ratio, weights, algorithm, plain.model_dump_json()
+
+
+def manners(entries: Iterable[Entry]) -> set[tuple[object, ...]]:
+    """Those of the pictures that were made."""
+    return {
+        manner(each.run.spec, each.record.digests.get("weights", ""), each.record.versions.get("algorithm", ""))
+        for each in entries
+        if each.record is not None
+    }
 
 
 def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, RunSpec]:
@@ -173,9 +214,28 @@ class Store:
         entry = self.entries.get(key)
         return entry is not None and entry.record is not None and _is_whole(self.picture(key))
 
+    def check_alike(self, asked: tuple[object, ...]) -> None:
+        """Raise unless what is there was made in the manner that is asked for.
+
+        Raises:
+            InputError: for a folder of another experiment.
+        """
+        if manners(self.entries.values()) - {asked}:
+            raise InputError(
+                f"{self.folder} holds pictures of another experiment, which differ in more than photograph, painting "
+                "and weight (size, network, device, strengths beside ratios, artune's algorithm); choose a new folder"
+            )
+
     def missing(self, runs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:
         """Those of some runs whose pictures are still to be made."""
         return {key: run for key, run in runs.items() if not self.finished(key)}
+
+    def failures(self, keys: Iterable[str]) -> list[Failure]:
+        """Why pictures are missing, each reason once."""
+        runs: dict[str, list[RunSpec]] = {}
+        for entry in (self.entries[key] for key in keys):
+            runs.setdefault(entry.failed, []).append(entry.run)
+        return [Failure(reason, tuple(those)) for reason, those in runs.items()]
 
     def picture(self, key: str) -> Path:
         """Where a picture is."""
@@ -258,6 +318,18 @@ def check_folder(folder: Path) -> None:
 def picture_file(folder: Path, key: str) -> Path:
     """Where the picture of a key is in a folder of results."""
     return folder / PICTURES / f"{key}.png"
+
+
+def read_result(path: Path) -> Picture:
+    """A picture of a store.
+
+    Raises:
+        PictureError: it is damaged; with what to do.
+    """
+    try:
+        return read_picture(path)
+    except PictureError as error:
+        raise PictureError(f"{error}; remove the file, and artune classes makes it again") from error
 
 
 def read_entries(folder: Path) -> dict[str, Entry]:

@@ -81,6 +81,8 @@ class Options:
         for name, least in (("size", 1), ("augment", 0), ("epochs", 1), ("patience", 1), ("batch", 2), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise SpecError(f"{name} must be at least {least}, not {value}")
+        if self.seed >= 2**63:
+            raise SpecError(f"seed must be below 2**63, not {self.seed}")
         if self.size > LARGEST:
             raise SpecError(f"size must be at most {LARGEST}, not {self.size}")
         if self.per_class is not None and self.per_class < 1:

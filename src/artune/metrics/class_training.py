@@ -58,6 +58,8 @@ class ClassTraining:
         if options.size < trunk.smallest:
             raise SpecError(f"size {options.size}: {trunk.name} needs pictures of at least {trunk.smallest} pixels")
         tap = trunk.tap(options.tap) if options.tap else default_tap(options.kind, trunk)
+        if tap not in trunk.taps:  # the image itself
+            raise UnknownNameError("layer", tap, trunk.taps, where=f"network {trunk.name}")
         trunk.check([tap])
         self.train, self.val, classes = gather(folder, options, styled)
         self.about = About(options.kind, classes, options.trunk, tap, options.size, options.edges, options.seed, digest)

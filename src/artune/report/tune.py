@@ -72,8 +72,8 @@ def tuning_chart(tuning: Tuning) -> Chart:
 def curve_csv(tuning: Tuning) -> str:
     """A line for each picture of the ladder: what the judge said, and the same put right where it is in the curve."""
     explored = tuning.explored
-    looks = ["photograph"] + ["first"] * (len(explored.right) - 1) + ["second"]
-    said, right = (*explored.first.points, explored.second), (*explored.right, explored.second)
+    looks = ["photograph"] + ["first"] * (len(explored.corrected) - 1) + ["second"]
+    said, right = (*explored.first.points, explored.second), (*explored.corrected, explored.second)
     rows = []
     for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
         values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]

@@ -181,7 +181,7 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
     if judge is None and task.spec.method.network in TAUGHT:
         warnings.warn(
             f"{task.spec.method.network} taught the judge that finds the balance, and now makes the pictures: it is "
-            "not independent here, and may find its own work too good; look at the result, or give --strength",
+            "not independent here, and may find its own work too good; look at the result, or set the strength",
             ArtuneWarning,
             stacklevel=2,
         )
