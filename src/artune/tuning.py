@@ -151,8 +151,8 @@ class Balance:
             return f"{text}, a guess: what is recognised does not follow the strength. {ADVICE}"
         if min(self.style, self.content) < LEVEL:
             return (
-                f"{text}, a guess: at no strength are both recognised (here the style {self.style:.2f}, the content "
-                f"{self.content:.2f}). {ADVICE}"
+                f"{text}, a guess: at no strength are both well recognised (here the style {self.style:.2f}, the "
+                f"content {self.content:.2f}). {ADVICE}"
             )
         if self.reason is Reason.NO_CROSSING:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")

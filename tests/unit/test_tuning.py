@@ -127,7 +127,7 @@ def test_no_strength_is_safe_for_what_is_recognised_nowhere(kept):
     least, falling = (0.0, 0.01, 0.02, 0.04, 0.09), (0.95, 0.9, 0.7, 0.5, 0.4)
     found = balance(Curve(LADDER, least, falling), kept=kept)
     assert (found.low, found.high, found.reason) == (None, None, Reason.NO_CROSSING)
-    assert str(found).startswith(f"strength {found.strength:.2f}, a guess: at no strength are both recognised (here")
+    assert str(found).startswith(f"strength {found.strength:.2f}, a guess: at no strength are both well")
     mirrored = balance(Curve(LADDER, falling[::-1], least[::-1]), kept=kept)
     assert (mirrored.low, mirrored.high) == (None, None)
     if not kept:
