@@ -151,8 +151,8 @@ class Balance:
             return f"{text}, a guess: what is recognised does not follow the strength. {ADVICE}"
         if min(self.style, self.content) < LEVEL:
             return (
-                f"{text}, a guess: at no strength are both well recognised (here the style {self.style:.2f}, the "
-                f"content {self.content:.2f}). {ADVICE}"
+                f"{text}, a guess: too little is recognised there (style {self.style:.2f}, content "
+                f"{self.content:.2f}). {ADVICE}"
             )
         if self.reason is Reason.NO_CROSSING:
             less, more = ("style", "content") if self.style < self.content else ("content", "style")
@@ -196,7 +196,7 @@ def balance(
         strength = min(max(0.5, ends[0]), ends[1])
         means = float(rising.mean()), float(falling.mean())
         return Balance(strength, None, None, Reason.FLAT, 0.0, *means, strength, kept)
-    gap = rising - falling  # rises
+    gap = np.round(rising - falling, 12)  # rises; equal but for rounding is equal
     nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, alike) if alike else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING

@@ -11,15 +11,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import artune.cli.classes
 import artune.experiments.run
 from artune.cli import app
+from artune.errors import WeightsError
 from artune.experiments.store import read_entries
 from artune.files import file_digest
-from artune.images import read_picture
+from artune.images import Picture, read_picture, write_picture
 from tests.judges import made_folders, witness
 
 ROOT = Path(__file__).parents[2]
@@ -94,9 +96,10 @@ def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
     assert (out / "judged.jsonl").read_bytes().startswith(before)
 
     page = (out / "index.html").read_bytes()
-    for other in (["--size", "24"], ["--seed", "1"]):
-        assert "holds pictures of another experiment" in refused(*line, *other)
-    assert "holds pictures of another" in refused(*line[: -len(FAST) - 2], "--ratios", "1,2", *FAST)
+    for other, name in ((["--size", "24"], "size"), (["--seed", "1"], "seed")):
+        assert f"holds pictures of another experiment, which differ in {name}; choose" in refused(*line, *other)
+    ratios = refused("classes", *named, "-o", out, "--ratios", "1,2", *FAST)
+    assert "another experiment, which differ in strengths beside ratios; choose" in ratios
     assert (len(made), (out / "index.html").read_bytes()) == (12, page)
 
     said = call("human", "make", tmp_path / "set", "--experiment", out, "--per-weight", 2)
@@ -137,13 +140,39 @@ def test_a_failing_picture_stops_no_other(tmp_path, made):
     assert sum(entry.record is not None for entry in read_entries(tmp_path / "out").values()) == 2
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())  # and told of, with what is there
     assert (summary["pictures"], summary["failed"], summary["untouched"]["content"]["count"]) == (2, 2, 1)
-    assert "dark/0.png is damaged" in (tmp_path / "out" / "index.html").read_text()
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "dark/0.png is damaged" in page
+    assert "Pictures that failed: 2<" in page
     broken.write_bytes(whole)
     made.clear()
     said = call(*line)
     assert said.exit_code == 0, said.output
     assert "4 pictures, 2 of them new" in said.output
     assert len(made) == 2
+
+
+def test_no_network_is_needed_where_nothing_is_missing(tmp_path, monkeypatch):
+    line = ["classes", *made_folders(tmp_path), "-o", tmp_path / "out", "--strengths", "0.5", *FAST]
+    assert call(*line).exit_code == 0
+
+    def refuse(*_):
+        raise WeightsError("cannot download the weights")
+
+    monkeypatch.setattr("artune.transfer.network.Network.load", refuse)
+    assert "4 pictures, 0 of them new" in call(*line).output
+    assert "cannot download" in refused(*line, "--strengths", "0.5,0.7")
+
+
+def test_another_picture_to_start_from_is_another_experiment(tmp_path):
+    spec, start = tmp_path / "spec.yaml", tmp_path / "start.png"
+    spec.write_text(f"method: {{start: {start}}}\n")
+    line = ["classes", *made_folders(tmp_path), "-o", tmp_path / "out", "--strengths", "0.5", "--spec", spec, *FAST]
+    for level in (0.2, 0.8):
+        write_picture(Picture(np.full((32, 32, 3), level, np.float32)), start)
+        if level == 0.2:
+            assert call(*line).exit_code == 0
+            assert "4 pictures, 0 of them new" in call(*line).output
+    assert "which differ in picture to start from; choose" in refused(*line)
 
 
 def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
@@ -198,7 +227,7 @@ def test_more_bad_input(tmp_path):
     assert "holds other files" in refused(*line, "-o", tmp_path)
     assert "is no folder" in refused(*line, "-o", tmp_path / "content.judge")
     (tmp_path / "tiny.yaml").write_text("method: {start: colour}\n")
-    assert "pictures failed" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
+    assert "did you mean colours" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
     assert "there are no results in" in refused("human", "make", tmp_path / "set", "--experiment", tmp_path)
     assert "there are no answers in" in refused("human", "score", tmp_path / "answers.csv")
     (tmp_path / "answers.csv").write_text("picture,content,style\n")

@@ -1,6 +1,7 @@
 """Accuracy against the weight: by hand, and the bands against distributions that are known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,24 @@ def test_half_way_between_two_weights():
     assert found.equilibrium.inner == pytest.approx((math.log(1e4),) * 2)
     assert found.equilibrium.low is None  # where the one keeps 0.8 of its best, the other keeps 0.2
     assert "there is no safe interval" in str(found.equilibrium)
+
+
+def test_curves_that_meet_on_a_stretch_cross_in_its_middle():
+    """Means of thirds are not exact: the curves are one from 1 to 2, but for rounding."""
+    weights = [Weight(float(place), f"{place}", True) for place in range(-3, 4)]
+    style, content = ((0, 1, 1, 2, 2, 2, 4), (10, 10, 7, 3, 2, 2, 0))
+    cells = [(np.arange(10) < np.array(hits)[:, None]).astype(float)[..., None] for hits in (content, style)]
+    found = equilibrium(weights, *cells, draws=5)
+    assert found.place == pytest.approx(1.5)
+    ends = [np.array(hits)[:, None, None] / 10 for hits in ([9, 8, 8, 8], [1, 3, 3, 8])]
+    assert equilibrium(weights[:4], *ends, draws=5).reason is Reason.CROSSED
+
+
+def test_a_draw_or_two_in_which_nothing_changes_need_no_word():
+    weights = [Weight(place, f"{place}", True) for place in (-1.0, 1.0)]
+    found = equilibrium(weights, np.array([[[1.0]], [[0.0]]]), np.array([[[0.0]], [[1.0]]]), draws=5)
+    assert "(95 % of the draws: 1:1)" in str(replace(found, settled=0.996))
+    assert "in which an accuracy changes, 99 % of all" in str(replace(found, settled=0.99))
 
 
 def test_weights_of_one_ratio_are_one_place():

@@ -150,15 +150,20 @@ def test_of_several_judges_one_is_named(experiment, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"size": 64}, {"network": "vgg19"}, {"strength": 0.5, "style_weight": None, "content_weight": None}]
+    ("change", "named"),
+    [
+        ({"size": 64}, "in size;"),
+        ({"network": "vgg19"}, "in network;"),
+        ({"strength": 0.5, "style_weight": None, "content_weight": None}, "in strengths beside ratios;"),
+    ],
 )
-def test_pictures_of_several_experiments_are_no_set(experiment, tmp_path, change):
+def test_pictures_of_several_experiments_are_no_set(experiment, tmp_path, change, named):
     with Store.open(experiment) as store:
         entry = next(entry for entry in store.entries.values() if entry.record is not None)
         run = entry.run.model_copy(update={"spec": with_options(entry.run.spec, change)})
         other = entry.model_copy(update={"key": "other", "run": run})
         store.add(other, Picture(np.zeros((16, 16, 3), np.float32)))
-    with pytest.raises(InputError, match="holds pictures of several experiments"):
+    with pytest.raises(InputError, match=f"holds pictures of several experiments, which differ {named}"):
         make(tmp_path / "set", experiment)
 
 

@@ -127,7 +127,7 @@ def test_no_strength_is_safe_for_what_is_recognised_nowhere(kept):
     least, falling = (0.0, 0.01, 0.02, 0.04, 0.09), (0.95, 0.9, 0.7, 0.5, 0.4)
     found = balance(Curve(LADDER, least, falling), kept=kept)
     assert (found.low, found.high, found.reason) == (None, None, Reason.NO_CROSSING)
-    assert str(found).startswith(f"strength {found.strength:.2f}, a guess: at no strength are both well")
+    assert str(found).startswith(f"strength {found.strength:.2f}, a guess: too little is recognised")
     mirrored = balance(Curve(LADDER, falling[::-1], least[::-1]), kept=kept)
     assert (mirrored.low, mirrored.high) == (None, None)
     if not kept:
@@ -232,6 +232,13 @@ def test_a_second_look_that_agrees_moves_nothing(style, content):
     assert found.shifts == pytest.approx((0, 0), abs=1e-9)
     for seen, right in zip(found.first.points, found.corrected, strict=True):
         assert right is None or right == pytest.approx(seen, abs=1e-6)
+
+
+def test_hardly_recognised_at_the_balance_is_called_a_guess():
+    assert "a guess" not in str(Balance(0.4, None, None, Reason.CROSSED, 0.5, 0.1, 0.2, 0.4))
+    for style, content in ((0.09, 0.2), (0.2, 0.09)):
+        said = str(Balance(0.4, None, None, Reason.CROSSED, 0.5, style, content, 0.4))
+        assert f"a guess: too little is recognised there (style {style:.2f}, content {content:.2f})" in said
 
 
 def test_curves_that_go_up_and_down():

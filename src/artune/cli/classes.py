@@ -96,13 +96,13 @@ def classes(
         each.check(sorted({example.label for example in used}))
     runs = keyed(grid(photographs, paintings, specs), weights)
     try:
-        with loading(), download_bar(quiet) as told:  # what it refuses, it would refuse for every picture
-            loaded = Network.load(specs[0], weights, told)
         with Store.open(out) as store:
-            store.check_alike(manner(specs[0], loaded.digest))
             todo = store.missing(runs)
             if todo:
                 keep_freed_memory()
+                with loading(), download_bar(quiet) as told:  # what it refuses, it would refuse for every picture
+                    loaded = Network.load(specs[0], weights, told)
+                store.check_alike(manner(specs[0], {"weights": loaded.digest, **_start(specs[0])}))
                 with executors.workers(min(workers, len(todo))) as executor, counting("pictures", quiet) as count:
                     count(0, len(todo))
                     for done, _ in enumerate(run(runs, store, executor, Make(weights)), 1):
@@ -176,6 +176,14 @@ def witness(side: "Side", file: Path) -> "Witness":
     return Witness(side, ClassJudge.load(file), file_digest(file), file.name)
 
 
+def _start(spec: StyleSpec) -> dict[str, str]:
+    """Digest of the picture to start from, if there is one."""
+    from artune.transfer.start import given_start
+
+    given = given_start(spec.method.start)
+    return {} if given is None else {"start": given.digest()}
+
+
 def _some(failed: Sequence["Failure"]) -> str:
-    more = [f"and {len(failed) - MOST_SAID} more reasons"] if len(failed) > MOST_SAID else []
+    more = [f"further reasons: {len(failed) - MOST_SAID}"] if len(failed) > MOST_SAID else []
     return "\n  " + "\n  ".join([*map(str, failed[:MOST_SAID]), *more])

@@ -24,7 +24,7 @@ from artune.experiments.store import (
     Entry,
     Side,
     Verdict,
-    manners,
+    differing,
     picture_file,
     read_entries,
     read_result,
@@ -133,11 +133,10 @@ def make(
     entries = [entry for entry in read_entries(experiment).values() if entry.record is not None]
     if not entries:
         raise InputError(f"there is no finished picture in {experiment}; run artune classes first")
-    if len(manners(entries)) > 1:  # anything but the weight would tell them apart
+    if names := differing(entry.manner for entry in entries):  # these would tell the pictures apart
         raise InputError(
-            f"{experiment} holds pictures of several experiments, which differ in more than photograph, painting and "
-            "weight (size, network, device, strengths beside ratios, artune's algorithm); make a set of a folder that "
-            "holds one"
+            f"{experiment} holds pictures of several experiments, which differ in {', '.join(names)}; make a set of a "
+            "folder that holds one"
         )
     chosen = _chosen(entries, per_weight, seed)
     verdicts = _heard(chosen, experiment, judges or {})

@@ -8,6 +8,7 @@ A picture is written whole, then its line; a kill between the two is mended from
 that was cut short is removed. One process at a time writes.
 """
 
+import json
 import os
 import re
 import warnings
@@ -58,6 +59,13 @@ class Entry(Line):
     run: RunSpec
     record: Record | None = None
     failed: str = ""
+
+    @property
+    def manner(self) -> dict[str, str]:
+        """See :func:`manner`."""
+        record = self.record
+        digests, versions = (record.digests, record.versions) if record else ({}, {})
+        return manner(self.run.spec, digests, versions.get("algorithm", ""))
 
 
 @dataclass(frozen=True)
@@ -111,26 +119,31 @@ class Verdict(Line):
         return self.probabilities[self.classes.index(label)]
 
 
-def manner(spec: StyleSpec, weights: str, algorithm: str = str(ALGORITHM)) -> tuple[object, ...]:
+def manner(spec: StyleSpec, digests: Mapping[str, str], algorithm: str = str(ALGORITHM)) -> dict[str, str]:
     """How a picture is made: what all of one experiment share, which differ in photograph, painting and weight alone.
 
     Args:
         spec: of its run.
-        weights: digest of the network's.
+        digests: of the network's ``weights``, and of the picture to ``start`` from, if there is one.
         algorithm: artune's number of it.
     """
-    method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
-    plain = spec.model_copy(update={"strength": "auto", "method": method})
-    return weight_of(spec).ratio, weights, algorithm, plain.model_dump_json()
-
-
-def manners(entries: Iterable[Entry]) -> set[tuple[object, ...]]:
-    """Those of the pictures that were made."""
-    return {
-        manner(each.run.spec, each.record.digests.get("weights", ""), each.record.versions.get("algorithm", ""))
-        for each in entries
-        if each.record is not None
+    fields = {
+        **spec.model_dump(mode="json", exclude={"method", "strength"}),
+        **spec.method.model_dump(mode="json", exclude={"content_weight", "style_weight"}),
     }
+    return {
+        **{name: json.dumps(value) for name, value in fields.items()},
+        "weights of the network": digests.get("weights", ""),
+        "picture to start from": digests.get("start", ""),
+        "strengths beside ratios": str(weight_of(spec).ratio),
+        "artune's algorithm": algorithm,
+    }
+
+
+def differing(manners: Iterable[Mapping[str, str]]) -> list[str]:
+    """Names of what is not the same in all of them."""
+    seen = list(manners)
+    return [name for name in seen[0] if len({each[name] for each in seen}) > 1]
 
 
 def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, RunSpec]:
@@ -214,16 +227,17 @@ class Store:
         entry = self.entries.get(key)
         return entry is not None and entry.record is not None and _is_whole(self.picture(key))
 
-    def check_alike(self, asked: tuple[object, ...]) -> None:
-        """Raise unless what is there was made in the manner that is asked for.
+    def check_alike(self, asked: Mapping[str, str]) -> None:
+        """Raise unless the pictures that are there were made in the manner that is asked for.
 
         Raises:
-            InputError: for a folder of another experiment.
+            InputError: naming what differs.
         """
-        if manners(self.entries.values()) - {asked}:
+        there = [each.manner for key, each in self.entries.items() if each.record is not None and self.finished(key)]
+        if names := differing([asked, *there]):
             raise InputError(
-                f"{self.folder} holds pictures of another experiment, which differ in more than photograph, painting "
-                "and weight (size, network, device, strengths beside ratios, artune's algorithm); choose a new folder"
+                f"{self.folder} holds pictures of another experiment, which differ in {', '.join(names)}; choose a new "
+                "folder"
             )
 
     def missing(self, runs: Mapping[str, RunSpec]) -> dict[str, RunSpec]:
@@ -324,12 +338,13 @@ def read_result(path: Path) -> Picture:
     """A picture of a store.
 
     Raises:
-        PictureError: it is damaged; with what to do.
+        PictureError: it is damaged or gone; with what to do.
     """
     try:
         return read_picture(path)
     except PictureError as error:
-        raise PictureError(f"{error}; remove the file, and artune classes makes it again") from error
+        advice = "remove the file, and artune classes" if path.exists() else "artune classes"
+        raise PictureError(f"{error}; {advice} makes it again") from error
 
 
 def read_entries(folder: Path) -> dict[str, Entry]:

@@ -17,7 +17,7 @@ from artune.transfer.tiles import Room
 
 DECIDED = (
     "there is no strength to be found: it was given, or the weights of content and style were, or the scale is not "
-    "calibrated; leave them out"
+    "calibrated, or each region has its own; leave them out"
 )
 """What those read who ask for the balance of a task that leaves nothing open."""
 
