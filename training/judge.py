@@ -478,9 +478,7 @@ class Labelled:
             block, i = np.load(work / f"held-{int(row['file']):04d}.npz"), int(row["picture"])
             of = [names[block[side][i]] for names, side in zip(pools.names, ("content", "style"), strict=True)]
             if of != [row["photo"], row["painting"]] or abs(block["odds"][i] - float(row["log_odds"])) > 0.001:
-                raise SystemExit(
-                    f"the label of picture {i} in {work}/held-{int(row['file']):04d}.npz is of another one"
-                )
+                raise SystemExit(f"{work} holds other pictures than were labelled; make them by `styled --held-out`")
             result, photo, painting = (
                 judge.embed(to_image([pixels]))
                 for pixels in (

@@ -48,8 +48,6 @@ MARGIN = 0.01
 ALIKE = 0.2
 """How far below its best a probability still counts, less and less, for the balance of single pictures; or half of its
 best, if that is less, but no less than what is recognised at all."""
-
-
 ADVICE = "Look at the result, or set the strength"
 """To the user of a guess."""
 

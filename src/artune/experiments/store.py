@@ -233,7 +233,7 @@ class Store:
         Raises:
             InputError: naming what differs.
         """
-        there = [each.manner for key, each in self.entries.items() if each.record is not None and self.finished(key)]
+        there = [each.manner for key, each in self.entries.items() if self.finished(key)]
         if names := differing([asked, *there]):
             raise InputError(
                 f"{self.folder} holds pictures of another experiment, which differ in {', '.join(names)}; choose a new "

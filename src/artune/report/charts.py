@@ -17,7 +17,6 @@ COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
 STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
-
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
 RING: Mapping[str, Any] = {**DOT, "markersize": 5.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
 DIAMOND: Mapping[str, Any] = {**DOT, "marker": "D", "markersize": 6}
