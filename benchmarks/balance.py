@@ -29,16 +29,18 @@ from PIL import Image
 from quality import files, pairs
 from scipy.stats import binomtest
 
-from artune.images import Picture, read_picture
-from artune.metrics.judges import Judge
-from artune.spec import StyleSpec, with_options
-from artune.transfer.machine import keep_freed_memory
-from artune.transfer.network import Network
-from artune.transfer.resolve import recipe_of
-from artune.transfer.style import Job
+from artune.backbones.network import Network
+from artune.balance.curve import FAR, ROUGH, Curve, balance, log_odds, misfit, strength_at, sureness
+from artune.balance.ladder import Court, Tuning, tune
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.judges.embedding import Judge
+from artune.machine import keep_freed_memory
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
+from artune.transfer.plan import recipe_of
+from artune.transfer.run import Job
 from artune.transfer.task import Task
-from artune.transfer.tune import Court, Tuning, tune
-from artune.tuning import FAR, ROUGH, Curve, balance, log_odds, misfit, strength_at, sureness
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -247,7 +249,7 @@ def networks(assets: Path, count: int) -> None:
 
 def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) -> None:
     """Share of the pairs of which both style and content are recognised by judges of classes that took no part."""
-    from artune.metrics.classes import ClassJudge
+    from artune.judges.classes import ClassJudge
 
     content_judge, style_judge = (ClassJudge.load(path) for path in judges)
     data, rng = assets / "data", np.random.default_rng(1)

@@ -23,12 +23,14 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from artune.experiments.executors import workers
-from artune.experiments.grid import Example, RunSpec, examples
-from artune.experiments.run import run
-from artune.experiments.store import Store, keyed
 from artune.files import atomic, file_digest
-from artune.spec import StyleSpec, with_options
+from artune.spec.options import with_options
+from artune.spec.study import Example, RunSpec
+from artune.spec.style import StyleSpec
+from artune.studies.executors import workers
+from artune.studies.grid import examples
+from artune.studies.run import run
+from artune.studies.store import Store, keyed
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
 FEWER = "0.08,0.35,0.65,0.92"

@@ -28,16 +28,19 @@ from quality import files, measured, pairs, referee
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
-from artune import color
-from artune.backbones.load import NETWORKS
-from artune.images import Picture, read_picture, write_picture
+from artune.backbones.network import Network
+from artune.backbones.registry import NETWORKS
+from artune.images import color
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
 from artune.losses.terms import STYLE_TERMS
-from artune.spec import Optimise, StyleSpec, with_options
+from artune.machine import keep_freed_memory
+from artune.spec.options import with_options
+from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.machine import keep_freed_memory
-from artune.transfer.network import Network
+from artune.transfer.run import Job, Result
 from artune.transfer.sizes import fitted
-from artune.transfer.style import Job, Result
 
 SIDE = 256
 REAL = {
@@ -230,7 +233,7 @@ def regions(args: argparse.Namespace) -> None:
 
 def photoreal(args: argparse.Namespace) -> None:
     """With and without the matting Laplacian and the smoothing afterwards."""
-    from artune.losses.photoreal import matting
+    from artune.losses.matting import matting
 
     args.output.mkdir(parents=True, exist_ok=True)
     network = Network.load(StyleSpec())

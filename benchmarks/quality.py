@@ -30,14 +30,16 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from artune.backbones.base import Backbone
-from artune.images import Picture, from_tensor, read_picture, write_picture
+from artune.backbones.network import Network
+from artune.images.picture import Picture, from_tensor
+from artune.images.read import read_picture
+from artune.images.write import write_picture
 from artune.losses.objective import Region, Styled, Weights, build
+from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Referee
-from artune.spec import Optimise, StyleSpec
-from artune.transfer.machine import keep_freed_memory
-from artune.transfer.network import Network
+from artune.spec.style import Optimise, StyleSpec
+from artune.transfer.run import Job
 from artune.transfer.sizes import fitted
-from artune.transfer.style import Job
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
 LADDER = (0.182, 0.333, 0.667, 0.889, 0.974, 0.995)

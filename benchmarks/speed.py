@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from artune.assets import sample_photo, sample_style
 from artune.backbones.base import Backbone
-from artune.backbones.load import load_network
+from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
-from artune.images import read_picture
+from artune.images.read import read_picture
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.transfer.machine import has_bf16, keep_freed_memory
-from artune.transfer.resolve import Recipe
+from artune.machine import has_bf16, keep_freed_memory
+from artune.transfer.plan import Recipe
 
 KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -18,12 +18,12 @@ import torch
 
 from artune.assets import sample_photo, sample_style
 from artune.backbones.base import Backbone
-from artune.backbones.load import load_network
+from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
-from artune.images import read_picture
+from artune.images.read import read_picture
 from artune.losses import objective, tiled
 from artune.losses.objective import Formulas, Region, Styled, Weights
-from artune.transfer.resolve import Recipe
+from artune.transfer.plan import Recipe
 
 RECIPE = Recipe()
 

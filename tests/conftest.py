@@ -12,11 +12,12 @@ from jaxtyping import install_import_hook
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine fails no test
 settings.load_profile("steady")
 
-FORMULAS = ("functional", "neighbours", "photoreal", "positions", "transport", "variation")
+FORMULAS = ("moments", "neighbours", "matting", "positions", "transport", "variation")
 for module in (*(f"losses.{name}" for name in FORMULAS), "metrics"):
     install_import_hook(f"artune.{module}", "beartype.beartype").__enter__()
 
-from artune.images import Picture, write_picture  # noqa: E402
+from artune.images.picture import Picture  # noqa: E402
+from artune.images.write import write_picture  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 import artune.cli.classes
-from artune.experiments.judging import Witness
 from artune.files import file_digest
-from artune.images import Picture, write_picture
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.studies.measures import Witness
 
 CONTENTS, STYLES = ("dark", "light"), ("coarse", "fine")
 

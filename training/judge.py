@@ -32,13 +32,14 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artune.backbones.network import Network
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
+from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.metrics.judges import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
-from artune.spec import StyleSpec, with_options
-from artune.transfer.network import Network
-from artune.transfer.resolve import Recipe
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
+from artune.transfer.plan import Recipe
 
 STYLED_SIDE = 160
 LOSSES = ("w2", "w2", "w2", "gram", "moments")

@@ -24,10 +24,10 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Features, Image
 from artune.backbones.compact import Compact, CompactConfig
-from artune.images import read_picture
-from artune.spec import StyleSpec
-from artune.transfer.network import Network
-from artune.transfer.style import Job
+from artune.backbones.network import Network
+from artune.images.read import read_picture
+from artune.spec.style import StyleSpec
+from artune.transfer.run import Job
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from quality import files, measured, pairs, referee

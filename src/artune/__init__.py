@@ -9,44 +9,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from artune.backbones.network import Network as Network
+    from artune.balance.curve import Balance as Balance
+    from artune.balance.curve import Reason as Reason
+    from artune.balance.ladder import Tuning as Tuning
+    from artune.balance.ladder import tune as tune
     from artune.errors import ArtuneError as ArtuneError
-    from artune.images import Picture as Picture
-    from artune.images import read_picture as read_picture
-    from artune.metrics.judges import Judge as Judge
+    from artune.images.picture import Picture as Picture
+    from artune.images.read import read_picture as read_picture
+    from artune.judges.embedding import Judge as Judge
     from artune.recipes import find_recipe as find_recipe
-    from artune.segmentation import load_segmenter as load_segmenter
-    from artune.spec import Optimise as Optimise
-    from artune.spec import StyleSpec as StyleSpec
+    from artune.regions.segment import load_segmenter as load_segmenter
+    from artune.spec.style import Optimise as Optimise
+    from artune.spec.style import StyleSpec as StyleSpec
     from artune.transfer.inputs import Masked as Masked
     from artune.transfer.inputs import RegionStyle as RegionStyle
-    from artune.transfer.network import Network as Network
-    from artune.transfer.style import Progress as Progress
-    from artune.transfer.style import Result as Result
-    from artune.transfer.style import style as style
-    from artune.transfer.tune import Tuning as Tuning
-    from artune.transfer.tune import tune as tune
-    from artune.tuning import Balance as Balance
-    from artune.tuning import Reason as Reason
+    from artune.transfer.run import Progress as Progress
+    from artune.transfer.run import Result as Result
+    from artune.transfer.run import style as style
 
 _HOMES = {
     "ArtuneError": "artune.errors",
-    "Balance": "artune.tuning",
+    "Balance": "artune.balance.curve",
     "Masked": "artune.transfer.inputs",
-    "Network": "artune.transfer.network",
-    "Optimise": "artune.spec",
-    "Picture": "artune.images",
-    "Progress": "artune.transfer.style",
-    "Reason": "artune.tuning",
+    "Network": "artune.backbones.network",
+    "Optimise": "artune.spec.style",
+    "Picture": "artune.images.picture",
+    "Progress": "artune.transfer.run",
+    "Reason": "artune.balance.curve",
     "RegionStyle": "artune.transfer.inputs",
-    "Result": "artune.transfer.style",
-    "StyleSpec": "artune.spec",
+    "Result": "artune.transfer.run",
+    "StyleSpec": "artune.spec.style",
     "find_recipe": "artune.recipes",
-    "load_segmenter": "artune.segmentation",
-    "read_picture": "artune.images",
-    "style": "artune.transfer.style",
-    "tune": "artune.transfer.tune",
-    "Tuning": "artune.transfer.tune",
-    "Judge": "artune.metrics.judges",
+    "load_segmenter": "artune.regions.segment",
+    "read_picture": "artune.images.read",
+    "style": "artune.transfer.run",
+    "tune": "artune.balance.ladder",
+    "Tuning": "artune.balance.ladder",
+    "Judge": "artune.judges.embedding",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605

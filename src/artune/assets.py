@@ -74,7 +74,7 @@ WEIGHTS = {
 those that the literature used, where there are several."""
 
 JUDGE = Asset("judge.safetensors", "bf7f83fa0d0eb442f1336a293e47301ce1599882e8c5c2162ca65954031b52c9", "MIT")
-"""The judge with its banks (``artune.metrics.judges``)."""
+"""The judge with its banks (``artune.judges.embedding``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
 """Style pictures of our own (``training/samples.py``)."""

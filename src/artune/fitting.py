@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from artune.errors import CheckpointError
-from artune.files import load_checkpoint, save_checkpoint
+from artune.tensors import load_checkpoint, save_checkpoint
 
 Batch = TypeVar("Batch")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from artune.spec import StyleSpec
+from artune.spec.style import StyleSpec
 
 ALGORITHM = 9
 """Raised by hand when the same spec gives other results."""

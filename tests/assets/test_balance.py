@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from artune.images import read_picture
-from artune.metrics.judges import Judge
-from artune.transfer.tune import tune
-from artune.tuning import Reason
+from artune.balance.curve import Reason
+from artune.balance.ladder import tune
+from artune.images.read import read_picture
+from artune.judges.embedding import Judge
 
 pytestmark = pytest.mark.assets
 

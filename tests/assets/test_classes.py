@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from artune import style
-from artune.backbones.load import load_network
-from artune.data import Folder
-from artune.metrics.class_options import Options
-from artune.metrics.class_training import ClassTraining
+from artune.backbones.registry import load_network
+from artune.data.folders import Folder
+from artune.judges.training import ClassTraining
+from artune.spec.train import Options
 
 pytestmark = pytest.mark.assets
 

@@ -7,13 +7,13 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from artune.backbones.compact import GAIN
-from artune.backbones.load import load_network
+from artune.backbones.network import Network
+from artune.backbones.registry import load_network
 from artune.errors import UnknownNameError
-from artune.images import read_picture
+from artune.images.read import read_picture
 from artune.metrics.perceptual import Referee
-from artune.spec import Optimise, StyleSpec
-from artune.transfer.network import Network
-from artune.transfer.style import style
+from artune.spec.style import Optimise, StyleSpec
+from artune.transfer.run import style
 
 pytestmark = pytest.mark.assets
 PAIRS = [(8, 21), (4, 24), (12, 7)]

@@ -8,9 +8,11 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 import artune
-from artune.color import SPACES, match, moments, with_luminance_of
-from artune.images import Picture, read_picture, write_picture
-from artune.regions import composite, coverage, fitted_mask, normalised, read_mask, resized_mask
+from artune.images.color import SPACES, match, moments, with_luminance_of
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
+from artune.regions.masks import composite, coverage, fitted_mask, normalised, read_mask, resized_mask
 
 pytestmark = pytest.mark.assets
 

@@ -10,8 +10,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from artune.cli import app
-from artune.images import Picture, read_picture, write_picture
-from artune.spec import StyleSpec
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
+from artune.spec.style import StyleSpec
 
 FAST = ["--size", "48", "--steps", "3", "--precision", "fp32", "--strength", "0.5"]
 
@@ -637,7 +639,7 @@ def test_kept_steps_of_photographs_of_one_name(files):
 
 
 def test_another_run_that_was_faster(files, monkeypatch):
-    from artune.transfer.style import Job
+    from artune.transfer.run import Job
 
     plain = Job.run
 

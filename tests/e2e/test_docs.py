@@ -12,7 +12,8 @@ import typer
 import artune
 from artune.cli import app
 from artune.cli.style import EXAMPLES
-from artune.images import Picture, write_picture
+from artune.images.picture import Picture
+from artune.images.write import write_picture
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

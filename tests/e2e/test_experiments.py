@@ -16,12 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 import artune.cli.classes
-import artune.experiments.run
+import artune.studies.run
 from artune.cli import app
 from artune.errors import WeightsError
-from artune.experiments.store import read_entries
 from artune.files import file_digest
-from artune.images import Picture, read_picture, write_picture
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
+from artune.studies.store import read_entries
 from tests.judges import made_folders, witness
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +38,13 @@ def _judges(monkeypatch):
 @pytest.fixture
 def made(monkeypatch):
     """The runs that were computed."""
-    plain, calls = artune.experiments.run.style, []
+    plain, calls = artune.studies.run.style, []
 
     def counted(*arguments, **more):
         calls.append(arguments)
         return plain(*arguments, **more)
 
-    monkeypatch.setattr(artune.experiments.run, "style", counted)
+    monkeypatch.setattr(artune.studies.run, "style", counted)
     return calls
 
 
@@ -158,7 +160,7 @@ def test_no_network_is_needed_where_nothing_is_missing(tmp_path, monkeypatch):
     def refuse(*_):
         raise WeightsError("cannot download the weights")
 
-    monkeypatch.setattr("artune.transfer.network.Network.load", refuse)
+    monkeypatch.setattr("artune.backbones.network.Network.load", refuse)
     assert "4 pictures, 0 of them new" in call(*line).output
     assert "cannot download" in refused(*line, "--strengths", "0.5,0.7")
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from artune.backbones.load import load_network
+from artune.backbones.registry import load_network
 from artune.cli import judge as command
-from artune.images import Picture, write_picture
-from artune.metrics.classes import ClassJudge
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.judges.classes import ClassJudge
 from tests.e2e.test_cli import call, refused
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "red": (0.8, 0.1, 0.2)}
@@ -71,7 +72,7 @@ def test_quiet_says_nothing(data):
 
 
 def test_every_option_reaches_the_training(data, monkeypatch):
-    from artune.metrics import class_training
+    from artune.judges import training as class_training
 
     class Stop(Exception):
         """In the place of a training."""
@@ -85,7 +86,7 @@ def test_every_option_reaches_the_training(data, monkeypatch):
         "--patience": "2", "--seed": "9", "--styled": str(data / "val"), "--no-mirror": None,
         "--edges-after-denoising": None,
     }  # fmt: skip
-    monkeypatch.setattr("artune.backbones.load.load_network", lambda name, **more: (name, ""))
+    monkeypatch.setattr("artune.backbones.registry.load_network", lambda name, **more: (name, ""))
     with pytest.raises(Stop) as caught:
         call(*train(data, *[part for pair in flags.items() for part in pair if part is not None]))
     options, styled = caught.value.args
@@ -234,7 +235,7 @@ def test_bad_input_to_evaluate_is_refused(data):
 
 
 def test_a_training_that_diverges_says_so(data, monkeypatch):
-    from artune.metrics.class_training import ClassTraining
+    from artune.judges.training import ClassTraining
 
     monkeypatch.setattr(ClassTraining, "loss", lambda self, image, labels: self.network(image).sum() * torch.nan)
     assert "the training diverged; choose a smaller --rate" in refused(*train(data))

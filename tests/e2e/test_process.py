@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artune.images import Picture, read_picture, write_picture
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -67,7 +69,7 @@ def test_interrupted_keeps_the_picture_and_goes_on(files, whole):
     assert read_picture(files / "out.png").digest() == whole.digest()
 
 
-@pytest.mark.parametrize("module", ["typer", "artune.cli", "torch._C", "artune.transfer.style"])
+@pytest.mark.parametrize("module", ["typer", "artune.cli", "torch._C", "artune.transfer.run"])
 def test_interrupted_before_the_first_step_is_quiet(files, module):
     """At a known point of the start, however slow the machine: when ``module`` has just been imported."""
     watched = [sys.executable, "-X", "importtime", *command(files, "out.png")[1:]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artune.images import read_picture
+from artune.images.read import read_picture
 from tests.golden.make import CASES, HERE, render
 
 

@@ -16,10 +16,13 @@ from artune.assets import read_weights
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.errors import PictureError, SpecError, WeightsError
-from artune.images import Picture, decode_picture, write_picture
-from artune.losses import functional as fn
-from artune.spec import StyleSpec, parse_spec
-from artune.transfer.resolve import resolve
+from artune.images.picture import Picture
+from artune.images.read import decode_picture
+from artune.images.write import write_picture
+from artune.losses import moments as fn
+from artune.spec.options import parse_spec
+from artune.spec.style import StyleSpec
+from artune.transfer.plan import resolve
 from artune.transfer.sizes import fitted, plan
 from tests.unit.test_engine import bowl
 

@@ -7,7 +7,7 @@ import pytest
 
 from artune.assets import SAMPLE_PHOTOS, SAMPLE_STYLES, WEIGHTS, Asset, cache_folder, fetch, sample_photo, sample_style
 from artune.errors import UnknownNameError, WeightsError
-from artune.images import read_picture
+from artune.images.read import read_picture
 
 DATA = bytes(range(256)) * 9000
 

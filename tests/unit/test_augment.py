@@ -7,7 +7,7 @@ from PIL import Image as PIL
 from PIL import ImageEnhance
 from scipy import ndimage
 
-from artune.augment import LADDER, bgr, contrast, extra, mirror, noise, rotation, saturation, sharpness
+from artune.data.augment import LADDER, bgr, contrast, extra, mirror, noise, rotation, saturation, sharpness
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 from artune.assets import WEIGHTS, fetch
 from artune.backbones.base import Backbone
 from artune.backbones.compact import GAIN, Compact, CompactConfig, fork
-from artune.backbones.load import NETWORKS, load_network, read_weights, structure
 from artune.backbones.pooling import pool
+from artune.backbones.registry import NETWORKS, load_network, read_weights, structure
 from artune.backbones.traced import Traced
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError, UnknownNameError, WeightsError

@@ -10,17 +10,19 @@ import torch
 from pydantic import ValidationError
 from scipy.stats import binom
 
+from artune.balance.curve import Reason
 from artune.errors import InputError, PictureError, UnknownNameError
-from artune.experiments.classes import Judged, equilibrium, findings, matched, resampled
-from artune.experiments.grid import Example, RunSpec, Weight, weight_of, with_ratios, with_strengths
-from artune.experiments.judging import Witness, hear
-from artune.experiments.store import Entry, Store, Verdict
-from artune.images import Picture, write_picture
+from artune.images.picture import Picture
+from artune.images.write import write_picture
 from artune.recipes import find_recipe
 from artune.record import Record
 from artune.report.tables import Table
-from artune.spec import StyleSpec
-from artune.tuning import Reason
+from artune.spec.study import Example, RunSpec
+from artune.spec.style import StyleSpec
+from artune.studies.classes import Judged, equilibrium, findings, matched, resampled
+from artune.studies.grid import Weight, weight_of, with_ratios, with_strengths
+from artune.studies.measures import Witness, hear
+from artune.studies.store import Entry, Store, Verdict
 from tests.judges import CONTENTS, Judge
 
 CLASSES = {"content": ("cat", "dog"), "style": ("ink", "oil")}

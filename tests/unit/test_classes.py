@@ -11,17 +11,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from artune.augment import LADDER
 from artune.backbones.compact import Compact
-from artune.backbones.load import load_network
-from artune.data import Folder
-from artune.edges import edges
+from artune.backbones.registry import load_network
+from artune.data.augment import LADDER
+from artune.data.edges import edges
+from artune.data.folders import Folder
 from artune.errors import CheckpointError, InputError, PictureError, SpecError, UnknownNameError, WeightsError
-from artune.images import Picture, write_picture
-from artune.metrics.class_options import Options, find_kind
-from artune.metrics.class_training import ClassTraining, default_part, default_tap, trainable, with_extra
-from artune.metrics.classes import About, ClassJudge, ClassNetwork, GramHead, Pooled, as_edges, confusion
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.judges.classes import About, ClassJudge, ClassNetwork, GramHead, Pooled, as_edges, confusion
+from artune.judges.training import ClassTraining, default_part, default_tap, trainable, with_extra
 from artune.metrics.intervals import wilson
+from artune.spec.train import Options, find_kind
 from tests.tiny import Tiny
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "green": (0.2, 0.7, 0.1), "red": (0.8, 0.1, 0.2)}
@@ -466,7 +467,7 @@ def test_files_that_hold_no_judge_are_refused(judge, tmp_path):
 
 def test_every_backbone_gives_the_weights_that_it_takes(tmp_path, generator):
     image = torch.rand((1, 3, 64, 64), generator=generator)
-    from artune.backbones.load import NETWORKS
+    from artune.backbones.registry import NETWORKS
 
     for name, tap in (
         ("vgg19", "relu2_2"),

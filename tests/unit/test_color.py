@@ -7,7 +7,7 @@ from scipy.linalg import cholesky, sqrtm
 from skimage import color as reference
 from skimage.exposure import match_histograms
 
-from artune.color import (
+from artune.images.color import (
     SPACES,
     grey,
     luminance_matched,

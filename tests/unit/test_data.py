@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from artune.data import Folder, class_folder, read_squares, square, to_bytes, to_image
+from artune.data.folders import Folder, class_folder, read_squares, square, to_bytes, to_image
 from artune.errors import InputError, PictureError, UnknownNameError
-from artune.images import Picture, write_picture
+from artune.images.picture import Picture
+from artune.images.write import write_picture
 
 
 def paint(path, colour=(0.5, 0.5, 0.5), size=(4, 6)):

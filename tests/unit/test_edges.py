@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from artune.edges import edges
+from artune.data.edges import edges
 
 
 def test_a_step_is_a_line_and_a_flat_picture_none():

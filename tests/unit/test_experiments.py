@@ -11,23 +11,17 @@ import pytest
 
 import artune.record
 from artune.errors import ArtuneWarning, InputError, OutputError, PictureError, ResourceError, SpecError
-from artune.experiments.executors import InProcess, workers
-from artune.experiments.grid import (
-    Example,
-    RunSpec,
-    examples,
-    grid,
-    weight_of,
-    with_ratios,
-    with_strengths,
-    written,
-)
-from artune.experiments.run import Made, run
-from artune.experiments.store import Entry, Store, keyed, picture_file, read_entries
-from artune.images import Picture, read_picture, write_picture
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
 from artune.recipes import find_recipe
 from artune.record import Record
-from artune.spec import StyleSpec
+from artune.spec.study import Example, RunSpec
+from artune.spec.style import StyleSpec
+from artune.studies.executors import InProcess, workers
+from artune.studies.grid import examples, grid, weight_of, with_ratios, with_strengths, written
+from artune.studies.run import Made, run
+from artune.studies.store import Entry, Store, keyed, picture_file, read_entries
 
 SPEC = StyleSpec(strength=0.5)
 

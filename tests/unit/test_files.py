@@ -7,15 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import (
-    atomic,
-    atomic_folder,
-    check_writable,
-    file_digest,
-    load_checkpoint,
-    save_checkpoint,
-    write_together,
-)
+from artune.files import atomic, atomic_folder, check_writable, file_digest, write_together
+from artune.tensors import load_checkpoint, save_checkpoint
 
 
 def test_a_block_that_fails_leaves_the_old_file(tmp_path):

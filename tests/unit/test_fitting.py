@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from artune.errors import CheckpointError
-from artune.files import save_checkpoint
 from artune.fitting import End, Fitting, Plan, cosine
+from artune.tensors import save_checkpoint
 
 
 class Point(nn.Module):

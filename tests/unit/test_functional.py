@@ -4,7 +4,7 @@ import scipy.linalg
 import torch
 from torch.autograd import gradcheck
 
-from artune.losses import functional as fn
+from artune.losses import moments as fn
 from artune.losses.variation import total_variation
 
 

@@ -10,24 +10,18 @@ import pytest
 from scipy.stats import binomtest
 
 from artune.errors import InputError, OutputError, UnknownNameError
-from artune.experiments.grid import Example, RunSpec, with_ratios
-from artune.experiments.human import (
-    Key,
-    Question,
-    key_file,
-    make,
-    read_answers,
-    read_key,
-    score_rows,
-    score_table,
-    scores,
-)
-from artune.experiments.store import Entry, Store, Verdict
 from artune.files import file_digest
-from artune.images import Picture, read_picture, write_picture
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
 from artune.metrics.intervals import wilson
 from artune.record import Record
-from artune.spec import StyleSpec, with_options
+from artune.spec.options import with_options
+from artune.spec.study import Example, RunSpec
+from artune.spec.style import StyleSpec
+from artune.studies.grid import with_ratios
+from artune.studies.people import Key, Question, key_file, make, read_answers, read_key, score_rows, score_table, scores
+from artune.studies.store import Entry, Store, Verdict
 
 SPECS = with_ratios(StyleSpec(), [(1, 10), (10, 1)])
 
@@ -183,7 +177,7 @@ def test_an_interrupted_set_leaves_nothing(experiment, tmp_path, monkeypatch):
         assert set(tmp_path.iterdir()) > before
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("artune.experiments.human._page", stop)
+    monkeypatch.setattr("artune.studies.people._page", stop)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "set", experiment)
     assert set(tmp_path.iterdir()) == before

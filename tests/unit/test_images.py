@@ -11,16 +11,9 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from artune.errors import OutputError, PictureError
-from artune.images import (
-    Picture,
-    check_suffix,
-    decode_picture,
-    find_pictures,
-    from_tensor,
-    read_picture,
-    srgb_profile,
-    write_picture,
-)
+from artune.images.picture import Picture, from_tensor
+from artune.images.read import decode_picture, find_pictures, read_picture
+from artune.images.write import check_suffix, srgb_profile, write_picture
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:
@@ -417,7 +410,7 @@ def test_formats_that_are_not_ours_are_refused(eight):
 
 
 def test_a_picture_beyond_memory_is_refused_before_it_is_read(eight, monkeypatch):
-    monkeypatch.setattr("artune.images.memory_free", lambda: 10_000)
+    monkeypatch.setattr("artune.images.read.memory_free", lambda: 10_000)
     with pytest.raises(PictureError, match=r"48x32 pixels and needs .* GiB to be read"):
         decode_picture(encoded(eight, "PNG"))
 

@@ -5,14 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from artune.color import to_lab
+from artune.backbones.network import Network
 from artune.errors import ArtuneWarning, InputError, PictureError, SpecError
-from artune.images import Picture, read_picture, write_picture
-from artune.spec import Optimise, Rung, StyleSpec, parse_spec
+from artune.images.color import to_lab
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
+from artune.spec.options import parse_spec
+from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.inputs import Inputs, Masked, RegionStyle
-from artune.transfer.network import Network
-from artune.transfer.resolve import weights_at
-from artune.transfer.style import Job, style
+from artune.transfer.plan import weights_at
+from artune.transfer.run import Job, style
 
 RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=4))
 

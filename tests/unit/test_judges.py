@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from artune.assets import JUDGE, locate
+from artune.backbones.network import Network
 from artune.errors import WeightsError
-from artune.metrics.judges import Calibration, Judge, chance_corrected
-from artune.spec import StyleSpec, with_options
-from artune.transfer.network import Network
+from artune.judges.embedding import Calibration, Judge, chance_corrected
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
 
 
 @pytest.fixture(scope="module")

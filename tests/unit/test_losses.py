@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.exposure import match_histograms
 from torch.autograd import gradcheck
 
-from artune.losses import functional as fn
+from artune.losses import moments as fn
 from artune.losses.neighbours import closest, markov, nearest, relaxed_emd, self_similarity
 from artune.losses.positions import Part, allot, available, draw, inside, patches, rows
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced, transport

@@ -5,7 +5,7 @@ import platform
 import pytest
 import torch
 
-from artune.transfer import machine
+from artune import machine
 
 
 def test_freed_memory_is_kept():

@@ -8,8 +8,8 @@ import torch
 from torch.autograd import gradcheck
 
 from artune.errors import InputError, MissingExtraError
+from artune.losses.matting import EPSILON, PAINTED, STIFF, Matting, laplacian, matting, smooth_like
 from artune.losses.objective import Region, Styled, Weights, build
-from artune.losses.photoreal import EPSILON, PAINTED, STIFF, Matting, laplacian, matting, smooth_like
 from tests.tiny import Tiny
 
 

@@ -9,11 +9,11 @@ import torchvision
 from safetensors.torch import save_file
 
 import artune
-from artune.backbones.load import structure
+from artune.backbones.registry import structure
 from artune.errors import UnknownNameError
 from artune.recipes import find_recipe, published
-from artune.spec import with_options
-from artune.transfer.resolve import resolve
+from artune.spec.options import with_options
+from artune.transfer.plan import resolve
 
 NAMES = [
     "alexnet", "crowsonkb", "gatys2016", "inception", "keras", "keras-b", "mobilenet-flat",

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from artune.errors import ArtuneWarning, InputError, PictureError
-from artune.regions import (
+from artune.regions.masks import (
     RegionRequest,
     composite,
     coverage,

@@ -8,9 +8,9 @@ from PIL import Image
 
 from artune.assets import fetch
 from artune.errors import InputError, OutputError, PictureError, UnknownNameError, WeightsError
-from artune.images import Picture
-from artune.regions import read_mask
-from artune.segmentation import DEEPLABS, Segmenter, class_masks, load_segmenter, write_masks
+from artune.images.picture import Picture
+from artune.regions.masks import read_mask
+from artune.regions.segment import DEEPLABS, Segmenter, class_masks, load_segmenter, write_masks
 
 DEEPLAB = "deeplabv3_mobilenet_v3_large"
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -7,8 +7,9 @@ import pytest
 
 from artune.errors import SpecError, UnknownNameError
 from artune.record import Record, run_key
-from artune.spec import Optimise, Rung, StyleSpec, parse_spec, with_options
-from artune.transfer.resolve import Recipe, resolve, side_weights
+from artune.spec.options import parse_spec, with_options
+from artune.spec.style import Optimise, Rung, StyleSpec
+from artune.transfer.plan import Recipe, resolve, side_weights
 from artune.transfer.sizes import STEPS, fitted, plan
 
 
@@ -66,7 +67,7 @@ def test_options_reach_the_spec_and_its_method():
 
 
 def test_neither_specs_nor_the_command_line_import_torch():
-    code = "import sys, artune, artune.spec, artune.record, artune.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, artune, artune.spec.style, artune.record, artune.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

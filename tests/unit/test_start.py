@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from artune.images import Picture
+from artune.images.picture import Picture
 from artune.transfer.inputs import Painting
 from artune.transfer.start import colour_noise, start
 

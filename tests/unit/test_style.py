@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import artune
+from artune import machine
+from artune.backbones.network import Network
 from artune.errors import (
     ArtuneError,
     CheckpointError,
@@ -18,15 +20,15 @@ from artune.errors import (
     SpecError,
     UnknownNameError,
 )
-from artune.images import Picture, read_picture, write_picture
-from artune.losses.photoreal import matting
-from artune.spec import Optimise, Rung, StyleSpec
-from artune.transfer import machine
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+from artune.images.write import write_picture
+from artune.losses.matting import matting
+from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.network import Network
+from artune.transfer.run import style
 from artune.transfer.sizes import painting_size
 from artune.transfer.start import STARTS
-from artune.transfer.style import style
 
 RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
 
@@ -162,7 +164,7 @@ def test_a_checkpoint_of_another_run_is_refused(photo, painting, network, tmp_pa
     ],
 )
 def test_a_checkpoint_with_damaged_fields_is_refused(photo, painting, network, tmp_path, damage):
-    from artune.files import load_checkpoint, save_checkpoint
+    from artune.tensors import load_checkpoint, save_checkpoint
 
     path = tmp_path / "a.partial"
     style(photo, painting, spec=spec(), network=network, on_step=lambda p: p.save(path))

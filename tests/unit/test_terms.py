@@ -4,8 +4,8 @@ import torch
 from artune.losses.objective import FLOOR, Formulas, Region, Styled, Weights, build
 from artune.losses.protocol import Draws
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation
-from artune.spec import Optimise
-from artune.transfer.resolve import BALANCE, Recipe
+from artune.spec.style import Optimise
+from artune.transfer.plan import BALANCE, Recipe
 from tests.tiny import Tiny
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from artune.backbones.load import load_network
+from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
 from artune.losses import objective, tiled

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from artune import machine
+from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
-from artune.images import Picture
+from artune.images.picture import Picture
 from artune.losses.tiled import Tiled
-from artune.spec import Optimise, Rung, StyleSpec, bytes_of
-from artune.transfer import machine, tiles
-from artune.transfer.network import Network
-from artune.transfer.style import Job, style
-from artune.transfer.tiles import PROCESS, Demand
+from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
+from artune.transfer import budget as tiles
+from artune.transfer.budget import PROCESS, Demand
+from artune.transfer.run import Job, style
 
 RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=3))
 

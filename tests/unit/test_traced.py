@@ -10,15 +10,15 @@ from torchvision import models
 
 from artune.assets import WEIGHTS
 from artune.backbones.base import WHOLE
-from artune.backbones.load import NETWORKS, find_network, load_network, published_weights, structure
+from artune.backbones.network import Network
+from artune.backbones.registry import NETWORKS, find_network, load_network, published_weights, structure
 from artune.backbones.smoothed import Smoothed
 from artune.backbones.traced import Traced
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError, UnknownNameError, WeightsError
-from artune.spec import Optimise, StyleSpec
-from artune.transfer.network import Network
-from artune.transfer.resolve import RECIPES, Recipe, recipe_of
-from artune.transfer.style import style
+from artune.spec.style import Optimise, StyleSpec
+from artune.transfer.plan import RECIPES, Recipe, recipe_of
+from artune.transfer.run import style
 from tests.tiny import TinyClassifier
 
 MEAN, STD = (torch.tensor(x).view(3, 1, 1) for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

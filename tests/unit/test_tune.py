@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import artune
+from artune.backbones.network import Network
+from artune.balance.curve import COARSE, UNTOUCHED, Balance, Reason, strength_at
+from artune.balance.ladder import FIRST, Court, Ladder, _readable, tune
 from artune.engine.descend import Evaluation, descend
 from artune.engine.methods import Adam
 from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError
-from artune.files import load_checkpoint, save_checkpoint
-from artune.images import Picture
-from artune.metrics.judges import Judge
+from artune.images.picture import Picture
+from artune.judges.embedding import Judge
 from artune.record import Record
-from artune.spec import Optimise, Rung, StyleSpec
+from artune.spec.style import Optimise, Rung, StyleSpec
+from artune.tensors import load_checkpoint, save_checkpoint
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.network import Network
 from artune.transfer.objective import photograph_at, sized_objective
-from artune.transfer.style import Job, style
+from artune.transfer.run import Job, style
 from artune.transfer.task import Task
-from artune.transfer.tune import FIRST, Court, Ladder, _readable, tune
-from artune.tuning import COARSE, UNTOUCHED, Balance, Reason, strength_at
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -49,7 +49,7 @@ def left():
 def test_a_batch_of_strengths_is_each_of_them(photo, painting, network, left, regions):
     parts = [RegionStyle(left, painting), RegionStyle(1 - left, photo, 0.7)] if regions else []
     # deeper, there are fewer positions than channels, and a gradient of rounding errors
-    spec = artune.spec.with_options(SPEC, {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}})
+    spec = artune.spec.options.with_options(SPEC, {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}})
     task = Task.read(photo, [] if regions else [painting], spec, regions=parts, network=network)
     specs = [task.resolved(strength) for strength in (0.05, 0.5, 0.9)]
     rung, content = Rung(size=48, steps=3), photograph_at(task.inputs, 48, network.device)
@@ -76,7 +76,7 @@ def test_each_of_a_batch_moves_at_its_own_rate():
 
 def test_a_rung_is_what_a_run_of_its_strength_would_be_in_a_part_of_a_photograph(photo, painting, network, left):
     """Below strength 0.2 the photograph shines through, and outside of the part it is there as it was."""
-    spec = artune.spec.with_options(SPEC, {"start": "gaussian"})
+    spec = artune.spec.options.with_options(SPEC, {"start": "gaussian"})
     task = Task.read(photo, [], spec, regions=[RegionStyle(left, painting)], network=network)
     ladder = Ladder(task)
     given = np.array(ladder.shown.photograph.pixels)
@@ -138,7 +138,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
     whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
     assert told[-1] == (92, 92)
     style(photo, painting, spec=SPEC, network=network, on_step=halt)
-    monkeypatch.setattr("artune.transfer.style.tuned", None)  # nothing is looked for again
+    monkeypatch.setattr("artune.transfer.run.tuned", None)  # nothing is looked for again
     rest = style(photo, painting, spec=SPEC, network=network, resume=path)
     assert rest.picture.digest() == whole.picture.digest()
     assert rest.record.balance == whole.record.balance
@@ -147,7 +147,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
 
 def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, network, tmp_path):
     path, told = tmp_path / "a.partial", []
-    given = artune.spec.with_options(SPEC, {"strength": 0.5})
+    given = artune.spec.options.with_options(SPEC, {"strength": 0.5})
     style(photo, painting, spec=given, network=network, on_step=lambda p: p.save(path))
     for pictures, spec in (((photo, painting), SPEC), ((painting, photo), given)):
         with pytest.raises(CheckpointError, match="belongs to another run"):
@@ -191,7 +191,7 @@ def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
 
 
 def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monkeypatch):
-    monkeypatch.setattr("artune.transfer.tune.TAUGHT", ("compact",))
+    monkeypatch.setattr("artune.balance.ladder.TAUGHT", ("compact",))
     with pytest.warns(ArtuneWarning, match="compact taught the judge"):
         tune(photo, painting, spec=SPEC, network=network)
     tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows
@@ -202,7 +202,7 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
     [(64, "normal", 60), (128, "draft", 60), (192, "draft", 53), (256, "best", 30), (512, "draft", 30)],
 )
 def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
-    spec = artune.spec.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
+    spec = artune.spec.options.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
     ladder = Ladder(Task.read(photo, [painting], spec, network=network))
     assert (ladder.first.steps, ladder.second.steps) == (FIRST.steps, steps)
 
@@ -215,8 +215,8 @@ def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypa
             rates.append(float(rate.max()))
             super().__init__(rate=rate)
 
-    monkeypatch.setattr("artune.transfer.tune.Adam", Watched)
-    tune(photo, painting, spec=artune.spec.with_options(SPEC, {"start": "style"}), network=network)
+    monkeypatch.setattr("artune.balance.ladder.Adam", Watched)
+    tune(photo, painting, spec=artune.spec.options.with_options(SPEC, {"start": "style"}), network=network)
     assert rates[1] == pytest.approx(1.6 * rates[0])
 
 
@@ -241,7 +241,7 @@ def test_stripes_in_the_style_of_nothing_are_not_monotone(network):
     """Stripes of three pixels are another picture at each of the sizes of the two looks."""
     stripes = np.repeat(np.arange(192) // 3 % 2, 192).reshape(192, 192).T.astype(np.float32)
     photo, painting = (Picture(np.stack([grey] * 3, 2)) for grey in (stripes, np.ones_like(stripes)))
-    found = tune(photo, painting, spec=artune.spec.with_options(StyleSpec(), {"size": 192}), network=network)
+    found = tune(photo, painting, spec=artune.spec.options.with_options(StyleSpec(), {"size": 192}), network=network)
     assert found.balance.reason is Reason.NOT_MONOTONE
     assert found.balance.confidence == 0
     assert "a guess" in str(found.balance)
@@ -252,7 +252,7 @@ def test_stripes_in_the_style_of_nothing_are_not_monotone(network):
     [{"strength": 0.5}, {"content_weight": 1.0, "style_weight": 2.0}, {"loss": "gram", "scale": "tutorial"}],
 )
 def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
-    spec = artune.spec.with_options(SPEC, changes)
+    spec = artune.spec.options.with_options(SPEC, changes)
     assert Job.prepare(photo, [painting], spec, network=network).tuning is None
     with pytest.raises(InputError, match="no strength to be found"):
         tune(photo, painting, spec=spec, network=network)

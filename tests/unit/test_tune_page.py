@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from artune.images import Picture
-from artune.report import tune as report
+from artune.balance import page as report
+from artune.balance.curve import Balance, Curve, Explored, Point, Reason, log_odds
+from artune.balance.ladder import Tuning
+from artune.images.picture import Picture
 from artune.report.charts import Chart
-from artune.transfer.tune import Tuning
-from artune.tuning import Balance, Curve, Explored, Point, Reason, log_odds
 
 FIRST = Curve((0.05, 0.2, 0.5, 0.9), (0.01, 0.31, 0.51, 0.43), (0.97, 0.86, 0.72, 0.25))
 SECOND = Point(0.55, 0.62, 0.68)

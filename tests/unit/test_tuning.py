@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artune.errors import InputError
-from artune.tuning import (
+from artune.balance.curve import (
     COARSE,
     NEAR,
     ROUGH,
@@ -24,6 +23,7 @@ from artune.tuning import (
     monotone,
     strength_at,
 )
+from artune.errors import InputError
 
 LADDER = (0.1, 0.25, 0.5, 0.75, 0.9)
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from artune.errors import InputError, SpecError
-from artune.spec import Optimise, StyleSpec
+from artune.spec.style import Optimise, StyleSpec
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
@@ -33,7 +33,8 @@ def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def find_contents(given: str) -> list[Path] | None:
     """The photographs of a folder or a glob; ``None`` for a single file."""
-    from artune.images import READABLE, find_pictures
+    from artune.images.formats import READABLE
+    from artune.images.read import find_pictures
 
     if not given:
         raise InputError("the photograph's name is empty")
@@ -72,7 +73,7 @@ def read_spec(path: Path | None) -> StyleSpec:
         return StyleSpec()
     import yaml
 
-    from artune.spec import parse_spec
+    from artune.spec.options import parse_spec
 
     if os.path.exists(path) and not os.path.isfile(path):
         raise SpecError(f"{path} is no regular file; give a YAML or JSON file")

@@ -10,11 +10,12 @@ import typer
 from artune.cli.arguments import base_spec, given_options, numbers_from, spec_option
 from artune.cli.display import CANCELLED, counting, download_bar, loading, say
 from artune.errors import InputError, SpecError
-from artune.spec import StyleSpec, with_options
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
-    from artune.experiments.judging import Witness
-    from artune.experiments.store import Failure, Side
+    from artune.studies.measures import Witness
+    from artune.studies.store import Failure, Side
 
 SIZE = 128
 """Longer side of the results where nothing says it, pixels."""
@@ -78,15 +79,15 @@ def classes(
     """
     specs = _axis(_base(spec, recipe, given_options(context.params)), strengths, ratios)
     with loading():
-        from artune.experiments import executors
-        from artune.experiments.classes import findings, matched
-        from artune.experiments.grid import examples, grid
-        from artune.experiments.judging import hear
-        from artune.experiments.report import write_findings
-        from artune.experiments.run import Make, run
-        from artune.experiments.store import Store, keyed, manner
-        from artune.transfer.machine import keep_freed_memory
-        from artune.transfer.network import Network
+        from artune.backbones.network import Network
+        from artune.machine import keep_freed_memory
+        from artune.studies import executors
+        from artune.studies.classes import findings, matched
+        from artune.studies.grid import examples, grid
+        from artune.studies.measures import hear
+        from artune.studies.report import write_findings
+        from artune.studies.run import Make, run
+        from artune.studies.store import Store, keyed, manner
 
     photographs = examples(contents, per_class, choice)
     paintings = examples(styles, per_class if styles_per_class is None else styles_per_class, choice)
@@ -144,7 +145,7 @@ def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> 
 
 
 def _axis(base: StyleSpec, strengths: str | None, ratios: str | None) -> list[StyleSpec]:
-    from artune.experiments.grid import weight_of, with_ratios, with_strengths
+    from artune.studies.grid import weight_of, with_ratios, with_strengths
 
     if (strengths is None) == (ratios is None):
         raise SpecError("the axis is missing or there are two; give either --strengths 0.1,0.5,0.9 or --ratios 1e4,1e5")
@@ -169,9 +170,9 @@ def _ratio(text: str) -> tuple[float, float]:
 
 def witness(side: "Side", file: Path) -> "Witness":
     """A judge from its file."""
-    from artune.experiments.judging import Witness
     from artune.files import file_digest
-    from artune.metrics.classes import ClassJudge
+    from artune.judges.classes import ClassJudge
+    from artune.studies.measures import Witness
 
     return Witness(side, ClassJudge.load(file), file_digest(file), file.name)
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import typer
 
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
-from artune.memory import ran_out
+from artune.machine import ran_out
 
 if TYPE_CHECKING:
     from artune.fitting import Progress as Training
-    from artune.transfer.style import Progress
+    from artune.transfer.run import Progress
 
 P = ParamSpec("P")
 R = TypeVar("R")

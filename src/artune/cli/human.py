@@ -10,7 +10,7 @@ from artune.cli.display import CANCELLED, guarded, loading, say
 from artune.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from artune.experiments.store import Side
+    from artune.studies.store import Side
 
 app = typer.Typer(no_args_is_help=True, help="Let people recognise what judges recognised.")
 
@@ -34,8 +34,8 @@ def make(
 ) -> None:
     """Prepare a blind set: pictures in random order, the choices, an answer sheet, and a page to answer on."""
     with loading():
-        from artune.experiments import human
-        from artune.experiments.grid import examples
+        from artune.studies import people as human
+        from artune.studies.grid import examples
 
     shown = () if references is None else examples(references)
     judges: dict[Side, Path] = {}
@@ -66,8 +66,8 @@ def score(
 ) -> None:
     """Print what people recognised at each weight beside what the judges did, with Wilson's 95 % intervals."""
     with loading():
-        from artune.experiments import human
         from artune.files import write
+        from artune.studies import people as human
 
     if csv is not None and os.path.lexists(csv):
         raise OutputError(f"{csv} exists; choose another file for the numbers")

@@ -11,7 +11,7 @@ from artune.errors import InputError
 
 def info(picture: Annotated[Path, typer.Argument(help="A picture made by artune.")]) -> None:
     """Print the spec that a picture carries; it can be given back with --spec."""
-    from artune.images import read_picture
+    from artune.images.read import read_picture
 
     note = read_picture(picture, allow_huge=True).note
     if "spec" not in note:

@@ -19,11 +19,11 @@ from artune.cli.display import (
     training_display,
 )
 from artune.errors import InputError, OutputError, SpecError
-from artune.metrics.class_options import TRUNKS, Edges, Options, find_kind
+from artune.spec.train import TRUNKS, Edges, Options, find_kind
 
 if TYPE_CHECKING:
-    from artune.metrics.class_training import ClassTraining
-    from artune.metrics.classes import ClassJudge
+    from artune.judges.classes import ClassJudge
+    from artune.judges.training import ClassTraining
 
 app = typer.Typer(help="Judges of classes: painters, animals.", no_args_is_help=True)
 DEFAULT = Options("resnet18")
@@ -141,10 +141,10 @@ def train(
         if save_backbone.exists() and not (resume or overwrite):
             raise OutputError(f"{save_backbone} exists; --overwrite replaces it")
     with loading():
-        from artune.backbones.load import load_network
-        from artune.data import Folder
-        from artune.metrics.class_training import ClassTraining
-        from artune.transfer.machine import choose_device, keep_freed_memory
+        from artune.backbones.registry import load_network
+        from artune.data.folders import Folder
+        from artune.judges.training import ClassTraining
+        from artune.machine import choose_device, keep_freed_memory
 
     keep_freed_memory()
     folder = Folder.read(data, ("train", "val"))
@@ -191,9 +191,9 @@ def evaluate(
 ) -> None:
     """Show how often a judge is right, and what it takes for what."""
     with loading():
-        from artune.data import Folder
-        from artune.metrics.classes import ClassJudge
-        from artune.transfer.machine import choose_device
+        from artune.data.folders import Folder
+        from artune.judges.classes import ClassJudge
+        from artune.machine import choose_device
 
     loaded = ClassJudge.load(judge, choose_device(device))
     if loaded.about.kind == "binary":

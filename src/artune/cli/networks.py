@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from artune.backbones.base import Backbone
-    from artune.transfer.resolve import Recipe
+    from artune.transfer.plan import Recipe
 
 SIDE, RUNS = 256, 5
 
@@ -27,7 +27,7 @@ def networks(
 
     torchvision:NAME stands for any other classifier of torchvision.
     """
-    from artune.backbones.load import NETWORKS, structure
+    from artune.backbones.registry import NETWORKS, structure
 
     made = {key: structure(key) for key in (NETWORKS if name is None else [name])}
     rows = {key: _about(key, backbone, measure) for key, backbone in made.items()}
@@ -52,8 +52,8 @@ def networks(
 
 
 def _about(name: str, backbone: "Backbone", measure: bool) -> dict[str, Any]:
-    from artune.backbones.load import find_network
-    from artune.transfer.resolve import recipe_of
+    from artune.backbones.registry import find_network
+    from artune.transfer.plan import recipe_of
 
     recipe = recipe_of(name, backbone.taps)
     used = [backbone.taps[tap] for tap in {*recipe.content, *recipe.style}]
@@ -71,7 +71,7 @@ def _about(name: str, backbone: "Backbone", measure: bool) -> dict[str, Any]:
 
 def _weights_state(name: str) -> str:
     from artune.assets import locate
-    from artune.backbones.load import published_weights
+    from artune.backbones.registry import published_weights
 
     asset = published_weights(name)
     if asset is None:
@@ -85,8 +85,8 @@ def _measured(name: str, recipe: "Recipe") -> float:
     """Milliseconds of the shortest of some forward passes; weights do not change the time, and are random."""
     import torch
 
-    from artune.backbones.load import find_network
-    from artune.transfer.machine import choose_device, choose_precision
+    from artune.backbones.registry import find_network
+    from artune.machine import choose_device, choose_precision
 
     device = choose_device("auto")
     network = find_network(name).make("max").eval().requires_grad_(False)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from artune.cli.display import download_bar
 from artune.cli.segment import DEFAULT_MODEL
 from artune.errors import SpecError
-from artune.regions import RegionRequest, parse_region, parse_style_mask
+from artune.regions.masks import RegionRequest, parse_region, parse_style_mask
 
 if TYPE_CHECKING:
-    from artune.segmentation import Segmenter
+    from artune.regions.segment import Segmenter
     from artune.transfer.inputs import Masked, RegionStyle
 
 
@@ -90,8 +90,8 @@ class Parts:
         """The network that finds the parts, if there is one to be found; downloaded with a progress bar if need be."""
         if not self.segments:
             return None
-        from artune.segmentation import check_classes, load_segmenter
-        from artune.transfer.machine import choose_device
+        from artune.machine import choose_device
+        from artune.regions.segment import check_classes, load_segmenter
 
         check_classes(self.model, [request.mask for request in self.segments])
         with download_bar(quiet) as told:
@@ -99,7 +99,7 @@ class Parts:
 
     def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> "list[RegionStyle]":
         """The regions of one photograph."""
-        from artune.images import read_picture
+        from artune.images.read import read_picture
         from artune.transfer.inputs import RegionStyle
 
         out = [RegionStyle(Path(r.mask), self._masked(r.style), r.strength) for r in self.regions]

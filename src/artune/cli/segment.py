@@ -28,9 +28,9 @@ def segment(
     """Find the parts of a picture, for artune style --region."""
     with loading():
         from artune.files import check_writable
-        from artune.images import read_picture
-        from artune.segmentation import load_segmenter, write_masks
-        from artune.transfer.machine import choose_device
+        from artune.images.read import read_picture
+        from artune.machine import choose_device
+        from artune.regions.segment import load_segmenter, write_masks
 
     photograph = read_picture(picture, allow_huge=allow_huge)
     check_writable(out / "mask.png")

@@ -24,12 +24,13 @@ from artune.cli.display import (
 from artune.cli.parts import Parts
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
-from artune.spec import StyleSpec, with_options
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
-    from artune.segmentation import Segmenter
-    from artune.transfer.network import Network
-    from artune.transfer.style import Job, Progress, Result
+    from artune.backbones.network import Network
+    from artune.regions.segment import Segmenter
+    from artune.transfer.run import Job, Progress, Result
 
 MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
@@ -187,9 +188,9 @@ class _Call:
         """Style one picture; everything that can be refused is refused before the work."""
         self._check_out(content, out)
         network = network or self.network()
-        from artune.images import check_suffix
-        from artune.transfer.machine import keep_freed_memory
-        from artune.transfer.style import Job
+        from artune.images.write import check_suffix
+        from artune.machine import keep_freed_memory
+        from artune.transfer.run import Job
         from artune.transfer.task import DECIDED
 
         partial = partial_of(out)
@@ -224,7 +225,7 @@ class _Call:
     def _check_out(self, content: Path, out: Path) -> None:
         """The result can be written, and nothing is lost by it."""
         from artune.files import check_writable
-        from artune.images import check_suffix
+        from artune.images.write import check_suffix
 
         if not out.name:
             raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
@@ -279,7 +280,7 @@ class _Call:
 
     def many(self, contents: list[Path], folder: Path) -> None:
         """Style every picture into a folder; a failed one does not stop the rest."""
-        from artune.images import READABLE
+        from artune.images.formats import READABLE
 
         if folder.suffix.lower() in READABLE and not folder.is_dir():
             raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
@@ -313,8 +314,8 @@ class _Call:
     def network(self) -> "Network":
         """The loss network, downloaded with a progress bar if need be."""
         with loading():
-            from artune.transfer.machine import keep_freed_memory
-            from artune.transfer.network import Network
+            from artune.backbones.network import Network
+            from artune.machine import keep_freed_memory
 
         keep_freed_memory()
         with download_bar(self.quiet) as told:
@@ -340,7 +341,7 @@ class _Call:
     def _keep(self, progress: "Progress") -> None:
         last = progress.step.index == progress.rung.steps
         if self.keep_steps and (progress.done % KEEP_EVERY == 0 or last):
-            from artune.images import write_picture
+            from artune.images.write import write_picture
 
             write_picture(progress.picture(), self.keep_steps / f"{progress.done:05d}.png")
 

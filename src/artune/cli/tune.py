@@ -9,10 +9,10 @@ import typer
 from artune.cli.arguments import given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
 from artune.errors import InputError, OutputError
-from artune.spec import with_options
+from artune.spec.options import with_options
 
 if TYPE_CHECKING:
-    from artune.transfer.style import Progress
+    from artune.transfer.run import Progress
 
 
 def tune(
@@ -41,13 +41,13 @@ def tune(
     """Find the balance of two pictures, and show how it was found."""
     wanted = with_options(read_spec(spec), given_options(context.params))
     with loading():
+        from artune.backbones.network import Network
+        from artune.balance.curve import KEPT, check_kept
+        from artune.balance.page import FILES, write_tuning
         from artune.files import check_writable
-        from artune.report.tune import FILES, write_tuning
-        from artune.transfer.machine import keep_freed_memory
-        from artune.transfer.network import Network
-        from artune.transfer.style import Job
+        from artune.machine import keep_freed_memory
+        from artune.transfer.run import Job
         from artune.transfer.task import DECIDED
-        from artune.tuning import KEPT, check_kept
 
     if kept is not None:
         check_kept(kept)

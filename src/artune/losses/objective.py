@@ -17,7 +17,7 @@ from artune.backbones.base import Backbone, Features, Image
 from artune.engine.descend import Evaluation
 from artune.losses.protocol import Draws, Mask, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
-from artune.spec import Scale
+from artune.spec.style import Scale
 
 FLOOR = 0.02
 """Share of the style's energy added to the denominator of a relative distance: content and style may be the same

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.losses.functional import widened
+from artune.losses.moments import widened
 
 
 class Part(NamedTuple):

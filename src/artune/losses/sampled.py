@@ -15,7 +15,7 @@ from artune.losses.neighbours import markov, nearest, relaxed_emd, self_similari
 from artune.losses.positions import Part, allot, draw, inside, mass, patches, rows
 from artune.losses.protocol import Draws, Mask, Source
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced
-from artune.spec import Scale
+from artune.spec.style import Scale
 
 SORTED = 8192
 """Positions of a sample that is sorted."""

@@ -12,11 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
-from artune.losses import functional as fn
+from artune.losses import moments as fn
 from artune.losses.protocol import Draws, Mask, Source, Term
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
 from artune.losses.variation import Variation, total_variation
-from artune.spec import Scale
+from artune.spec.style import Scale
 
 
 class SquaredErrors(NamedTuple):

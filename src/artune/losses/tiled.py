@@ -23,7 +23,7 @@ from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
 from artune.engine.descend import Evaluation
 from artune.errors import SpecError
 from artune.losses import objective
-from artune.losses.functional import widened
+from artune.losses.moments import widened
 from artune.losses.objective import Formulas, Frozen, Measured, Objective, Region, Wanted, Weights, at_tap
 from artune.losses.protocol import Mask, Pointwise
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Make

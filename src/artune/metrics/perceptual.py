@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Features, Image
-from artune.losses.functional import mean_and_covariance, moments
+from artune.losses.moments import mean_and_covariance, moments
 
 SIDE = 384
 FINE, STROKES, CONTENT = (1, 3), (6, 7, 9, 11), (10, 12)

@@ -9,7 +9,8 @@ from importlib import resources
 from typing import Any
 
 from artune.errors import UnknownNameError
-from artune.spec import StyleSpec, parse_spec
+from artune.spec.options import parse_spec
+from artune.spec.style import StyleSpec
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from artune.tuning import log_odds
+from artune.balance.curve import log_odds
 
 COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 """Of the two curves, everywhere."""

@@ -7,7 +7,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from artune.images import Picture, encoded
+from artune.images.picture import Picture
+from artune.images.write import encoded
 
 
 def page(template: str, **values: Any) -> str:

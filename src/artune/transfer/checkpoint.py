@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
 
+from artune.balance.ladder import Tuning
 from artune.engine.descend import State
 from artune.errors import CheckpointError, InputError
-from artune.files import load_checkpoint, read_about, save_checkpoint
-from artune.spec import Rung
+from artune.spec.style import Rung
+from artune.tensors import load_checkpoint, read_about, save_checkpoint
 from artune.transfer.sizes import fitted
-from artune.transfer.tune import Tuning
 
 IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
 """Tensors shaped like the picture."""

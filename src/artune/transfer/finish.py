@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from artune import color
 from artune.backbones.base import Image
-from artune.images import Picture, from_tensor
-from artune.losses.photoreal import smooth_like
-from artune.regions import composite
-from artune.spec import StyleSpec
+from artune.images import color
+from artune.images.picture import Picture, from_tensor
+from artune.losses.matting import smooth_like
+from artune.regions.masks import composite
+from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from artune import color
 from artune.errors import InputError, PictureError
-from artune.images import Floats, Picture, read_picture
-from artune.regions import FAINTEST, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
-from artune.spec import StyleSpec
+from artune.images import color
+from artune.images.picture import Floats, Picture
+from artune.images.read import read_picture
+from artune.regions.masks import FAINTEST, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
+from artune.spec.style import StyleSpec
 
 Source = Picture | Path | str
 """A picture, or the file of one."""

@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
+from artune.backbones.network import Network
 from artune.engine.descend import Evaluation, Function
-from artune.images import Floats
+from artune.images.picture import Floats
 from artune.losses import tiled
+from artune.losses.matting import matting
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
-from artune.losses.photoreal import matting
 from artune.losses.protocol import Draws, Mask
-from artune.regions import resized_mask
-from artune.spec import Rung, StyleSpec
+from artune.regions.masks import resized_mask
+from artune.spec.style import Rung, StyleSpec
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.network import Network
-from artune.transfer.resolve import at_strength, weights_at
+from artune.transfer.plan import at_strength, weights_at
 from artune.transfer.sizes import fitted, painting_size
 
 

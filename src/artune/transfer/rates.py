@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from artune.engine.descend import Schedule
 from artune.engine.methods import decayed
 from artune.errors import SpecError
-from artune.spec import Optimise, StyleSpec
+from artune.spec.style import Optimise, StyleSpec
 
 GENTLE = 0.2
 """Strength below which steps shorten, to nothing at 0."""

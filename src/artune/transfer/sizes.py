@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from artune.backbones.network import Network
 from artune.errors import SpecError
-from artune.images import Picture
-from artune.spec import LARGEST, Quality, Rung, StyleSpec
-from artune.transfer.network import Network
+from artune.images.picture import Picture
+from artune.spec.style import LARGEST, Quality, Rung, StyleSpec
 
 # Steps at the first size, at those between, and at the last one of 512 pixels.
 STEPS: dict[Quality, tuple[int, int, int]] = {

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune import color
 from artune.backbones.base import Image
 from artune.engine.descend import Method, Slots, State
 from artune.errors import SpecError, UnknownNameError
-from artune.images import Picture
+from artune.images import color
+from artune.images.picture import Picture
 from artune.transfer.inputs import Painting, Source, read_source
 
 STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")

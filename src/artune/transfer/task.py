@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from artune.backbones.network import Network
 from artune.errors import SpecError
-from artune.images import Picture
-from artune.spec import StyleSpec
+from artune.images.picture import Picture
+from artune.spec.style import StyleSpec
+from artune.transfer.budget import Room
 from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
-from artune.transfer.network import Network
-from artune.transfer.resolve import recipe_of, resolve, with_own_names
+from artune.transfer.plan import recipe_of, resolve, with_own_names
 from artune.transfer.sizes import check_sizes
 from artune.transfer.start import given_start
-from artune.transfer.tiles import Room
 
 DECIDED = (
     "there is no strength to be found: it was given, or the weights of content and style were, or the scale is not "

@@ -1,0 +1,85 @@
+"""A loss network, loaded once for many pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from artune.backbones.base import Backbone
+from artune.backbones.registry import load_network
+from artune.backbones.smoothed import Smoothed
+from artune.errors import SpecError
+from artune.machine import choose_device, choose_precision
+from artune.spec.style import StyleSpec
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loss network, loaded once for many pictures.
+
+    Attributes:
+        backbone: ready to run.
+        name: as in the spec.
+        pooling: as in the spec.
+        smooth: whether its activations are smoothed.
+        digest: sha256 of its weights.
+        device: where it is.
+        dtype: of its activations.
+    """
+
+    backbone: Backbone
+    name: str
+    pooling: str
+    digest: str
+    device: torch.device
+    dtype: torch.dtype
+    smooth: bool = False
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """Of its activations, as in the spec."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    def check(self, spec: StyleSpec) -> None:
+        """Raise if a spec asks for another one.
+
+        Raises:
+            SpecError: naming what is not alike.
+        """
+        method = spec.method
+        for name, asked, has in (
+            ("network", method.network, self.name),
+            ("pooling", method.pooling, self.pooling),
+            ("smooth", method.smooth, self.smooth),
+            ("precision", spec.precision, self.precision),
+            ("device", spec.device, str(self.device)),
+        ):
+            if asked not in (None, "auto", has, self.device.type if name == "device" else has):
+                raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
+
+    @classmethod
+    def load(
+        cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> "Network":
+        """The network that a spec asks for.
+
+        Raises:
+            UnknownNameError: no such network, layer or device.
+            WeightsError: missing or unfit weights.
+        """
+        device = choose_device(spec.device)
+        dtype = choose_precision(spec.precision, device)
+        backbone, digest = load_network(
+            spec.method.network,
+            weights=None if weights is None else Path(weights),
+            pooling=spec.method.pooling,
+            smooth=spec.method.smooth,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+            taps=[*(spec.method.content_layers or ()), *(spec.method.style_layers or ())],
+        )
+        smooth = isinstance(backbone, Smoothed)
+        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype, smooth)

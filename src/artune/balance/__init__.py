@@ -1,0 +1,1 @@
+"""The strength at which style and content are both recognised."""

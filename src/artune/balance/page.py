@@ -1,0 +1,115 @@
+"""The page of one pair of pictures: both curves, the balance, and the pictures from content to style."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from artune.balance.curve import log_odds, monotone
+from artune.balance.ladder import Tuning
+from artune.files import write_together
+from artune.images.picture import Picture
+from artune.images.write import encoded
+from artune.report.charts import Chart, Line, line_chart, strength_ticks
+from artune.report.page import drawing, page, picture_uri
+from artune.report.tables import Table
+from artune.transfer.run import Result
+
+FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
+"""What is written, in this order."""
+
+
+def write_tuning(
+    folder: Path, tuning: Tuning, result: Result, pictures: tuple[Picture, Picture], names: tuple[str, str]
+) -> None:
+    """Write the page and what it shows, all or none of it.
+
+    Args:
+        folder: where; it is made.
+        tuning: how the strength was found.
+        result: the picture of that strength.
+        pictures: photograph and painting.
+        names: theirs.
+
+    Raises:
+        OutputError: no permission, no space.
+    """
+    chart = tuning_chart(tuning)
+    html = tuning_page(tuning, result, chart, pictures, names)
+    picture = encoded(result.noted(), Path(FILES[0]).suffix)
+    texts = (chart.svg, curve_csv(tuning), result.record.model_dump_json(indent=1), html)
+    data = (picture, chart.png, *(text.encode() for text in texts))
+    write_together(folder, dict(zip(FILES, data, strict=True)))
+
+
+def tuning_chart(tuning: Tuning) -> Chart:
+    """Both curves over the log odds of the strength, with what was seen, balance and safe interval."""
+    curve, first, second, found = tuning.curve, tuning.explored.first, tuning.explored.second, tuning.balance
+    places = [log_odds(strength) for strength in curve.strengths]
+    seen = [log_odds(strength) for strength in first.strengths]
+    safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
+
+    def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Line:
+        fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
+        rings = tuple(zip(seen, at_first, strict=True))
+        return Line(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
+
+    return line_chart(
+        {
+            "style": line(curve.style, first.style, second.style, rising=True),
+            "content": line(curve.content, first.content, second.content, rising=False),
+        },
+        x_label="strength",
+        y_label="recognised (0 is chance)",
+        ticks=strength_ticks(places[0], places[-1]),
+        marked=(log_odds(found.strength), "balance"),
+        span=safe,
+        dots="put right",
+        rings="seen first",
+        diamonds="second look",
+    )
+
+
+def curve_csv(tuning: Tuning) -> str:
+    """A line for each picture of the ladder: what the judge said, and the same put right where it is in the curve."""
+    explored = tuning.explored
+    looks = ["photograph"] + ["first"] * (len(explored.corrected) - 1) + ["second"]
+    said, right = (*explored.first.points, explored.second), (*explored.corrected, explored.second)
+    rows = []
+    for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
+        values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]
+        rows.append((f"{point.strength:.5f}", look, *values, *[""] * (4 - len(values))))
+    return Table(("strength", "look", "style", "content", "style put right", "content put right"), tuple(rows)).csv()
+
+
+def tuning_page(
+    tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
+) -> str:
+    """The page as HTML; every picture is inside."""
+    explored, found = tuning.explored, tuning.balance
+    low, high = (round(found.low or 1.0, 2), round(found.high or 0.0, 2))  # as they are read beside the pictures
+    said = [*explored.first.points, explored.second]
+    ladder = [
+        {
+            "picture": picture_uri(picture),
+            "point": point,
+            "safe": low <= round(point.strength, 2) <= high,
+            "second": point is explored.second,
+        }
+        for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
+    ]
+    return page(
+        "tune.html",
+        content_name=names[0],
+        style_name=names[1],
+        sentence=str(found),
+        confidence=found.confidence,
+        strength=found.strength,
+        safe=found.low is not None,
+        kept=found.kept,
+        photograph=picture_uri(pictures[0], 480),
+        painting=picture_uri(pictures[1], 480),
+        result=picture_uri(result.picture, 1024),
+        chart=drawing(chart.svg),
+        ladder=ladder,
+    )

@@ -1,0 +1,1 @@
+"""Folders of pictures, to learn from and to be tested on."""

@@ -1,0 +1,1 @@
+"""Pictures and the files they live in: sRGB in [0, 1], upright."""

@@ -1,0 +1,1 @@
+"""Who recognises what: styles and contents, and classes of them."""

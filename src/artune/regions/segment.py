@@ -1,0 +1,294 @@
+"""Regions that a network finds: what is where in a picture, as masks by name.
+
+DeepLabV3 of torchvision knows the twenty things of Pascal VOC; a SegFormer of Hugging Face what it was trained for.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from artune.assets import Asset, OnBytes, fetch, read_weights
+from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
+from artune.images.picture import Floats, Picture
+from artune.images.write import write_grey
+
+DOUBT = 0.05
+"""A network is never wholly sure. A probability below this is taken as nothing, one as near to 1 as all, so that a
+picture stays as it was where a thing is not."""
+
+PRESENT = 0.001
+"""Share of a picture from which on a thing counts as found."""
+
+BACKGROUND = "background"
+
+DEEPLABS = {
+    "deeplabv3_resnet50": Asset(
+        "deeplabv3_resnet50_coco-cd0a2569.pth",
+        "cd0a2569",
+        "BSD-3-Clause",
+        url="https://download.pytorch.org/models/deeplabv3_resnet50_coco-cd0a2569.pth",
+        source="torchvision, DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+    ),
+    "deeplabv3_mobilenet_v3_large": Asset(
+        "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        "fc3c493d",
+        "BSD-3-Clause",
+        url="https://download.pytorch.org/models/deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        source="torchvision, DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
+    ),
+}
+"""The DeepLabV3 (Chen et al. 2017) that torchvision publishes, by torchvision's names: 160 and 42 MB."""
+
+_DEEPLAB_SIDE, _SEGFORMER_SIDE = 520, 512  # shorter side that they were trained for, pixels
+_LONGEST = 2048  # of a narrow picture
+_SMALLEST = 64
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, for both
+
+Logits = Float[Tensor, "n h w"]
+
+
+class Segmenter:
+    """A network that says what is where.
+
+    Args:
+        network: gives logits ``[1, n, h', w']`` of a normalised picture ``[1, 3, h, w]``.
+        names: of its n classes.
+        side: shorter side of the pictures that it knows, pixels.
+        device: where it runs.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 n _ _"]],
+        names: Sequence[str],
+        *,
+        side: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network, self.names, self.side, self.device = network, tuple(names), side, device
+
+    def masks(self, picture: Picture, classes: Sequence[str]) -> dict[str, Floats]:
+        """A soft mask ``[h, w]`` at the picture's size for each class.
+
+        Args:
+            picture: what is to be divided.
+            classes: names in any case; ``shirt+dress`` is either. ``background`` is what none of the others is; alone,
+                it is the network's own class of that name.
+
+        Raises:
+            UnknownNameError: the network knows no such class.
+            PictureError: nothing of a class is in the picture; with what is.
+        """
+        rest = [name for name in classes if name.strip().lower() == BACKGROUND]
+        named = [name for name in classes if name not in rest] or rest
+        groups = [members(name, self.names) for name in named]
+        logits = self._logits(picture)
+        masks = dict(zip(named, class_masks(logits, picture.size, groups), strict=True))
+        for name in rest:
+            if name not in named:
+                masks[name] = np.maximum(1 - np.sum([masks[other] for other in dict.fromkeys(named)], axis=0), 0)
+        for name, mask in masks.items():
+            if not mask.any():
+                shares = logits.softmax(0).mean((1, 2)).tolist()
+                found = sorted(((s, n) for s, n in zip(shares, self.names, strict=True) if s > PRESENT), reverse=True)
+                seen = ", ".join(f"{n} ({s:.1%})" for s, n in found)
+                raise PictureError(
+                    f"the network finds no {name} in the picture; it finds {seen}. Name one of these, or give a mask"
+                )
+        return masks
+
+    def found(self, picture: Picture) -> Iterator[tuple[str, Floats]]:
+        """Name and mask of each class that has at least ``PRESENT`` of the picture."""
+        groups = [[i] for i in range(len(self.names))]
+        for name, mask in zip(self.names, class_masks(self._logits(picture), picture.size, groups), strict=True):
+            if mask.mean() > PRESENT:
+                yield name, mask
+
+    @torch.no_grad()
+    def _logits(self, picture: Picture) -> Logits:
+        width, height = picture.size
+        scale = min(self.side / min(width, height), _LONGEST / max(width, height))
+        size = [max(_SMALLEST, round(side * scale)) for side in (height, width)]
+        image = F.interpolate(picture.tensor().to(self.device), size=size, mode="bilinear", antialias=True)
+        mean, deviation = (image.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _DEVIATION))
+        logits = self.network((image - mean) / deviation)[0].float()
+        if not logits.isfinite().all():
+            raise WeightsError("the segmentation network answers with numbers that are not finite; give other weights")
+        return logits
+
+
+def members(asked: str, names: Sequence[str]) -> list[int]:
+    """Places of the classes that are meant: one, or several as in ``shirt+dress``, in any case.
+
+    Raises:
+        UnknownNameError: there is no such class.
+    """
+    known = {name.lower(): i for i, name in enumerate(names)}
+    found = []
+    for name in asked.split("+"):
+        if (plain := name.strip().lower()) not in known:
+            alone = f"the network has no class for it; name another class beside it, and {BACKGROUND} is the rest"
+            why = alone if plain == BACKGROUND else ""
+            raise UnknownNameError("class", name.strip(), sorted(known), where="the segmentation network", why=why)
+        found.append(known[plain])
+    return found
+
+
+def check_classes(model: str, classes: Sequence[str]) -> None:
+    """Raise before the network is loaded, where its classes are known.
+
+    Raises:
+        UnknownNameError: it knows no such class.
+    """
+    if model in DEEPLABS:
+        for name in classes:
+            members(name, _deeplab_names(model))
+
+
+def _deeplab_names(model: str) -> list[str]:
+    from torchvision.models import get_model_weights
+
+    return [name.strip("_") for name in get_model_weights(model).DEFAULT.meta["categories"]]
+
+
+def class_masks(logits: Logits, size: tuple[int, int], groups: Sequence[Sequence[int]]) -> Iterator[Floats]:
+    """The mask ``[h, w]`` of each group of classes: their probability at the full size, firm at both ends (``DOUBT``).
+
+    The logits are enlarged, not the probabilities: borders stay sharp. One class at a time, so that memory does not
+    grow with their number.
+
+    Args:
+        logits: of all classes.
+        size: width and height of the masks, pixels.
+        groups: classes that make one mask.
+    """
+
+    def large(plane: Float[Tensor, "h w"]) -> Float[Tensor, "height width"]:
+        return F.interpolate(plane[None, None], size=size[::-1], mode="bilinear")[0, 0]
+
+    total = large(logits[0])
+    for plane in logits[1:]:
+        total = torch.logaddexp(total, large(plane))
+    for group in groups:
+        probability = torch.zeros_like(total)
+        for i in dict.fromkeys(group):
+            probability += torch.exp(large(logits[i]) - total)
+        yield ((probability - DOUBT) / (1 - 2 * DOUBT)).clamp(0, 1).cpu().numpy()
+
+
+def write_masks(segmenter: Segmenter, picture: Picture, folder: Path, *, replace: bool = True) -> dict[Path, float]:
+    """A grey PNG for each class found, named after it; the files, each with its share of the picture.
+
+    Raises:
+        OutputError: a file cannot be written; or, without ``replace``, is there.
+    """
+
+    def place(name: str) -> Path:
+        return folder / (re.sub(r"[^\w+-]+", "_", name.lower()).strip("_") + ".png")
+
+    there = [path for path in map(place, segmenter.names) if os.path.lexists(path)]
+    if there and not replace:
+        raise OutputError(f"{there[0]} exists; --overwrite replaces it")
+    written = {}
+    for name, mask in segmenter.found(picture):
+        write_grey(mask, place(name), replace=replace)
+        written[place(name)] = float(mask.mean())
+    return written
+
+
+# ------------------------------------------------------------------------------------- loading
+
+
+def load_segmenter(
+    model: str = "deeplabv3_resnet50",
+    *,
+    weights: Path | None = None,
+    device: torch.device | str = "cpu",
+    progress: OnBytes | None = None,
+) -> Segmenter:
+    """A segmentation network ready to use.
+
+    Args:
+        model: a key of ``DEEPLABS``, or a SegFormer: a folder, or OWNER/NAME at Hugging Face.
+        weights: a file with DeepLabV3's weights; default: cached or downloaded.
+        device: where it runs.
+        progress: told of DeepLabV3's download.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        InputError: a package is missing, or weights were given for a SegFormer.
+        WeightsError: missing, damaged or unfit weights.
+    """
+    if model in DEEPLABS:
+        return _deeplab(model, weights, device, progress)
+    if "/" not in model and not os.path.isdir(model):
+        raise UnknownNameError("segmentation model", model, [*DEEPLABS, "OWNER/NAME of a SegFormer", "a folder"])
+    if weights is not None:
+        raise InputError(f"weights belong to {' or '.join(DEEPLABS)}; {model} brings its own: leave them out")
+    return _segformer(model, device)
+
+
+def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
+    from torchvision.models import get_model
+
+    otherwise = (
+        "give one (artune style: --segment-weights FILE; artune segment: --weights FILE), or draw the masks and "
+        "give them with --region"
+    )
+    path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
+    names = _deeplab_names(model)
+    state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # for training alone
+    network = get_model(model, weights=None, weights_backbone=None, num_classes=len(names), aux_loss=False)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip().split(",")[0]  # the first of hundreds
+        raise WeightsError(
+            f"{path} does not fit {model} with the {len(names)} classes of Pascal VOC: {reason}"
+        ) from error
+    network.eval().to(device)
+    return Segmenter(lambda x: network.classifier(network.backbone(x)["out"]), names, side=_DEEPLAB_SIDE, device=device)
+
+
+def _segformer(model: str, device: torch.device | str) -> Segmenter:
+    """A SegFormer (Xie et al. 2021). Its own preprocessing squeezes pictures to a square; here the shape is kept."""
+    try:
+        from transformers import SegformerConfig, SegformerForSemanticSegmentation
+    except ImportError as error:
+        raise MissingExtraError(model, "transformers", "segformer") from error
+    local = os.path.isdir(model)
+    hub = logging.getLogger("huggingface_hub")  # tells of every retry; why the last one failed is told here
+    level = hub.level
+    hub.setLevel(logging.ERROR)
+    try:
+        kind = SegformerConfig.get_config_dict(model, local_files_only=local)[0].get("model_type")
+        if kind != "segformer":
+            says = f"says {kind}" if kind else "is missing, or says nothing"
+            raise WeightsError(f"{model} is no SegFormer: its config.json {says}; give another")
+        network, report = SegformerForSemanticSegmentation.from_pretrained(
+            model, use_safetensors=True, local_files_only=local, output_loading_info=True
+        )
+    except WeightsError:
+        raise
+    except Exception as error:  # of every kind: no network, no such model, a damaged file
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise WeightsError(
+            f"cannot load the segmentation model {model}: {reason}. Give OWNER/NAME of a SegFormer at Hugging Face or, "
+            "without internet, a folder with its config.json and model.safetensors"
+        ) from error
+    finally:
+        hub.setLevel(level)
+    if report["missing_keys"]:  # such as all of the head: it would guess
+        some = sorted(report["missing_keys"])[0]
+        raise WeightsError(f"{model} was not trained to segment: it has no {some}; give a fine-tuned SegFormer")
+    network.eval().to(device)
+    names = [network.config.id2label[i].strip() for i in range(network.config.num_labels)]
+    return Segmenter(lambda x: network(x).logits, names, side=_SEGFORMER_SIDE, device=device)

@@ -1,0 +1,1 @@
+"""What is asked for: frozen, checked, JSON-able, and free of torch."""

@@ -1,0 +1,213 @@
+"""What to do: frozen, checked, JSON-able, and free of torch.
+
+A spec says what the user said; ``None`` stands for "choose for me". A resolved spec has every choice filled in.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Layers = dict[str, NotNegative]
+
+LARGEST = 65_536
+"""Longest side of a result, pixels."""
+
+Quality = Literal["draft", "normal", "best"]
+Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
+Color = Literal["style", "content-luminance", "content-match"]
+
+
+class Model(BaseModel):
+    """A frozen model that knows all its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flags(cls, data: Any) -> Any:
+        for name, value in data.items() if isinstance(data, dict) else ():
+            field = cls.model_fields.get(name)
+            if (
+                isinstance(value, bool) and field is not None and field.annotation not in (bool, bool | None)
+            ):  # to pydantic, true is 1
+                raise ValueError(f"{name} takes no {str(value).lower()}")
+        return data
+
+
+class Rung(Model):
+    """One size of the coarse-to-fine pyramid."""
+
+    size: Annotated[int, Field(ge=1)]
+    """Longer side, pixels."""
+    steps: Annotated[int, Field(ge=0)]
+    """Steps of descent at this size."""
+
+
+class Optimise(Model):
+    """Optimisation in the image (Gatys 2016)."""
+
+    kind: Literal["optimise"] = "optimise"
+    network: str = "compact"
+    """Loss network: see `artune networks`."""
+    pooling: Literal["max", "average", "l2"] = "max"
+    """How a network that pools by maxima hands on; the others are rescaled to answer as strongly."""
+    smooth: bool | None = None
+    """Softmax over the activations (SWAG); default: for networks like ResNet."""
+    content_layers: Layers | None = None
+    """Taps that keep the content, each with its weight; default: the network's recipe."""
+    style_layers: Layers | None = None
+    """Taps that carry the style, each with its weight; default: the network's recipe."""
+    loss: Layers = {"w2": 1.0}
+    """Style loss, or several with their weights: w2 (Wasserstein-2 of Gaussians), gram, moments (mean and standard
+    deviation), sliced (Wasserstein), histogram, nearest (neighbours), remd (relaxed earth mover), mrf (patches)."""
+    content_loss: str = "mse"
+    """Content loss: mse, relative (to the target's energy), or self-similarity (STROTSS)."""
+    scale: Scale = "calibrated"
+    """Units of the losses: relative, or those of the literature."""
+    content_weight: NotNegative | None = None
+    """Weight of the content side; default: from the strength; 1 in the units of the literature."""
+    style_weight: NotNegative | None = None
+    """Weight of the style side; default: from the strength; scale tutorial 1e6, gatys 1e3."""
+    tv: NotNegative | None = None
+    """Weight of total variation; default: the recipe's."""
+    variation: str = "l2"
+    """Total variation: l2 (squared differences), l1 (absolute ones), or nine-point (squared ones to all eight
+    neighbours)."""
+    photoreal: NotNegative = 0.0
+    """Weight of the matting Laplacian, which keeps straight lines straight (Deep Photo Style Transfer)."""
+    photoreal_smoothing: NotNegative = 0.0
+    """Strength of the photorealistic smoothing of the result along the photograph's edges; 0 for none."""
+    balance_gradients: bool = False
+    """Give the gradient of every term the same size at its tap, before its weight."""
+    optimiser: Literal["adam", "lbfgs", "sgd"] = "adam"
+    """Method of descent."""
+    line_search: Literal["none", "strong-wolfe"] = "none"
+    """Line search of L-BFGS."""
+    rate: Positive | None = None
+    """Step size: of adam and lbfgs in units of the pixel range, of sgd what multiplies the gradient; default: the
+    method's."""
+    decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    """Factor of the rate after every `decay_every` steps."""
+    decay_every: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Steps between two decays."""
+    average: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay of the average of the iterates; default: the recipe's."""
+    quality: Quality = "normal"
+    """Cost against quality."""
+    steps: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Steps over all sizes; default: by quality."""
+    pyramid: bool = True
+    """From coarse to fine; else at the last size alone."""
+    rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
+    """Sizes and their steps, in proportion where the last is not the size of the result, or `steps` not their sum;
+    default: by quality."""
+    start: Annotated[str, Field(min_length=1)] = "content"
+    """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
+    covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {value: 1.0} if isinstance(value, str) else value
+
+    @field_validator("content_layers", "style_layers", "loss")
+    @classmethod
+    def _some_weight(cls, value: Layers | None) -> Layers | None:
+        if value is not None and not any(value.values()):
+            raise ValueError("at least one needs a weight above 0")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.scale in ("tutorial", "gatys") and set(self.loss) != {"gram"}:
+            raise ValueError(f"scale {self.scale} is one of Gram matrices; use loss gram, or scale calibrated or raw")
+        if self.line_search != "none" and self.optimiser != "lbfgs":
+            raise ValueError(f"line_search {self.line_search} is one of lbfgs; use optimiser lbfgs, or leave it out")
+        if self.line_search != "none" and self.decay != 1:
+            raise ValueError(
+                "a line search finds the length of each step, and leaves no rate to decay; leave out either"
+            )
+        if self.line_search != "none" and self.balance_gradients:
+            raise ValueError("balanced gradients are those of no function, which a line search needs; leave out either")
+        return self
+
+
+class StyleSpec(Model):
+    """How a photograph is to be styled."""
+
+    method: Optimise = Optimise()
+    size: Annotated[int, Field(ge=1, le=LARGEST)] | Literal["original"] = 512
+    """Longer side of the result, pixels; or `original`."""
+    enlarge: bool = True
+    """Enlarge a photograph that is smaller than the size."""
+    strength: Share | Literal["auto"] = "auto"
+    """0 is the photograph, 1 is style alone; `auto`: where both are recognised alike, found for these pictures."""
+    style_weights: tuple[NotNegative, ...] | None = None
+    """Proportions of several styles; default: equal."""
+    region_strengths: tuple[Share, ...] | None = None
+    """Strength in each region; default: the strength."""
+    style_scale: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
+    """Size of the style's strokes: longer side of the painting over that of the result; it is never enlarged."""
+    color: Color = "style"
+    """Whose colours: those of the style; the photograph's, by its luminance alone (content-luminance); or those of a
+    style that was brought to the photograph's colours (content-match)."""
+    color_space: Literal["lab", "yiq"] = "lab"
+    """Where luminance and colours are told apart."""
+    color_match: Literal["moments", "histogram"] = "moments"
+    """How colours are matched: mean and covariance, or histograms."""
+    memory: str = "all"
+    """Memory that a run may take, such as 4GiB; a picture that needs more is computed tile by tile."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything random."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the network's activations; statistics are always fp32."""
+    automatic: tuple[str, ...] = ()
+    """In a resolved spec: the fields that were chosen for the user."""
+
+    @field_validator("memory")
+    @classmethod
+    def _in_bytes(cls, value: str) -> str:
+        if value != "all":
+            bytes_of(value)
+        return value
+
+    @field_validator("automatic")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted({*value} - {*cls.model_fields, *Optimise.model_fields}):
+            raise ValueError(f"there are no fields {', '.join(unknown)}")
+        return value
+
+    @model_validator(mode="after")
+    def _strength_counts(self) -> Self:
+        if self.method.scale != "calibrated" and self.strength != "auto" and "strength" not in self.automatic:
+            raise ValueError(
+                f"strength belongs to scale calibrated; with scale {self.method.scale} give content_weight and "
+                "style_weight"
+            )
+        return self
+
+    @field_validator("style_weights")
+    @classmethod
+    def _some_weight(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value and not any(value):
+            raise ValueError("at least one style needs a weight above 0")
+        return value
+
+
+def bytes_of(size: str) -> int:
+    """Bytes of a size such as 4GiB, 500MB or 6e9."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", size, re.IGNORECASE)
+    try:
+        number = float(found[1]) if found else -1.0
+    except ValueError:
+        number = -1.0
+    if found is None or not 0 < number < 1e18:
+        raise ValueError(f"{size!r} is no size; write 4GiB or 500MB")
+    return int(number * (1024 if found[3] else 1000) ** " kmgt".index(found[2].lower() or " "))

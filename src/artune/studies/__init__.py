@@ -1,0 +1,1 @@
+"""Experiments over many pictures: which runs, where they are computed and kept, and what follows."""

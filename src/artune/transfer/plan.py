@@ -1,0 +1,314 @@
+"""From what the user said to a spec in which every choice is made."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from artune.backbones.base import Backbone, TapInfo
+from artune.errors import SpecError, UnknownNameError
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
+from artune.spec.style import Optimise, Rung, Scale, StyleSpec
+from artune.transfer.rates import usual_rate
+from artune.transfer.sizes import fitted, in_proportion, plan
+from artune.transfer.start import STARTS
+
+# more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
+STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
+
+BALANCE = {
+    "w2": 4.0,
+    "gram": 4.0,
+    "moments": 15.0,
+    "sliced": 15.0,
+    "histogram": 15.0,
+    "nearest": 4.0,
+    "remd": 5.0,
+    "mrf": 2.5,
+}
+"""Style weight over content weight at strength 0.5, the median balance of pairs of pictures (``docs/balance.md``): the
+content is then about as far away as with w2 (``docs/losses.md``). A loss that is missing here has the first of them."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was found best for a network, by experiment (``docs/quality.md``).
+
+    Attributes:
+        content: content taps and their weights.
+        style: style taps and their weights.
+        balance: style weight over content weight at strength 0.5, per style loss.
+        tv: weight of total variation at strength 1; it falls with the strength.
+        rate: step size of Adam.
+        average: decay of the average of the iterates.
+    """
+
+    content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
+    style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
+    balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
+    tv: float = 0.05
+    rate: float = 0.03
+    average: float = 0.95
+
+    def balance_of(self, losses: Mapping[str, float]) -> float:
+        """Style weight over content weight at strength 0.5, of several losses with their weights."""
+        return sum(weight * self.balance.get(loss, BALANCE["w2"]) for loss, weight in losses.items()) / sum(
+            losses.values()
+        )
+
+
+def _equal(*taps: str) -> dict[str, float]:
+    return dict.fromkeys(taps, 1.0)
+
+
+# what the authors of SWAG give ResNet-50 in their published code; ResNet-18 has stages of the same names
+SWAG = Recipe(_equal("layer3"), _equal("relu", "layer1", "layer2", "layer3", "layer4"))
+# of a report on ResNeXt
+RESNEXT = Recipe(_equal("layer2"), _equal("layer1", "layer2", "layer3", "layer4"))
+RECIPES: dict[str, Recipe] = {
+    "resnet18": SWAG,
+    "resnet50": SWAG,
+    "resnext50_32x4d": RESNEXT,
+    "resnext101_32x8d": RESNEXT,
+    # the last module at each stride from 2 to 16; content as for VGG-19, at stride 8
+    "inception_v3": Recipe(
+        _equal("Mixed_5d"), _equal("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e")
+    ),
+    # all five layers, as for VGG-19; content at the third, the first behind all large strides
+    "alexnet": Recipe(_equal("relu3"), _equal("relu1", "relu2", "relu3", "relu4", "relu5")),
+    # the layers of Stanford's course CS231n, whose weights (3e5, 1e3, 15, 3) are of another scale
+    "squeezenet1_1": Recipe(_equal("features.3"), _equal("features.1", "features.4", "features.6", "features.7")),
+    # AutoArt's layers, of both its networks
+    "mobilenet_v2": Recipe(
+        _equal("layer_8", "layer_14"), _equal("layer_1", "layer_2", "layer_4", "layer_8", "layer_14")
+    ),
+    "mobilenet_v2_flat": Recipe(
+        _equal("conv_8_2", "conv_14_2"), _equal("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
+    ),
+}
+"""Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
+
+
+def recipe_of(network: str, taps: Mapping[str, TapInfo]) -> Recipe:
+    """The recipe of a network.
+
+    One that has none and does not have VGG's layers either is styled at the last block of each stride from 2 to 16, and
+    keeps the content at stride 8, or the deepest of them. Blocks are the taps with the fewest dots in their names.
+
+    Args:
+        network: its name.
+        taps: its taps, in order.
+    """
+    if network in RECIPES or {*Recipe().content, *Recipe().style} <= taps.keys():
+        return RECIPES.get(network, Recipe())
+    last: dict[int, str] = {}
+    for tap, info in taps.items():
+        if info.stride <= DEEPEST and tap.count(".") <= last.get(info.stride, tap).count("."):
+            last[info.stride] = tap
+    style = {stride: tap for stride, tap in sorted(last.items()) if stride > 1} or last
+    return Recipe(_equal(style.get(CONTENT_STRIDE, style[max(style)])), _equal(*style.values()))
+
+
+def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:
+    """The spec with the network's own names for the layers that it names.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        SpecError: two names mean the same.
+    """
+    own = {}
+    for side in ("content_layers", "style_layers"):
+        layers: Mapping[str, float] = getattr(spec.method, side) or {}
+        own[side] = {network.tap(name): weight for name, weight in layers.items()} or None
+        if len(own[side] or {}) < len(layers):
+            twice = next(a for a, b in combinations(layers, 2) if network.tap(a) == network.tap(b))
+            raise SpecError(f"{side}: two of the layers are {network.tap(twice)} of {network.name}; leave out either")
+    return spec.model_copy(update={"method": spec.method.model_copy(update=own)})
+
+
+USUAL = 0.5
+"""Strength where nobody chooses one."""
+DEEPEST, CONTENT_STRIDE = 16, 8
+"""Strides of the layers of a network without a recipe: of the deepest one, and of the content."""
+LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
+"""Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
+and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
+
+
+def resolve(
+    spec: StyleSpec,
+    content_size: tuple[int, int],
+    styles: int,
+    *,
+    device: str,
+    precision: str,
+    smallest: int = 1,
+    smooth: bool = False,
+    recipe: Recipe | None = None,
+    regions: Sequence[float | None] = (),
+    strength: float | None = None,
+) -> StyleSpec:
+    """The same spec with every ``None``, ``auto`` and ``original`` replaced.
+
+    Args:
+        spec: what was asked for.
+        content_size: width and height of the photograph.
+        styles: how many style pictures there are.
+        device: where it will run.
+        precision: of the activations there.
+        smallest: shortest side that the network takes.
+        smooth: whether the network smooths its activations.
+        recipe: of the network; default: by its name alone.
+        regions: the strength that each region came with, if it did.
+        strength: that of a spec that leaves it open; default: ``USUAL``.
+
+    Raises:
+        UnknownNameError: there is no such loss.
+        SpecError: when the number of style weights is not that of the styles, or that of strengths not of the regions.
+    """
+    method = spec.method
+    _check_losses(method)
+    stated = method.content_weight is not None and method.style_weight is not None
+    if stated and not {"content_weight", "style_weight"} & {*spec.automatic}:
+        given = [s for s in (*regions, *(spec.region_strengths or ())) if s is not None]
+        if (spec.strength != "auto" and "strength" not in spec.automatic) or given:
+            raise SpecError(
+                "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
+            )
+    automatic = {*spec.automatic, *open_fields(spec)}
+    if spec.strength == "auto":
+        spec = spec.model_copy(update={"strength": USUAL if strength is None else strength})
+    recipe = recipe or RECIPES.get(method.network, Recipe())
+    longer = max(content_size)
+    size = longer if spec.size == "original" else spec.size
+    if not spec.enlarge:
+        size = min(size, longer)
+    rungs = _rungs(spec, size, math.ceil(smallest * longer / min(content_size)))
+    strengths = _region_strengths(spec, regions)
+    own = at_strength(spec)
+    strongest = max([*strengths, *([own] if styles else [])], default=own)
+    content, style = side_weights(method, own, recipe)
+    tv = recipe.tv * (own if styles else strongest) if method.tv is None else method.tv
+    if not (content or style or method.tv or strengths):
+        raise SpecError("content_weight and style_weight are both 0; give one of them a value above 0")
+    weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))
+    filled = method.model_copy(
+        update={
+            "content_layers": dict(method.content_layers or recipe.content),
+            "style_layers": dict(method.style_layers or usual_layers(method.scale, recipe)),
+            "smooth": smooth if method.smooth is None else method.smooth,
+            "content_weight": content,
+            "style_weight": style,
+            "tv": tv,
+            "start": method.start if method.start in STARTS else "file",
+            "rate": method.rate or usual_rate(spec, recipe.rate, weight, pixels, strongest),
+            "average": recipe.average if method.average is None else method.average,
+            "steps": sum(rung.steps for rung in rungs),
+            "rungs": rungs,
+        }
+    )
+    return spec.model_copy(
+        update={
+            "method": filled,
+            "size": size,
+            "style_weights": _style_weights(spec, styles),
+            "region_strengths": strengths,
+            "automatic": tuple(sorted(automatic)),
+            "device": device,
+            "precision": precision,
+        }
+    )
+
+
+def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
+    """Sizes and steps; those that were once chosen for another size are chosen anew."""
+    method, steps = spec.method, spec.method.steps
+    if method.rungs and (method.rungs[-1].size == size or "rungs" not in spec.automatic):
+        return in_proportion(method.rungs, size, steps)
+    if method.rungs and "steps" in spec.automatic:
+        steps = None
+    return plan(size, method.quality, steps, smallest, pyramid=method.pyramid)
+
+
+def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
+    """Proportions of the styles, with a sum of 1."""
+    weights = spec.style_weights
+    if weights is not None and len(weights) != styles:
+        if not styles and "style_weights" not in spec.automatic:
+            raise SpecError("style weights mix the styles of the rest, and there is none; leave them out")
+        if "style_weights" not in spec.automatic:
+            raise SpecError(f"{len(weights)} style weights for {styles} styles; give one for each")
+        weights = None
+    weights = weights or (1.0,) * styles
+    whole = math.fsum(weights) or 1.0
+    if abs(whole - 1) <= 1e-9:  # shares stay what they are, to the bit
+        return weights
+    return tuple(weight / whole for weight in weights)
+
+
+def _region_strengths(spec: StyleSpec, given: Sequence[float | None]) -> tuple[float, ...]:
+    """The strength in each region: that which it came with, else the spec's for it, else that of all."""
+    usual = spec.region_strengths
+    if usual is not None and len(usual) != len(given):
+        if "region_strengths" not in spec.automatic:
+            raise SpecError(f"{len(usual)} region strengths for {len(given)} regions; give one for each")
+        usual = None
+    whole = at_strength(spec)
+    pairs = zip(given, usual or (whole,) * len(given), strict=True)
+    strengths = tuple(other if own is None else own for own, other in pairs)
+    if spec.method.scale != "calibrated" and any(strength != whole for strength in strengths):
+        raise SpecError(f"strengths of regions belong to scale calibrated, not to {spec.method.scale}")
+    return strengths
+
+
+def _check_losses(method: Optimise) -> None:
+    for kind, names, known in (
+        ("style loss", method.loss, STYLE_TERMS),
+        ("content loss", [method.content_loss], CONTENT_TERMS),
+        ("total variation", [method.variation], VARIATIONS),
+    ):
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
+
+
+def at_strength(spec: StyleSpec) -> float:
+    """The strength of a spec that does not leave it open."""
+    if spec.strength == "auto":
+        raise SpecError("the strength is open: a resolved spec is needed")
+    return spec.strength
+
+
+def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:
+    """Weights of content and style in a place of a resolved spec; those that were given hold in all places."""
+    recipe = RECIPES.get(spec.method.network, Recipe())
+    chosen = [name for name in ("content_weight", "style_weight") if name in spec.automatic]
+    return side_weights(spec.method.model_copy(update=dict.fromkeys(chosen)), strength, recipe)
+
+
+def open_fields(spec: StyleSpec) -> set[str]:
+    """What the user left to be chosen."""
+    fields = {**spec.method.model_dump(), **spec.model_dump()}
+    return {name for name, value in fields.items() if value is None or value == "auto"}
+
+
+def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:
+    """The recipe's style layers; for Gatys 2016 with weights that sum to 1."""
+    if scale != "gatys":
+        return recipe.style
+    return {tap: weight / sum(recipe.style.values()) for tap, weight in recipe.style.items()}
+
+
+def side_weights(method: Optimise, strength: float, recipe: Recipe) -> tuple[float, float]:
+    """Weights of content and style: ``1 - s`` and ``k s``, so that their ratio is ``k s / (1 - s)``."""
+    if method.scale == "calibrated":
+        content, style = 1 - strength, recipe.balance_of(method.loss) * strength
+    else:
+        if method.scale == "raw" and None in (method.content_weight, method.style_weight):
+            raise SpecError("scale raw has no usual weights; give --content-weight and --style-weight")
+        content, style = LITERATURE.get(method.scale, (0.0, 0.0))
+    if method.content_weight is not None:
+        content = method.content_weight
+    if method.style_weight is not None:
+        style = method.style_weight
+    return content, style
