@@ -29,18 +29,19 @@ from PIL import Image
 from quality import files, pairs
 from scipy.stats import binomtest
 
+from artune import api
 from artune.backbones.network import Network
 from artune.balance.curve import FAR, ROUGH, Curve, balance, log_odds, misfit, strength_at, sureness
-from artune.balance.ladder import Court, Tuning, tune
+from artune.balance.ladder import Scorer, Tuning
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
 from artune.machine import keep_freed_memory
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
+from artune.transfer.methods import plan_run
+from artune.transfer.optimise import OptimiseTask, plan_unchecked
 from artune.transfer.plan import recipe_of
-from artune.transfer.run import Job
-from artune.transfer.task import Task
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -77,14 +78,16 @@ def make_pairs(assets: Path, count: int, size: int, out: Path) -> None:
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         began = time.perf_counter()
-        job = Job.prepare(content, [painting], spec, network=network)
+        task = api.read(content, [painting], spec, network=network)
+        tuning = api.find_strength(task)
+        run = api.plan(task, tuning)
         tuned = time.perf_counter()
-        result = job.run()
+        result = api.finish(run)
         ended = time.perf_counter()
-        assert job.tuning is not None
+        assert tuning is not None
         shares.append((tuned - began) / (ended - tuned))
         times = f"{ended - began:.1f} s with, {ended - tuned:.1f} s without"
-        print(f"{pair[0]:2d} {pair[1]:2d}  {told(job.tuning)}  {times}", flush=True)
+        print(f"{pair[0]:2d} {pair[1]:2d}  {told(tuning)}  {times}", flush=True)
         rows.append(row_of(content, result.picture, painting))
     print(f"the balance takes {np.median(shares):.2f} of the run (median), at most {max(shares):.2f}")
     couples = [rows[i : i + 2] for i in range(0, len(rows), 2)]
@@ -108,7 +111,7 @@ def find_k(assets: Path, count: int) -> None:
     moved: list[float] = []
     for name, some in sets.items():
         for content, painting in some:
-            found = tune(content, painting, spec=spec, network=network)
+            found = api.tune(content, painting, spec=spec, network=network)
             places.setdefault(name, []).append(log_odds(found.balance.strength))
             rough.append(misfit(found.explored.first))
             moved.append(max(map(abs, found.explored.shifts)))
@@ -135,25 +138,25 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
     network = Network.load(spec)
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        task = Task.read(content, [painting], spec, network=network)
+        task = api.read(content, [painting], spec, network=network)
         began = time.perf_counter()
-        tuning = tune(content, painting, spec=spec, network=network, judge=judge)
+        tuning = api.tune(content, painting, spec=spec, network=network, judge=judge)
         fast, explored = tuning.balance, tuning.explored
         took = time.perf_counter() - began
-        court = Court.of(task.inputs, task.resolved(), judge)
+        scorer = Scorer.of(task.inputs, plan_unchecked(task), judge)
         strengths = tuple(strength_at(odds) for odds in DENSE)
 
-        def run(strength: float, task: Task = task) -> Picture:
-            return Job(task, task.resolved(strength)).run().picture
+        def run(strength: float, task: OptimiseTask = task) -> Picture:
+            return api.finish(plan_run(task, strength)).picture
 
         began = time.perf_counter()
-        curve = Curve(strengths, *map(tuple, court.judge_all([run(strength) for strength in strengths])))
+        curve = Curve(strengths, *map(tuple, scorer.scores([run(strength) for strength in strengths])))
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
         differ.append(offsets(explored.first, curve))
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
-        here = [v[0] for v in court.judge_all([run(fast.strength)])]
-        there = [v[0] for v in court.judge_all([run(slow.strength)])]
+        here = [v[0] for v in scorer.scores([run(fast.strength)])]
+        there = [v[0] for v in scorer.scores([run(slow.strength)])]
         ratios.append(ratio)
         judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
         print(
@@ -206,9 +209,9 @@ def spread(assets: Path, count: int) -> None:
     network, moved = Network.load(spec), {}
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        usual = tune(content, painting, spec=spec, network=network, judge=judge)
+        usual = api.tune(content, painting, spec=spec, network=network, judge=judge)
         for name, asked in judges.items():
-            other = tune(content, painting, spec=spec, network=network, judge=asked).balance
+            other = api.tune(content, painting, spec=spec, network=network, judge=asked).balance
             # the draws are one row
             row = name.partition(", draw")[0]
             moved.setdefault(row, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
@@ -239,7 +242,7 @@ def networks(assets: Path, count: int) -> None:
         network = Network.load(spec, weights and assets / "weights" / f"{weights}.safetensors")
         for pair in pairs(count):
             content, painting = (read_picture(path) for path in files(assets, pair))
-            strength = tune(content, painting, spec=spec, network=network).balance.strength
+            strength = api.tune(content, painting, spec=spec, network=network).balance.strength
             found.setdefault(name, []).append(log_odds(strength))
         print(f"{name:15s} {np.round(found[name], 2).tolist()} median {np.median(found[name]):+.2f}", flush=True)
     table = np.array(list(found.values()))
@@ -270,14 +273,13 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
 
     strengths: dict[str, list[tuple[bool, bool]]] = {}
     for content, style in chosen:
-        job = Job.prepare(content, [style], spec, network=network)
         photograph, painting = read_picture(content), read_picture(style)
         strengths.setdefault("as they are", []).append(recognised(photograph, painting, content, style))
-        rows = {"per pair": job.run().picture}
+        rows = {"per pair": api.style(content, style, spec=spec, network=network).picture}
         for odds in (-2.0, -1.0, 0.0, 1.0, 2.0):
             strength = strength_at(odds)
             fixed = with_options(spec, {"strength": strength})
-            rows[f"{strength:.2f}"] = Job.prepare(content, [style], fixed, network=network).run().picture
+            rows[f"{strength:.2f}"] = api.style(content, style, spec=fixed, network=network).picture
         for name, picture in rows.items():
             strengths.setdefault(name, []).append(recognised(picture, picture, content, style))
         hits = {name: "".join("x" if hit else "-" for hit in found[-1]) for name, found in strengths.items()}

@@ -28,6 +28,7 @@ from quality import files, measured, pairs, referee
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
+from artune.api import style
 from artune.backbones.network import Network
 from artune.backbones.registry import NETWORKS
 from artune.images import color
@@ -39,7 +40,7 @@ from artune.machine import keep_freed_memory
 from artune.spec.options import with_options
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.run import Job, Result
+from artune.transfer.result import Result
 from artune.transfer.sizes import fitted
 
 SIDE = 256
@@ -74,7 +75,7 @@ def network_of(name: str, assets: Path, **options: Any) -> tuple[StyleSpec, Netw
 
 
 def styled(spec: StyleSpec, network: Network, content: Picture, *paintings: Picture, **more: Any) -> Result:
-    return Job.prepare(content, paintings, spec, network=network, **more).run()
+    return style(content, *paintings, spec=spec, network=network, **more)
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[tuple[str, Picture]]]], path: Path, side: int = SIDE) -> None:
@@ -213,7 +214,7 @@ def regions(args: argparse.Namespace) -> None:
         size = max(content.size)
         for painting, number in zip(paintings[:2], "12", strict=True):
             spec = StyleSpec(size=size, strength=2 / 3)
-            result = Job.prepare(content, [], spec, regions=[RegionStyle(mask, painting)], network=network).run()
+            result = style(content, spec=spec, regions=[RegionStyle(mask, painting)], network=network)
             outside = mask == 0
             same = bool((result.picture.pixels[outside] == content.pixels[outside]).all())
             print(f"clothing {name} style {number}: {outside.mean():.1%} outside, bit-equal there: {same}", flush=True)
@@ -223,10 +224,8 @@ def regions(args: argparse.Namespace) -> None:
         content = read_picture(frame)
         mask_file = data / f"video/davis/{clip}/masks/{frame.stem}.png"
         spec = StyleSpec(size=max(content.size), strength=2 / 3)
-        job = Job.prepare(
-            content, [paintings[0]], spec, regions=[RegionStyle(mask_file, paintings[2], 0.6)], network=network
-        )
-        result = job.run()
+        regions = [RegionStyle(mask_file, paintings[2], 0.6)]
+        result = style(content, paintings[0], spec=spec, regions=regions, network=network)
         print(f"{clip}: {result.record.timings['total']:.1f} s", flush=True)
         write_picture(result.picture, args.output / f"{clip}.png")
 

@@ -29,6 +29,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from artune import api
+from artune.api import style
 from artune.backbones.base import Backbone
 from artune.backbones.network import Network
 from artune.images.picture import Picture, from_tensor
@@ -38,7 +40,7 @@ from artune.losses.objective import Region, Styled, Weights, build
 from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec
-from artune.transfer.run import Job
+from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
@@ -70,8 +72,8 @@ class Reference:
         count = 0
         for size, steps in self.plan:
             photograph = content.resized(*fitted(*content.size, size)).tensor()
-            style = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
-            objective = build(backbone, photograph, [Region([Styled(style)])], weights)
+            shown = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
+            objective = build(backbone, photograph, [(Region(), [Styled(shown)])], weights)
             side = photograph.shape[-2:]
             if x is None:
                 x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)
@@ -162,12 +164,16 @@ def run(args: argparse.Namespace) -> None:
             content, painting = (read_picture(p) for p in files(args.assets, pair))
             for strength in args.strengths:
                 spec = SPECS.get(method, StyleSpec()).model_copy(update={"strength": strength})
-                job = None if reference else Job.prepare(content, [painting], spec, network=network)
-                key = job.key if job else f"{method} {pair} {strength}"
+                planned = None if reference else plan_run(api.read(content, [painting], spec, network=network))
+                key = planned.key if planned else f"{method} {pair} {strength}"
                 if key in done:
                     continue
                 began = time.perf_counter()
-                picture = job.run().picture if job else reference.run(network.backbone, content, painting, strength)
+                picture = (
+                    api.finish(planned).picture
+                    if planned
+                    else reference.run(network.backbone, content, painting, strength)
+                )
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "pair": pair, "strength": strength, "seconds": seconds}
                 write(row | measured(judge, (picture, content, painting)) | {"key": key})
@@ -193,7 +199,7 @@ def sizes(args: argparse.Namespace) -> None:
                 both = [read_picture(p) for p in files(args.assets, pair)]
                 both = [picture.resized(*fitted(*picture.size, size)) for picture in both]
                 spec = SPECS[method].model_copy(update={"size": size})
-                result = Job.prepare(both[0], both[1:], spec, network=network).run().picture
+                result = style(both[0], *both[1:], spec=spec, network=network).picture
                 shown = [picture.resized(*fitted(*picture.size, 256)) for picture in (result, *both)]
                 found.append(list(measured(judge, shown).values()))
             medians.append(np.median(found, 0))
@@ -215,7 +221,7 @@ def clock(args: argparse.Namespace) -> None:
             if method in REFERENCES:
                 REFERENCES[method].run(network.backbone, content, painting, 0.5)
             else:
-                Job.prepare(content, [painting], SPECS[method], network=network).run()
+                style(content, painting, spec=SPECS[method], network=network)
             taken[method].append(time.perf_counter() - began)
     ours, theirs = (float(np.median(seconds)) for seconds in taken.values())
     ratios = np.divide(*taken.values())
@@ -277,7 +283,7 @@ def sheet(args: argparse.Namespace) -> None:
     for index, pair in enumerate(todo):
         content, painting = (read_picture(p) for p in files(args.assets, pair))
         spec = SPECS[args.method].model_copy(update={"strength": args.strength})
-        result = Job.prepare(content, [painting], spec, network=network).run()
+        result = style(content, painting, spec=spec, network=network)
         for column, picture in enumerate((content, painting, result.picture)):
             tile = Image.fromarray((picture.pixels * 255 + 0.5).astype(np.uint8)).resize(
                 (side, side), Image.Resampling.LANCZOS

@@ -70,7 +70,7 @@ DEEP = ((1, 6, 11, 20, 29), 20)
 def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = OURS, loss: str = "w2") -> float:
     """Seconds of a whole step of artune."""
     content, painting = inputs(size)
-    objective = build(backbone, content, [Region([Styled(painting)])], weights, Formulas({loss: 1.0}))
+    objective = build(backbone, content, [(Region(), [Styled(painting)])], weights, Formulas({loss: 1.0}))
     steps = descend(objective, content, Adam(), steps=runs + 2, average=0.95)
     next(steps)
     return median_time(lambda: next(steps), runs)

@@ -33,7 +33,7 @@ def error(backbone: Backbone, height: int, width: int, side: int, loss: str) -> 
     content = read_picture(sample_photo("astronaut")).resized(width, height).tensor()
     painting = read_picture(sample_style("strokes")).resized(width, height).tensor()
     weights = Weights(RECIPE.content, RECIPE.style, 0.5, 0.5 * RECIPE.balance["w2"], 0.5 * RECIPE.tv)
-    given = (backbone, content, [Region([Styled(painting)])], weights, Formulas({loss: 1.0}))
+    given = (backbone, content, [(Region(), [Styled(painting)])], weights, Formulas({loss: 1.0}))
     x = content.lerp(painting, 0.3)
     whole = objective.build(*given)(x, 0).gradient
     parts = tiled.build(*given, side=side)(x, 0).gradient

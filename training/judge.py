@@ -163,7 +163,7 @@ def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) 
                 for i in (photographs, paintings)
             )
             x = (here + F.interpolate(x - last, (size, size), mode="bicubic")).clamp(0, 1)
-            f = build(backbone, here, [Region([Styled(painted)])], weights, Formulas(style={loss: 1.0}))
+            f = build(backbone, here, [(Region(), [Styled(painted)])], weights, Formulas(style={loss: 1.0}))
             rate = 0.03 * min(1.0, float(strength.min()) / 0.1) if size == 80 else 0.03
             for step in descend(f, x, Adam(rate=rate), steps=steps, average=0.9):
                 x = step.image

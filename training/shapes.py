@@ -22,12 +22,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from artune.api import style
 from artune.backbones.base import Features, Image
 from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.images.read import read_picture
 from artune.spec.style import StyleSpec
-from artune.transfer.run import Job
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from quality import files, measured, pairs, referee
@@ -106,7 +106,7 @@ def distances(model: Compact, assets: Path) -> list[float]:
     judge, found = referee(assets), []
     for pair in pairs(6):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        result = Job.prepare(content, [painting], StyleSpec(strength=2 / 3), network=network).run()
+        result = style(content, painting, spec=StyleSpec(strength=2 / 3), network=network)
         found.append(list(measured(judge, (result.picture, content, painting)).values()))
     return [round(float(value), 3) for value in np.median(found, 0)]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from artune.api import style
 from artune.assets import sample_photo, sample_style
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.transfer.run import style
 
 WIDTH, HEIGHT, INSET, GAP = 480, 320, 120, 8
 

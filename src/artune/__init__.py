@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from artune.api import style as style
+    from artune.api import tune as tune
     from artune.backbones.network import Network as Network
     from artune.balance.curve import Balance as Balance
     from artune.balance.curve import Reason as Reason
     from artune.balance.ladder import Tuning as Tuning
-    from artune.balance.ladder import tune as tune
     from artune.errors import ArtuneError as ArtuneError
     from artune.images.picture import Picture as Picture
     from artune.images.read import read_picture as read_picture
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from artune.spec.style import StyleSpec as StyleSpec
     from artune.transfer.inputs import Masked as Masked
     from artune.transfer.inputs import RegionStyle as RegionStyle
+    from artune.transfer.result import Result as Result
     from artune.transfer.run import Progress as Progress
-    from artune.transfer.run import Result as Result
-    from artune.transfer.run import style as style
 
 _HOMES = {
     "ArtuneError": "artune.errors",
@@ -38,13 +38,13 @@ _HOMES = {
     "Progress": "artune.transfer.run",
     "Reason": "artune.balance.curve",
     "RegionStyle": "artune.transfer.inputs",
-    "Result": "artune.transfer.run",
+    "Result": "artune.transfer.result",
     "StyleSpec": "artune.spec.style",
     "find_recipe": "artune.recipes",
     "load_segmenter": "artune.regions.segment",
     "read_picture": "artune.images.read",
-    "style": "artune.transfer.run",
-    "tune": "artune.balance.ladder",
+    "style": "artune.api",
+    "tune": "artune.api",
     "Tuning": "artune.balance.ladder",
     "Judge": "artune.judges.embedding",
 }

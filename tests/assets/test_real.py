@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from artune.api import style
 from artune.backbones.compact import GAIN
 from artune.backbones.network import Network
 from artune.backbones.registry import load_network
@@ -13,7 +14,6 @@ from artune.errors import UnknownNameError
 from artune.images.read import read_picture
 from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec
-from artune.transfer.run import style
 
 pytestmark = pytest.mark.assets
 PAIRS = [(8, 21), (4, 24), (12, 7)]

@@ -639,15 +639,15 @@ def test_kept_steps_of_photographs_of_one_name(files):
 
 
 def test_another_run_that_was_faster(files, monkeypatch):
-    from artune.transfer.run import Job
+    from artune.transfer import result
 
-    plain = Job.run
+    plain = result.result_of
 
     def run(*args, **kwargs):
         (files / "out.png").write_bytes(b"theirs")
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(Job, "run", run)
+    monkeypatch.setattr(result, "result_of", run)
     assert "written by another run meanwhile" in refused(*style(files))
     assert (files / "out.png").read_bytes() == b"theirs"
 

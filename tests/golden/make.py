@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from artune.api import style
 from artune.assets import sample_photo, sample_style
 from artune.images.picture import Picture
 from artune.images.write import write_picture
 from artune.spec.style import Optimise, StyleSpec
-from artune.transfer.run import style
 
 HERE = Path(__file__).parent
 CASES = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import ArtuneWarning, InputError, PictureError, SpecError
 from artune.images.color import to_lab
@@ -14,8 +15,7 @@ from artune.images.write import write_picture
 from artune.spec.options import parse_spec
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.inputs import Inputs, Masked, RegionStyle
-from artune.transfer.plan import weights_at
-from artune.transfer.run import Job, style
+from tests.runs import planned
 
 RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=4))
 
@@ -95,11 +95,11 @@ def test_overlaps_are_shared(photo, painting, red):
 
 def test_a_strength_of_its_own_is_in_the_spec(photo, painting, red, left, network):
     regions = [RegionStyle(left, red, 0.9), RegionStyle(1 - left, painting)]
-    job = Job.prepare(photo, [], spec(strength=0.4), regions=regions, network=network)
-    assert job.spec.region_strengths == (0.9, 0.4)
-    content, of_style = weights_at(job.spec, 0.9)
+    job = planned(photo, [], spec(strength=0.4), regions=regions, network=network)
+    assert job.plan.region_strengths == (0.9, 0.4)
+    content, of_style = job.plan.at(0.9)
     assert of_style / content == pytest.approx(4 * 9)
-    again = Job.prepare(photo, [], job.spec, regions=[replace(r, strength=None) for r in regions], network=network)
+    again = planned(photo, [], job.plan, regions=[replace(r, strength=None) for r in regions], network=network)
     assert again.key == job.key
 
 
@@ -136,7 +136,7 @@ def test_a_masked_style_counts_only_where_it_is_white(photo, painting, network, 
 
 def test_masks_take_part_in_the_key(photo, painting, left, network):
     keys = {
-        Job.prepare(photo, styles, spec(), regions=regions, network=network).key
+        planned(photo, styles, spec(), regions=regions, network=network).key
         for styles, regions in (
             ([painting], []),
             ([painting], [RegionStyle(left, painting)]),
@@ -186,7 +186,7 @@ def test_nothing_to_style_is_said(photo, painting, left, network):
         Inputs.read(photo, [hidden])
     wanted = spec(region_strengths=(0.1, 0.2))
     with pytest.raises(SpecError, match="2 region strengths for 1 regions"):
-        Job.prepare(photo, [], wanted, regions=[RegionStyle(left, painting)], network=network)
+        planned(photo, [], wanted, regions=[RegionStyle(left, painting)], network=network)
 
 
 def test_luminance_mode_keeps_the_photographs_colours(photo, painting, network):
@@ -231,8 +231,8 @@ def test_what_is_no_region_or_mask_is_said(photo, painting, left):
 
 def test_a_run_of_regions_alone_is_repeated_from_its_spec(photo, painting, left, network):
     regions = [RegionStyle(left, painting)]
-    job = Job.prepare(photo, [], spec(), regions=regions, network=network)
-    again = Job.prepare(photo, [], parse_spec(job.spec.model_dump(mode="json")), regions=regions, network=network)
+    job = planned(photo, [], spec(), regions=regions, network=network)
+    again = planned(photo, [], parse_spec(job.plan.model_dump(mode="json")), regions=regions, network=network)
     assert again.key == job.key
 
 

@@ -88,7 +88,7 @@ def test_it_is_part_of_an_objective(generator):
     content, style = (torch.rand((1, 3, 8, 6), generator=generator) for _ in range(2))
     weights = Weights({"double": 1.0}, {"double": 1.0})
     plain, extra = (
-        build(Tiny(), content, [Region([Styled(style)])], weights, extra=e) for e in ([], [matting(content, 2.0)])
+        build(Tiny(), content, [(Region(), [Styled(style)])], weights, extra=e) for e in ([], [matting(content, 2.0)])
     )
     x = (content + style) / 2
     a, b = plain(x, 0), extra(x, 0)

@@ -9,6 +9,7 @@ import torch
 
 import artune
 from artune import machine
+from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import (
     ArtuneError,
@@ -26,7 +27,6 @@ from artune.images.write import write_picture
 from artune.losses.matting import matting
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.run import style
 from artune.transfer.sizes import painting_size
 from artune.transfer.start import STARTS
 
@@ -50,7 +50,7 @@ def test_the_result_is_nearer_to_the_style(photo, painting, network):
     assert result.record.end == "done"
     assert result.record.steps == 8
     losses = result.record.losses
-    assert len(losses["total"]) == 8
+    assert len(losses["total"]) == 9  # before each step, and of the picture
     for tap in ("relu1_1", "relu3_1", "relu5_1"):
         assert losses[f"style {tap}"][-1] < 0.75 * losses[f"style {tap}"][0]
 
@@ -242,7 +242,7 @@ def test_grey_does_not_stall_even_without_content(photo, painting, network):
 def test_a_decay_counts_over_all_sizes(photo, painting, network):
     steps = []
     late = {"decay": 1e-9, "decay_every": 6}  # from the third step of the second size on, nothing moves
-    style(photo, painting, spec=spec(**late), network=network, on_step=lambda p: steps.append(p.step.state.x))
+    style(photo, painting, spec=spec(**late), network=network, on_step=lambda p: steps.append(p.state.x))
     moved = [float((b - a).abs().max()) for a, b in pairwise(steps[4:])]
     assert moved[0] > 1e-3
     assert max(moved[1:]) < 1e-6
@@ -361,7 +361,7 @@ def test_memory_that_runs_out_on_the_way(photo, painting, network, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr("artune.transfer.objective.build", fail)
+    monkeypatch.setattr("artune.transfer.objective.assemble", fail)
     with pytest.raises(ResourceError, match="choose a smaller --size"):
         style(photo, painting, spec=spec(), network=network)
 

@@ -3,9 +3,8 @@ import torch
 
 from artune.losses.objective import FLOOR, Formulas, Region, Styled, Weights, build
 from artune.losses.protocol import Draws
-from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation, balance_of
 from artune.spec.style import Optimise
-from artune.transfer.plan import BALANCE, Recipe
 from tests.tiny import Tiny
 
 
@@ -15,7 +14,7 @@ def pair(generator):
 
 
 def whole(style):
-    return [Region([Styled(style)])]
+    return [(Region(), [Styled(style)])]
 
 
 def measured(term, image):
@@ -67,8 +66,8 @@ POSITIONS = {"sliced", "histogram", "nearest", "remd", "mrf"}
 
 
 def test_every_style_loss_has_its_balance():
-    assert {*STYLE_TERMS} == {*BALANCE}
-    assert Recipe().balance_of({"one of tomorrow": 1.0}) == BALANCE["w2"]
+    assert balance_of({"w2": 1.0}) == 4.0
+    assert balance_of({"w2": 1.0, "moments": 3.0}) == pytest.approx((4.0 + 3 * 15.0) / 4)
 
 
 def test_the_help_names_the_terms_there_are():
@@ -157,7 +156,7 @@ def test_two_styles_mix_by_moments(pair, generator):
     content, first = pair
     second = torch.rand((1, 3, 8, 6), generator=generator)
     weights = Weights({"double": 1.0}, {"double": 1.0})
-    one = build(Tiny(), content, [Region([Styled(first), Styled(second, 0.0)])], weights)
+    one = build(Tiny(), content, [(Region(), [Styled(first), Styled(second, 0.0)])], weights)
     alone = build(Tiny(), content, whole(first), weights)
     for name, value in alone.losses(second).items():
         torch.testing.assert_close(one.losses(second)[name], value, rtol=2e-2, atol=2e-3)
@@ -398,7 +397,7 @@ def test_balanced_gradients_stay_within_their_masks(pair):
     left, right = torch.zeros(1, 1, 8, 6), torch.zeros(1, 1, 8, 6)
     left[..., :4], right[..., 4:] = 1, 1
     weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
-    regions = [Region([Styled(style)], left), Region([Styled(style.flip(1))], right)]
+    regions = [(Region(left), [Styled(style)]), (Region(right), [Styled(style.flip(1))])]
     gradient = build(Tiny(), content, regions, weights, Formulas(balance=True))(content, 0).gradient
     shares = [(gradient * mask).abs().sum().item() for mask in (left, right)]
     assert shares == pytest.approx([2 * 4 / 6, 2 * 2 / 6], rel=1e-3)  # doubled, each as much as its area
@@ -416,7 +415,7 @@ def test_regions_of_one_style_that_are_alike_weigh_as_the_whole(generator, scale
     content, mask = torch.cat([half, half], 3), torch.zeros(1, 1, 6, 8)
     mask[..., :4] = 1
     weights, formulas = Weights({"double": 1.0}, {"double": 1.0}), Formulas({"gram": 1.0}, scale=scale)
-    parts = [Region([Styled(painting)], mask), Region([Styled(painting)], 1 - mask)]
+    parts = [(Region(mask), [Styled(painting)]), (Region(1 - mask), [Styled(painting)])]
     totals = [
         build(Tiny(), content, regions, weights, formulas)(content, 0).total for regions in (parts, whole(painting))
     ]

@@ -8,7 +8,7 @@ from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
 from artune.losses import objective, tiled
-from artune.losses.objective import Formulas, Frozen, Region, Styled, Weights
+from artune.losses.objective import Formulas, Frozen, Region, Styled, Terms, Weights
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
 from artune.losses.tiled import Tiled, bands, reach, spans
 from tests.tiny import Tiny
@@ -51,7 +51,7 @@ def picture(height, width, seed=0):
 def pair(backbone, size, side, weights=TAPS, formulas=Formulas(), regions=None):
     """The objective as a whole, and in tiles."""
     content = picture(*size)
-    regions = regions or [Region([Styled(picture(40, 36, seed=1))])]
+    regions = regions or [(Region(), [Styled(picture(40, 36, seed=1))])]
     given = (backbone, content, regions, weights, formulas)
     return objective.build(*given), tiled.build(*given, side=side)
 
@@ -112,8 +112,8 @@ def test_soft_masks_and_several_styles(vgg):
     mask = F.interpolate(torch.rand((1, 1, 5, 5), generator=torch.Generator().manual_seed(3)), (51, 70))
     guided = (picture(40, 36)[:, :1] > 0.5).float()
     regions = [
-        Region([Styled(picture(40, 36, 1), 0.3, guided), Styled(picture(50, 61, 4), 0.7)], mask, style=2.0),
-        Region([Styled(picture(33, 33, 5))], 1 - mask, content=0.5),
+        (Region(mask, style=2.0), [Styled(picture(40, 36, 1), 0.3, guided), Styled(picture(50, 61, 4), 0.7)]),
+        (Region(1 - mask, content=0.5), [Styled(picture(33, 33, 5))]),
     ]
     for loss in STYLES:
         whole, parts = pair(vgg, (51, 70), 16, formulas=Formulas({loss: 1.0}), regions=regions)
@@ -125,7 +125,7 @@ def test_soft_masks_and_several_styles(vgg):
 def test_nothing_left_where_a_region_is_not(vgg):
     mask = torch.zeros(1, 1, 48, 64)
     mask[..., :20] = 1
-    regions = [Region([Styled(picture(40, 36, 1))], mask)]
+    regions = [(Region(mask), [Styled(picture(40, 36, 1))])]
     whole, parts = pair(vgg, (48, 64), 16, regions=regions)
     assert_same(whole, parts, picture(48, 64, seed=2))
     assert parts(picture(48, 64, seed=2), 0).gradient[..., 40:].abs().max() == 0
@@ -133,7 +133,7 @@ def test_nothing_left_where_a_region_is_not(vgg):
 
 def test_no_gradient_where_the_style_has_arrived(vgg):
     flat = torch.full((1, 3, 32, 32), 0.5)
-    parts = tiled.build(vgg, flat, [Region([Styled(flat)])], TAPS, side=16)
+    parts = tiled.build(vgg, flat, [(Region(), [Styled(flat)])], TAPS, side=16)
     assert parts(flat, 0).gradient.abs().max() == 0
 
 
@@ -225,30 +225,22 @@ def test_losses_that_need_the_whole_are_refused(monkeypatch):
     lines = Frozen("lines", Matched("image"), None, 1.0, 1.0)
     with pytest.raises(SpecError, match="loss style image is not additive"):
         tiled.build(
-            Tiny(), picture(32, 32), [Region([Styled(picture(32, 32))])], TINY, Formulas({"gram": 1.0}), [lines], side=8
+            Tiny(),
+            picture(32, 32),
+            [(Region(), [Styled(picture(32, 32))])],
+            TINY,
+            Formulas({"gram": 1.0}),
+            [lines],
+            side=8,
         )
 
 
-def test_every_tile_is_told_and_can_end_the_round(vgg):
-    told = []
-    parts = tiled.build(
-        vgg, picture(48, 64), [Region([Styled(picture(40, 36, 1))])], TAPS, side=16, on_tile=lambda *a: told.append(a)
-    )
-    of_content = [total for _, total in told]
-    assert of_content[-1] == 12
-    told.clear()
-    parts(picture(48, 64), 0)
-    assert told == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
-
-    class Stop(Exception):
-        pass
-
-    def stop(done, total):
-        raise Stop
-
-    parts.on_tile = stop
-    with pytest.raises(Stop):
-        parts(picture(48, 64), 0)
+def test_every_tile_is_a_part_of_the_evaluation(vgg):
+    terms = Terms.of(TAPS, Formulas())
+    measuring = tiled.measure(vgg, picture(48, 64), terms.of_photograph([Region()]), side=16)
+    assert [*measuring] == [(i, 12) for i in range(1, 13)]
+    objective = tiled.build(vgg, picture(48, 64), [(Region(), [Styled(picture(40, 36, 1))])], TAPS, side=16)
+    assert [*objective.parts(picture(48, 64), 0)] == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
 
 
 def test_bf16_features_keep_fp32_statistics():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from artune import machine
+from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
@@ -14,7 +15,8 @@ from artune.losses.tiled import Tiled
 from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
 from artune.transfer import budget as tiles
 from artune.transfer.budget import PROCESS, Demand
-from artune.transfer.run import Job, style
+from artune.transfer.optimise import tiled
+from tests.runs import budget, planned
 
 RUNGS = (Rung(size=32, steps=3), Rung(size=48, steps=3))
 
@@ -53,18 +55,18 @@ def free(monkeypatch, size):
 
 def test_a_picture_that_fits_is_computed_as_a_whole(photo, painting, network):
     for memory in ("all", "4GiB"):
-        job = Job.prepare(photo, [painting], spec(memory), network=network)
-        assert job.spec.memory == memory
-        assert [job.room.side(rung.size) for rung in RUNGS] == [None, None]
-        assert not job.tiled
+        job = planned(photo, [painting], spec(memory), network=network)
+        assert job.plan.memory == memory
+        assert [budget(job).side(rung.size) for rung in RUNGS] == [None, None]
+        assert not tiled(job)
 
 
 def test_only_what_does_not_fit_is_computed_in_tiles(photo, painting, network, tight):
     tight(whole=2.0)
-    job = Job.prepare(photo, [painting], spec("2200B"), network=network)
-    assert [job.room.side(rung.size) for rung in RUNGS] == [None, 16]
-    assert job.tiled
-    assert Job.prepare(photo, [painting], spec("2400B"), network=network).room.side(48) == 32
+    job = planned(photo, [painting], spec("2200B"), network=network)
+    assert [budget(job).side(rung.size) for rung in RUNGS] == [None, 16]
+    assert tiled(job)
+    assert budget(planned(photo, [painting], spec("2400B"), network=network)).side(48) == 32
 
 
 def test_a_run_in_tiles_is_the_run_as_a_whole(photo, painting, network, tight):
@@ -72,7 +74,7 @@ def test_a_run_in_tiles_is_the_run_as_a_whole(photo, painting, network, tight):
     tight(whole=2.0)
     told = []
     parts = style(
-        photo, painting, spec=spec("2200B"), network=network, on_tile=lambda p, *tiles: told.append((p.done, *tiles))
+        photo, painting, spec=spec("2200B"), network=network, on_tile=lambda p: told.append((p.done, *p.part))
     )
     np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=2e-3)
     for name, values in whole.record.losses.items():
@@ -105,8 +107,8 @@ def test_cancelled_between_two_tiles_resumes_to_the_bit(photo, painting, network
     given = {"spec": spec("2200B"), "network": network}
     whole, path, told = style(photo, painting, **given), tmp_path / "a.partial", []
 
-    def halt(progress, done, total):
-        told.append(done)
+    def halt(progress):
+        told.append(progress.part.done)
         if len(told) == stop:
             progress.save(path)
         return len(told) == stop
@@ -162,19 +164,19 @@ def test_regions_transparency_and_colours_in_tiles(photo, painting, network, tig
 def test_where_the_machine_is_too_small_a_memory_is_chosen(photo, painting, network, monkeypatch, tight):
     tight(whole=1000.0, fixed=100.0)
     free(monkeypatch, 300_000)
-    job = Job.prepare(photo, [painting], spec(), network=network)
-    assert bytes_of(job.spec.memory) >= 100 * 48**2
-    assert "memory" in job.spec.automatic
-    assert job.room.side(48) == 32
+    job = planned(photo, [painting], spec(), network=network)
+    assert bytes_of(job.plan.memory) >= 100 * 48**2
+    assert "memory" in job.plan.automatic
+    assert budget(job).side(48) == 32
     free(monkeypatch, 301_000)  # a little more is the same run
-    assert Job.prepare(photo, [painting], spec(), network=network).key == job.key
+    assert planned(photo, [painting], spec(), network=network).key == job.key
 
 
 def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
     free(monkeypatch, machine.OVERHEAD + 700_000_000)
 
     def prepared(size):
-        return Job.prepare(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
+        return planned(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
 
     with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; --size (\d+) fits") as error:
         prepared(8000)
@@ -188,7 +190,7 @@ def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
 def test_no_size_fits_in_nothing(photo, painting, network, monkeypatch):
     free(monkeypatch, 1_000_000)
     with pytest.raises(ResourceError, match="no size fits"):
-        Job.prepare(photo, [painting], spec(), network=network)
+        planned(photo, [painting], spec(), network=network)
 
 
 def test_too_little_memory_names_what_is_needed(photo, painting, network):
@@ -197,16 +199,16 @@ def test_too_little_memory_names_what_is_needed(photo, painting, network):
         style(photo, painting, spec=small, network=network)
     needed = int(str(error.value).split(" need ")[1].split("MiB")[0])
     enough = small.model_copy(update={"memory": f"{needed}MiB"})
-    assert Job.prepare(photo, [painting], enough, network=network).room.side(8192) == 128
+    assert budget(planned(photo, [painting], enough, network=network)).side(8192) == 128
 
 
 def test_8192_fits_into_6_gib(photo, painting, network):
     square = Picture(np.zeros((512, 512, 3), np.float32))
     for precision, dtype, least in (("fp32", torch.float32, 128), ("bf16", torch.bfloat16, 512)):
         large = StyleSpec(size=8192, memory="6GiB", precision=precision)
-        job = Job.prepare(square, [painting], large, network=replace(network, dtype=dtype))
-        assert (job.room.side(8192) or 0) >= least
-        assert job.room.demand(8192).tiled(job.room.side(8192)) + PROCESS <= 6 * 2**30
+        job = planned(square, [painting], large, network=replace(network, dtype=dtype))
+        assert (budget(job).side(8192) or 0) >= least
+        assert budget(job).demand(8192).tiled(budget(job).side(8192)) + PROCESS <= 6 * 2**30
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_8192_fits_into_6_gib(photo, painting, network):
 def test_what_needs_the_whole_is_refused_before_the_work(photo, painting, network, tight, monkeypatch, method, message):
     tight(whole=2.0)
     with pytest.raises(SpecError, match=message):
-        Job.prepare(photo, [painting], spec("2200B", **method), network=network)
+        planned(photo, [painting], spec("2200B", **method), network=network)
     free(monkeypatch, 2200)  # not asked for tiles, it is told of the memory
     with pytest.raises(ResourceError, match=r"--size .* fits"):
-        Job.prepare(photo, [painting], spec(**method), network=network)
+        planned(photo, [painting], spec(**method), network=network)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision import models
 
+from artune.api import style
 from artune.assets import WEIGHTS
 from artune.backbones.base import WHOLE
 from artune.backbones.network import Network
@@ -18,7 +19,6 @@ from artune.backbones.vgg import VGG
 from artune.errors import SpecError, UnknownNameError, WeightsError
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.plan import RECIPES, Recipe, recipe_of
-from artune.transfer.run import style
 from tests.tiny import TinyClassifier
 
 MEAN, STD = (torch.tensor(x).view(3, 1, 1) for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import artune
+from artune import api
+from artune.api import style, tune
 from artune.backbones.network import Network
 from artune.balance.curve import COARSE, UNTOUCHED, Balance, Reason, strength_at
-from artune.balance.ladder import FIRST, Court, Ladder, _readable, tune
-from artune.engine.descend import Evaluation, descend
+from artune.balance.ladder import FIRST, Ladder, Scorer, _readable
+from artune.engine.descend import Evaluation, descend, drain
 from artune.engine.methods import Adam
 from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError
 from artune.images.picture import Picture
@@ -21,9 +23,11 @@ from artune.record import Record
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.tensors import load_checkpoint, save_checkpoint
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.objective import photograph_at, sized_objective
-from artune.transfer.run import Job, style
-from artune.transfer.task import Task
+from artune.transfer.methods import steps as steps_of
+from artune.transfer.objective import Sized, photograph_at
+from artune.transfer.optimise import plan_unchecked
+from artune.transfer.result import result_of
+from tests.runs import planned
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -35,7 +39,7 @@ def network():
 
 @pytest.fixture
 def task(photo, painting, network):
-    return Task.read(photo, [painting], SPEC, network=network)
+    return api.read(photo, [painting], SPEC, network=network)
 
 
 @pytest.fixture
@@ -50,13 +54,18 @@ def test_a_batch_of_strengths_is_each_of_them(photo, painting, network, left, re
     parts = [RegionStyle(left, painting), RegionStyle(1 - left, photo, 0.7)] if regions else []
     # deeper, there are fewer positions than channels, and a gradient of rounding errors
     spec = artune.spec.options.with_options(SPEC, {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}})
-    task = Task.read(photo, [] if regions else [painting], spec, regions=parts, network=network)
-    specs = [task.resolved(strength) for strength in (0.05, 0.5, 0.9)]
+    task = api.read(photo, [] if regions else [painting], spec, regions=parts, network=network)
+    plans = tuple(plan_unchecked(task, strength) for strength in (0.05, 0.5, 0.9))
     rung, content = Rung(size=48, steps=3), photograph_at(task.inputs, 48, network.device)
     x = torch.rand(3, *content.shape[1:], generator=torch.Generator().manual_seed(0))
-    together = sized_objective(specs[0], task.inputs, network, content, rung, others=specs[1:])(x, 0)
-    for index, spec in enumerate(specs):
-        alone = sized_objective(spec, task.inputs, network, content, rung)(x[index : index + 1], 0)
+
+    def objective(*plans):
+        sized = Sized(plans, task.inputs, network, rung)
+        return drain(sized.objective(content, drain(sized.paintings())))
+
+    together = objective(*plans)(x, 0)
+    for index, plan in enumerate(plans):
+        alone = objective(plan)(x[index : index + 1], 0)
         torch.testing.assert_close(together.total[index], alone.total[0], rtol=1e-5, atol=0)
         size = alone.gradient.abs().max()
         torch.testing.assert_close(together.gradient[index] / size, alone.gradient[0] / size, rtol=0, atol=1e-4)
@@ -77,7 +86,7 @@ def test_each_of_a_batch_moves_at_its_own_rate():
 def test_a_rung_is_what_a_run_of_its_strength_would_be_in_a_part_of_a_photograph(photo, painting, network, left):
     """Below strength 0.2 the photograph shines through, and outside of the part it is there as it was."""
     spec = artune.spec.options.with_options(SPEC, {"start": "gaussian"})
-    task = Task.read(photo, [], spec, regions=[RegionStyle(left, painting)], network=network)
+    task = api.read(photo, [], spec, regions=[RegionStyle(left, painting)], network=network)
     ladder = Ladder(task)
     given = np.array(ladder.shown.photograph.pixels)
     for strength, picture in zip((0.02, 0.5), ladder.pictures((0.02, 0.5), ladder.first), strict=True):
@@ -93,10 +102,10 @@ def test_a_stronger_rung_is_further_from_the_photograph(task):
     assert apart == sorted(apart)
 
 
-def test_the_court_knows_its_controls(task):
-    court = Court.of(task.inputs, task.resolved(), Judge.load())
+def test_the_judge_knows_its_controls(task):
+    scorer = Scorer.of(task.inputs, plan_unchecked(task), Judge.load())
     photograph, painting = task.inputs.photograph, task.inputs.paintings[0].picture.resized(48, 32)
-    style, content = court.judge_all([photograph, painting])
+    style, content = scorer.scores([photograph, painting])
     assert style[0] < 0.02
     assert content[1] < 0.02
     assert style[1] > style[0]
@@ -105,19 +114,21 @@ def test_the_court_knows_its_controls(task):
 
 def test_the_strength_is_found_and_told(photo, painting, network):
     steps: list[tuple[int, int]] = []
-    job = Job.prepare(photo, [painting], SPEC, network=network, on_tune=lambda *s: steps.append(s))
-    assert job.tuning is not None
+    task = api.read(photo, [painting], SPEC, network=network)
+    tuning = api.find_strength(task, on_step=lambda *s: steps.append(s))
+    assert tuning is not None
     assert steps[-1] == (32 + 60, 32 + 60)
-    assert job.spec.strength == job.tuning.balance.strength
-    assert "strength" in job.spec.automatic
-    curve, explored, pictures = job.tuning.curve, job.tuning.explored, job.tuning.pictures
+    run = api.plan(task, tuning)
+    assert run.plan.strength == tuning.balance.strength
+    assert "strength" in run.plan.automatic
+    curve, explored, pictures = tuning.curve, tuning.explored, tuning.pictures
     assert len(explored.first.strengths) == len(COARSE) + 1 == len(pictures) - 1
     assert explored.second.strength in curve.strengths
     assert explored.first.strengths[0] == strength_at(UNTOUCHED)
     assert pictures[0].digest() == photo.resized(*pictures[0].size).digest()
-    record = job.run().record
+    record = result_of([*steps_of(run)][-1]).record
     assert record.balance is not None
-    assert record.balance["strength"] == job.spec.strength
+    assert record.balance["strength"] == run.plan.strength
     assert record.timings["balance"] > 0
     assert Record.model_validate_json(json.dumps(record.model_dump(mode="json"))) == record
 
@@ -138,7 +149,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
     whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
     assert told[-1] == (92, 92)
     style(photo, painting, spec=SPEC, network=network, on_step=halt)
-    monkeypatch.setattr("artune.transfer.run.tuned", None)  # nothing is looked for again
+    monkeypatch.setattr("artune.api.find_balance", None)  # nothing is looked for again
     rest = style(photo, painting, spec=SPEC, network=network, resume=path)
     assert rest.picture.digest() == whole.picture.digest()
     assert rest.record.balance == whole.record.balance
@@ -203,7 +214,7 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
 )
 def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
     spec = artune.spec.options.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
-    ladder = Ladder(Task.read(photo, [painting], spec, network=network))
+    ladder = Ladder(api.read(photo, [painting], spec, network=network))
     assert (ladder.first.steps, ladder.second.steps) == (FIRST.steps, steps)
 
 
@@ -253,7 +264,7 @@ def test_stripes_in_the_style_of_nothing_are_not_monotone(network):
 )
 def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
     spec = artune.spec.options.with_options(SPEC, changes)
-    assert Job.prepare(photo, [painting], spec, network=network).tuning is None
+    assert planned(photo, [painting], spec, network=network).search is None
     with pytest.raises(InputError, match="no strength to be found"):
         tune(photo, painting, spec=spec, network=network)
 
@@ -266,8 +277,8 @@ def test_arguments_of_a_wrong_type_are_named(photo, painting, name):
 
 def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painting, network, left):
     for strength, found in ((0.3, False), (None, True)):
-        job = Job.prepare(photo, [], SPEC, regions=[RegionStyle(left, painting, strength)], network=network)
-        assert (job.tuning is not None) == found
+        job = planned(photo, [], SPEC, regions=[RegionStyle(left, painting, strength)], network=network)
+        assert (job.search is not None) == found
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -60,6 +60,7 @@ class Network:
                 raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
 
     @classmethod
+    @torch.inference_mode(False)  # weights made in the caller's inference mode could not be differentiated through
     def load(
         cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
     ) -> "Network":

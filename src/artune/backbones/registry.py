@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from artune.assets import WEIGHTS, Asset, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.base import Backbone
+from artune.backbones.blank import Blank
 from artune.backbones.compact import Compact
 from artune.backbones.pooling import Pooling
 from artune.backbones.smoothed import Smoothed
@@ -149,7 +150,8 @@ def load_network(
     network = find_network(name)
     if pooling != "max" and not network.pools:
         raise SpecError(f"the pooling of network {name} is fixed; leave out --pooling")
-    backbone = network.make(pooling)
+    with Blank():
+        backbone = network.make(pooling)
     for tap in taps:
         backbone.tap(tap)
     if weights is None:

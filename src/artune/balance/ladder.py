@@ -8,8 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,24 +17,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.backbones.network import Network
 from artune.balance.curve import KEPT, Balance, Curve, Explored, check_kept, explore
-from artune.engine.descend import descend
+from artune.engine.descend import descend, drain
 from artune.engine.methods import Adam
 from artune.errors import ArtuneWarning, InputError
 from artune.images.picture import Floats, Picture
 from artune.judges.embedding import Judge
 from artune.losses.protocol import Mask
 from artune.regions.masks import resized_mask
-from artune.spec.style import Rung, StyleSpec
+from artune.spec.style import Rung
 from artune.transfer.finish import finished
-from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
-from artune.transfer.objective import covered_at, photograph_at, place_strengths, sized_objective
-from artune.transfer.plan import at_strength, recipe_of
+from artune.transfer.inputs import Inputs, Painting
+from artune.transfer.objective import Sized, covered_at, photograph_at, place_strengths
+from artune.transfer.optimise import OptimiseTask, plan_unchecked
+from artune.transfer.plan import OptimisePlan, recipe_of
 from artune.transfer.rates import shares_of
 from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
-from artune.transfer.task import DECIDED, Task, check_types
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,8 @@ AVERAGE = 0.8
 TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
 """Networks with the weights of the bundled judge's teacher."""
 
-OnTune = Callable[[int, int], None]
-"""Told the steps done and those of both ladders."""
+OnLadder = Callable[[int, int], None]
+"""Called with the steps done and all steps of the search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +75,15 @@ class Tuning:
         balance: the strength, the safe interval, and why it is the one.
         explored: what the judge said of the ladder.
         pictures: the photograph, small, those of the first ladder, and that of the second look.
-        timings: seconds, ``balance``.
+        seconds: that the search took.
     """
 
     balance: Balance
     explored: Explored
     pictures: tuple[Picture, ...] = ()
-    timings: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Plain data, for a record."""
         found = {**asdict(self.balance), "reason": str(self.balance.reason)}
         first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.explored.first, self.curve))
@@ -97,85 +95,30 @@ class Tuning:
         return self.explored.curve
 
     @classmethod
-    def of(cls, told: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
-        """What :meth:`told` told, without its pictures.
+    def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
+        """From a :meth:`summary`; without pictures.
 
         Args:
-            told: the plain data.
+            summary: the plain data.
             seconds: that it took.
 
         Raises:
             InputError: it is something else.
         """
         try:
-            explored = TypeAdapter(Explored).validate_python({**told})
-            found = TypeAdapter(Balance).validate_python({**told})
+            explored = TypeAdapter(Explored).validate_python({**summary})
+            found = TypeAdapter(Balance).validate_python({**summary})
         except (ValidationError, InputError) as error:
             raise InputError("what is said of the balance is not whole") from error
         if not 0 < found.strength < 1:
             raise InputError("what is said of the balance holds a strength that is none")
-        return cls(found, explored, timings={"balance": seconds})
+        return cls(found, explored, seconds=seconds)
 
 
-def tune(
-    content: Source,
-    *styles: Source | Masked,
-    spec: StyleSpec | None = None,
-    regions: Sequence[RegionStyle] = (),
-    weights: Path | str | None = None,
-    network: Network | None = None,
-    first: Source | None = None,
-    judge: Judge | None = None,
-    kept: float = KEPT,
-    on_step: OnTune | None = None,
-    allow_huge: bool = False,
+def find_balance(
+    task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnLadder | None = None
 ) -> Tuning:
-    """The strength that :func:`artune.style` would choose, with its curves and its ladder of small pictures.
-
-    Args:
-        content: the photograph: a picture or a file.
-        styles: one or more paintings.
-        spec: how it is to be styled; its strength must be open.
-        regions: parts of the photograph with styles of their own.
-        weights: file with the network's weights.
-        network: a loaded one, instead of ``weights``.
-        first: what to start from, instead of the spec's ``start``.
-        judge: default: the one that travels with the package.
-        kept: share of its best that either keeps in the safe interval, in which the strength lies where there is one.
-        on_step: told of every step.
-        allow_huge: read pictures above 100 million pixels.
-
-    Raises:
-        InputError: something given cannot be used, or there is no strength to be found.
-        WeightsError: missing or unfit weights.
-        ResourceError: not enough memory.
-    """
-    check_types(
-        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec"),
-        ("network", network, isinstance(network, Network | None), "an artune.Network; its name belongs to the spec"),
-        ("weights", weights, isinstance(weights, Path | str | None), "a file"),
-        ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
-        ("judge", judge, isinstance(judge, Judge | None), "an artune.Judge"),
-        ("kept", kept, isinstance(kept, float | int), "a share"),
-        ("on_step", on_step, on_step is None or callable(on_step), "a function"),
-    )
-    task = Task.read(
-        content,
-        styles,
-        spec or StyleSpec(),
-        regions=regions,
-        weights=weights,
-        network=network,
-        first=first,
-        allow_huge=allow_huge,
-    )
-    if not task.open:
-        raise InputError(DECIDED)
-    return tuned(task, judge, kept=kept, on_step=on_step)
-
-
-def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnTune | None = None) -> Tuning:
-    """The strength of a task that leaves it open; see :func:`tune`."""
+    """The strength of a task that leaves it open; see :func:`artune.tune`."""
     check_kept(kept)
     began = time.perf_counter()
     if judge is None and task.spec.method.network in TAUGHT:
@@ -185,19 +128,19 @@ def tuned(task: Task, judge: Judge | None = None, *, kept: float = KEPT, on_step
             ArtuneWarning,
             stacklevel=2,
         )
-    court = Court.of(task.inputs, task.resolved(), judge or Judge.load())
+    scorer = Scorer.of(task.inputs, plan_unchecked(task), judge or Judge.load())
     ladder = Ladder(task, on_step)
     pictures = [ladder.untouched()]
-    (style,), (content,) = court.judge_all(pictures)
+    (style,), (content,) = scorer.scores(pictures)
 
     def probe(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
         found = ladder.pictures(strengths, ladder.first if first else ladder.second)
         pictures.extend(found)
-        return court.judge_all(found)
+        return scorer.scores(found)
 
     explored = explore(probe, (style, content), kept=kept)
-    timings = {"balance": time.perf_counter() - began}
-    return Tuning(_readable(explored.balance(kept=kept)), explored, tuple(pictures), timings)
+    seconds = time.perf_counter() - began
+    return Tuning(_readable(explored.balance(kept=kept)), explored, tuple(pictures), seconds)
 
 
 def _readable(found: Balance) -> Balance:
@@ -215,10 +158,10 @@ class Ladder:
         on_step: told of every step.
     """
 
-    def __init__(self, task: Task, on_step: OnTune | None = None) -> None:
+    def __init__(self, task: OptimiseTask, on_step: OnLadder | None = None) -> None:
         self.task, self.on_step, self.done = task, on_step, 0
-        self.spec = task.resolved()
-        self.shown = task.inputs.coloured(self.spec)
+        self.plan = plan_unchecked(task)
+        self.shown = task.inputs.coloured(self.plan)
         self.first, size = replace(FIRST, size=self.size(FIRST.size)), self.size(SECOND.size)
         more = min(max(1.0, SECOND.size / size) ** 2, MOST)
         self.second = replace(SECOND, size=size, steps=round(more * SECOND.steps))
@@ -232,34 +175,38 @@ class Ladder:
             look: how they are made: ``first``, then ``second``.
         """
         task, network = self.task, self.task.network
-        specs = [task.resolved(strength) for strength in strengths]
+        plans = tuple(plan_unchecked(task, strength) for strength in strengths)
+        method = plans[0].method
         content = photograph_at(self.shown, look.size, network.device)
         rung = Rung(size=look.size, steps=look.steps)
-        f = sized_objective(specs[0], self.shown, network, content, rung, others=specs[1:])
+        sized = Sized(plans, self.shown, network, rung)
+        objective = drain(sized.objective(content, drain(sized.paintings())))
         places = torch.tensor(strengths).logit()
         if self.last is None:
             first = Painting(task.first) if task.first else self.shown.paintings[0]
-            x = start(specs[0].method.start, content, first, specs[0].seed)
+            x = start(method.start, content, first, plans[0].seed)
             covered = covered_at(self.shown, content)
-            x = (x if covered is None else torch.where(covered > 0, x, content)).expand(len(specs), -1, -1, -1)
+            x = (x if covered is None else torch.where(covered > 0, x, content)).expand(len(plans), -1, -1, -1)
         else:
             before, images, photograph = self.last
             nearest = (places[:, None] - before[None]).abs().argmin(1)
-            given = specs[0].method.start == "content"
+            given = method.start == "content"
             x = enlarged(images[nearest], content, photograph if given else None)
-        gentle = specs[0].method.start == "content"
-        rates = shares_of([at_strength(spec) for spec in specs]) if gentle else [1.0] * len(specs)
-        recipe = recipe_of(self.spec.method.network, network.backbone.taps)
-        method = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
-        for step in descend(f, x.contiguous(), method, steps=look.steps, average=min(recipe.average, AVERAGE)):
+        gentle = method.start == "content"
+        rates = shares_of([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
+        recipe = recipe_of(method.network, network.backbone.taps)
+        optimiser = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
+        for step in descend(
+            objective, x.contiguous(), optimiser, steps=look.steps, average=min(recipe.average, AVERAGE)
+        ):
             x = step.image
             self.done += 1
             if self.on_step:
                 self.on_step(self.done, self.first.steps + self.second.steps)
         self.last = places, x, content
         # the photograph shines through as in a run of each
-        faded = [task.inputs.faded(shares_of(place_strengths(spec, task.inputs))) for spec in specs]
-        return [finished(x[i : i + 1], spec, faded[i], self.shown) for i, spec in enumerate(specs)]
+        faded = [task.inputs.faded(shares_of(place_strengths(plan, task.inputs))) for plan in plans]
+        return [finished(x[i : i + 1], plan, faded[i], self.shown) for i, plan in enumerate(plans)]
 
     def untouched(self) -> Picture:
         """The photograph at the first size."""
@@ -270,11 +217,11 @@ class Ladder:
         """A longer side that the network takes, and not above that of the result."""
         photograph = self.task.inputs.photograph
         least = -(-self.task.network.backbone.smallest * max(photograph.size) // min(photograph.size))
-        return min(max(wanted, least), int(self.spec.size))
+        return min(max(wanted, least), self.plan.size)
 
 
 @dataclass(frozen=True, eq=False)
-class Court:
+class Scorer:
     """A judge who has seen the photograph and the paintings of a run.
 
     Attributes:
@@ -292,15 +239,15 @@ class Court:
     own: tuple[tuple[Tensor, Tensor], ...]
 
     @classmethod
-    def of(cls, inputs: Inputs, spec: StyleSpec, judge: Judge) -> "Court":
+    def of(cls, inputs: Inputs, plan: OptimisePlan, judge: Judge) -> "Scorer":
         """Look at the pictures of a run.
 
         Args:
             inputs: as they were read.
-            spec: resolved: proportions of several styles, and whose colours count.
+            plan: proportions of several styles, and whose colours count.
             judge: who judges.
         """
-        shown = inputs.coloured(spec)
+        shown = inputs.coloured(plan)
         photograph = inputs.photograph.tensor()
         contents, own = [], []
         for place, seen in zip(inputs.places, shown.places, strict=True):
@@ -309,14 +256,14 @@ class Court:
                 for painting in seen.paintings
             ]
             contents += [each.content for each in found]
-            shares = spec.style_weights if len(found) > 1 else None
-            weights = torch.tensor(shares or (1.0,) * len(found))[:, None, None]
+            shares = plan.style_weights if len(found) > 1 else (1.0,)
+            weights = torch.tensor(shares)[:, None, None]
             mixed = F.normalize((torch.stack([each.style for each in found]) * weights).sum(0), dim=1)
             here = judge.embed(photograph, _mask(inputs.weight(place), inputs.photograph))
             own.append((mixed, here.style))
         return cls(judge, inputs, judge.embed(photograph).content, torch.cat(contents), tuple(own))
 
-    def judge_all(self, pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
+    def scores(self, pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
         """How surely the style and the content of results, all of one size, are recognised; 0 is chance."""
         images = torch.cat([picture.tensor() for picture in pictures])
         masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.places]

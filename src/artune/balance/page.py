@@ -13,7 +13,7 @@ from artune.images.write import encoded
 from artune.report.charts import Chart, Line, line_chart, strength_ticks
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
-from artune.transfer.run import Result
+from artune.transfer.result import Result
 
 FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
 """What is written, in this order."""

@@ -157,10 +157,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
+def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
     """A line with size, step, losses and time left; and what is said of the step at work."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda progress, within: None
+        yield lambda progress: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -177,10 +177,12 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress, str], None]]":
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, size="", within="", losses="")
 
-        def show(progress: "Progress", within: str) -> None:
+        def show(progress: "Progress") -> None:
             losses: dict[str, list[float]] = {}
-            for name, value in progress.step.losses.items():
-                losses.setdefault(name.split()[0], []).append(float(value[0]))
+            for name, value in progress.latest.items():
+                if name != "total":
+                    losses.setdefault(name.split()[0], []).append(value)
+            within = f"tile {progress.part.done}/{progress.part.total}" if progress.part else ""
             text = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in losses.items())
             if losses:
                 bar.update(task, losses=text)

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,8 @@ from artune.spec.style import StyleSpec
 if TYPE_CHECKING:
     from artune.backbones.network import Network
     from artune.regions.segment import Segmenter
-    from artune.transfer.run import Job, Progress, Result
+    from artune.transfer.result import Result
+    from artune.transfer.run import Progress, Run
 
 MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
@@ -188,9 +189,10 @@ class _Call:
         """Style one picture; everything that can be refused is refused before the work."""
         self._check_out(content, out)
         network = network or self.network()
+        from artune import api
         from artune.images.write import check_suffix
         from artune.machine import keep_freed_memory
-        from artune.transfer.run import Job
+        from artune.transfer.optimise import tiled
         from artune.transfer.task import DECIDED
 
         partial = partial_of(out)
@@ -199,26 +201,21 @@ class _Call:
             say(f"there is no {partial} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
-        with balancing(self.quiet) as told:
-            job = Job.prepare(
-                content,
-                self.parts.paintings(),
-                self.spec,
-                regions=regions,
-                network=network,
-                allow_huge=self.allow_huge,
-                resume=left,
-                on_tune=told,
-            )
-        if self.auto and not job.tuning:
+        task = api.read(
+            content, self.parts.paintings(), self.spec, regions=regions, network=network, allow_huge=self.allow_huge
+        )
+        with balancing(self.quiet) as on_step:
+            tuning = api.find_strength(task, resume=left, on_step=on_step)
+        if self.auto and tuning is None:
             raise SpecError(DECIDED)
-        if job.tuning and not self.quiet:
-            say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
-        check_suffix(out, self.bits, int(job.spec.size))
+        if tuning and not self.quiet:
+            say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
+        run = api.plan(task, tuning, resume=left)
+        check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
-        if job.tiled:  # what is as large as the picture would leave holes that nothing else fits into
+        if tiled(run):  # what is as large as the picture would leave holes that nothing else fits into
             keep_freed_memory(2**24)
-        result = self._run(job, out)
+        result = self._run(run, left, out)
         self._end(result, out)
         return result
 
@@ -238,26 +235,24 @@ class _Call:
                 raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
-    def _run(self, job: "Job", out: Path) -> "Result":
+    def _run(self, run: "Run[Any, Any]", left: Path | None, out: Path) -> "Result":
         """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
+        from artune.transfer.methods import steps
+        from artune.transfer.result import result_of
+
         checkpoint = Checkpoints(partial_of(out))
+        cancelled = False
         with interruptible() as interrupted, step_display(self.quiet) as show:
-
-            def on_step(progress: "Progress") -> bool:
-                show(progress, "")
-                self._keep(progress)
-                stop = interrupted()
-                checkpoint(progress, now=stop)
-                return stop
-
-            def on_tile(progress: "Progress", done: int, total: int) -> bool:
-                show(progress, f"tile {done}/{total}")
-                stop = interrupted()
-                if stop:
-                    checkpoint(progress, now=True)
-                return stop
-
-            result = job.run(on_step=on_step, on_tile=on_tile)
+            for progress in steps(run, left):
+                show(progress)
+                if progress.event == "step":
+                    self._keep(progress)
+                cancelled = progress.event in ("step", "part") and interrupted()
+                if cancelled or progress.event == "step":
+                    checkpoint(progress, now=cancelled)
+                if cancelled:
+                    break
+            result = result_of(progress, cancelled=cancelled)
             result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
         return result
 
@@ -339,7 +334,7 @@ class _Call:
                 raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
 
     def _keep(self, progress: "Progress") -> None:
-        last = progress.step.index == progress.rung.steps
+        last = progress.state.step == progress.rung.steps
         if self.keep_steps and (progress.done % KEEP_EVERY == 0 or last):
             from artune.images.write import write_picture
 

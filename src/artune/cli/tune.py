@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from artune.cli.arguments import given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
 from artune.errors import InputError, OutputError
 from artune.spec.options import with_options
-
-if TYPE_CHECKING:
-    from artune.transfer.run import Progress
 
 
 def tune(
@@ -41,12 +38,14 @@ def tune(
     """Find the balance of two pictures, and show how it was found."""
     wanted = with_options(read_spec(spec), given_options(context.params))
     with loading():
+        from artune import api
         from artune.backbones.network import Network
         from artune.balance.curve import KEPT, check_kept
         from artune.balance.page import FILES, write_tuning
         from artune.files import check_writable
         from artune.machine import keep_freed_memory
-        from artune.transfer.run import Job
+        from artune.transfer.methods import steps
+        from artune.transfer.result import result_of
         from artune.transfer.task import DECIDED
 
     if kept is not None:
@@ -65,31 +64,21 @@ def tune(
     keep_freed_memory()
     with download_bar(quiet) as received:
         loaded = Network.load(wanted, weights, received)
-    with balancing(quiet) as told:
-        job = Job.prepare(
-            content,
-            [style],
-            wanted,
-            network=loaded,
-            allow_huge=allow_huge,
-            kept=KEPT if kept is None else kept,
-            on_tune=told,
-        )
-    if job.tuning is None:
+    task = api.read(content, [style], wanted, network=loaded, allow_huge=allow_huge)
+    with balancing(quiet) as on_step:
+        tuning = api.find_strength(task, kept=KEPT if kept is None else kept, on_step=on_step)
+    if tuning is None:
         raise InputError(DECIDED)
     if not quiet:
-        say(f"{job.tuning.balance} (found in {job.tuning.timings['balance']:.1f} s)")
+        say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
+    run = api.plan(task, tuning)
     with interruptible() as interrupted, step_display(quiet) as show:
-
-        def on_step(progress: "Progress") -> bool:
-            show(progress, "")
-            return interrupted()
-
-        result = job.run(on_step=on_step)
-    if result.record.end == "cancelled":
-        say("cancelled; nothing was written")
-        raise typer.Exit(CANCELLED)
-    pictures = job.inputs.photograph, job.inputs.paintings[0].picture
-    write_tuning(out, job.tuning, result, pictures, (content.name, style.name))
+        for progress in steps(run):
+            show(progress)
+            if interrupted() and progress.event != "ends":
+                say("cancelled; nothing was written")
+                raise typer.Exit(CANCELLED)
+    pictures = run.inputs.photograph, run.inputs.paintings[0].picture
+    write_tuning(out, tuning, result_of(progress), pictures, (content.name, style.name))
     if not quiet:
         say(f"The page is at {(out / FILES[-1]).resolve()}")

@@ -1,11 +1,11 @@
 """The one loop of descent, a generator: what happens between two steps is up to the caller."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,48 @@ class Function(Protocol):
     """Anything that can be descended."""
 
     def __call__(self, x: Tensor, step: int) -> Evaluation: ...
+
+
+class Part(NamedTuple):
+    """A part of a long evaluation is finished, such as a tile.
+
+    Attributes:
+        done: parts finished.
+        total: parts in all.
+    """
+
+    done: int
+    total: int
+
+
+R = TypeVar("R")
+Parts = Generator[Part, None, R]
+"""A computation that stops after each of its parts, and returns its result at the end."""
+
+
+@runtime_checkable
+class PartwiseFunction(Protocol):
+    """A function whose evaluation takes long, and can stop after each part of it."""
+
+    def parts(self, x: Tensor, step: int) -> Parts[Evaluation]:
+        """Evaluate, part by part."""
+
+
+def evaluate(f: Function, x: Tensor, step: int) -> Parts[Evaluation]:
+    """Evaluate a function, by parts where it has any."""
+    if isinstance(f, PartwiseFunction):
+        return (yield from f.parts(x, step))
+    return f(x, step)
+
+
+def drain(parts: Parts[R]) -> R:
+    """Run a computation to its end; its result."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            result: R = end.value
+            return result
 
 
 Probe = Callable[[Tensor], Evaluation]
@@ -159,7 +201,6 @@ def begin(x0: Tensor, slots: Slots | None = None) -> State:
     return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})  # of nothing yet, and without memory
 
 
-@torch.no_grad()
 def descend(
     f: Function,
     x0: Tensor,
@@ -171,6 +212,25 @@ def descend(
     schedule: Schedule = constant,
     in_place: bool = False,
 ) -> Iterator[Step]:
+    """Descend ``f`` from ``x0``, one step at a time; see :func:`descend_by_parts`."""
+    events = descend_by_parts(
+        f, x0, method, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place
+    )
+    return (event for event in events if isinstance(event, Step))
+
+
+@torch.no_grad()
+def descend_by_parts(
+    f: Function,
+    x0: Tensor,
+    method: Method,
+    *,
+    steps: int,
+    average: float = 0.0,
+    state: State | None = None,
+    schedule: Schedule = constant,
+    in_place: bool = False,
+) -> Iterator[Step | Part]:
     """Descend ``f`` from ``x0``, one step at a time.
 
     Args:
@@ -184,15 +244,16 @@ def descend(
         in_place: write over the average of the iterates; a step's state then holds until the next step.
 
     Yields:
-        a step after each move. The last one's ``end`` says why: all steps DONE; STALLED, when the gradient is zero,
-        the method found nothing better, or the total has not moved for ten steps; DIVERGED, when a value, a gradient
-        or a move is not finite: its picture is the last good one.
+        a part after each part of an evaluation that has parts; a step after each move. The last step's ``end`` says
+        why: all steps DONE; STALLED, when the gradient is zero, the method found nothing better, or the total has not
+        moved for ten steps; DIVERGED, when a value, a gradient or a move is not finite: its picture is the last good
+        one.
     """
     state = state or begin(x0)
     began = time.perf_counter()
     known: Evaluation | None = None  # at state.x
     while state.step < steps and state.still < STILL:
-        value = known or f(state.x, state.step)
+        value = known or (yield from evaluate(f, state.x, state.step))
         index, seconds = state.step + 1, time.perf_counter() - began
         least, most = torch.aminmax(value.gradient)
         if not (value.total.isfinite().all() and least.isfinite() and most.isfinite()):

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from artune.assets import JUDGE, fetch, read_weights
 from artune.backbones.base import Image
+from artune.backbones.blank import Blank
 from artune.errors import InputError, WeightsError
 from artune.files import file_digest
 from artune.losses.objective import at_tap
@@ -175,7 +176,8 @@ class Judge:
             of_style, of_content = (
                 Calibration(*found.pop(f"calibration.{name}").tolist()) for name in ("style", "content")
             )
-            network = JudgeNetwork()
+            with Blank():
+                network = JudgeNetwork()
             network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
         except (KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error

@@ -121,7 +121,7 @@ class Matting:
 
 
 @torch.no_grad()
-def matting(content: Image, weight: float) -> Frozen:
+def matting(content: Image, weight: float) -> Frozen[Tensor, None]:
     """The regulariser for ``objective.build(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
 
     Args:

@@ -3,9 +3,6 @@
 Statistics are fp32 whatever the features are: Gram matrices overflow in fp16 and lose digits in bf16.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -18,11 +15,6 @@ positions than channels has a singular covariance, whose root has no finite grad
 SPECK = 1e-6
 """Of the mean squared mean, added to a covariance: a flat picture's is the rounding of that, and not positive."""
 
-
-SEVERAL_THREADS = 256
-"""Channels from which on the roots of matrices are worth more than one thread."""
-
-_THREADS = Lock()
 
 CHUNK = 16384
 """Positions that are widened to fp32 at a time."""
@@ -231,22 +223,6 @@ def gaussian(m: Moments) -> Gaussian:
     return Gaussian(mean, cov, matrix_root(cov))
 
 
-@contextmanager
-def _one_thread(channels: int) -> Iterator[None]:
-    """One thread for small matrices: two are no faster, and wait for each other a hundred times as long where another
-    process needs the processor too."""
-    if channels >= SEVERAL_THREADS:
-        yield
-        return
-    with _THREADS:  # the number is the process's, and another run's may be in here
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
 class _Wasserstein(torch.autograd.Function):
     """The distance of :func:`wasserstein` from sums, with its analytic gradient.
 
@@ -257,16 +233,6 @@ class _Wasserstein(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mass: Tensor, first: Tensor, second: Tensor, target: Gaussian) -> Tensor:
-        with _one_thread(first.shape[1]):
-            return _Wasserstein._forward(ctx, mass, first, second, target)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
-        with _one_thread(ctx.saved_tensors[1].shape[1]):
-            return _Wasserstein._backward(ctx, grad)
-
-    @staticmethod
-    def _forward(ctx: Any, mass: Tensor, first: Tensor, second: Tensor, target: Gaussian) -> Tensor:
         moments = precise(Moments(mass, mass, first, second))
         mean, cov = mean_and_covariance(moments)
         cov = add_ridge(mean, cov)
@@ -280,7 +246,7 @@ class _Wasserstein(torch.autograd.Function):
         return apart.clamp(min=0).to(first.dtype)
 
     @staticmethod
-    def _backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
         mass, mean, wanted, root, roots, vectors, apart = ctx.saved_tensors
         channels = mean.shape[1]
         per_mass = grad * (apart >= 0) / mass

@@ -6,7 +6,7 @@ mean the same at every size, on every tap and every network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Backbone, Features, Image
 from artune.engine.descend import Evaluation
-from artune.losses.protocol import Draws, Mask, Term
+from artune.losses.protocol import AnyTerm, Draws, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec.style import Scale
 
@@ -85,33 +85,35 @@ class Styled:
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the picture, and the styles that it gets.
+    """A part of the picture with paintings of its own, and how strongly it is pulled to either side.
 
     Attributes:
-        styles: whose mixed statistics are its target.
         mask: ``[1, 1, h, w]`` in [0, 1] at the picture's size, or ``None`` for all of it.
         style: multiplies the style side here, beside ``Weights.style_total``; ``[b]`` makes a ladder.
         content: multiplies the content side here, beside ``Weights.content_total``; ``[b]`` makes a ladder.
     """
 
-    styles: Sequence[Styled]
     mask: Mask | None = None
     style: float | Float[Tensor, "b"] = 1.0
     content: float | Float[Tensor, "b"] = 1.0
 
 
 @dataclass(frozen=True)
-class Frozen:
+class Frozen(Generic[M, T]):
     """A term with its target, its weight and the distance that counts as 1.
 
     Attributes:
         name: of the loss in a step.
+        term: what compares.
+        target: what it compares with.
+        weight: in the total; ``[b]`` makes a ladder.
+        unit: the distance that counts as 1.
         mask: where the term counts, at its tap's size.
     """
 
     name: str
-    term: Term
-    target: Any
+    term: Term[M, T]
+    target: T
     weight: float | Tensor
     unit: float | Tensor
     mask: Mask | None = None
@@ -119,6 +121,9 @@ class Frozen:
     def loss(self, features: Features, step: int) -> Float[Tensor, "b"]:
         """The distance, relative where it is calibrated, not weighted."""
         return self.term.distance(self.term.measure(features, self.mask), self.target, step) / self.unit
+
+
+AnyFrozen = Frozen[Any, Any]
 
 
 class Objective:
@@ -131,7 +136,7 @@ class Objective:
             Johnson's neural-style. Scaling the scalar loss instead would square the weight.
     """
 
-    def __init__(self, backbone: Backbone, frozen: Sequence[Frozen], *, balance: bool = False) -> None:
+    def __init__(self, backbone: Backbone, frozen: Sequence[AnyFrozen], *, balance: bool = False) -> None:
         self.backbone, self.balance = backbone, balance
         self.frozen = [f for f in frozen if not (isinstance(f.weight, float) and f.weight == 0)]
         self.whole = sum(f.weight for f in self.frozen if isinstance(f.unit, Tensor))
@@ -191,14 +196,82 @@ class Measured(NamedTuple):
     mask: Mask | None
 
 
-Wanted = Sequence[tuple[Term, Mask | None]]
-"""Terms, and where in a picture each is to be measured: a mask at the picture's size, or ``None`` for all of it."""
+Wanted = Sequence[tuple[AnyTerm, Mask | None]]
+"""Terms, and where in a picture each is measured: a mask at the picture's size, or ``None`` for all of it."""
 
 
-class Measure(Protocol):
-    """How pictures are measured: all at once, or tile by tile."""
+@dataclass(frozen=True)
+class MeasuredPainting:
+    """What every term measures of a painting.
 
-    def __call__(self, backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]: ...
+    Attributes:
+        statistics: by term.
+        share: its proportion among the paintings of a region.
+    """
+
+    statistics: Mapping[AnyTerm, Measured]
+    share: float = 1.0
+
+
+Paintings = Sequence[Sequence[MeasuredPainting]]
+"""The paintings of every region, measured."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of an objective, each with its share of its side.
+
+    They are made once: what they measure of the paintings serves every photograph, or frame, of that size.
+
+    Attributes:
+        content: terms that compare with the photograph.
+        style: terms that compare with the paintings, each with the name of its loss.
+        variation: total variation.
+    """
+
+    content: tuple[tuple[AnyTerm, float], ...]
+    style: tuple[tuple[str, AnyTerm, float], ...]
+    variation: AnyTerm
+
+    @classmethod
+    def of(cls, weights: Weights, formulas: Formulas) -> Self:
+        """The terms of some taps and losses."""
+        scale, draws = formulas.scale, formulas.draws
+        return cls(
+            tuple(
+                (CONTENT_TERMS[formulas.content](tap, scale, draws), share)
+                for tap, share in shares(weights.content, scale).items()
+            ),
+            tuple(
+                (loss, STYLE_TERMS[loss](tap, scale, draws), share * part)
+                for tap, share in shares(weights.style, scale).items()
+                for loss, part in shares(formulas.style, scale).items()
+            ),
+            VARIATIONS[formulas.variation](scale),
+        )
+
+    @property
+    def every(self) -> tuple[AnyTerm, ...]:
+        """All of them."""
+        return *(term for term, _ in self.content), *(term for _, term, _ in self.style), self.variation
+
+    def of_photograph(self, regions: Sequence[Region]) -> Wanted:
+        """What is measured of the photograph: content terms, style terms region by region, variation."""
+        whole = _whole_mask(regions)
+        covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
+        return [
+            *((term, whole) for term, _ in self.content),
+            *((term, region.mask) for region in regions for _, term, _ in self.style),
+            (self.variation, covered),
+        ]
+
+    def of_painting(self, painting: Styled) -> Wanted:
+        """What is measured of a painting: the energies of its content terms too, which floor the distances."""
+        return [(term, painting.mask) for term in self.every]
+
+    def measured(self, painting: Styled, values: Sequence[Measured]) -> MeasuredPainting:
+        """What was measured of a painting, in the order of :meth:`of_painting`."""
+        return MeasuredPainting(dict(zip(self.every, values, strict=True)), painting.share)
 
 
 def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
@@ -212,69 +285,73 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
 def build(
     backbone: Backbone,
     content: Image,
-    regions: Sequence[Region],
+    styled: Sequence[tuple[Region, Sequence[Styled]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[Frozen] = (),
-    measure: Measure = measure,
+    extra: Sequence[AnyFrozen] = (),
 ) -> Objective:
-    """Measure, mix and freeze once, for one size.
+    """An objective of one photograph: its paintings measured, and put together with it.
+
+    Args:
+        backbone: the loss network.
+        content: the photograph, ``[1, 3, h, w]``.
+        styled: its regions, each with its paintings.
+        weights: of taps and of the two sides.
+        formulas: which losses.
+        extra: terms that are frozen already.
+    """
+    terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
+    paintings = [
+        [terms.measured(style, measure(backbone, style.image, terms.of_painting(style))) for style in styles]
+        for _, styles in styled
+    ]
+    photograph = measure(backbone, content, terms.of_photograph(regions))
+    return assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
+
+
+@torch.no_grad()
+def assemble(
+    backbone: Backbone,
+    terms: Terms,
+    regions: Sequence[Region],
+    paintings: Paintings,
+    photograph: Sequence[Measured],
+    weights: Weights,
+    formulas: Formulas = Formulas(),
+    extra: Sequence[AnyFrozen] = (),
+) -> Objective:
+    """Mix and freeze what was measured.
 
     A region's terms weigh as much as its share of the picture, so that a pixel is pulled as strongly in a small region
     as in a large one.
 
     Args:
         backbone: the loss network.
-        content: the photograph, ``[1, 3, h, w]``.
-        regions: what is to be styled, and how.
+        terms: those that measured.
+        regions: the parts of the picture.
+        paintings: what the terms measured of the paintings of each region.
+        photograph: what they measured of the photograph, in the order of :meth:`Terms.of_photograph`.
         weights: of taps and of the two sides.
         formulas: which losses.
         extra: terms that are frozen already.
-        measure: how the photograph and the paintings are measured.
     """
-    scale, draws = formulas.scale, formulas.draws
-    style_terms = [
-        (loss, STYLE_TERMS[loss](tap, scale, draws), share * part)
-        for tap, share in shares(weights.style, scale).items()
-        for loss, part in shares(formulas.style, scale).items()
-    ]
-    content_terms = [
-        (CONTENT_TERMS[formulas.content](tap, scale, draws), share)
-        for tap, share in shares(weights.content, scale).items()
-    ]
-    variation = VARIATIONS[formulas.variation](scale)
-    terms = [*(term for term, _ in content_terms), *(term for _, term, _ in style_terms), variation]
+    scale = formulas.scale
     whole = _whole_mask(regions)
-    covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
-
-    of_styles = [
-        [
-            dict(zip(terms, measure(backbone, style.image, [(term, style.mask) for term in terms]), strict=True))
-            for style in region.styles
-        ]
-        for region in regions
-    ]
-    places = [
-        *((term, whole) for term, _ in content_terms),
-        *((term, region.mask) for region in regions for _, term, _ in style_terms),
-        (variation, covered),
-    ]
-    of_content = iter(measure(backbone, content, places))  # taken in this order
-
-    frozen = []
-    for term, share in content_terms:
+    of_content = iter(photograph)
+    frozen: list[AnyFrozen] = []
+    for term, share in terms.content:
         measured, mask = next(of_content)
         unit: float | Tensor = 1.0
         if scale == "calibrated":
-            energies = [term.energy(of_style[term].value) for some in of_styles for of_style in some]
+            energies = [term.energy(painting.statistics[term].value) for some in paintings for painting in some]
             unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
         area = regions[0].content if whole is None else _mean(whole)
         frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
-    for number, (region, some) in enumerate(zip(regions, of_styles, strict=True), start=1):
+    for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
-        for loss, term, share in style_terms:
+        for loss, term, share in terms.style:
             measured, mask = next(of_content)
-            parts = _mixed(term, region, some)
+            parts = _mixed(term, some)
             target = term.freeze(parts)
             unit = 1.0
             if scale == "calibrated":
@@ -283,10 +360,11 @@ def build(
             name = name if len(regions) == 1 else f"{name} @{number}"
             weight = area * region.style * share * weights.style_total
             frozen.append(Frozen(name, term, target, weight, unit, mask))
+    variation = terms.variation
     here, mask = next(of_content)
     unit = 1.0
     if scale == "calibrated":
-        both = [here, *(_mixed(variation, region, some) for region, some in zip(regions, of_styles, strict=True))]
+        both = [here, *(_mixed(variation, some) for some in paintings)]
         unit = sum(variation.distance(m, None) for m in both) / len(both) + variation.energy(here)
     frozen.append(Frozen(variation.name, variation, None, weights.tv, unit, mask))
     return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
@@ -323,5 +401,6 @@ def _mean(mask: Mask) -> float | Tensor:
     return float(mask.mean()) if len(mask) == 1 else mask.mean((1, 2, 3))
 
 
-def _mixed(term: Term, region: Region, some: Sequence[Mapping[Term, Measured]]) -> Any:
-    return term.mix([of_style[term].value for of_style in some], [style.share for style in region.styles])
+def _mixed(term: AnyTerm, paintings: Sequence[MeasuredPainting]) -> Any:
+    values = [painting.statistics[term].value for painting in paintings]
+    return term.mix(values, [painting.share for painting in paintings])

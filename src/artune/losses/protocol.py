@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,10 @@ from artune.backbones.base import Features
 
 Mask = Float[Tensor, "#b 1 h w"]
 Source = Literal["content", "style", "none"]
+M = TypeVar("M")
+"""What a term measures of a picture."""
+T = TypeVar("T")
+"""What a term freezes: its target."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Draws:
         return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
 
 
-class Term(Protocol):
+class Term(Protocol[M, T]):
     """One loss at one place of the network.
 
     Attributes:
@@ -47,20 +51,35 @@ class Term(Protocol):
     source: Source
     additive: bool
 
-    def measure(self, features: Features, mask: Mask | None = None) -> Any:
+    def measure(self, features: Features, mask: Mask | None = None) -> M:
         """Statistics of a picture, differentiable, with the batch axis kept."""
 
-    def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
+    def mix(self, parts: Sequence[M], weights: Sequence[float]) -> M:
         """Statistics of several styles at once."""
 
-    def freeze(self, measured: Any) -> Any:
+    def freeze(self, measured: M) -> T:
         """The target: whatever can be computed once."""
 
-    def distance(self, measured: Any, target: Any, step: int = 0) -> Float[Tensor, "b"]:
+    def distance(self, measured: M, target: T, step: int = 0) -> Float[Tensor, "b"]:
         """How far a picture is from the target; a term that draws does so by the step."""
 
-    def energy(self, measured: Any) -> Float[Tensor, "b"]:
+    def energy(self, measured: M) -> Float[Tensor, "b"]:
         """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+
+
+AnyTerm = Term[Any, Any]
+
+
+class StyleTerm(Term[M, T], Protocol):
+    """A term that compares with a painting.
+
+    Attributes:
+        balance: style weight over content weight at strength 0.5: the median balance of pairs of pictures
+            (``docs/balance.md``), at which the content is about as far away as with the other losses
+            (``docs/losses.md``).
+    """
+
+    balance: ClassVar[float]
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ The style's sample is drawn once per size; the picture's anew at every step, unl
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -92,6 +92,7 @@ class Sliced(_SquaredUnits):
     """Sliced Wasserstein distance: ``DIRECTIONS`` at a step, or as many as channels where they are fixed."""
 
     limit = SORTED
+    balance: ClassVar[float] = 15.0
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
         generator = self.draws.generator(step)
@@ -105,6 +106,7 @@ class Histogram(_SquaredUnits):
     """Distance of the histograms of every channel."""
 
     limit = SORTED
+    balance: ClassVar[float] = 15.0
 
     def freeze(self, measured: list[Part]) -> Tensor:
         return quantiles(super().freeze(measured))
@@ -117,6 +119,7 @@ class Nearest(_Cosines):
     """Cosine distance of centred features to the nearest of the style."""
 
     limit = MATCHED
+    balance: ClassVar[float] = 4.0
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
         return nearest(self.at(measured, self.draws.generator(step)), target)
@@ -126,6 +129,7 @@ class RelaxedEMD(_Cosines):
     """Relaxed earth mover's distance of cosine distances."""
 
     limit = MOVED
+    balance: ClassVar[float] = 5.0
 
     def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
         return relaxed_emd(self.at(measured, self.draws.generator(step)), target)
@@ -138,6 +142,7 @@ class MarkovRandomField(_SquaredUnits):
     """
 
     limit = PATCHES
+    balance: ClassVar[float] = 2.5
 
     def sample(self, parts: Sequence[Part], limit: int, generator: torch.Generator) -> Rows:
         """Patches of all parts, in proportion to their shares."""

@@ -5,7 +5,7 @@ A term is one table line away from the user: see ``STYLE_TERMS``.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses import moments as fn
-from artune.losses.protocol import Draws, Mask, Source, Term
+from artune.losses.protocol import AnyTerm, Draws, Mask, Source
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
 from artune.losses.variation import Variation, total_variation
 from artune.spec.style import Scale
@@ -122,6 +122,8 @@ class _Moments:
 class Wasserstein(_Moments):
     """Squared 2-Wasserstein distance between Gaussians fitted to the features."""
 
+    balance: ClassVar[float] = 4.0
+
     def freeze(self, measured: fn.Moments) -> fn.Gaussian:
         return fn.gaussian(measured)
 
@@ -137,6 +139,8 @@ class Gram(_Moments):
     a quarter of the sum over them divided by channels only (Gatys 2016, equation 4, for any two sizes), ``raw`` the
     sum with no denominator at all, for a style of another size as if it had the picture's number of positions.
     """
+
+    balance: ClassVar[float] = 4.0
 
     def freeze(self, measured: fn.Moments) -> Tensor:
         return fn.gram(measured)
@@ -159,6 +163,7 @@ class Deviations:
     source: Source = "style"
     taps: tuple[str, ...]
     additive = True
+    balance: ClassVar[float] = 15.0
 
     def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
         self.name, self.taps = f"style {tap}", (tap,)
@@ -220,10 +225,21 @@ class TotalVariation:
         return measured[0].new_full(measured[0].shape, 1e-3**0.5 if self.kind == "l1" else 1e-3)
 
 
-Make = Callable[[str, Scale, Draws], Term]
+Make = Callable[[str, Scale, Draws], AnyTerm]
 """Makes a term of a tap, a scale and draws."""
 
-STYLE_TERMS: Mapping[str, Make] = {
+
+class MakeStyle(Protocol):
+    """Makes a style term of a tap, a scale and draws; it knows the term's balance."""
+
+    @property
+    def balance(self) -> float:
+        """Of the term: :class:`artune.losses.protocol.StyleTerm`."""
+
+    def __call__(self, tap: str, scale: Scale, draws: Draws) -> AnyTerm: ...
+
+
+STYLE_TERMS: Mapping[str, MakeStyle] = {
     "w2": Wasserstein,
     "gram": Gram,
     "moments": Deviations,
@@ -234,8 +250,13 @@ STYLE_TERMS: Mapping[str, Make] = {
     "mrf": MarkovRandomField,
 }
 CONTENT_TERMS: Mapping[str, Make] = {"mse": Content, "relative": Relative, "self-similarity": SelfSimilarity}
-VARIATIONS: Mapping[str, Callable[[Scale], Term]] = {
+VARIATIONS: Mapping[str, Callable[[Scale], AnyTerm]] = {
     "l2": TotalVariation,
     "l1": partial(TotalVariation, kind="l1"),
     "nine-point": partial(TotalVariation, kind="nine-point"),
 }
+
+
+def balance_of(losses: Mapping[str, float]) -> float:
+    """Style weight over content weight at strength 0.5, of several losses with their weights."""
+    return sum(weight * STYLE_TERMS[loss].balance for loss, weight in losses.items()) / sum(losses.values())

@@ -20,16 +20,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
-from artune.engine.descend import Evaluation
+from artune.engine.descend import Evaluation, Part, Parts, drain
 from artune.errors import SpecError
-from artune.losses import objective
 from artune.losses.moments import widened
-from artune.losses.objective import Formulas, Frozen, Measured, Objective, Region, Wanted, Weights, at_tap
+from artune.losses.objective import (
+    AnyFrozen,
+    Formulas,
+    Measured,
+    Objective,
+    Region,
+    Styled,
+    Terms,
+    Wanted,
+    Weights,
+    assemble,
+    at_tap,
+)
 from artune.losses.protocol import Mask, Pointwise
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Make
-
-OnTile = Callable[[int, int], None]
-"""Told after every tile how many are done, and how many a round has; what it raises ends the round."""
 
 Sums = tuple[Tensor, ...]
 Window = tuple[slice, slice]
@@ -150,11 +158,10 @@ class Tiled:
         height: of the pictures to come, pixels.
         width: of the pictures to come, pixels.
         side: of a tile's core, pixels.
-        on_tile: told after every tile.
     """
 
-    def __init__(self, whole: Objective, height: int, width: int, side: int, on_tile: OnTile | None = None) -> None:
-        self.whole, self.on_tile = whole, on_tile
+    def __init__(self, whole: Objective, height: int, width: int, side: int) -> None:
+        self.whole = whole
         self.local = [f for f in whole.frozen if f.term.source == "none"]  # needs no network, but neighbours
         self.seen = [f for f in whole.frozen if f.term.source != "none"]
         taps = dict.fromkeys(tap for f in self.seen for tap in f.term.taps)
@@ -174,12 +181,21 @@ class Tiled:
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Every term's distance, relative where it is calibrated, not weighted."""
-        return self._losses(self._sums(x.detach()), step, x.dtype)
+        return self._losses(drain(self._sums(x.detach())), step, x.dtype)
+
+    def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
+        """The weighted sum."""
+        return self.whole.total(losses)
+
+    def __call__(self, x: Image, step: int) -> Evaluation:
+        return drain(self.parts(x, step))
 
     @torch.no_grad()
-    def __call__(self, x: Image, step: int) -> Evaluation:
+    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
+        """Evaluate, tile by tile."""
         x = x.detach()
-        sums = [_made(parts, [part.requires_grad_() for part in parts]) for parts in self._sums(x)]
+        found = yield from self._sums(x)
+        sums = [_made(parts, [part.requires_grad_() for part in parts]) for parts in found]
         with torch.enable_grad():
             losses = self._losses(sums, step, x.dtype)
             total = self.whole.total(losses)
@@ -200,16 +216,16 @@ class Tiled:
             if pairs:
                 (back,) = torch.autograd.grad([p for p, _ in pairs], part, [slope for _, slope in pairs])
                 gradient[(..., *window)] += back
-            self._tell(len(pieces) + number, 2 * len(pieces))
+            yield Part(len(pieces) + number, 2 * len(pieces))
         return self.whole.evaluation(total, losses, gradient)
 
     @torch.no_grad()
-    def _sums(self, x: Image) -> list[Sums]:
+    def _sums(self, x: Image) -> Parts[list[Sums]]:
         sums: list[Sums | None] = [None] * len(self.whole.frozen)
         pieces = self._pieces()
         for number, (window, measure) in enumerate(pieces, start=1):
             sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
-            self._tell(number, 2 * len(pieces))
+            yield Part(number, 2 * len(pieces))
         return [parts for parts in sums if parts is not None]  # every term is in some piece
 
     def _losses(self, sums: Sequence[Sums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
@@ -238,15 +254,9 @@ class Tiled:
             for f in self.whole.frozen
         ]
 
-    def _tell(self, done: int, total: int) -> None:
-        if self.on_tile:
-            self.on_tile(done, total)
-
 
 @torch.no_grad()
-def measure(
-    backbone: Backbone, image: Image, wanted: Wanted, *, side: int, on_tile: OnTile | None = None
-) -> list[Measured]:
+def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> Parts[list[Measured]]:
     """What each term measures of a picture, tile by tile; of one that compares position by position, all of them."""
     height, width = image.shape[-2:]
     cut = Cut(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
@@ -274,8 +284,7 @@ def measure(
                 kind = features[tap].dtype
                 maps[tap] = torch.empty(shape, dtype=kind, device=image.device, memory_format=torch.channels_last)
             maps[tap][(..., *places[tap])] = features[tap]
-        if on_tile:
-            on_tile(number, len(cut.tiles))
+        yield Part(number, len(cut.tiles))
     for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
         if isinstance(term, Pointwise):
             sums[index] = term.measure(maps, mask)
@@ -289,38 +298,42 @@ def measure(
 def build(
     backbone: Backbone,
     content: Image,
-    regions: Sequence[Region],
+    styled: Sequence[tuple[Region, Sequence[Styled]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[Frozen] = (),
+    extra: Sequence[AnyFrozen] = (),
     *,
     side: int,
-    on_tile: OnTile | None = None,
 ) -> Tiled:
     """What :func:`artune.losses.objective.build` does, tile by tile.
 
     Args:
         backbone: the loss network.
         content: the photograph, ``[1, 3, h, w]``.
-        regions: what is to be styled, and how.
+        styled: its regions, each with its paintings.
         weights: of taps and of the two sides.
         formulas: which losses.
         extra: terms that are frozen already.
         side: of a tile's core, pixels; rounded up to the deepest stride.
-        on_tile: told after every tile.
 
     Raises:
         SpecError: a loss or the network looks at the picture as a whole.
     """
     check_tiles(backbone, [*weights.content, *weights.style], formulas, extra)
-    by_tiles = partial(measure, side=side, on_tile=on_tile)
-    whole = objective.build(backbone, content, regions, weights, formulas, extra, measure=by_tiles)
+    terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
+    by_tiles = partial(measure, backbone, side=side)
+    paintings = [
+        [terms.measured(style, drain(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
+        for _, styles in styled
+    ]
+    photograph = drain(by_tiles(content, terms.of_photograph(regions)))
+    whole = assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
     height, width = content.shape[-2:]
-    return Tiled(whole, height, width, side, on_tile)
+    return Tiled(whole, height, width, side)
 
 
 def check_tiles(
-    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[Frozen] = ()
+    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyFrozen] = ()
 ) -> None:
     """Raise unless a picture's tiles say all that the losses need of it.
 
@@ -330,7 +343,9 @@ def check_tiles(
     instead = "leave out --memory, or choose a smaller --size"
     if formulas.balance:
         raise SpecError(f"balanced gradients need the picture as a whole; leave out --balance-gradients, or {instead}")
-    asked = [(STYLE_TERMS, loss) for loss, weight in formulas.style.items() if weight]
+    asked: list[tuple[Mapping[str, Make], str]] = [
+        (STYLE_TERMS, loss) for loss, weight in formulas.style.items() if weight
+    ]
     asked += [(CONTENT_TERMS, formulas.content)]
     for table, loss in asked:
         if not _additive(table[loss], formulas):
@@ -380,7 +395,7 @@ def _cropped(map_: Tensor | None, place: Window) -> Any:
     return None if map_ is None else map_[(..., *place)]
 
 
-def _value(f: Frozen, sums: Sums, step: int) -> Tensor:
+def _value(f: AnyFrozen, sums: Sums, step: int) -> Tensor:
     if isinstance(f.term, Pointwise):
         return f.term.value(sums, f.target)
     return f.term.distance(sums, f.target, step)

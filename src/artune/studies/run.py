@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import ArtuneError, InputError, ResourceError
 from artune.images.picture import Picture
@@ -14,7 +15,6 @@ from artune.record import Record
 from artune.spec.study import RunSpec
 from artune.spec.style import Optimise, StyleSpec
 from artune.studies.store import Entry, Store
-from artune.transfer.run import style
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from artune.images.picture import Picture
 from artune.losses.objective import Formulas
 from artune.losses.tiled import check_tiles, reach
 from artune.machine import OVERHEAD, device_memory_free
-from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
+from artune.spec.style import Rung, bytes_of
+from artune.transfer.plan import OptimisePlan, ResolvedOptimise
 from artune.transfer.sizes import fitted, painting_size
 
 PROCESS = 896 * 2**20
@@ -71,7 +72,7 @@ class Room:
 
     def __init__(
         self,
-        spec: StyleSpec,
+        spec: OptimisePlan,
         photograph: Picture,
         paintings: Sequence[Picture],
         network: Network,
@@ -80,7 +81,7 @@ class Room:
         self.spec, self.network, self.masks = spec, network, masks
         self.photograph, self.paintings = photograph, paintings
         method = spec.method
-        self.taps = [tap for tap in {**(method.content_layers or {}), **(method.style_layers or {})} if tap != "image"]
+        self.taps = [tap for tap in method.taps if tap != "image"]
 
     def demand(self, longer: int) -> Demand:
         """What the size with that longer side takes."""
@@ -92,7 +93,7 @@ class Room:
         before = (pixels + painted) * (values * itemsize + 36)  # features of all, once
         masks = pixels * MASK * self.masks
         whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
-        maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers or {} if tap in infos)
+        maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
         fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize) + masks + 12 * painted + inputs
         return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
@@ -123,14 +124,14 @@ class Room:
             )
         return side
 
-    def checked(self) -> StyleSpec:
+    def checked(self) -> OptimisePlan:
         """The spec, with a memory to work in where the machine does not hold the last size as a whole.
 
         Raises:
             SpecError: the given memory holds tiles alone, and a loss or the network needs the whole.
             ResourceError: nothing fits; with the longest side that does.
         """
-        sizes = [rung.size for rung in reversed(self.spec.method.rungs or ())]  # what the largest needs is told
+        sizes = [rung.size for rung in reversed(self.spec.method.rungs)]  # what the largest needs is told
         given = device_memory_free(self.network.device)
         free = math.inf if given is None else given - OVERHEAD
         if self.spec.memory != "all":
@@ -199,7 +200,7 @@ class Room:
         return f"{width}x{height}"
 
 
-def step_bytes(values: float, dtype: torch.dtype, method: Optimise) -> float:
+def step_bytes(values: float, dtype: torch.dtype, method: ResolvedOptimise) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
     copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
     if method.line_search != "none":

@@ -8,15 +8,27 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
 
-from artune.balance.ladder import Tuning
 from artune.engine.descend import State
-from artune.errors import CheckpointError, InputError
+from artune.errors import CheckpointError
 from artune.spec.style import Rung
 from artune.tensors import load_checkpoint, read_about, save_checkpoint
 from artune.transfer.sizes import fitted
 
 IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
 """Tensors shaped like the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """How a strength was found, before the run.
+
+    Attributes:
+        summary: plain data, for the record and for checkpoints.
+        seconds: that the search took.
+    """
+
+    summary: Mapping[str, Any]
+    seconds: float
 
 
 class _About(BaseModel):
@@ -45,7 +57,7 @@ class Checkpoint:
         state: of the descent.
         losses: of all steps so far, by name.
         seconds: spent so far.
-        tuning: how the strength was found, where it was.
+        search: how the strength was found, where it was.
     """
 
     key: str
@@ -53,7 +65,7 @@ class Checkpoint:
     state: State
     losses: Mapping[str, Sequence[float]]
     seconds: float
-    tuning: Tuning | None = None
+    search: Search | None = None
 
     def save(self, path: Path) -> None:
         """Write it to one file, atomically.
@@ -73,8 +85,8 @@ class Checkpoint:
             still=state.still,
             losses={name: list(values) for name, values in self.losses.items()},
             seconds=self.seconds,
-            balance=self.tuning.told() if self.tuning else None,
-            balance_seconds=self.tuning.timings.get("balance", 0.0) if self.tuning else 0.0,
+            balance=dict(self.search.summary) if self.search else None,
+            balance_seconds=self.search.seconds if self.search else 0.0,
         )
         save_checkpoint(path, tensors, about.model_dump())
 
@@ -106,17 +118,17 @@ class Checkpoint:
         if about.key != key:
             raise another_run(path)
         if about.level >= len(rungs) or about.step > rungs[about.level].steps:
-            raise _damaged(path, "it is further than the run goes")
+            raise damaged(path, "it is further than the run goes")
         width, height = fitted(*shape, rungs[about.level].size)
         if not {"x", "average"} <= tensors.keys() or any(
             tensors[name].shape != (1, 3, height, width) for name in IMAGES if name in tensors
         ):
-            raise _damaged(path, f"it holds no picture of {width}x{height} pixels")
+            raise damaged(path, f"it holds no picture of {width}x{height} pixels")
         slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
         if about.step and slots.keys() != set(memory):
-            raise _damaged(path, "the optimiser's memory is not whole")
+            raise damaged(path, "the optimiser's memory is not whole")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise _damaged(path, "it holds values that are not finite")
+            raise damaged(path, "it holds values that are not finite")
         if "count" in slots:
             slots["count"] = slots["count"].cpu()
         state = State(
@@ -131,21 +143,18 @@ class Checkpoint:
         return cls(key, about.level, state, about.losses, about.seconds)
 
 
-def begun(path: Path) -> tuple[str, Tuning | None]:
+def begun(path: Path) -> tuple[str, Search | None]:
     """Key of the run that left a checkpoint, and how its strength was found, where it was.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     about = _parsed(path, read_about(path))
-    try:
-        return about.key, None if about.balance is None else Tuning.of(about.balance, about.balance_seconds)
-    except InputError as error:
-        raise _damaged(path, str(error)) from None
+    return about.key, None if about.balance is None else Search(about.balance, about.balance_seconds)
 
 
 def another_run(path: Path) -> CheckpointError:
-    """What those read who resume another run than the one that they ask for."""
+    """The error of a checkpoint that is not of the run that is asked for."""
     return CheckpointError(
         f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, or remove it "
         "to start anew"
@@ -156,8 +165,9 @@ def _parsed(path: Path, data: object) -> _About:
     try:
         return _About.model_validate(data)
     except ValidationError as error:
-        raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        raise damaged(path, f"{error.error_count()} of its fields are wrong") from None
 
 
-def _damaged(path: Path, why: str) -> CheckpointError:
+def damaged(path: Path, why: str) -> CheckpointError:
+    """The error of a checkpoint that cannot be gone on from."""
     return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import torch
+
 from artune.backbones.base import Image
 from artune.images import color
 from artune.images.picture import Picture, from_tensor
@@ -11,15 +13,31 @@ from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs
 
 
-def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs, *, smoothed: bool = False) -> Picture:
+def smoothed(image: Image, spec: StyleSpec, shown: Inputs) -> Image:
+    """An iterate in [0, 1], smoothed along the photograph's edges if the spec says so; this takes seconds.
+
+    Args:
+        image: the iterate, ``[1, 3, h, w]``.
+        spec: resolved.
+        shown: the pictures as the network saw them.
+    """
+    strength = spec.method.photoreal_smoothing
+    if not strength:
+        return image.clamp(0, 1)
+    height, width = image.shape[-2:]
+    like = shown.photograph.resized(width, height).filled()
+    pixels = smooth_like(from_tensor(image).pixels, like, strength)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(image.device)
+
+
+def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs) -> Picture:
     """The picture that an iterate stands for.
 
     Args:
         image: the iterate, ``[1, 3, h, w]``.
         spec: resolved.
-        inputs: as they were read.
-        shown: as the network saw them.
-        smoothed: also along the photograph's edges, if the spec says so; this takes seconds.
+        inputs: the pictures as they were read.
+        shown: the pictures as the network saw them.
     """
     height, width = image.shape[-2:]
     photograph, covered = inputs.photograph, inputs.covered_at(width, height)
@@ -27,9 +45,6 @@ def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs, *, sm
         photograph = photograph.resized(width, height)
     picture = from_tensor(image, like=photograph)
     pixels = picture.pixels
-    if smoothed and spec.method.photoreal_smoothing:
-        like = shown.photograph.resized(width, height).filled()
-        pixels = smooth_like(pixels, like, spec.method.photoreal_smoothing)
     if spec.color == "content-luminance":
         pixels = color.with_luminance_of(pixels, photograph.filled(), spec.color_space)
     if covered is not None:

@@ -1,6 +1,8 @@
 """What is minimised at one size: the spec's losses, of the pictures at that size."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -8,70 +10,151 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.network import Network
-from artune.engine.descend import Evaluation, Function
+from artune.engine.descend import Evaluation, Parts, drain, evaluate
 from artune.images.picture import Floats
 from artune.losses import tiled
 from artune.losses.matting import matting
-from artune.losses.objective import Formulas, Region, Styled, Weights, build
+from artune.losses.objective import (
+    Formulas,
+    Measured,
+    MeasuredPainting,
+    Objective,
+    Paintings,
+    Region,
+    Styled,
+    Terms,
+    Wanted,
+    Weights,
+    assemble,
+    measure,
+)
 from artune.losses.protocol import Draws, Mask
+from artune.losses.tiled import Tiled
 from artune.regions.masks import resized_mask
-from artune.spec.style import Rung, StyleSpec
+from artune.spec.style import Rung
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.plan import at_strength, weights_at
+from artune.transfer.plan import OptimisePlan
 from artune.transfer.sizes import fitted, painting_size
 
 
-def sized_objective(
-    spec: StyleSpec,
-    inputs: Inputs,
-    network: Network,
-    content: Image,
-    rung: Rung,
-    *,
-    others: Sequence[StyleSpec] = (),
-    side: int | None = None,
-    on_tile: tiled.OnTile | None = None,
-) -> Function:
-    """The objective of a size; it has no gradient where the photograph is to stay.
+class SizedObjective:
+    """The objective of one size, without a gradient where the photograph is to stay.
 
     Args:
-        spec: resolved.
+        objective: as a whole, or in tiles.
+        covered: ``[1, 1, h, w]``: where the result may differ from the photograph; ``None`` for everywhere.
+    """
+
+    def __init__(self, objective: Objective | Tiled, covered: Mask | None) -> None:
+        self.objective, self.covered = objective, covered
+
+    def __call__(self, x: Image, step: int) -> Evaluation:
+        return drain(self.parts(x, step))
+
+    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
+        """Evaluate, tile by tile where the objective is computed in tiles."""
+        value = yield from evaluate(self.objective, x, step)
+        if self.covered is None:
+            return value
+        return value._replace(gradient=value.gradient.mul_(self.covered > 0))
+
+    @torch.no_grad()
+    def losses(self, x: Image, step: int) -> dict[str, float]:
+        """Total and named losses of one picture ``[1, 3, h, w]``."""
+        losses = self.objective.losses(x, step)
+        named = {"total": self.objective.total(losses), **losses}
+        return {name: float(value[0]) for name, value in named.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Sized:
+    """One size of a run: what its objectives have in common, whatever the photograph.
+
+    Several plans that differ in their strength alone make the objective of a batch.
+
+    Attributes:
+        plans: resolved; one, or one for each of a batch.
         inputs: as the network sees them.
         network: the loss network.
-        content: the photograph at that size.
         rung: the size.
-        others: the same as ``spec`` but for the strength: the objective is then that of a batch, ``spec`` first.
         side: of the tiles in which it is computed, pixels; ``None``: as a whole.
-        on_tile: told after every tile.
     """
-    method, backbone = spec.method, network.backbone
-    specs = (spec, *others)
-    tv = _ladder([each.method.tv or 0.0 for each in specs], content)
-    weights = Weights(method.content_layers or {}, method.style_layers or {}, tv=tv)
-    formulas = Formulas(
+
+    plans: tuple[OptimisePlan, ...]
+    inputs: Inputs
+    network: Network
+    rung: Rung
+    side: int | None = None
+
+    def paintings(self) -> Parts[Paintings]:
+        """Measure the paintings: once, for any number of photographs or frames."""
+        terms = self.terms
+        found: list[list[MeasuredPainting]] = []
+        for place in self.inputs.places:
+            some: list[MeasuredPainting] = []
+            shares = self.plans[0].style_weights if len(place.paintings) > 1 else (1.0,)
+            for painting, share in zip(place.paintings, shares, strict=True):
+                style = _styled(painting, share, self.rung, self.plans[0], self.network)
+                values = yield from self._measured(style.image, terms.of_painting(style))
+                some.append(terms.measured(style, values))
+            found.append(some)
+        return found
+
+    def objective(self, content: Image, paintings: Paintings) -> Parts[SizedObjective]:
+        """Measure a photograph, and put it together with the paintings.
+
+        Args:
+            content: the photograph at this size, ``[1, 3, h, w]``.
+            paintings: what :meth:`paintings` measured.
+        """
+        method, backbone, regions = self.plans[0].method, self.network.backbone, self._regions(content)
+        tv = _ladder([plan.method.tv for plan in self.plans], content)
+        weights = Weights(method.content_layers, method.style_layers, tv=tv)
+        photograph = yield from self._measured(content, self.terms.of_photograph(regions))
+        extra = [matting(content, method.photoreal)] if method.photoreal else []
+        whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
+        height, width = content.shape[-2:]
+        objective = whole if self.side is None else Tiled(whole, height, width, self.side)
+        return SizedObjective(objective, covered_at(self.inputs, content))
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms of the spec's losses and layers."""
+        method = self.plans[0].method
+        return Terms.of(Weights(method.content_layers, method.style_layers), self.formulas)
+
+    @cached_property
+    def formulas(self) -> Formulas:
+        """The spec's losses, and their units."""
+        return formulas_of(self.plans[0])
+
+    def _regions(self, content: Image) -> list[Region]:
+        """Mask and weights of every place."""
+        regions = []
+        of_places = zip(*(place_weights(plan, self.inputs) for plan in self.plans), strict=True)
+        for place, pairs in zip(self.inputs.places, of_places, strict=True):
+            of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
+            regions.append(Region(_mask(self.inputs.weight(place), content), style=of_style, content=of_content))
+        return regions
+
+    def _measured(self, image: Image, wanted: Wanted) -> Parts[list[Measured]]:
+        if self.side is None:
+            with torch.no_grad():
+                return measure(self.network.backbone, image, wanted)
+        return (yield from tiled.measure(self.network.backbone, image, wanted, side=self.side))
+
+
+def formulas_of(plan: OptimisePlan) -> Formulas:
+    """The losses of a plan, and their units."""
+    method = plan.method
+    return Formulas(
         style=method.loss,
         content=method.content_loss,
         variation=method.variation,
         scale=method.scale,
-        draws=Draws(spec.seed, fixed=method.optimiser == "lbfgs"),
+        draws=Draws(plan.seed, fixed=method.optimiser == "lbfgs"),
         balance=method.balance_gradients,
     )
-    regions = []
-    of_places = zip(*(place_weights(each, inputs) for each in specs), strict=True)
-    for place, pairs in zip(inputs.places, of_places, strict=True):
-        of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
-        mixed = spec.style_weights if len(place.paintings) > 1 else None
-        shares = mixed or (1.0,) * len(place.paintings)
-        paintings = zip(place.paintings, shares, strict=True)
-        styles = [_styled(painting, share, rung, spec, network) for painting, share in paintings]
-        regions.append(Region(styles, _mask(inputs.weight(place), content), style=of_style, content=of_content))
-    objective: Function
-    if side is not None:
-        objective = tiled.build(backbone, content, regions, weights, formulas, side=side, on_tile=on_tile)
-    else:
-        extra = [matting(content, method.photoreal)] if method.photoreal else []
-        objective = build(backbone, content, regions, weights, formulas, extra)
-    return _confined(objective, covered_at(inputs, content))
 
 
 def photograph_at(inputs: Inputs, longer: int, device: torch.device) -> Image:
@@ -87,14 +170,14 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
     return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
 
 
-def place_strengths(spec: StyleSpec, inputs: Inputs) -> list[float]:
+def place_strengths(plan: OptimisePlan, inputs: Inputs) -> list[float]:
     """The strength in each place; the rest comes last."""
-    return [*(spec.region_strengths or ()), at_strength(spec)][: len(inputs.places)]
+    return [*plan.region_strengths, plan.strength][: len(inputs.places)]
 
 
-def place_weights(spec: StyleSpec, inputs: Inputs) -> list[tuple[float, float]]:
+def place_weights(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
     """Weights of content and style in each place."""
-    return [weights_at(spec, strength) for strength in place_strengths(spec, inputs)]
+    return [plan.at(strength) for strength in place_strengths(plan, inputs)]
 
 
 def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
@@ -102,8 +185,8 @@ def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
     return weights[0] if len(weights) == 1 else torch.tensor(weights, device=content.device)
 
 
-def _styled(painting: Painting, share: float, rung: Rung, spec: StyleSpec, network: Network) -> Styled:
-    size = painting_size(painting.picture, rung, spec)
+def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> Styled:
+    size = painting_size(painting.picture, rung, plan)
     image = painting.picture.resized(*size).tensor().to(network.device)
     mask, least = _mask(painting.weight(), image), network.backbone.smallest
     return Styled(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
@@ -119,15 +202,3 @@ def _at_least(image: Tensor, side: int) -> Tensor:
     height, width = image.shape[-2:]
     down, right = max(0, side - height), max(0, side - width)
     return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
-
-
-def _confined(objective: Function, covered: Mask | None) -> Function:
-    """The same without a gradient where the photograph is to stay."""
-    if covered is None:
-        return objective
-
-    def confined(x: Tensor, step: int) -> Evaluation:
-        value = objective(x, step)
-        return value._replace(gradient=value.gradient.mul_(covered > 0))
-
-    return confined

@@ -1,33 +1,21 @@
-"""From what the user said to a spec in which every choice is made."""
+"""The plan of a run: the spec with every choice made, and how each is made where the user left it open."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any, Literal
 
 from artune.backbones.base import Backbone, TapInfo
 from artune.errors import SpecError, UnknownNameError
-from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
-from artune.spec.style import Optimise, Rung, Scale, StyleSpec
+from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
+from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
 from artune.transfer.sizes import fitted, in_proportion, plan
 from artune.transfer.start import STARTS
 
 # more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
 STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
-
-BALANCE = {
-    "w2": 4.0,
-    "gram": 4.0,
-    "moments": 15.0,
-    "sliced": 15.0,
-    "histogram": 15.0,
-    "nearest": 4.0,
-    "remd": 5.0,
-    "mrf": 2.5,
-}
-"""Style weight over content weight at strength 0.5, the median balance of pairs of pictures (``docs/balance.md``): the
-content is then about as far away as with w2 (``docs/losses.md``). A loss that is missing here has the first of them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +25,6 @@ class Recipe:
     Attributes:
         content: content taps and their weights.
         style: style taps and their weights.
-        balance: style weight over content weight at strength 0.5, per style loss.
         tv: weight of total variation at strength 1; it falls with the strength.
         rate: step size of Adam.
         average: decay of the average of the iterates.
@@ -45,16 +32,9 @@ class Recipe:
 
     content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
     style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
     tv: float = 0.05
     rate: float = 0.03
     average: float = 0.95
-
-    def balance_of(self, losses: Mapping[str, float]) -> float:
-        """Style weight over content weight at strength 0.5, of several losses with their weights."""
-        return sum(weight * self.balance.get(loss, BALANCE["w2"]) for loss, weight in losses.items()) / sum(
-            losses.values()
-        )
 
 
 def _equal(*taps: str) -> dict[str, float]:
@@ -109,30 +89,79 @@ def recipe_of(network: str, taps: Mapping[str, TapInfo]) -> Recipe:
     return Recipe(_equal(style.get(CONTENT_STRIDE, style[max(style)])), _equal(*style.values()))
 
 
-def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:
-    """The spec with the network's own names for the layers that it names.
-
-    Raises:
-        UnknownNameError: there is no such layer.
-        SpecError: two names mean the same.
-    """
-    own = {}
-    for side in ("content_layers", "style_layers"):
-        layers: Mapping[str, float] = getattr(spec.method, side) or {}
-        own[side] = {network.tap(name): weight for name, weight in layers.items()} or None
-        if len(own[side] or {}) < len(layers):
-            twice = next(a for a, b in combinations(layers, 2) if network.tap(a) == network.tap(b))
-            raise SpecError(f"{side}: two of the layers are {network.tap(twice)} of {network.name}; leave out either")
-    return spec.model_copy(update={"method": spec.method.model_copy(update=own)})
-
-
-USUAL = 0.5
-"""Strength where nobody chooses one."""
+USUAL_STRENGTH = 0.5
+"""Strength where neither the user nor a search chose one."""
 DEEPEST, CONTENT_STRIDE = 16, 8
 """Strides of the layers of a network without a recipe: of the deepest one, and of the content."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
-"""Weights of content and style in the units of the literature, where the user gives none: those of PyTorch's tutorial,
-and alpha / beta of Gatys 2016. There are no usual ones for ``raw``."""
+"""Usual weights of content and style in the units of the literature: those of PyTorch's tutorial, and alpha / beta of
+Gatys 2016. ``raw`` has none."""
+
+
+class Plan(StyleSpec):
+    """A resolved spec: every choice is made, so no field is ``None``, ``auto`` or ``original``.
+
+    A method of making pictures has a plan of its own, in which its ``method`` is resolved too.
+    """
+
+    size: int
+    """Longer side of the result, pixels."""
+    strength: float
+    """In [0, 1]."""
+    style_weights: tuple[float, ...]
+    """Proportions of the styles, with a sum of 1."""
+    region_strengths: tuple[float, ...]
+    """Strength in each region, in [0, 1]."""
+    device: str
+    """cpu, cuda, cuda:1, mps."""
+    precision: Literal["fp32", "bf16"]
+    """Of the network's activations."""
+
+    def as_spec(self) -> StyleSpec:
+        """The same as a spec, which can be asked for again."""
+        return StyleSpec.model_validate(self.model_dump())
+
+
+class ResolvedOptimise(Optimise):
+    """Optimisation in the image, with every choice made."""
+
+    smooth: bool
+    """Whether activations are smoothed (SWAG)."""
+    content_layers: Layers
+    """Taps that keep the content, each with its weight."""
+    style_layers: Layers
+    """Taps that carry the style, each with its weight."""
+    content_weight: float
+    """Weight of the content side."""
+    style_weight: float
+    """Weight of the style side."""
+    tv: float
+    """Weight of total variation."""
+    rate: float
+    """Step size."""
+    average: float
+    """Decay of the average of the iterates."""
+    steps: int
+    """Steps over all sizes."""
+    rungs: tuple[Rung, ...]
+    """Sizes and their steps; at least one."""
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """All taps that the losses look at."""
+        return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
+
+
+class OptimisePlan(Plan):
+    """The plan of an optimisation in the image."""
+
+    method: ResolvedOptimise
+
+    def at(self, strength: float) -> tuple[float, float]:
+        """Weights of content and style where the strength is another; those that were given hold everywhere."""
+        chosen = [name for name in ("content_weight", "style_weight") if name in self.automatic]
+        given: dict[str, Any] = {**self.method.model_dump(), **dict.fromkeys(chosen)}
+        return side_weights(Optimise.model_validate(given), strength)
 
 
 def resolve(
@@ -141,14 +170,14 @@ def resolve(
     styles: int,
     *,
     device: str,
-    precision: str,
+    precision: Literal["fp32", "bf16"],
     smallest: int = 1,
     smooth: bool = False,
     recipe: Recipe | None = None,
     regions: Sequence[float | None] = (),
     strength: float | None = None,
-) -> StyleSpec:
-    """The same spec with every ``None``, ``auto`` and ``original`` replaced.
+) -> OptimisePlan:
+    """The plan of an optimisation: the spec with every ``None``, ``auto`` and ``original`` replaced.
 
     Args:
         spec: what was asked for.
@@ -160,7 +189,7 @@ def resolve(
         smooth: whether the network smooths its activations.
         recipe: of the network; default: by its name alone.
         regions: the strength that each region came with, if it did.
-        strength: that of a spec that leaves it open; default: ``USUAL``.
+        strength: that of a spec that leaves it open; default: ``USUAL_STRENGTH``.
 
     Raises:
         UnknownNameError: there is no such loss.
@@ -168,56 +197,57 @@ def resolve(
     """
     method = spec.method
     _check_losses(method)
-    stated = method.content_weight is not None and method.style_weight is not None
-    if stated and not {"content_weight", "style_weight"} & {*spec.automatic}:
-        given = [s for s in (*regions, *(spec.region_strengths or ())) if s is not None]
-        if (spec.strength != "auto" and "strength" not in spec.automatic) or given:
-            raise SpecError(
-                "content_weight and style_weight are both given, and leave nothing to strength; leave out either"
-            )
-    automatic = {*spec.automatic, *open_fields(spec)}
-    if spec.strength == "auto":
-        spec = spec.model_copy(update={"strength": USUAL if strength is None else strength})
+    _check_stated(spec, regions)
+    fields = common_fields(spec, content_size, styles, regions, strength)
+    own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
     recipe = recipe or RECIPES.get(method.network, Recipe())
-    longer = max(content_size)
-    size = longer if spec.size == "original" else spec.size
-    if not spec.enlarge:
-        size = min(size, longer)
-    rungs = _rungs(spec, size, math.ceil(smallest * longer / min(content_size)))
-    strengths = _region_strengths(spec, regions)
-    own = at_strength(spec)
+    rungs = _rungs(spec, size, math.ceil(smallest * max(content_size) / min(content_size)))
     strongest = max([*strengths, *([own] if styles else [])], default=own)
-    content, style = side_weights(method, own, recipe)
+    content, style = side_weights(method, own)
     tv = recipe.tv * (own if styles else strongest) if method.tv is None else method.tv
     if not (content or style or method.tv or strengths):
-        raise SpecError("content_weight and style_weight are both 0; give one of them a value above 0")
+        raise SpecError("`content_weight` and `style_weight` are both 0; give one of them a value above 0")
     weight, pixels = content + style + tv, math.prod(fitted(*content_size, size))
-    filled = method.model_copy(
-        update={
-            "content_layers": dict(method.content_layers or recipe.content),
-            "style_layers": dict(method.style_layers or usual_layers(method.scale, recipe)),
-            "smooth": smooth if method.smooth is None else method.smooth,
-            "content_weight": content,
-            "style_weight": style,
-            "tv": tv,
-            "start": method.start if method.start in STARTS else "file",
-            "rate": method.rate or usual_rate(spec, recipe.rate, weight, pixels, strongest),
-            "average": recipe.average if method.average is None else method.average,
-            "steps": sum(rung.steps for rung in rungs),
-            "rungs": rungs,
-        }
+    filled = {
+        **method.model_dump(),
+        "content_layers": method.content_layers or recipe.content,
+        "style_layers": method.style_layers or usual_layers(method.scale, recipe),
+        "smooth": smooth if method.smooth is None else method.smooth,
+        "content_weight": content,
+        "style_weight": style,
+        "tv": tv,
+        "start": method.start if method.start in STARTS else "file",
+        "rate": method.rate or usual_rate(spec, recipe.rate, weight, pixels, strongest),
+        "average": recipe.average if method.average is None else method.average,
+        "steps": sum(rung.steps for rung in rungs),
+        "rungs": rungs,
+    }
+    return OptimisePlan.model_validate(
+        {**spec.model_dump(), **fields, "method": filled, "device": device, "precision": precision}
     )
-    return spec.model_copy(
-        update={
-            "method": filled,
-            "size": size,
-            "style_weights": _style_weights(spec, styles),
-            "region_strengths": strengths,
-            "automatic": tuple(sorted(automatic)),
-            "device": device,
-            "precision": precision,
-        }
-    )
+
+
+def common_fields(
+    spec: StyleSpec,
+    content_size: tuple[int, int],
+    styles: int,
+    regions: Sequence[float | None] = (),
+    strength: float | None = None,
+) -> dict[str, Any]:
+    """The fields of a :class:`Plan` that are resolved alike for every method; the arguments are those of
+    :func:`resolve`."""
+    own = spec.strength
+    if own == "auto":
+        own = USUAL_STRENGTH if strength is None else strength
+    longer = max(content_size)
+    size = longer if spec.size == "original" else spec.size
+    return {
+        "size": size if spec.enlarge else min(size, longer),
+        "strength": own,
+        "style_weights": _style_weights(spec, styles),
+        "region_strengths": _region_strengths(spec, own, regions),
+        "automatic": tuple(sorted({*spec.automatic, *open_fields(spec)})),
+    }
 
 
 def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
@@ -246,19 +276,30 @@ def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
     return tuple(weight / whole for weight in weights)
 
 
-def _region_strengths(spec: StyleSpec, given: Sequence[float | None]) -> tuple[float, ...]:
+def _region_strengths(spec: StyleSpec, whole: float, given: Sequence[float | None]) -> tuple[float, ...]:
     """The strength in each region: that which it came with, else the spec's for it, else that of all."""
     usual = spec.region_strengths
     if usual is not None and len(usual) != len(given):
         if "region_strengths" not in spec.automatic:
             raise SpecError(f"{len(usual)} region strengths for {len(given)} regions; give one for each")
         usual = None
-    whole = at_strength(spec)
     pairs = zip(given, usual or (whole,) * len(given), strict=True)
     strengths = tuple(other if own is None else own for own, other in pairs)
     if spec.method.scale != "calibrated" and any(strength != whole for strength in strengths):
         raise SpecError(f"strengths of regions belong to scale calibrated, not to {spec.method.scale}")
     return strengths
+
+
+def _check_stated(spec: StyleSpec, regions: Sequence[float | None]) -> None:
+    """Raise if both weights are given beside a strength, which they leave nothing to."""
+    method = spec.method
+    stated = method.content_weight is not None and method.style_weight is not None
+    if stated and not {"content_weight", "style_weight"} & {*spec.automatic}:
+        given = [s for s in (*regions, *(spec.region_strengths or ())) if s is not None]
+        if (spec.strength != "auto" and "strength" not in spec.automatic) or given:
+            raise SpecError(
+                "`content_weight` and `style_weight` are both given, and leave nothing to `strength`; leave out either"
+            )
 
 
 def _check_losses(method: Optimise) -> None:
@@ -270,20 +311,6 @@ def _check_losses(method: Optimise) -> None:
         for name in names:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
-
-
-def at_strength(spec: StyleSpec) -> float:
-    """The strength of a spec that does not leave it open."""
-    if spec.strength == "auto":
-        raise SpecError("the strength is open: a resolved spec is needed")
-    return spec.strength
-
-
-def weights_at(spec: StyleSpec, strength: float) -> tuple[float, float]:
-    """Weights of content and style in a place of a resolved spec; those that were given hold in all places."""
-    recipe = RECIPES.get(spec.method.network, Recipe())
-    chosen = [name for name in ("content_weight", "style_weight") if name in spec.automatic]
-    return side_weights(spec.method.model_copy(update=dict.fromkeys(chosen)), strength, recipe)
 
 
 def open_fields(spec: StyleSpec) -> set[str]:
@@ -299,16 +326,33 @@ def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:
     return {tap: weight / sum(recipe.style.values()) for tap, weight in recipe.style.items()}
 
 
-def side_weights(method: Optimise, strength: float, recipe: Recipe) -> tuple[float, float]:
+def side_weights(method: Optimise, strength: float) -> tuple[float, float]:
     """Weights of content and style: ``1 - s`` and ``k s``, so that their ratio is ``k s / (1 - s)``."""
     if method.scale == "calibrated":
-        content, style = 1 - strength, recipe.balance_of(method.loss) * strength
+        content, style = 1 - strength, balance_of(method.loss) * strength
     else:
         if method.scale == "raw" and None in (method.content_weight, method.style_weight):
-            raise SpecError("scale raw has no usual weights; give --content-weight and --style-weight")
+            raise SpecError("scale raw has no usual weights; give `content_weight` and `style_weight`")
         content, style = LITERATURE.get(method.scale, (0.0, 0.0))
     if method.content_weight is not None:
         content = method.content_weight
     if method.style_weight is not None:
         style = method.style_weight
     return content, style
+
+
+def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:
+    """The spec with the network's own names for the layers that it names.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        SpecError: two names mean the same.
+    """
+    own = {}
+    for side in ("content_layers", "style_layers"):
+        layers: Mapping[str, float] = getattr(spec.method, side) or {}
+        own[side] = {network.tap(name): weight for name, weight in layers.items()} or None
+        if len(own[side] or {}) < len(layers):
+            twice = next(a for a, b in combinations(layers, 2) if network.tap(a) == network.tap(b))
+            raise SpecError(f"{side}: two of the layers are {network.tap(twice)} of {network.name}; leave out either")
+    return spec.model_copy(update={"method": spec.method.model_copy(update=own)})

@@ -1,0 +1,96 @@
+"""The end of a run: a picture and its record."""
+
+import dataclasses
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from artune.engine.descend import End
+from artune.errors import ArtuneWarning, OutputError
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.record import Record, versions
+from artune.transfer.finish import finished, smoothed
+from artune.transfer.run import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture and its record."""
+
+    picture: Picture
+    record: Record
+
+    def save(self, path: Path | str, *, bits: int = 8, replace: bool = True) -> Path:
+        """Write the picture with its resolved spec embedded; the format follows from the suffix.
+
+        Args:
+            path: where.
+            bits: per channel: 8, or 16 for PNG and TIFF.
+            replace: whether an existing file may be replaced.
+
+        Raises:
+            OutputError: unknown suffix, no permission, no space.
+        """
+        if not isinstance(path, Path | str):
+            raise OutputError(f"a result is saved to a file, not to a {type(path).__name__}; give its name")
+        write_picture(self.noted(), path, bits=bits, replace=replace)
+        return Path(path)
+
+    def noted(self) -> Picture:
+        """The picture with its resolved spec as a note, as it is written."""
+        note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
+        return dataclasses.replace(self.picture, note=note)
+
+
+def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
+    """The picture that a run has come to, and its record.
+
+    The record's last losses are those of this picture; only where a run was cancelled between two tiles, they are those
+    of the last step: to measure so large a picture takes minutes.
+
+    Args:
+        progress: the last one.
+        cancelled: by the caller, before the end.
+
+    Warns:
+        ArtuneWarning: the picture has no values but 0 and 1.
+    """
+    began = time.perf_counter()
+    run = progress.run
+    end = End.CANCELLED if cancelled else progress.end or End.DONE
+    image = smoothed(progress.state.image, run.plan, run.shown)
+    losses = {name: [*values] for name, values in progress.losses.items()}
+    if not (cancelled and progress.event == "part"):
+        for name, value in progress.measure(image).items():
+            losses.setdefault(name, []).append(value)
+    picture = finished(image, run.plan, run.inputs, run.shown)
+    _check_saturated(picture, progress)
+    search = {} if run.search is None else {"balance": run.search.seconds}
+    record = Record(
+        key=run.key,
+        spec=run.plan.as_spec(),
+        digests=run.inputs.digests,
+        losses=losses,
+        end=str(end),
+        steps=progress.done,
+        timings={"total": progress.seconds + time.perf_counter() - began, **search},
+        balance=None if run.search is None else dict(run.search.summary),
+        versions=versions(),
+    )
+    return Result(picture, record)
+
+
+def _check_saturated(picture: Picture, progress: Progress) -> None:
+    """Warn of a picture of nothing but 0 and 255: its weights or its rate are far too large."""
+    black, white = picture.pixels < 0.5 / 255, picture.pixels > 1 - 0.5 / 255
+    if progress.done and np.all(black | white) and np.any(black) and np.any(white):
+        warnings.warn(
+            "every value of the picture is 0 or 255: the descent has left the range of colours; choose smaller weights "
+            "or a smaller `rate`",
+            ArtuneWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,135 @@
+"""The straight line: read, find the strength, plan, run, finish."""
+
+import numpy as np
+import pytest
+import torch
+
+import artune
+from artune import api
+from artune.backbones.network import Network
+from artune.engine.descend import drain
+from artune.errors import ArtuneWarning
+from artune.spec.style import Optimise, Rung, StyleSpec
+from artune.transfer.methods import steps
+from artune.transfer.objective import Sized, photograph_at
+from artune.transfer.result import result_of
+from tests.runs import planned
+
+RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network.load(StyleSpec(precision="fp32"))
+
+
+def spec(strength=0.5, **method) -> StyleSpec:
+    return StyleSpec(size=48, strength=strength, precision="fp32", method=Optimise(**{"rungs": RUNGS, **method}))
+
+
+def test_a_run_is_an_iterator_of_what_happens(photo, painting, network):
+    events = [(p.event, p.rung.size, p.done, p.end) for p in steps(planned(photo, [painting], spec(), network=network))]
+    assert events == [
+        ("begins", 32, 0, None),
+        *(("step", 32, done, None) for done in (1, 2, 3, 4)),
+        ("begins", 48, 4, None),
+        *(("step", 48, done, None) for done in (5, 6, 7, 8)),
+        ("ends", 48, 8, "done"),
+    ]
+
+
+def test_a_run_can_be_run_again(photo, painting, network):
+    run = planned(photo, [painting], spec(), network=network)
+    one, two = api.finish(run), api.finish(run)
+    assert one.picture.digest() == two.picture.digest()
+    assert one.record.losses == two.record.losses
+    assert one.record.steps == two.record.steps == 8
+
+
+def test_a_plan_leaves_nothing_open(photo, painting, network):
+    plan = planned(photo, [painting], StyleSpec(strength=0.5, size="original"), network=network).plan
+    values = {**plan.model_dump(), **plan.method.model_dump()}
+    assert not [name for name, value in values.items() if value is None or value in ("auto", "original")]
+    assert plan.size == 48
+    assert type(plan.as_spec()) is StyleSpec
+    again = planned(photo, [painting], plan.as_spec(), network=network)
+    assert again.plan == plan
+
+
+METHODS = {
+    "adam": {},
+    "adam without an average": {"average": 0.0},
+    "adam at one size": {"rungs": (Rung(size=48, steps=5),)},
+    "lbfgs": {"optimiser": "lbfgs", "average": 0.0},
+    "lbfgs, averaged": {"optimiser": "lbfgs"},
+    "lbfgs, search": {"optimiser": "lbfgs", "line_search": "strong-wolfe", "average": 0.0},
+    "sgd": {"optimiser": "sgd"},
+    "gram, tutorial": {"loss": "gram", "scale": "tutorial", "optimiser": "lbfgs", "average": 0.0},
+    "balanced gradients": {"balance_gradients": True},
+    "no steps": {"rungs": (Rung(size=48, steps=0),)},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("stop", [None, 3])
+def test_the_last_losses_are_those_of_the_picture_that_is_delivered(photo, painting, network, method, stop):
+    given = METHODS[method]
+    strength = "auto" if given.get("scale") == "tutorial" else 0.5
+    run = planned(photo, [painting], spec(strength, **given), network=network)
+    result = api.finish(run, on_step=lambda p: p.done == stop)
+    size = max(result.picture.size)
+    sized = Sized((run.plan,), run.shown, network, Rung(size=size, steps=1))
+    content = photograph_at(run.shown, size, network.device)
+    objective = drain(sized.objective(content, drain(sized.paintings())))
+    measured = objective.losses(result.picture.tensor(), 0)
+    assert measured.keys() == result.record.losses.keys()
+    for name, value in measured.items():
+        assert result.record.losses[name][-1] == pytest.approx(value, rel=1e-5, abs=1e-9), name
+
+
+def test_inference_mode_of_the_caller_does_not_matter(photo, painting):
+    plain = artune.style(photo, painting, spec=spec())
+    with torch.inference_mode():
+        inside = artune.style(photo, painting, spec=spec())
+        network = Network.load(StyleSpec(precision="fp32"))
+        loaded = artune.style(photo, painting, spec=spec(), network=network)
+    with torch.no_grad():
+        without = artune.style(photo, painting, spec=spec())
+    digests = {result.picture.digest() for result in (plain, inside, loaded, without)}
+    assert len(digests) == 1
+
+
+def test_the_caller_s_random_numbers_are_left_alone(photo, painting):
+    torch.manual_seed(7)
+    np.random.seed(7)
+    want = torch.rand(3), np.random.rand(3)
+    torch.manual_seed(7)
+    np.random.seed(7)
+    small = StyleSpec(size=48, precision="fp32", method=Optimise(rungs=RUNGS, loss={"sliced": 1.0}, start="uniform"))
+    artune.style(photo, painting, spec=small)
+    assert torch.equal(torch.rand(3), want[0])
+    np.testing.assert_array_equal(np.random.rand(3), want[1])
+
+
+def test_threads_are_left_as_they_are(photo, painting, network, monkeypatch):
+    def refuse(count):
+        raise AssertionError(count)
+
+    monkeypatch.setattr(torch, "set_num_threads", refuse)
+    artune.style(photo, painting, spec=spec(), network=network)
+
+
+def test_a_picture_of_nothing_but_0_and_255_is_told(photo, painting, network):
+    wild = spec(optimiser="sgd", rate=1e7, rungs=(Rung(size=48, steps=1),))
+    with pytest.warns(ArtuneWarning, match="every value of the picture is 0 or 255"):
+        artune.style(photo, painting, spec=wild, network=network)
+
+
+def test_a_cancelled_run_is_the_picture_so_far(photo, painting, network):
+    run = planned(photo, [painting], spec(), network=network)
+    for progress in steps(run):
+        if progress.event == "step" and progress.done == 5:
+            break
+    result = result_of(progress, cancelled=True)
+    assert (result.record.end, result.record.steps) == ("cancelled", 5)
+    assert result.picture.size == (48, 32)
