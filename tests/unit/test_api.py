@@ -121,7 +121,7 @@ def test_threads_are_left_as_they_are(photo, painting, network, monkeypatch):
 
 def test_a_picture_of_nothing_but_0_and_255_is_told(photo, painting, network):
     wild = spec(optimiser="sgd", rate=1e7, rungs=(Rung(size=48, steps=1),))
-    with pytest.warns(ArtuneWarning, match="every value of the picture is 0 or 255"):
+    with pytest.warns(ArtuneWarning, match="nothing but 0 and 255"):
         artune.style(photo, painting, spec=wild, network=network)
 
 

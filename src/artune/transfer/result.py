@@ -17,6 +17,10 @@ from artune.transfer.finish import finished, smoothed
 from artune.transfer.run import Progress
 
 
+SATURATED = 0.999
+"""Share of the values that are 0 or 255 above which a picture is taken for a failed one."""
+
+
 @dataclass(frozen=True)
 class Result:
     """A picture and its record."""
@@ -86,10 +90,10 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
 
 def _check_saturated(picture: Picture, progress: Progress) -> None:
     """Warn of a picture of nothing but 0 and 255: its weights or its rate are far too large."""
-    black, white = picture.pixels < 0.5 / 255, picture.pixels > 1 - 0.5 / 255
-    if progress.done and np.all(black | white) and np.any(black) and np.any(white):
+    black, white = (picture.pixels < 0.5 / 255).mean(), (picture.pixels > 1 - 0.5 / 255).mean()
+    if progress.done and black + white > SATURATED and min(black, white) > 0:
         warnings.warn(
-            "every value of the picture is 0 or 255: the descent has left the range of colours; choose smaller weights "
+            "the picture is of nothing but 0 and 255: the descent has left the range of colours; choose smaller weights "
             "or a smaller `rate`",
             ArtuneWarning,
             stacklevel=3,
