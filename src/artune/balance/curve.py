@@ -1,11 +1,12 @@
-"""The balance of content and style, from what judges say of a ladder of strengths.
+"""The balance of content and style, from the scores of a ladder of strengths.
 
-With a higher strength the style is recognised more surely, and the content less. Where the two curves cross, both are
-recognised as surely as they can be at once. Curves that are nearly flat there cross anywhere; so the balance is the
-middle of the strengths at which the less recognised of the two is nearly as good as it can be, which is the crossing
-where both are steep. Everything is computed in the log odds of the strength, in which the ratio
-of the weights is a straight scale: ``log(s / (1 - s))`` is the logarithm of style weight over content weight but for a
-constant.
+A judge scores every picture of the ladder twice: how surely its style is recognised, and how surely its content is. The
+style score rises with the strength, the content score falls. Where the two curves cross, the lower of the two scores is
+as high as it can be. Nearly flat curves cross anywhere, so the balance is the middle of all strengths at which the lower
+score is nearly as high as it can be; where both curves are steep, this is the crossing.
+
+Everything is computed in the log odds of the strength, ``log(s / (1 - s))``: up to a constant, this is the logarithm of
+style weight over content weight.
 """
 
 import math
@@ -24,32 +25,32 @@ from artune.errors import InputError
 Values = Float[NDArray[np.float64], " n"]
 
 LEVEL = 0.1
-"""Change over the whole ladder, of a probability, below which a curve says nothing; and a probability below which
-nothing is recognised."""
+"""Smallest score that means something. A curve that changes by less over the whole ladder is flat; a style or content
+with a lower score is not recognised."""
 CLEAR = 0.5
-"""Change from which the size of it takes nothing from the confidence."""
+"""Change of a curve over the ladder from which on the confidence is full."""
 ROUGH = 0.05
-"""Root mean square distance from the nearest monotone curve above which a curve of single pictures is none that rises
-or falls."""
+"""RMS misfit to a monotone fit above which a curve counts as not monotone."""
 KEPT = 0.8
-"""Share of its best that either curve keeps in the safe interval."""
+"""Share of its best score that either curve keeps in the safe interval."""
 COARSE = (-1.2, 0.0, 1.2, 2.4)
-"""Log odds of the strengths that are tried first."""
+"""Log odds of the strengths of the first ladder."""
 UNTOUCHED = -3.0
-"""Log odds of the strength at which the photograph itself is placed: with less, next to nothing of a style is seen."""
+"""Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
 NEAR = 0.4
-"""How near, in log odds, the strength that is looked at then takes the place of one of the first."""
+"""Distance in log odds below which the second look replaces a point of the first ladder."""
 FAR = 2.0
-"""By how much, in log odds, the second look may move a curve at no cost; of twice as much nothing is believed."""
+"""Largest correction by the second look, in log odds, that leaves the confidence as it is; at twice this distance the
+confidence is 0."""
 TIE = 0.5
-"""How surely the style is recognised where the photograph has the same, which is taken for either as often."""
+"""Style score when photograph and painting share a style: the judge picks either half the time."""
 MARGIN = 0.01
-"""Added to a probability and to what it lacks of 1, so that their ratio has a finite logarithm."""
+"""Added to a score and to its complement, so that the log odds are finite."""
 ALIKE = 0.2
-"""How far below its best a probability still counts, less and less, for the balance of single pictures; or half of its
-best, if that is less, but no less than what is recognised at all."""
+"""Range of scores below the best one that count as nearly as good, with falling weight. At most half of the best score,
+at least ``LEVEL``."""
 ADVICE = "Look at the result, or set the strength"
-"""To the user of a guess."""
+"""What the user of a guess is told to do."""
 
 
 class Reason(StrEnum):

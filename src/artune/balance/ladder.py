@@ -51,14 +51,16 @@ class Look:
     rate: float
 
 
-FIRST, SECOND = Look(128, 32, 1.0), Look(256, 30, 1.6)
-"""At the first ladder, and at the picture of the strength that balances it: in its few steps it gets as far as the
-second size of a run. At the first size alone, a strength changes a photograph more or less than it does by then."""
+FIRST = Look(128, 32, 1.0)
+"""The first ladder: several strengths, small and quick."""
+SECOND = Look(256, 30, 1.6)
+"""The second look: the one strength that balances the first ladder, at twice the size, where a strength has the effect
+that it has in a whole run. The larger rate brings it as far in few steps."""
 MOST = 2.0
-"""Of a result below its size, the second look has as many times more steps as the pixels are fewer, up to so many:
-nearer to the end of a run of that size, for no more work."""
+"""Largest factor by which the second look of a small result gets more steps: with fewer pixels, more steps cost no more
+work."""
 AVERAGE = 0.8
-"""Most decay of the average of the iterates: over so few steps the usual one would show where they began."""
+"""Largest decay of the average of the iterates: the usual decay would still show the start after so few steps."""
 
 TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
 """Networks with the weights of the bundled judge's teacher."""

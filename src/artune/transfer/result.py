@@ -6,8 +6,6 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from artune.engine.descend import End
 from artune.errors import ArtuneWarning, OutputError
 from artune.images.picture import Picture
@@ -15,7 +13,6 @@ from artune.images.write import write_picture
 from artune.record import Record, versions
 from artune.transfer.finish import finished, smoothed
 from artune.transfer.run import Progress
-
 
 SATURATED = 0.999
 """Share of the values that are 0 or 255 above which a picture is taken for a failed one."""
@@ -93,8 +90,8 @@ def _check_saturated(picture: Picture, progress: Progress) -> None:
     black, white = (picture.pixels < 0.5 / 255).mean(), (picture.pixels > 1 - 0.5 / 255).mean()
     if progress.done and black + white > SATURATED and min(black, white) > 0:
         warnings.warn(
-            "the picture is of nothing but 0 and 255: the descent has left the range of colours; choose smaller weights "
-            "or a smaller `rate`",
+            "the picture is of nothing but 0 and 255: the descent has left the range of colours; choose smaller "
+            "weights or a smaller `rate`",
             ArtuneWarning,
             stacklevel=3,
         )
