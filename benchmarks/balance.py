@@ -36,12 +36,12 @@ from artune.balance.ladder import Scorer, Tuning
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
+from artune.losses.terms import balance_of
 from artune.machine import keep_freed_memory
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 from artune.transfer.methods import plan_run
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
-from artune.transfer.plan import recipe_of
 
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -105,7 +105,7 @@ def find_k(assets: Path, count: int) -> None:
         "StyleID": [files(assets, pair) for pair in pairs(count // 2)],
     }
     spec, network = network_of("compact", assets, strength="auto")
-    k, rng = recipe_of("compact", network.backbone.taps).balance_of(spec.method.loss), np.random.default_rng(0)
+    k, rng = balance_of(spec.method.loss), np.random.default_rng(0)
     places: dict[str, list[float]] = {}
     rough: list[float] = []
     moved: list[float] = []

@@ -25,14 +25,15 @@ from torch import Tensor, nn
 
 from artune.assets import sample_photo, sample_style
 from artune.backbones.base import Backbone
+from artune.backbones.defaults import Defaults
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.images.read import read_picture
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
+from artune.losses.terms import balance_of
 from artune.machine import has_bf16, keep_freed_memory
-from artune.transfer.plan import Recipe
 
 KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -59,8 +60,8 @@ def inputs(size: int) -> tuple[Tensor, Tensor]:
     )
 
 
-RECIPE = Recipe()
-OURS = Weights(RECIPE.content, RECIPE.style, 0.5, 0.5 * RECIPE.balance["w2"], 0.5 * RECIPE.tv)
+DEFAULTS = Defaults()
+OURS = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
 PLAIN = Weights({"conv2_2": 1.0}, dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0), 1.0, 5.0)
 """The taps of the plain recipe."""
 DEEP = ((1, 6, 11, 20, 29), 20)

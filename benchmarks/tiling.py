@@ -18,21 +18,22 @@ import torch
 
 from artune.assets import sample_photo, sample_style
 from artune.backbones.base import Backbone
+from artune.backbones.defaults import Defaults
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.images.read import read_picture
 from artune.losses import objective, tiled
 from artune.losses.objective import Formulas, Region, Styled, Weights
-from artune.transfer.plan import Recipe
+from artune.losses.terms import balance_of
 
-RECIPE = Recipe()
+DEFAULTS = Defaults()
 
 
 def error(backbone: Backbone, height: int, width: int, side: int, loss: str) -> float:
     """Relative error of the gradient at a picture between the photograph and the painting."""
     content = read_picture(sample_photo("astronaut")).resized(width, height).tensor()
     painting = read_picture(sample_style("strokes")).resized(width, height).tensor()
-    weights = Weights(RECIPE.content, RECIPE.style, 0.5, 0.5 * RECIPE.balance["w2"], 0.5 * RECIPE.tv)
+    weights = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
     given = (backbone, content, [(Region(), [Styled(painting)])], weights, Formulas({loss: 1.0}))
     x = content.lerp(painting, 0.3)
     whole = objective.build(*given)(x, 0).gradient

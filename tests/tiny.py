@@ -1,9 +1,13 @@
 """Networks small enough to compute by hand."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from artune.backbones.base import Backbone, TapInfo
+from artune.backbones.traced import Traced
+from artune.backbones.vgg import VGG
 
 
 class Tiny(Backbone):
@@ -65,3 +69,30 @@ class TinyBlock(nn.Module):
         out = self.conv2(self.relu(self.bn1(self.conv1(x))))
         out += x
         return self.relu(out)
+
+
+def randomised(network: nn.Module) -> nn.Module:
+    """A network whose batch norm does something: by default it is the identity in eval mode."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return network.eval().requires_grad_(False)
+
+
+def tiny_traced(**more: Any) -> Traced:
+    """``TinyClassifier`` as a loss network."""
+    torch.manual_seed(0)
+    return Traced("tiny", lambda: randomised(TinyClassifier()), **more).requires_grad_(False)
+
+
+SMALL = ((4, 2), (6, 2), (8, 2))
+"""Channels and depth of the blocks of ``small_vgg``."""
+
+
+def small_vgg(**more: Any) -> VGG:
+    """A VGG with three narrow blocks and random weights."""
+    torch.manual_seed(0)
+    return VGG("small", SMALL, **more).eval().requires_grad_(False)

@@ -28,8 +28,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.assets import WEIGHTS, fetch
+from artune.assets import fetch
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
+from artune.backbones.conventions import UNIT
+from artune.backbones.registry import COMPACT
 from artune.backbones.vgg import EMULATOR, VGG, VGG19
 
 SIDE = 192
@@ -55,7 +57,7 @@ def network(assets: Path, name: str) -> VGG:
     if name == "vgg19":
         made, file = VGG("vgg19", VGG19[:3], reflect=True), "vgg19-blocks1-3"
     else:
-        made, file = VGG("vgg19-emulator", EMULATOR, normalise=False, reflect=True), "vgg19-emulator-16x"
+        made, file = VGG("vgg19-emulator", EMULATOR, convention=UNIT, reflect=True), "vgg19-emulator-16x"
     made.load(load_file(assets / f"weights/{file}.safetensors"), file)
     return made.requires_grad_(False).to(torch.bfloat16)
 
@@ -331,7 +333,7 @@ class Student(nn.Module):
         """The network's taps in operations that can be differentiated twice."""
         taps: list[Tensor] = []
         for stage in self.network.stages:
-            x = F.avg_pool2d(taps[-1], 2) if taps else self.network.enter(image)
+            x = F.avg_pool2d(taps[-1], 2) if taps else self.network.padded(image)
             for conv in stage:
                 x = F.relu(conv(x))
             taps.append(x)
@@ -341,7 +343,7 @@ class Student(nn.Module):
 @torch.no_grad()
 def standardise(model: Compact, image: Tensor) -> None:
     """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
-    x = model.enter(image)
+    x = model.padded(image)
     for index, stage in enumerate(model.stages):
         x = F.avg_pool2d(x, 2) if index else x
         for conv in stage:
@@ -483,7 +485,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
     model = Compact(margin=0).requires_grad_(False)
-    path = args.start or fetch(WEIGHTS["compact"], network="compact")
+    path = args.start or fetch(COMPACT, network="compact")
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)

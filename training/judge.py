@@ -32,14 +32,15 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artune.backbones.defaults import Defaults
 from artune.backbones.network import Network
 from artune.engine.descend import descend
 from artune.engine.methods import Adam
 from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
 from artune.losses.objective import Formulas, Region, Styled, Weights, build
+from artune.losses.terms import balance_of
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
-from artune.transfer.plan import Recipe
 
 STYLED_SIDE = 160
 LOSSES = ("w2", "w2", "w2", "gram", "moments")
@@ -145,12 +146,12 @@ def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) 
         )
         odds = rng.uniform(-ODDS, ODDS, 8)
         strength = torch.from_numpy(1 / (1 + np.exp(-odds))).float()
-        recipe = Recipe()
+        defaults = Defaults()
         weights = Weights(
-            recipe.content,
-            recipe.style,
+            defaults.content,
+            defaults.style,
             content_total=1 - strength,
-            style_total=AT_HALF * recipe.balance_of({loss: 1.0}) * strength,
+            style_total=AT_HALF * balance_of({loss: 1.0}) * strength,
             tv=0.05,
         )
         photographs = to_image([square(photos[i], STYLED_SIDE) for i in content])

@@ -88,7 +88,7 @@ class Shaped(Compact):
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image}
-        x = self.enter(image)
+        x = self.padded(image)
         for number, stage in enumerate(self.stages, start=1):
             x = x if number == 1 else self.pool(x)
             for index, conv in enumerate(stage):

@@ -1,12 +1,14 @@
-"""Weights and sample pictures: bundled, then cached, then downloaded; the only code of ours that uses the network.
+"""Files that artune fetches: weights of networks and sample pictures.
 
-Everything is checked against its sha256 before it is used.
+They are looked for in the package, then in the cache, then downloaded, and checked against their sha256. This is the
+only code of ours that uses the internet.
 """
 
 import hashlib
 import http.client
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -14,7 +16,9 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TypeGuard
+
+import platformdirs
 
 from artune.errors import UnknownNameError, WeightsError
 from artune.files import atomic, file_digest
@@ -25,16 +29,21 @@ if TYPE_CHECKING:
 OnBytes = Callable[[int, int], None]
 """Called with the bytes received so far and in all (0 where unknown)."""
 
+TIMEOUT = 30
+"""Seconds without an answer after which a download fails."""
+ABANDONED = 600
+"""Seconds without a change after which the temporary file of a download is removed: its process was killed."""
+
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that artune knows.
+    """A file that travels with the package or is downloaded.
 
     Attributes:
-        name: file name, in the package or in the cache.
-        sha256: its digest, or the beginning of it where the publisher gives no more.
-        licence: under which terms it may be used.
-        url: where it is downloaded from; ``None`` for what travels with the package.
+        name: file name in the package or in the cache.
+        sha256: its digest in hexadecimal, or the beginning of it where the publisher gives no more.
+        licence: the terms under which it may be used.
+        url: where it is downloaded from; ``None`` if it travels with the package.
         source: who made it.
     """
 
@@ -45,39 +54,11 @@ class Asset:
     source: str = "artune"
 
 
-def _torchvision(name: str, entry: str) -> Asset:
-    """Weights of torchvision; the beginning of their digest is in the name of the file."""
-    return Asset(
-        name,
-        name.rsplit("-", 1)[-1].removesuffix(".pth"),
-        "BSD-3-Clause (torchvision); trained on ImageNet, whose terms apply",
-        url=f"https://download.pytorch.org/models/{name}",
-        source=f"torchvision, {entry}",
-    )
-
-
-WEIGHTS = {
-    "compact": Asset("compact.safetensors", "661dac1c9c1a0f2d90834dab5c28762175059bc878c43d2242d5957f065ea1b9", "MIT"),
-    "vgg16": _torchvision("vgg16-397923af.pth", "VGG16_Weights.IMAGENET1K_V1"),
-    "vgg19": _torchvision("vgg19-dcbb9e9d.pth", "VGG19_Weights.IMAGENET1K_V1"),
-    "resnet18": _torchvision("resnet18-f37072fd.pth", "ResNet18_Weights.IMAGENET1K_V1"),
-    "resnet50": _torchvision("resnet50-0676ba61.pth", "ResNet50_Weights.IMAGENET1K_V1"),
-    "resnext50_32x4d": _torchvision("resnext50_32x4d-7cdf4587.pth", "ResNeXt50_32X4D_Weights.IMAGENET1K_V1"),
-    "resnext101_32x8d": _torchvision("resnext101_32x8d-8ba56ff5.pth", "ResNeXt101_32X8D_Weights.IMAGENET1K_V1"),
-    "inception_v3": _torchvision("inception_v3_google-0cc3c7bd.pth", "Inception_V3_Weights.IMAGENET1K_V1"),
-    "alexnet": _torchvision("alexnet-owt-7be5be79.pth", "AlexNet_Weights.IMAGENET1K_V1"),
-    "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
-    "mobilenet_v2": _torchvision("mobilenet_v2-b0353104.pth", "MobileNet_V2_Weights.IMAGENET1K_V1"),
-    "mobilenet_v2_flat": _torchvision("mobilenet_v2-b0353104.pth", "MobileNet_V2_Weights.IMAGENET1K_V1"),
-}
-"""Weights of the loss networks, by network. A network that is missing here takes ``--weights`` alone. Of torchvision's,
-those that the literature used, where there are several."""
-
 JUDGE = Asset("judge.safetensors", "bf7f83fa0d0eb442f1336a293e47301ce1599882e8c5c2162ca65954031b52c9", "MIT")
-"""The judge with its banks (``artune.judges.embedding``)."""
+"""The judge with its banks of reference pictures (``artune.judges.embedding``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
-"""Style pictures of our own (``training/samples.py``)."""
+"""Names of the style pictures that travel with the package (``training/samples.py``)."""
 SAMPLE_PHOTOS = {
     "astronaut": "astronaut.png",
     "cat": "chelsea.png",
@@ -85,25 +66,26 @@ SAMPLE_PHOTOS = {
     "rocket": "rocket.jpg",
     "motorcycle": "motorcycle_left.png",
 }
-"""Photographs that scikit-image installs with itself."""
+"""Names of the sample photographs -> files of scikit-image, which installs them."""
 
 
 def sample_style(name: str) -> Path:
-    """A style picture that travels with the package.
+    """The file of a style picture that travels with the package.
 
     Raises:
         UnknownNameError: with the names there are.
     """
     if name not in SAMPLE_STYLES:
         raise UnknownNameError("sample style", name, SAMPLE_STYLES)
-    return Path(str(resources.files("artune") / "bundled" / f"{name}.jpg"))
+    return _bundled(f"{name}.jpg")
 
 
 def sample_photo(name: str) -> Path:
-    """A photograph from scikit-image's own data; scikit-image itself is not imported.
+    """The file of a photograph from scikit-image's own data; scikit-image itself is not imported.
 
     Raises:
         UnknownNameError: with the names there are.
+        WeightsError: scikit-image is missing.
     """
     if name not in SAMPLE_PHOTOS:
         raise UnknownNameError("sample photograph", name, SAMPLE_PHOTOS)
@@ -113,24 +95,24 @@ def sample_photo(name: str) -> Path:
     return Path(home.origin).parent / "data" / SAMPLE_PHOTOS[name]
 
 
+def _bundled(name: str) -> Path:
+    return Path(str(resources.files("artune") / "bundled" / name))
+
+
 def cache_folder() -> Path:
-    """Where downloads are kept: ``$ARTUNE_CACHE``, or ``artune`` in the user's cache folder."""
-    if "ARTUNE_CACHE" in os.environ:
-        return Path(os.environ["ARTUNE_CACHE"])
+    """The folder of downloads: ``$ARTUNE_CACHE``, or ``artune`` in the system's folder for caches of the user."""
+    if given := os.environ.get("ARTUNE_CACHE"):
+        return Path(os.path.expanduser(given))
     try:
-        home = Path.home()
-    except RuntimeError:  # a user that the system does not know, as in containers
-        home = Path(tempfile.gettempdir())
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "artune"
+        folder = platformdirs.user_cache_path("artune", appauthor=False)
+    except RuntimeError:  # a user without a home, as in containers
+        folder = Path()
+    return folder if folder.is_absolute() else Path(tempfile.gettempdir()) / "artune"
 
 
 def locate(asset: Asset) -> Path | None:
-    """Where an asset is on this machine, unchecked; ``None`` if it is not."""
-    path = Path(str(resources.files("artune") / "bundled" / asset.name))
-    if path.is_file():
-        return path
-    path = cache_folder() / asset.name
-    return path if path.is_file() else None
+    """The file of an asset in the package or the cache, unchecked; ``None`` where it must be downloaded."""
+    return next((path for path in (_bundled(asset.name), cache_folder() / asset.name) if path.is_file()), None)
 
 
 def fetch(
@@ -138,18 +120,22 @@ def fetch(
     *,
     network: str,
     progress: OnBytes | None = None,
-    otherwise: str = "give one with --weights FILE, or use --network compact, which needs no download",
+    otherwise: str = "give a file as `weights`, or use `network` compact, which needs no download",
 ) -> Path:
-    """An asset's file: bundled, cached or downloaded, with its digest checked.
+    """The file of an asset: bundled, cached or downloaded, with its digest checked.
+
+    A download appears in the cache whole or not at all.
 
     Args:
-        asset: which.
+        asset: the asset.
         network: whose weights they are, for messages.
-        progress: told of a download.
+        progress: called during a download.
         otherwise: what to do without internet, for the message.
 
     Raises:
-        WeightsError: damaged; or not there and not to be had, with where it was looked for and what to do.
+        WeightsError: the file is damaged, or cannot be found and downloaded; with where it was looked for and what to
+            do.
+        OutputError: the cache cannot be written.
     """
     path = locate(asset)
     if path is not None:
@@ -178,9 +164,10 @@ def fetch(
 
 
 def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> None:
+    _remove_abandoned(path)
     request = urllib.request.Request(url, headers={"User-Agent": "artune"})
     seen = hashlib.sha256()
-    with urllib.request.urlopen(request, timeout=30) as answer, atomic(path) as temporary:
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, atomic(path) as temporary:
         total, done = int(answer.headers.get("Content-Length") or 0), 0
         with temporary.open("wb") as file:
             while block := _receive(answer, url):
@@ -198,8 +185,16 @@ def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> No
             )
 
 
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files that killed downloads left beside a file; a running one changes at least every
+    ``TIMEOUT`` seconds."""
+    for old in path.parent.glob(f".{path.name[:40]}.*"):  # as artune.files.atomic names them
+        if time.time() - old.stat().st_mtime > ABANDONED:
+            old.unlink(missing_ok=True)
+
+
 def _receive(answer: IO[bytes], url: str) -> bytes:
-    """The next piece; a lost connection must not look like a full disk."""
+    """The next piece of a download; a lost connection must not look like a full disk."""
     try:
         return answer.read(1 << 20)
     except OSError as error:
@@ -207,13 +202,13 @@ def _receive(answer: IO[bytes], url: str) -> bytes:
 
 
 def read_weights(path: Path) -> "Mapping[str, Tensor]":
-    """Tensors of a safetensors or a weights-only PyTorch file; nothing in it is executed.
+    """The tensors of a safetensors or a PyTorch file, by name; no code in it is executed.
+
+    PyTorch files may hold the tensors in one entry among others (``state_dict``, ``model``, ...).
 
     Raises:
-        WeightsError: missing, or neither.
+        WeightsError: the file is missing, damaged or of another kind, or holds several sets of tensors.
     """
-    import warnings
-
     import torch
     from safetensors.torch import load_file
 
@@ -224,23 +219,38 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it then refuses anyway
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises of every kind
         raise WeightsError(
             f"{path} is damaged or not a weights file ({type(error).__name__}); give safetensors, or a state dict "
             "saved by torch.save, which holds tensors alone"
         ) from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path} holds no state dict (names and tensors)")
-    return loaded
+    if _is_state_dict(loaded):
+        return loaded
+    held = {key: value for key, value in loaded.items() if _is_state_dict(value)} if isinstance(loaded, dict) else {}
+    if "state_dict" in held:
+        return held["state_dict"]
+    if len(held) > 1:
+        raise WeightsError(
+            f"{path} holds several state dicts ({', '.join(map(str, held))}); save the one that is meant"
+        )
+    if not held:
+        raise WeightsError(f"{path} holds no state dict (names and tensors), at the top or one level below")
+    return next(iter(held.values()))
+
+
+def _is_state_dict(value: Any) -> TypeGuard["Mapping[str, Tensor]"]:
+    from torch import Tensor
+
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in value.items())
+    )
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself; nothing for other files.
+    """The metadata of a safetensors file; empty for other files.
 
     Raises:
         WeightsError: missing or damaged.

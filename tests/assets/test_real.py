@@ -163,7 +163,7 @@ def test_real_weights_load(assets, image, network, file, deepest, beyond):
     ours.check([deepest])
     assert ours(image, [deepest])[deepest].isfinite().all()
     if beyond:
-        with pytest.raises(UnknownNameError, match="choose others with --content-layers and --style-layers"):
+        with pytest.raises(UnknownNameError, match="choose others with `content_layers` and `style_layers`"):
             ours.check([beyond])
 
 

@@ -444,7 +444,7 @@ def test_offline_weights_say_what_to_do(files, monkeypatch):
 
     monkeypatch.setattr(urllib.request, "urlopen", offline)
     message = refused(*style(files, "--network", "vgg19"))
-    for part in ("download.pytorch.org", "--weights FILE", "--network compact"):
+    for part in ("download.pytorch.org", "a file as --weights", "--network compact"):
         assert part in message
 
 

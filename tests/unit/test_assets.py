@@ -1,12 +1,29 @@
 import hashlib
 import http.server
+import os
+import pickle
+import tempfile
 import threading
+import time
 from pathlib import Path
 
+import platformdirs
 import pytest
+import torch
 
-from artune.assets import SAMPLE_PHOTOS, SAMPLE_STYLES, WEIGHTS, Asset, cache_folder, fetch, sample_photo, sample_style
+from artune.assets import (
+    ABANDONED,
+    SAMPLE_PHOTOS,
+    SAMPLE_STYLES,
+    Asset,
+    cache_folder,
+    fetch,
+    read_weights,
+    sample_photo,
+    sample_style,
+)
 from artune.errors import UnknownNameError, WeightsError
+from artune.files import atomic
 from artune.images.read import read_picture
 
 DATA = bytes(range(256)) * 9000
@@ -70,7 +87,7 @@ def test_without_internet_the_message_says_what_to_do():
     with pytest.raises(WeightsError) as error:
         fetch(asset("http://127.0.0.1:9/vgg19.pth"), network="vgg19")
     message = str(error.value)
-    for part in ("http://127.0.0.1:9/vgg19.pth", str(cache_folder() / "thing.bin"), "--weights", "--network compact"):
+    for part in ("http://127.0.0.1:9/vgg19.pth", str(cache_folder() / "thing.bin"), "`weights`", "`network` compact"):
         assert part in message
 
 
@@ -84,13 +101,6 @@ def test_a_damaged_file_in_the_cache_is_not_used():
 def test_what_is_missing_from_the_package_is_said():
     with pytest.raises(WeightsError, match="reinstall"):
         fetch(Asset("nothing.safetensors", "00", "MIT"), network="compact")
-
-
-def test_known_weights_have_a_digest_and_a_licence():
-    for one in WEIGHTS.values():
-        assert len(one.sha256) >= 8
-        assert int(one.sha256, 16) >= 0
-        assert one.licence
 
 
 @pytest.mark.parametrize("name", SAMPLE_STYLES)
@@ -110,11 +120,84 @@ def test_unknown_samples():
         sample_photo("cofee")
 
 
-def test_a_user_without_a_home_has_a_cache(monkeypatch):
-    def homeless():
-        raise RuntimeError("Could not determine home directory.")
+def test_the_cache_is_where_the_user_or_the_system_keeps_it(monkeypatch):
+    monkeypatch.setenv("ARTUNE_CACHE", "~/kept")
+    assert cache_folder() == Path.home() / "kept"
+    monkeypatch.setenv("ARTUNE_CACHE", "")
+    assert cache_folder() == platformdirs.user_cache_path("artune", appauthor=False)
 
-    for name in ("ARTUNE_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
-    assert cache_folder().name == "artune"
+
+@pytest.mark.parametrize("answer", [RuntimeError("no home"), Path("~/.cache/artune")])
+def test_a_user_without_a_home_has_a_cache(answer, monkeypatch):
+    """platformdirs raises, or leaves the tilde as it is."""
+
+    def homeless(*args, **more):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.delenv("ARTUNE_CACHE", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_path", homeless)
+    assert cache_folder() == Path(tempfile.gettempdir()) / "artune"
+
+
+def test_what_a_killed_download_left_is_removed_and_a_running_one_is_not(server):
+    with atomic(cache_folder() / "thing.bin") as killed, atomic(cache_folder() / "thing.bin") as running:
+        past = time.time() - ABANDONED - 1
+        os.utime(killed, (past, past))
+        path = fetch(asset(f"{server}/good"), network="vgg19")
+        assert path.read_bytes() == DATA
+        assert {*cache_folder().iterdir()} == {path, running}
+        killed.touch()  # atomic takes it away again
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut short", bytes(64)])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_damaged_weights(content, suffix, tmp_path):
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged or not a weights file"):
+        read_weights(path)
+
+
+def test_a_pickle_with_code_is_refused(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/boom",)
+
+    path = tmp_path / "bomb.pth"
+    path.write_bytes(pickle.dumps({"features.0.weight": Bomb()}))
+    with pytest.raises(WeightsError):
+        read_weights(path)
+    assert not (tmp_path / "boom").exists()
+
+
+WEIGHTS = {"conv1_1.weight": torch.ones(2, 3), "conv1_1.bias": torch.zeros(2)}
+
+
+@pytest.mark.parametrize("name", [None, "state_dict", "model", "net", "params_ema", "anything"])
+def test_one_level_of_wrapping_is_unwrapped(name, tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    optimiser = {"state": {0: {"step": torch.ones(1)}}, "param_groups": [{"lr": 0.1}]}
+    torch.save(WEIGHTS if name is None else {name: WEIGHTS, "epoch": 3, "optimizer": optimiser}, path)
+    found = read_weights(path)
+    assert found.keys() == WEIGHTS.keys()
+    assert torch.equal(found["conv1_1.weight"], WEIGHTS["conv1_1.weight"])
+
+
+def test_several_state_dicts_are_named(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"params": WEIGHTS, "params_ema": WEIGHTS}, path)
+    with pytest.raises(WeightsError, match=r"several state dicts \(params, params_ema\)"):
+        read_weights(path)
+    torch.save({"state_dict": WEIGHTS, "params_ema": {}}, path)
+    assert read_weights(path).keys() == WEIGHTS.keys()
+    torch.save({"a": {"b": WEIGHTS}}, path)
+    with pytest.raises(WeightsError, match="no state dict"):
+        read_weights(path)
+
+
+def test_a_folder_or_nothing_is_no_file(tmp_path):
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "none.pth", "there is no weights file")):
+        with pytest.raises(WeightsError, match=message):
+            read_weights(path)

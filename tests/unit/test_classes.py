@@ -475,7 +475,7 @@ def test_every_backbone_gives_the_weights_that_it_takes(tmp_path, generator):
         ("compact", "relu2_1"),
         ("mobilenet_v2", "layer_4"),
     ):
-        first, second = (NETWORKS[name].make("max").eval() for _ in range(2))
+        first, second = (NETWORKS[name].build().eval() for _ in range(2))
         weights = {key: value.detach().clone() for key, value in first.weights(tap).items()}
         second.load(weights, "test")
         torch.testing.assert_close(second(image, [tap]), first(image, [tap]))

@@ -187,7 +187,7 @@ def test_without_internet(monkeypatch):
     message = r"cannot download the weights of deeplabv3_resnet50 .*deeplabv3_resnet50_coco-cd0a2569\.pth, or give one "
     with pytest.raises(WeightsError, match=message + r".*--segment-weights FILE"):
         load_segmenter()
-    with pytest.raises(WeightsError, match="--weights FILE, or use --network compact"):
+    with pytest.raises(WeightsError, match="a file as `weights`, or use `network` compact"):
         fetch(DEEPLABS[DEEPLAB], network=DEEPLAB)
 
 

@@ -202,7 +202,7 @@ def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
 
 
 def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monkeypatch):
-    monkeypatch.setattr("artune.balance.ladder.TAUGHT", ("compact",))
+    monkeypatch.setattr("artune.balance.ladder.taught_judge", lambda name: name == "compact")
     with pytest.warns(ArtuneWarning, match="compact taught the judge"):
         tune(photo, painting, spec=SPEC, network=network)
     tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows

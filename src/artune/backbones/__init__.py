@@ -1,1 +1,1 @@
-"""Perceptual networks with named taps."""
+"""Loss networks with named taps."""

@@ -1,5 +1,6 @@
-"""The one interface of perceptual networks: a picture goes in, named activations come out."""
+"""The interface of all loss networks: a picture goes in, named activations come out."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,11 +25,11 @@ class TapInfo:
     Attributes:
         channels: number of feature maps.
         stride: picture pixels per feature pixel.
-        receptive_field: side, in picture pixels, of the square that one feature pixel sees; ``WHOLE`` where it sees
-            all of the picture.
+        receptive_field: side, in picture pixels, of the square that one feature pixel depends on; ``WHOLE`` where it
+            depends on the whole picture.
         cost: multiply-adds per picture pixel to run the network up to this tap.
-        values: activations per picture pixel on the way to this tap, itself included: what a gradient keeps in memory.
-        reachable: whether the weights at hand go this deep.
+        values: activations per picture pixel up to this tap, itself included: what is kept in memory for a gradient.
+        reachable: whether the loaded weights go this deep.
     """
 
     channels: int
@@ -40,27 +41,23 @@ class TapInfo:
 
 
 WHOLE = 2**20
-"""A receptive field larger than any picture."""
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pictures: what torchvision's networks expect to be taken away and divided by."""
+"""Receptive field, in pixels, that stands for the whole picture: larger than any picture."""
 
 IMAGE_TAP = TapInfo(channels=3, stride=1, receptive_field=1, cost=0.0, values=3.0)
 
 
 class Backbone(nn.Module, ABC):
-    """A perceptual network with named taps.
+    """A loss network with named taps.
 
-    ``forward`` runs to the deepest tap asked for and no further. The result also holds ``image``
-    when that tap is asked for. Parameters never require gradients.
+    Parameters never require gradients.
 
     Attributes:
-        name: what the user calls the network.
-        taps: every tap the structure has, also those out of reach of the weights at hand.
-        aliases: what other sources call a tap -> its name here.
-        smallest: shortest picture side, in pixels, that the network takes.
-        residual: whether it is like ResNet: what goes round some layers is added to what comes through, before a ReLU.
-        local: whether a feature depends on no more of the picture than its receptive field.
+        name: the network's name in specs and messages.
+        taps: every tap of the structure, also those that the loaded weights do not reach.
+        aliases: other sources' names of taps -> the names here.
+        smallest: shortest picture side that the network takes, in pixels.
+        residual: whether a ReLU follows its skip additions, as in ResNet. Such networks are smoothed by default.
+        local: whether every feature depends on its receptive field alone; a network that is not cannot be run on tiles.
     """
 
     name: str
@@ -71,26 +68,38 @@ class Backbone(nn.Module, ABC):
     local: bool = True
 
     @abstractmethod
-    def forward(self, image: Image, taps: Collection[str]) -> Features: ...
+    def forward(self, image: Image, taps: Collection[str]) -> Features:
+        """Run to the deepest tap asked for, and no further.
+
+        Args:
+            image: sRGB in [0, 1], ``[b, 3, h, w]``.
+            taps: the network's own names, or ``image``.
+
+        Returns:
+            The activations, ``[b, channels, h / stride, w / stride]`` each.
+        """
 
     @abstractmethod
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
-        """Take the weights of a file.
+        """Copy the weights of a file into the network.
 
         Args:
             weights: tensors by name.
             where: the file, for messages.
 
         Raises:
-            WeightsError: when they do not fit.
+            WeightsError: they do not fit.
         """
 
     @abstractmethod
     def weights(self, tap: str) -> dict[str, Tensor]:
-        """The network's own tensors, not copies, by the names that :meth:`load` knows: at least those up to a tap."""
+        """The network's own tensors, not copies, by the names that :meth:`load` takes: at least those up to a tap."""
 
     def tap(self, name: str) -> str:
-        """The tap's own name, from that or from another source's.
+        """The network's own name of a tap.
+
+        Args:
+            name: the own name or another source's.
 
         Raises:
             UnknownNameError: naming what was given, the nearest names and the network.
@@ -102,7 +111,7 @@ class Backbone(nn.Module, ABC):
         return self.aliases[name]
 
     def check(self, taps: Collection[str]) -> None:
-        """Raise if a tap does not exist or is out of reach of the weights at hand.
+        """Raise if a tap does not exist or the loaded weights end before it.
 
         Raises:
             UnknownNameError: naming the tap, the nearest names and the network.
@@ -116,5 +125,24 @@ class Backbone(nn.Module, ABC):
                     tap,
                     reach,
                     where=f"network {self.name}",
-                    why="the weights at hand end before it, choose others with --content-layers and --style-layers",
+                    why="the weights at hand end before it, choose others with `content_layers` and `style_layers`",
                 )
+
+
+def without_prefix(weights: Mapping[str, Tensor], *firsts: str) -> Mapping[str, Tensor]:
+    """The same weights, without what a training script puts before all names (``module.``, ``backbone.``).
+
+    Args:
+        weights: tensors by name.
+        firsts: possible names of the first layer's weight; one that begins with ``features.`` is also found without it.
+    """
+    weights = {re.sub(r"(^|\.)module\.", r"\1", key): value for key, value in weights.items()}  # of DataParallel
+    for first in firsts:
+        prefixes = sorted((key.removesuffix(first) for key in weights if key.endswith(first)), key=len)
+        prefixes = [prefix for prefix in prefixes if not prefix or prefix.endswith(".")]
+        if prefixes:
+            return {key.removeprefix(prefixes[0]): value for key, value in weights.items()}
+    for first in firsts:
+        if first.startswith("features.") and first.removeprefix("features.") in weights:
+            return {f"features.{key}": value for key, value in weights.items()}
+    return weights

@@ -1,4 +1,4 @@
-"""torchvision's classifiers by name, and what others call their layers."""
+"""torchvision's classifiers by name, and other sources' names of their layers."""
 
 from functools import partial
 
@@ -6,16 +6,16 @@ import torchvision
 from torch import nn
 
 from artune.assets import Asset
+from artune.backbones.conventions import CENTRED, IMAGENET, InputConvention
 from artune.backbones.pooling import Pooling
-from artune.backbones.traced import Normalisation, Traced
+from artune.backbones.traced import Traced
 
-HALF = (0.5, 0.5, 0.5)
 PORTED = ("googlenet", "inception_v3")
-"""Trained in TensorFlow, on pictures from -1 to 1: torchvision's ``transform_input``, which goes with their weights,
-turns ImageNet's normalisation into that."""
+"""Networks that were trained in TensorFlow, on pictures in [-1, 1]. torchvision normalises for them as for ImageNet,
+and its ``transform_input``, which goes with their weights, turns that into [-1, 1]."""
 
 MOBILENET_RESIDUAL = (3, 5, 6, 8, 9, 10, 12, 13, 15, 16)
-"""Blocks of MobileNetV2 that add what they are given."""
+"""Blocks of MobileNetV2 with a skip addition."""
 
 
 def listed() -> list[str]:
@@ -23,56 +23,59 @@ def listed() -> list[str]:
     return list(torchvision.models.list_models(module=torchvision.models))
 
 
-def classifier(name: str, pooling: Pooling = "max") -> Traced:
-    """A classifier of torchvision with the graph's own names for its taps.
+def classifier(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
+    """Any classifier of torchvision; its taps have the names of the graph.
 
     Args:
         name: as in ``torchvision.models``.
-        pooling: what stands in the place of max pooling.
+        pooling: replacement for max pooling.
+        convention: what its weights expect of a picture.
 
     Raises:
         SpecError: it has no max pooling to replace, or no feature maps.
     """
-    return Traced(f"torchvision:{name}", partial(_build, name), pooling=pooling, normalisation=_normalisation(name))
+    return Traced(f"torchvision:{name}", partial(_build, name), pooling=pooling, convention=convention)
 
 
-def resnet(name: str, pooling: Pooling = "max") -> Traced:
+def resnet(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
     """ResNet (He et al. 2016) or ResNeXt (Xie et al. 2017): ``layer3.1.conv2``, ``layer3.1``, ``layer3``."""
     aliases = keras_resnet50() if name == "resnet50" else {}
-    return Traced(name, partial(_build, name), pooling=pooling, aliases=aliases)
+    return Traced(name, partial(_build, name), pooling=pooling, convention=convention, aliases=aliases)
 
 
-def plain(name: str, pooling: Pooling = "max") -> Traced:
+def plain(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
     """Inception V3 (Szegedy et al. 2016) or SqueezeNet (Iandola et al. 2016), by their modules' names."""
-    return Traced(name, partial(_build, name), pooling=pooling, normalisation=_normalisation(name))
+    return Traced(name, partial(_build, name), pooling=pooling, convention=convention)
 
 
-def alexnet(pooling: Pooling = "max") -> Traced:
+def alexnet(pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
     """AlexNet (Krizhevsky 2014): ``conv1`` .. ``conv5``, ``relu1`` .. ``relu5``, ``pool1``, ``pool2``, ``pool5``."""
     kinds = (
         "conv1", "relu1", "pool1", "conv2", "relu2", "pool2",
         "conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5",
     )  # fmt: skip
     own_names = {kind: f"features.{index}" for index, kind in enumerate(kinds)}
-    return Traced("alexnet", partial(_build, "alexnet"), pooling=pooling, own_names=own_names)
+    return Traced("alexnet", partial(_build, "alexnet"), pooling=pooling, convention=convention, own_names=own_names)
 
 
-def mobilenet_v2(pooling: Pooling = "max", *, flat: bool = False) -> Traced:
+def mobilenet_v2(pooling: Pooling = "max", *, convention: InputConvention = IMAGENET, flat: bool = False) -> Traced:
     """MobileNetV2 (Sandler et al. 2018).
 
-    ``layer_I`` is what block I gives, ``conv_I_J`` its convolution J before batch norm, ``bn_I_J`` after it, and
-    ``relu_I_J`` after its ReLU6, where it has one. Block 0 is the first convolution, block 18 the last.
+    ``layer_I`` is the output of block I, ``conv_I_J`` that of its convolution J before batch norm, ``bn_I_J`` after it,
+    and ``relu_I_J`` after its ReLU6, where it has one. Block 0 is the first convolution, block 18 the last.
 
     Args:
-        pooling: there is none to replace.
-        flat: take the residual additions away, which leaves one sequence of convolutions: the network of AutoArt,
-            whose names of layers these are.
+        pooling: ``max`` only, for the network has no max pooling to replace.
+        convention: what its weights expect of a picture.
+        flat: without the residual additions, one sequence of convolutions: the network of the report AutoArt, from
+            which the names of the layers come.
     """
     name = "mobilenet_v2_flat" if flat else "mobilenet_v2"
     return Traced(
         name,
         partial(_build, "mobilenet_v2"),
         pooling=pooling,
+        convention=convention,
         own_names=mobilenet_names(),
         aliases=keras_mobilenet_v2(additions=not flat),
         additions=not flat,
@@ -98,7 +101,7 @@ def mobilenet_names() -> dict[str, str]:
 
 
 def keras_mobilenet_v2(*, additions: bool = True) -> dict[str, str]:
-    """Keras' layers of MobileNetV2 -> our taps. Keras pads strided convolutions on one side only."""
+    """Keras' layers of MobileNetV2 -> our taps. Keras pads strided convolutions at the bottom and right only."""
     names = {"Conv1": "conv_0_0", "bn_Conv1": "bn_0_0", "Conv1_relu": "relu_0_0"}
     names |= {"Conv_1": "conv_18_0", "Conv_1_bn": "bn_18_0", "out_relu": "relu_18_0"}
     for block in range(1, 18):
@@ -132,7 +135,7 @@ def keras_resnet50() -> dict[str, str]:
 
 
 def published(name: str) -> Asset:
-    """The weights that torchvision takes by default for a classifier."""
+    """The weights that torchvision uses by default for a classifier, with the digits of their sha256 that it gives."""
     entry = torchvision.models.get_model_weights(name).DEFAULT
     file = entry.url.rsplit("/", 1)[-1]
     return Asset(
@@ -144,15 +147,16 @@ def published(name: str) -> Asset:
     )
 
 
+def convention_of(name: str) -> InputConvention:
+    """What the weights of :func:`published` expect of a picture."""
+    if name in PORTED:
+        return CENTRED
+    transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return InputConvention(tuple(transforms.mean), tuple(transforms.std))
+
+
 def _build(name: str) -> nn.Module:
     """The structure with random weights, without the parts that only training uses."""
     more = {"aux_logits": False, "init_weights": False} if name in PORTED else {}
     network: nn.Module = torchvision.models.get_model(name, weights=None, **more)
     return network
-
-
-def _normalisation(name: str) -> Normalisation:
-    if name in PORTED:
-        return HALF, HALF
-    transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    return tuple(transforms.mean), tuple(transforms.std)

@@ -1,9 +1,9 @@
-"""The network that travels with the package: the part of VGG-19 in style transfer, at a fraction of the cost.
+"""The network that is bundled with the package: it replaces VGG-19 in style transfer, at a fraction of the cost.
 
 A plain chain of 3x3 convolutions, ReLU and average pooling, distilled from VGG-19 (``training/distill.py``). Its taps
-bear the names of the layers that they were taught to stand for.
+have the names of the layers of VGG-19 that they imitate.
 
-The first tap carries the picture's own red, green and blue, so that no colour is invisible to the losses.
+The first tap contains the picture's own red, green and blue, so that no colour is invisible to the losses.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image, TapInfo
+from artune.backbones.base import Backbone, Features, Image, TapInfo, without_prefix
 from artune.errors import WeightsError
 
 RGB = 3
-"""Channels of the first tap that hold the picture itself, times ``GAIN``."""
+"""Number of channels of the first tap that hold the picture itself, times ``GAIN``."""
 GAIN = 4.0
-"""Brings colours to the variance that the other channels have."""
+"""Factor of the colours in the first tap, which gives them the variance of the other channels."""
 MARGIN = 4
-"""Pixels; wide enough that no frame appears."""
+"""Width in pixels of the border that is repeated around a picture: enough that no frame appears in results."""
 ALIGNED = 8
-"""What it is shown is a multiple of this, each way."""
+"""Pixels that the height and width of the padded picture are a multiple of, so that no stride skips a row."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,10 @@ class CompactConfig:
 
 
 class _Fork(torch.autograd.Function):
-    """ReLU, and 2x2 average pooling of what it gives on the way to the next stage.
+    """ReLU, and 2x2 average pooling of its output for the next stage.
 
-    Where the two paths meet on the way back, the pooling's gradient is added as it is enlarged, and the ReLU's mask
-    laid on the sum in place: on a CPU this takes a quarter of the time of PyTorch's own, and at full resolution such
-    memory traffic dominates a step.
+    The backward pass enlarges and adds the pooling's gradient in one go, and applies the ReLU's mask in place. On a CPU
+    this takes a quarter of the time of PyTorch's own, and at full resolution such memory traffic dominates a step.
     """
 
     @staticmethod
@@ -75,17 +74,24 @@ class _Fork(torch.autograd.Function):
 
 
 def fork(x: Tensor) -> tuple[Tensor, Tensor]:
-    """ReLU, in place, and the average of each 2x2 square of it; an odd last row or column is left out of the latter."""
+    """ReLU, in place, and the average of each 2x2 square of its output, without an odd last row or column.
+
+    Args:
+        x: ``[b, c, h, w]``; it is overwritten.
+
+    Returns:
+        ``[b, c, h, w]`` and ``[b, c, h // 2, w // 2]``.
+    """
     tap, half = _Fork.apply(x)
     return tap, half
 
 
 class Compact(Backbone):
-    """The compact network; see the module's text.
+    """The compact network; see the top of this file.
 
     Args:
         config: its shape; the bundled weights fit the default one.
-        margin: pixels, repeated from the border, that it is shown around a picture.
+        margin: width in pixels of the border that is repeated around a picture.
     """
 
     name = "compact"
@@ -104,7 +110,7 @@ class Compact(Backbone):
                 values += channels / stride**2
             stage = nn.ModuleList()
             for width in widths:
-                # zeros would paint a frame; the picture itself is padded by enter()
+                # zeros would paint a frame; the picture itself is padded by padded()
                 is_first = number == 1 and not stage
                 border = {} if is_first else {"padding": 1, "padding_mode": "replicate"}
                 stage.append(nn.Conv2d(channels, width, 3, **border))  # type: ignore[arg-type]
@@ -113,7 +119,7 @@ class Compact(Backbone):
                 values += (channels + width) / stride**2
                 channels = width
             self.stages.append(stage)
-            seen = field + 2 * (margin % stride)  # by so much do the features lie before the picture's
+            seen = field + 2 * (margin % stride)  # features begin up to a stride before the picture does
             self.taps[f"relu{number}_1"] = TapInfo(channels, stride, seen, cost, values)
         self.pin_colour()
 
@@ -126,12 +132,12 @@ class Compact(Backbone):
             for channel in range(RGB):
                 first.weight[channel, channel, 1, 1] = GAIN
 
-    def enter(self, image: Image) -> Tensor:
-        """What the first convolution takes: the picture within a margin, in the network's precision.
+    def padded(self, image: Image) -> Tensor:
+        """The picture with its border repeated, in the network's precision: the input of the first convolution.
 
-        Without a margin fewer features look at a pixel at the border than at one inside, most of all in the deep taps
-        that keep the content, and bright frames appear. What is shown divides evenly, so that no row is unseen.
-        Padded before it is narrowed: that is faster for three channels.
+        Without a margin fewer features depend on a pixel at the border than on one inside, most of all in the deep taps
+        that keep the content, and bright frames appear. Sides become multiples of ``ALIGNED``, so that no row is
+        skipped. Padding comes before the change of precision: that is faster for three channels.
         """
         down, right = (self.margin + -(side + 2 * self.margin) % ALIGNED for side in image.shape[-2:])
         x = F.pad(image, (self.margin + 1, right + 1, self.margin + 1, down + 1), mode="replicate")
@@ -140,7 +146,7 @@ class Compact(Backbone):
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image} if "image" in taps else {}
         wanted = set(taps) - {"image"}
-        x = self.enter(image)
+        x = self.padded(image)
         for number, stage in enumerate(self.stages, start=1):
             if not wanted:
                 break
@@ -154,10 +160,10 @@ class Compact(Backbone):
                 features[tap], x = fork(x)
             else:
                 features[tap] = F.relu(x, inplace=True)
-        return {tap: self.within(value, tap, image) for tap, value in features.items() if tap in taps}
+        return {tap: self.cropped(value, tap, image) for tap, value in features.items() if tap in taps}
 
-    def within(self, features: Tensor, tap: str, image: Image) -> Tensor:
-        """The features of a picture, without those of the margin."""
+    def cropped(self, features: Tensor, tap: str, image: Image) -> Tensor:
+        """The features of the picture itself, without those of the margin."""
         if tap == "image":
             return features
         stride = self.taps[tap].stride
@@ -166,10 +172,11 @@ class Compact(Backbone):
         return features[..., rows, columns]
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+        weights = without_prefix(weights, "stages.0.0.weight")
         needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         if {name: tuple(value.shape) for name, value in weights.items()} != needed:
             raise WeightsError(
-                f"{where}: these are not weights of the compact network; leave out --weights, or give a file made by "
+                f"{where}: these are not weights of the compact network; leave out `weights`, or give a file made by "
                 "training/distill.py"
             )
         self.load_state_dict(dict(weights))

@@ -1,6 +1,7 @@
-"""The graph of a classifier of torchvision: traced, edited, cut to what is needed, and described without running it.
+"""The graph of a classifier of torchvision: tracing, editing, cutting to the taps asked for, and describing the taps.
 
-The description is that of :class:`TapInfo`, from shapes on the meta device and the geometry of windows.
+The description (:class:`TapInfo`) is computed without running the network, from shapes on the meta device and from the
+kernels and strides of convolutions and pooling.
 """
 
 import operator
@@ -21,9 +22,9 @@ Names = dict[str, fx.Node]
 Shapes = dict[fx.Node, tuple[int, ...]]
 
 ACTIVATIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.ReLU: F.relu, nn.ReLU6: F.relu6}
-"""Activations that may run in place, and do so where nobody asks for what they overwrite."""
+"""Activations that run in place where nothing else uses their input."""
 OVERWRITABLE = (nn.Conv2d, nn.BatchNorm2d)
-"""Modules whose backward pass does not need what they gave."""
+"""Modules whose backward pass does not need their output, so that it may be overwritten."""
 
 SAME_SHAPE_MODULES = (
     nn.BatchNorm2d, nn.LayerNorm, nn.Dropout, nn.Identity, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Hardswish, nn.Hardsigmoid,
@@ -35,12 +36,14 @@ BY_POSITION_FUNCTIONS = (
     torch.cat, torch.permute, torch.transpose,
 )  # fmt: skip
 BY_POSITION_METHODS = ("add", "mul", "size", "chunk", "view", "transpose", "permute", "contiguous")
-"""What works on every position by itself, or shuffles channels. What is not known to is taken to see all."""
+"""Modules, functions and methods whose output at a position depends on that position alone. All that are not listed and
+are no convolution or pooling are taken to depend on the whole picture."""
 VIEWS = (operator.getitem, torch.permute, torch.transpose)
+"""Functions that allocate no memory for their output."""
 
 
 class _Tracer(NodePathTracer):  # type: ignore[misc]
-    """Names every operation as torchvision does, and remembers what each module with parts gave."""
+    """Names every operation as torchvision does, and remembers the output node of every module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,11 +57,11 @@ class _Tracer(NodePathTracer):  # type: ignore[misc]
 
 
 def trace(network: nn.Module) -> tuple[fx.Graph, Names]:
-    """The graph of a network, and its nodes by name: every operation, and every module (what it gives)."""
+    """The graph of a network, and its nodes by name: every operation, and the output of every module."""
     tracer = _Tracer()
     graph = tracer.trace(network)
     for node in reversed(graph.nodes):
-        if node.target is torch._assert:  # of a fixed picture size, which is for the head
+        if node.target is torch._assert:  # that the picture has the size that the head needs
             graph.erase_node(node)
     names = {name: node for node, name in tracer.node_to_qualname.items()}
     names |= {name: node for name, node in tracer.outputs.items() if name not in names}
@@ -69,7 +72,7 @@ def trace(network: nn.Module) -> tuple[fx.Graph, Names]:
 
 
 def without_additions(graph: fx.Graph, names: Names) -> Names:
-    """Take the residual additions away: of ``x + f(x)`` stays ``f(x)``. Returns what still has a name."""
+    """Remove the residual additions from a graph: ``x + f(x)`` becomes ``f(x)``. Returns the other nodes by name."""
     for node in list(graph.nodes):
         if node.target is operator.add:
             through = node.args[1]
@@ -84,7 +87,7 @@ def without_additions(graph: fx.Graph, names: Names) -> Names:
 
 
 def with_pooling(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module], pooling: Pooling) -> Names:
-    """Put :func:`pool` in the place of every max pooling. Returns what has a name, and the new nodes."""
+    """Replace every max pooling in the graph by :func:`pool`. Returns the nodes by name."""
     new = {}
     for node in list(graph.nodes):
         window = _max_pooling(node, modules)
@@ -98,7 +101,7 @@ def with_pooling(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module]
 
 
 def _max_pooling(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, int, int, bool] | None:
-    """Kernel, stride, padding and ceil mode."""
+    """Kernel, stride, padding and ceil mode of a max pooling; ``None`` for other nodes."""
     if node.op == "call_module" and isinstance(module := modules[str(node.target)], nn.MaxPool2d):
         return module.kernel_size, module.stride, module.padding, module.ceil_mode  # type: ignore[return-value]
     if node.target is F.max_pool2d:
@@ -109,7 +112,10 @@ def _max_pooling(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, 
 
 
 def with_plain_activations(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module]) -> Names:
-    """Make nothing run in place: a tap before a ReLU is the value before it. :func:`cut` decides anew."""
+    """Make no activation run in place, so that a tap before a ReLU keeps its value. Returns the nodes by name.
+
+    :func:`cut` lets activations run in place again where that is safe.
+    """
     new = {}
     for node in list(graph.nodes):
         if node.kwargs.get("inplace"):
@@ -124,7 +130,7 @@ def with_plain_activations(graph: fx.Graph, names: Names, modules: Mapping[str, 
 
 
 def cut(graph: fx.Graph, outputs: Mapping[str, fx.Node], modules: Mapping[str, nn.Module]) -> fx.Graph:
-    """A graph that computes the outputs, as a dict, and no more. Activations overwrite what nobody else needs."""
+    """A graph that computes the outputs, as a dict, and nothing else. Activations run in place where that is safe."""
     needed = ancestors(outputs.values())
     kept = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -141,7 +147,7 @@ def cut(graph: fx.Graph, outputs: Mapping[str, fx.Node], modules: Mapping[str, n
 def _expendable(
     node: Any, needed: Iterable[fx.Node], outputs: Iterable[fx.Node], modules: Mapping[str, nn.Module]
 ) -> bool:
-    """Whether a value is used once only, and not by the backward pass."""
+    """Whether a value may be overwritten: it is used once, and not by the backward pass."""
     if node in outputs or sum(user in needed for user in node.users) > 1:
         return False
     return node.target is operator.add or (
@@ -150,7 +156,7 @@ def _expendable(
 
 
 def ancestors(nodes: Iterable[fx.Node]) -> set[fx.Node]:
-    """All that the nodes are computed from, themselves included."""
+    """All nodes that some nodes are computed from, themselves included."""
     found: set[fx.Node] = set()
     open_ends = list(nodes)
     while open_ends:
@@ -162,12 +168,12 @@ def ancestors(nodes: Iterable[fx.Node]) -> set[fx.Node]:
 
 
 def has_rectified_additions(nodes: Iterable[fx.Node]) -> bool:
-    """Whether what is added goes through a ReLU, as in ResNet, which lets its peaks pile up."""
+    """Whether a ReLU follows an addition, as in ResNet, whose activations have high peaks for that reason."""
     return any(node.target is operator.add and any(user.target is F.relu for user in node.users) for node in nodes)
 
 
 class _Shapes(fx.Interpreter):
-    """Notes the shape of every tensor; what keeps its shape is not run."""
+    """Records the shape of every tensor. Operations that keep the shape are not run."""
 
     def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
         super().__init__(network, graph=graph)
@@ -183,24 +189,24 @@ class _Shapes(fx.Interpreter):
 
 
 def shapes(blueprint: nn.Module, graph: fx.Graph, side: int) -> Shapes:
-    """The shape of every tensor for a square picture, as far as the network takes it.
+    """The shape of every tensor for a square picture, up to the first layer that the picture is too small for.
 
     Args:
         blueprint: the network, on the meta device.
         graph: its graph.
-        side: of the picture, pixels.
+        side: of the picture, in pixels.
     """
     seen = _Shapes(blueprint, graph)
     try:
         seen.run(torch.empty(1, 3, side, side, device="meta"))
-    except RuntimeError:  # too small, or of a fixed size
+    except RuntimeError:  # too small, or not the fixed size that the network takes
         pass
     return seen.found
 
 
 @dataclass(frozen=True)
 class _Window:
-    """What a convolution or a pooling sees: height and width each."""
+    """The window of a convolution or a pooling, height and width each."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -208,15 +214,15 @@ class _Window:
 
 
 def describe(graph: fx.Graph, modules: Mapping[str, nn.Module], sizes: Shapes, side: int) -> dict[fx.Node, TapInfo]:
-    """What :class:`TapInfo` says of every node that gives feature maps.
+    """The :class:`TapInfo` of every node whose output is a feature map.
 
-    The receptive field is the largest over all ways from the picture.
+    The receptive field is the largest over all paths from the picture.
 
     Args:
         graph: of the network.
-        modules: its modules by name.
-        sizes: shapes of its tensors for a square picture.
-        side: of that picture, pixels.
+        modules: the network's modules by name.
+        sizes: shapes of the network's tensors for a square picture.
+        side: of that picture, in pixels.
     """
     strides: dict[fx.Node, float] = {}
     fields: dict[fx.Node, tuple[float, float]] = {}
@@ -252,13 +258,13 @@ def describe(graph: fx.Graph, modules: Mapping[str, nn.Module], sizes: Shapes, s
         if node.target not in (*ACTIVATIONS.values(), *VIEWS) and node.op != "call_method":
             values[node] = numbers / side**2
         if len(sizes[node]) == 4:
-            way = ancestors([node])
+            path = ancestors([node])
             found[node] = TapInfo(
                 channels=sizes[node][1],
                 stride=int(strides[node]),
                 receptive_field=int(max(fields[node])),
-                cost=sum(costs.get(other, 0.0) for other in way),
-                values=sum(values.get(other, 0.0) for other in way),
+                cost=sum(costs.get(other, 0.0) for other in path),
+                values=sum(values.get(other, 0.0) for other in path),
             )
     return found
 

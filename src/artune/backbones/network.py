@@ -1,4 +1,4 @@
-"""A loss network, loaded once for many pictures."""
+"""A loss network that is loaded once and used for many pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from artune.spec.style import StyleSpec
 
 @dataclass(frozen=True)
 class Network:
-    """A loss network, loaded once for many pictures.
+    """A loss network that is loaded once and used for many pictures.
 
     Attributes:
-        backbone: ready to run.
+        backbone: the network itself, ready to run.
         name: as in the spec.
         pooling: as in the spec.
-        smooth: whether its activations are smoothed.
-        digest: sha256 of its weights.
-        device: where it is.
+        digest: sha256 of the file with its weights.
+        device: where it runs.
         dtype: of its activations.
+        smooth: whether its activations are smoothed.
     """
 
     backbone: Backbone
@@ -39,14 +39,14 @@ class Network:
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
-        """Of its activations, as in the spec."""
+        """Precision of its activations, as in the spec."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
     def check(self, spec: StyleSpec) -> None:
-        """Raise if a spec asks for another one.
+        """Raise if a spec asks for another network.
 
         Raises:
-            SpecError: naming what is not alike.
+            SpecError: naming what differs.
         """
         method = spec.method
         for name, asked, has in (
@@ -65,6 +65,11 @@ class Network:
         cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
     ) -> "Network":
         """The network that a spec asks for.
+
+        Args:
+            spec: its network, pooling, smoothing, layers, device and precision count.
+            weights: a file with weights; default: bundled, cached or downloaded.
+            progress: called during a download with the bytes received so far and in all.
 
         Raises:
             UnknownNameError: no such network, layer or device.

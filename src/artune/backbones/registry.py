@@ -1,120 +1,275 @@
-"""The networks by name, and how each gets its weights."""
+"""The networks by name: one record each, and the loading of a network with its weights."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artune.assets import WEIGHTS, Asset, OnBytes, fetch, read_metadata, read_weights
-from artune.backbones.base import Backbone
+from artune.assets import Asset, OnBytes, fetch, read_metadata, read_weights
+from artune.backbones.base import Backbone, TapInfo
 from artune.backbones.blank import Blank
 from artune.backbones.compact import Compact
+from artune.backbones.conventions import CENTRED, IMAGENET, UNIT, InputConvention, adapt_input
+from artune.backbones.defaults import VGG_DEFAULTS, Defaults, by_stride, equal
 from artune.backbones.pooling import Pooling
 from artune.backbones.smoothed import Smoothed
-from artune.backbones.vgg import EMULATOR, VGG, VGG16
+from artune.backbones.vgg import EMULATOR, VGG, VGG16, VGG19
 from artune.errors import SpecError, UnknownNameError, WeightsError
 from artune.files import file_digest
 
 if TYPE_CHECKING:
     import torch
 
-    from artune.backbones.traced import Traced
-
 OTHERS = "torchvision:"
-"""Before the name of any classifier of torchvision."""
+"""Prefix of the names of torchvision's other classifiers."""
+
+Build = Callable[[Pooling, InputConvention], Backbone]
 
 
 @dataclass(frozen=True)
-class Known:
-    """A network that can be asked for by name.
+class NetworkRecord:
+    """All that is known of a network; a new one is a file that builds it and a line in ``NETWORKS``.
 
     Attributes:
-        make: builds it, with the given pooling and random weights.
+        builder: makes it with random weights, given its pooling and its input convention; see :meth:`build`.
         about: one line for ``artune networks``.
+        weights: where its weights come from; ``None`` where they are published nowhere, and a file must be given.
+        convention: what its weights expect of a picture.
+        defaults: layers, weights and step size where the user chooses none; ``None``: by the strides of its layers.
         pools: whether its pooling can be chosen.
+        taught_judge: whether the bundled judge learned from these weights. It is then not independent: it must not
+            judge pictures that this network made without a warning.
     """
 
-    make: Callable[[Pooling], Backbone]
+    builder: Build
     about: str
+    weights: Asset | None = None
+    convention: InputConvention = IMAGENET
+    defaults: Defaults | None = VGG_DEFAULTS
     pools: bool = True
+    taught_judge: bool = False
+
+    def build(self, pooling: Pooling = "max") -> Backbone:
+        """The network with random weights.
+
+        Raises:
+            SpecError: it has no max pooling to replace, or no feature maps.
+        """
+        return self.builder(pooling, self.convention)
 
 
-def _classifier(family: str, *arguments: str, **more: bool) -> "Callable[[Pooling], Traced]":
+def _vgg(name: str, blocks: tuple[tuple[int, int], ...], *, reflect: bool = False) -> Build:
+    return lambda pooling, convention: VGG(name, blocks, pooling=pooling, convention=convention, reflect=reflect)
+
+
+def _classifier(family: str, *arguments: str, **more: bool) -> Build:
     """A function of ``classifiers``, which imports torchvision when it is called."""
 
-    def make(pooling: Pooling) -> "Traced":
+    def build(pooling: Pooling, convention: InputConvention) -> Backbone:
         from artune.backbones import classifiers
 
-        network: Traced = getattr(classifiers, family)(*arguments, pooling, **more)
+        network: Backbone = getattr(classifiers, family)(*arguments, pooling, convention=convention, **more)
         return network
 
-    return make
+    return build
 
 
-NETWORKS: dict[str, Known] = {
-    "compact": Known(lambda pooling: Compact(), "travels with the package; distilled from VGG-19", pools=False),
-    "vgg16": Known(lambda pooling: VGG("vgg16", VGG16, pooling=pooling), "VGG-16 (Simonyan and Zisserman 2015)"),
-    "vgg19": Known(lambda pooling: VGG("vgg19", pooling=pooling), "VGG-19 (Simonyan and Zisserman 2015)"),
-    "vgg19-emulator": Known(
-        lambda pooling: VGG("vgg19-emulator", EMULATOR, pooling=pooling, normalise=False, reflect=True),
-        "a 16 times smaller VGG-19 (Wang et al. 2020); by --weights only",
+def _torchvision(file: str, sha256: str, entry: str) -> Asset:
+    """Weights of torchvision.
+
+    Args:
+        file: name of the file; it ends with the first eight digits of its sha256.
+        sha256: the whole digest as published by several others, or these eight digits where nobody was found to.
+        entry: what torchvision calls the weights. Where there are several, those that the literature used.
+    """
+    return Asset(
+        f"{file}-{sha256[:8]}.pth",
+        sha256,
+        "BSD-3-Clause (torchvision); trained on ImageNet, whose terms apply",
+        url=f"https://download.pytorch.org/models/{file}-{sha256[:8]}.pth",
+        source=f"torchvision, {entry}.IMAGENET1K_V1",
+    )
+
+
+COMPACT = Asset("compact.safetensors", "661dac1c9c1a0f2d90834dab5c28762175059bc878c43d2242d5957f065ea1b9", "MIT")
+MOBILENET_V2 = _torchvision(
+    "mobilenet_v2", "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889", "MobileNet_V2_Weights"
+)
+SWAG = Defaults(equal("layer3"), equal("relu", "layer1", "layer2", "layer3", "layer4"))
+"""The layers of ResNet-50 in the published code of SWAG's authors; ResNet-18 has stages of the same names."""
+RESNEXT = Defaults(equal("layer2"), equal("layer1", "layer2", "layer3", "layer4"))
+"""The layers of the report AutoArt for its ResNeXt."""
+
+NETWORKS: dict[str, NetworkRecord] = {
+    "compact": NetworkRecord(
+        lambda pooling, convention: Compact(),
+        "travels with the package; distilled from VGG-19",
+        COMPACT,
+        convention=UNIT,
+        pools=False,
     ),
-    "resnet18": Known(_classifier("resnet", "resnet18"), "ResNet-18 (He et al. 2016)"),
-    "resnet50": Known(_classifier("resnet", "resnet50"), "ResNet-50 (He et al. 2016)"),
-    "resnext50_32x4d": Known(_classifier("resnet", "resnext50_32x4d"), "ResNeXt-50 32x4d (Xie et al. 2017)"),
-    "resnext101_32x8d": Known(_classifier("resnet", "resnext101_32x8d"), "ResNeXt-101 32x8d (Xie et al. 2017)"),
-    "inception_v3": Known(_classifier("plain", "inception_v3"), "Inception V3 (Szegedy et al. 2016)"),
-    "alexnet": Known(_classifier("alexnet"), "AlexNet (Krizhevsky 2014)"),
-    "squeezenet1_1": Known(_classifier("plain", "squeezenet1_1"), "SqueezeNet 1.1 (Iandola et al. 2016)"),
-    "mobilenet_v2": Known(_classifier("mobilenet_v2"), "MobileNetV2 (Sandler et al. 2018)"),
-    "mobilenet_v2_flat": Known(
-        _classifier("mobilenet_v2", flat=True), "MobileNetV2 without its residual additions (AutoArt)"
+    "vgg16": NetworkRecord(
+        _vgg("vgg16", VGG16),
+        "VGG-16 (Simonyan and Zisserman 2015)",
+        _torchvision("vgg16", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", "VGG16_Weights"),
+    ),
+    "vgg19": NetworkRecord(
+        _vgg("vgg19", VGG19),
+        "VGG-19 (Simonyan and Zisserman 2015)",
+        _torchvision("vgg19", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", "VGG19_Weights"),
+    ),
+    "vgg19-emulator": NetworkRecord(
+        _vgg("vgg19-emulator", EMULATOR, reflect=True),
+        "a 16 times smaller VGG-19 (Wang et al. 2020); by --weights only",
+        convention=UNIT,
+    ),
+    "resnet18": NetworkRecord(
+        _classifier("resnet", "resnet18"),
+        "ResNet-18 (He et al. 2016)",
+        _torchvision(
+            "resnet18", "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", "ResNet18_Weights"
+        ),
+        defaults=SWAG,
+    ),
+    "resnet50": NetworkRecord(
+        _classifier("resnet", "resnet50"),
+        "ResNet-50 (He et al. 2016)",
+        _torchvision(
+            "resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", "ResNet50_Weights"
+        ),
+        defaults=SWAG,
+    ),
+    "resnext50_32x4d": NetworkRecord(
+        _classifier("resnet", "resnext50_32x4d"),
+        "ResNeXt-50 32x4d (Xie et al. 2017)",
+        _torchvision("resnext50_32x4d", "7cdf4587", "ResNeXt50_32X4D_Weights"),
+        defaults=RESNEXT,
+    ),
+    "resnext101_32x8d": NetworkRecord(
+        _classifier("resnet", "resnext101_32x8d"),
+        "ResNeXt-101 32x8d (Xie et al. 2017)",
+        _torchvision("resnext101_32x8d", "8ba56ff5", "ResNeXt101_32X8D_Weights"),
+        defaults=RESNEXT,
+    ),
+    "inception_v3": NetworkRecord(
+        _classifier("plain", "inception_v3"),
+        "Inception V3 (Szegedy et al. 2016)",
+        _torchvision(
+            "inception_v3_google",
+            "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+            "Inception_V3_Weights",
+        ),
+        convention=CENTRED,
+        # the last module at each stride from 2 to 16; content as for VGG-19, at stride 8
+        defaults=Defaults(
+            equal("Mixed_5d"), equal("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e")
+        ),
+    ),
+    "alexnet": NetworkRecord(
+        _classifier("alexnet"),
+        "AlexNet (Krizhevsky 2014)",
+        _torchvision(
+            "alexnet-owt", "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02", "AlexNet_Weights"
+        ),
+        # all five layers, as for VGG-19; content at the third, the first behind all large strides
+        defaults=Defaults(equal("relu3"), equal("relu1", "relu2", "relu3", "relu4", "relu5")),
+    ),
+    "squeezenet1_1": NetworkRecord(
+        _classifier("plain", "squeezenet1_1"),
+        "SqueezeNet 1.1 (Iandola et al. 2016)",
+        _torchvision(
+            "squeezenet1_1",
+            "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            "SqueezeNet1_1_Weights",
+        ),
+        # the layers of Stanford's course CS231n, whose weights (3e5, 1e3, 15, 3) are of another scale
+        defaults=Defaults(equal("features.3"), equal("features.1", "features.4", "features.6", "features.7")),
+    ),
+    "mobilenet_v2": NetworkRecord(
+        _classifier("mobilenet_v2"),
+        "MobileNetV2 (Sandler et al. 2018)",
+        MOBILENET_V2,
+        # the layers of the report AutoArt
+        defaults=Defaults(equal("layer_8", "layer_14"), equal("layer_1", "layer_2", "layer_4", "layer_8", "layer_14")),
+        taught_judge=True,
+    ),
+    "mobilenet_v2_flat": NetworkRecord(
+        _classifier("mobilenet_v2", flat=True),
+        "MobileNetV2 without its residual additions (AutoArt)",
+        MOBILENET_V2,
+        # the layers of the report AutoArt
+        defaults=Defaults(
+            equal("conv_8_2", "conv_14_2"), equal("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
+        ),
+        taught_judge=True,
     ),
 }
 
 
-def find_network(name: str) -> Known:
-    """A network by name: a key of ``NETWORKS``, or ``torchvision:NAME``.
+def find_network(name: str) -> NetworkRecord:
+    """The record of a network.
+
+    Args:
+        name: a key of ``NETWORKS``, or ``torchvision:NAME`` for any other classifier of torchvision.
 
     Raises:
         UnknownNameError: there is none.
     """
     if name.startswith(OTHERS):
-        from artune.backbones.classifiers import listed
+        from artune.backbones import classifiers
 
         bare = name.removeprefix(OTHERS)
-        if bare not in (known := listed()):
+        if bare not in (known := classifiers.listed()):
             raise UnknownNameError("classifier of torchvision", bare, known)
-        return Known(_classifier("classifier", bare), f"{bare} of torchvision")
+        return NetworkRecord(
+            _classifier("classifier", bare),
+            f"{bare} of torchvision",
+            classifiers.published(bare),
+            convention=classifiers.convention_of(bare),
+            defaults=None,
+        )
     if name not in NETWORKS:
         raise UnknownNameError("network", name, [*NETWORKS, f"{OTHERS}NAME"])
     return NETWORKS[name]
 
 
-def published_weights(name: str) -> Asset | None:
-    """Where the weights of a network come from; ``None`` if they are not published."""
-    if name.startswith(OTHERS):
-        from artune.backbones.classifiers import published
+def defaults_of(name: str, taps: Mapping[str, TapInfo] | None = None) -> Defaults:
+    """Layers, weights and step size of a network where the user chooses none.
 
-        return published(name.removeprefix(OTHERS))
-    return WEIGHTS.get(name)
+    A network without defaults of its own that has VGG-19's layers has VGG-19's defaults, others are chosen by stride.
+
+    Args:
+        name: of the network.
+        taps: of the network; default: those of VGG-19.
+    """
+    record = NETWORKS.get(name)
+    if record is not None and record.defaults is not None:
+        return record.defaults
+    if taps is None or {*VGG_DEFAULTS.content, *VGG_DEFAULTS.style} <= taps.keys():
+        return VGG_DEFAULTS
+    return by_stride(taps)
+
+
+def taught_judge(name: str) -> bool:
+    """Whether the bundled judge learned from the weights of a network."""
+    return name in NETWORKS and NETWORKS[name].taught_judge
 
 
 def structure(name: str) -> Backbone:
-    """A network to look at: its taps, without weights where that can be.
+    """A network to look at: its taps, without memory for weights where that can be.
 
     Raises:
         UnknownNameError: there is no such network.
     """
     import torch
 
-    make = find_network(name).make
+    record = find_network(name)
     try:
         with torch.device("meta"):
-            return make("max")
+            return record.build()
     except NotImplementedError:  # RegNet computes its own widths with tensors
-        return make("max")
+        return record.build()
 
 
 def load_network(
@@ -132,13 +287,14 @@ def load_network(
 
     Args:
         name: a key of ``NETWORKS``, or ``torchvision:NAME``.
-        weights: a safetensors or weights-only .pth file, whole or truncated; default: bundled, cached or downloaded.
-        pooling: how blocks hand on.
-        smooth: softmax over the activations; default: for networks like ResNet.
+        weights: a safetensors or weights-only .pth file, which may hold the first layers alone; default: bundled,
+            cached or downloaded. Files in Caffe's input convention are converted with a warning, or refused.
+        pooling: replacement for max pooling.
+        smooth: whether a softmax smooths the activations; default: for networks with residual additions before a ReLU.
         device: where it runs.
         dtype: of its parameters and activations; default fp32.
-        progress: told of a download.
-        taps: that will be asked for; looked up before a download.
+        progress: called during a download.
+        taps: that will be asked for; a wrong name is found before a download.
 
     Raises:
         UnknownNameError: there is no such network, or it has no such tap.
@@ -147,18 +303,17 @@ def load_network(
     """
     import torch
 
-    network = find_network(name)
-    if pooling != "max" and not network.pools:
-        raise SpecError(f"the pooling of network {name} is fixed; leave out --pooling")
+    record = find_network(name)
+    if pooling != "max" and not record.pools:
+        raise SpecError(f"the pooling of network {name} is fixed; leave out `pooling`")
     with Blank():
-        backbone = network.make(pooling)
+        backbone = record.build(pooling)
     for tap in taps:
         backbone.tap(tap)
     if weights is None:
-        asset = published_weights(name)
-        if asset is None:
-            raise WeightsError(f"the weights of {name} are not published for download; give a file with --weights FILE")
-        path = fetch(asset, network=name, progress=progress)
+        if record.weights is None:
+            raise WeightsError(f"the weights of {name} are not published for download; give a file as `weights`")
+        path = fetch(record.weights, network=name, progress=progress)
         found = file_digest(path)
     else:
         path = Path(weights)
@@ -171,6 +326,7 @@ def load_network(
     backbone.load(tensors, str(path))
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")
+    adapt_input(backbone, record.convention, str(path))
     if backbone.residual if smooth is None else smooth:
         backbone = Smoothed(backbone)
     backbone.eval().requires_grad_(False)

@@ -1,7 +1,7 @@
-"""Softmax over activations, which takes the peaks from the features of residual networks.
+"""Smoothing of activations by a softmax, which lowers the peaks of residual networks.
 
 Stylization With Activation smoothinG (SWAG; Wang, Li and Vasconcelos, CVPR 2021, arXiv 2104.05623): residual
-connections make features peaky, and a distance between Gram matrices then heeds the few peaks alone.
+connections make features peaky, and a distance between Gram matrices then depends on the few peaks alone.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,27 +12,36 @@ from torch import Tensor
 from artune.backbones.base import Backbone, Features, Image, TapInfo
 
 RESIDUAL, OTHERS = 3.0, 10.0
-"""Temperatures, by looking, for networks like ResNet and for others, whose activations are larger. At the paper's 1 the
-cheapest way to the painting's few peaks is coloured noise."""
+"""Temperatures for residual networks and for others, whose activations are larger; chosen by looking at results. At the
+paper's 1 the result is coloured noise, the cheapest way to the painting's few peaks."""
 
 
 def smooth(x: Float[Tensor, "b c h w"], temperature: float = 1.0) -> Float[Tensor, "b c h w"]:
-    """What is above the mean of the softmax over all channels and positions of a layer, times their number n.
+    """Softmax over all channels and positions of a layer, with the mean 0 and about the range of the features.
 
-    ``t (n exp(F_ik / t) / sum_mn exp(F_mn / t) - 1)``, with i, m over channels and k, n over positions; in fp32,
-    whatever the features are in. Departures: the paper's softmax, which has no temperature t, sums to 1, so that its
-    values fall with the size of the picture; and all its features have one mean, which would outweigh what varies
-    wherever a distance is relative to the features' energy. At a high temperature it is ``F`` less its mean.
+    ``t (N exp(F_ik / t) / sum_mn exp(F_mn / t) - 1)``, with i, m over channels, k, n over positions, and N the number
+    of terms of the sum. As t grows it tends to ``F`` less its mean.
+
+    Departures from the paper, whose softmax sums to 1 and has no temperature: the factor N makes values independent of
+    the size of the picture; and the mean is taken away, for it is the same for every picture and would outweigh what
+    differs wherever a distance is relative to the features' energy.
+
+    Args:
+        x: activations.
+        temperature: t.
+
+    Returns:
+        In fp32, of the shape of ``x``.
     """
     flat = x.float().flatten(1) / temperature
     return (temperature * (flat.shape[1] * flat.softmax(1) - 1)).view(x.shape)
 
 
 class Smoothed(Backbone):
-    """A backbone whose activations are smoothed, all but the picture itself.
+    """A network whose activations are smoothed (:func:`smooth`), all but the picture itself.
 
     Args:
-        inner: the backbone.
+        inner: the network.
         temperature: of the softmax; default: ``RESIDUAL`` or ``OTHERS``.
     """
 
@@ -47,7 +56,7 @@ class Smoothed(Backbone):
 
     @property
     def taps(self) -> Mapping[str, TapInfo]:  # type: ignore[override]
-        """Those of the backbone; loading weights may change what is in reach."""
+        """The taps of the inner network; loading weights may change which are reachable."""
         return self.inner.taps
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:

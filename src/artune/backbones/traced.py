@@ -1,4 +1,4 @@
-"""Any classifier of torchvision as a backbone, its head left off."""
+"""Any classifier of torchvision as a loss network: its graph is traced, and its head is left out."""
 
 import copy
 import re
@@ -10,7 +10,8 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, fx, nn
 
-from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, WHOLE, Backbone, Features, Image, TapInfo
+from artune.backbones.base import WHOLE, Backbone, Features, Image, TapInfo, without_prefix
+from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.graph import (
     Names,
     ancestors,
@@ -26,36 +27,35 @@ from artune.backbones.graph import (
 from artune.backbones.pooling import Pooling, pool
 from artune.errors import SpecError, WeightsError
 
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 HEADS = ("classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits")
-"""What torchvision calls the parts that turn features into classes."""
+"""Names of the modules of torchvision that turn features into classes."""
 COUNTER = "num_batches_tracked"
-"""Of batch norm; it plays no part when nothing is trained."""
+"""Name of batch norm's step counter, which only training uses."""
 SIDE = 512
-"""Of the square picture whose shapes are computed: its values count per pixel."""
+"""Side, in pixels, of the square picture for which shapes, costs and memory per pixel are computed."""
 POSITIONS = 2
-"""Rows and columns that the deepest tap keeps of the smallest picture: statistics of one position say nothing."""
+"""Rows and columns that every tap has at the smallest picture: one position has no statistics."""
 
 
 class Traced(Backbone):
-    """A classifier of torchvision with a tap for every operation and every module that gives feature maps.
+    """A classifier of torchvision with a tap for every operation and every module whose output is a feature map.
 
-    Taps bear the names of graph nodes (``layer3.1.conv2``, ``layer3.1.add``), as torchvision's feature extraction has
-    them, and of modules (``layer3.1``: what the block gives). What a picture's size does not change is no map, and
-    neither is what has its channels last. Batch norm uses its running statistics; the border of the picture is repeated
-    before the first convolution, where zeros would paint a frame. A tap before a ReLU is the value before it.
+    Taps have the names that torchvision's feature extraction gives to operations (``layer3.1.conv2``,
+    ``layer3.1.add``), and those of modules (``layer3.1``: the output of the block). They are 4-D, channels-first
+    tensors whose height and width grow with the picture. A tap before a ReLU is the value before it. Batch norm uses
+    its running statistics. The first convolution repeats the border of the picture, for zeros would paint a frame.
 
     Args:
-        name: what the user calls it.
+        name: the network's name in specs and messages.
         build: makes the classifier.
-        pooling: what stands in the place of max pooling.
-        normalisation: mean and standard deviation of what it was trained with, per channel.
-        own_names: tap -> name in the graph; default: those of the graph. The latter are then aliases.
-        aliases: what other sources call a tap.
-        additions: whether residual additions stay.
+        pooling: replacement for max pooling.
+        convention: what the weights expect of a picture.
+        own_names: tap -> name in the graph, which then becomes an alias; default: the names in the graph.
+        aliases: other sources' names of taps -> the names here.
+        additions: whether the residual additions are kept.
 
     Raises:
-        SpecError: no max pooling to replace, or no feature maps.
+        SpecError: it has no max pooling to replace, or no feature maps.
     """
 
     mean: Tensor
@@ -67,7 +67,7 @@ class Traced(Backbone):
         build: Callable[[], nn.Module],
         *,
         pooling: Pooling = "max",
-        normalisation: Normalisation = (IMAGENET_MEAN, IMAGENET_STD),
+        convention: InputConvention = IMAGENET,
         own_names: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
         additions: bool = True,
@@ -87,12 +87,12 @@ class Traced(Backbone):
         names = with_plain_activations(graph, names, modules)
         names = with_pooling(graph, names, modules, pooling)
         if pooling != "max" and not any(node.target is pool for node in graph.nodes):
-            raise SpecError(f"network {name} has no max pooling to replace; leave out --pooling")
+            raise SpecError(f"network {name} has no max pooling to replace; leave out `pooling`")
 
         sizes, halves = (shapes(blueprint, graph, side) for side in (SIDE, SIDE // 2))
         names = {known: node for known, node in names.items() if _is_map(sizes.get(node, ()), halves.get(node, ()))}
         if not names:
-            raise SpecError(f"network {name} gives no maps of features; choose one of convolutions")
+            raise SpecError(f"network {name} has no feature maps; choose a convolutional network")
         self.aliases = dict(aliases or {})
         if own_names is not None:
             self.aliases |= {inner: own for own, inner in own_names.items()}
@@ -109,13 +109,12 @@ class Traced(Backbone):
         self.graph, self._shapes = graph, partial(shapes, blueprint, graph)
         self.network = fx.GraphModule(network, cut(graph, self.nodes, modules))  # without the head
         self._extractors: dict[frozenset[str], fx.GraphModule] = {}
-        mean, std = normalisation
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(convention.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(convention.std).view(3, 1, 1), persistent=False)
 
     @cached_property
     def smallest(self) -> int:  # type: ignore[override]
-        """Shortest picture side, in pixels, of which every tap keeps 2 rows and columns."""
+        """Shortest picture side, in pixels, at which every tap has 2 rows and columns."""
 
         def enough(side: int) -> bool:
             sizes = self._shapes(side)
@@ -138,18 +137,18 @@ class Traced(Backbone):
         return features
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
-        """Take weights with torchvision's keys; a common prefix such as ``module.`` is no matter.
+        """Copy weights with torchvision's keys, with or without a common prefix such as ``module.``.
 
-        Those of the head are not looked at: it may be another one, or missing. They may end early: taps that are then
-        out of reach are marked so.
+        The head is ignored: it may have other classes or be missing. The file may end early: the taps beyond are marked
+        as not reachable.
 
         Raises:
-            WeightsError: when a tensor has another shape, one that others build on is missing, or there is one that
-                the network does not have.
+            WeightsError: a tensor has another shape, a layer between others is missing, or there is one that the
+                network does not have.
         """
         own = {key: value for key, value in self.network.state_dict().items() if not key.endswith(COUNTER)}
         first = next(iter(own))
-        weights = {_renamed(key): value for key, value in _without_prefix(weights, first).items()}
+        weights = {_renamed(key): value for key, value in without_prefix(weights, first).items()}
         weights = {key: value for key, value in weights.items() if not key.endswith(COUNTER)}
         if not own.keys() & weights.keys():
             given = ", ".join(sorted(weights)[:5]) or "nothing"
@@ -177,27 +176,17 @@ class Traced(Backbone):
                 own[key].copy_(weights[key])
 
     def weights(self, tap: str) -> dict[str, Tensor]:
-        """Those that the tap needs, by torchvision's keys."""
+        """The weights that a tap needs, by torchvision's keys; not copies."""
         kept = cut(self.graph, {tap: self.nodes[tap]}, dict(self.network.named_modules()))
         whole = fx.GraphModule(self.network, kept).state_dict(keep_vars=True)
         return {key: value for key, value in whole.items() if not key.endswith(COUNTER)}
 
 
 def _is_map(whole: tuple[int, ...], half: tuple[int, ...]) -> bool:
-    """Whether a tensor has channels, and positions that become more as the picture grows."""
+    """Whether a tensor is channels-first and grows in height and width with the picture, given its shapes for two."""
     return len(whole) == len(half) == 4 and whole[1] == half[1] and whole[2] > half[2] and whole[3] > half[3]
 
 
 def _renamed(key: str) -> str:
-    """The key as it is now: the published weights of DenseNet have modules named ``norm.1``, which no module can be."""
+    """Today's name of a weight: DenseNet's published files say ``norm.1`` for ``norm1``, as torchvision once did."""
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)
-
-
-def _without_prefix(weights: Mapping[str, Tensor], first: str) -> Mapping[str, Tensor]:
-    """The same weights, named so that the first one has its name, if there is one that ends so."""
-    prefixes = sorted((key.removesuffix(first) for key in weights if key.endswith(first)), key=len)
-    if prefixes:
-        return {key.removeprefix(prefixes[0]): value for key, value in weights.items()}
-    if first.removeprefix("features.") in weights:  # of the features alone
-        return {f"features.{key}": value for key, value in weights.items()}
-    return weights

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Backbone, Features, Image, TapInfo
+from artune.backbones.base import Backbone, Features, Image, TapInfo, without_prefix
+from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.pooling import Pooling, pool
 from artune.errors import WeightsError
 
@@ -22,9 +23,9 @@ EMULATOR = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))
 
 
 def other_names(blocks: Sequence[tuple[int, int]]) -> dict[str, str]:
-    """What other sources call the taps.
+    """Other sources' names of the taps -> the names here.
 
-    Keras' ``block4_conv2``, which is what follows the ReLU; the running numbers of PyTorch's tutorial on style transfer
+    Keras' ``block4_conv2``, the output of the ReLU; the running numbers of PyTorch's tutorial on style transfer
     (``conv_4`` before and ``relu_4`` after the ReLU); torchvision's modules (``features.21``).
     """
     names = {}
@@ -46,10 +47,10 @@ class VGG(Backbone):
     The border of the picture is repeated before the first convolution, where zeros would paint a frame.
 
     Args:
-        name: what the user calls it.
+        name: the network's name in specs and messages.
         blocks: per block, channels and number of convolutions.
-        pooling: how a block hands on to the next.
-        normalise: whether the picture is brought to ImageNet's mean and standard deviation.
+        pooling: replacement for max pooling.
+        convention: what the weights expect of a picture.
         reflect: reflect the border before every convolution, instead of zeros after the first.
     """
 
@@ -63,11 +64,11 @@ class VGG(Backbone):
         blocks: tuple[tuple[int, int], ...] = VGG19,
         *,
         pooling: Pooling = "max",
-        normalise: bool = True,
+        convention: InputConvention = IMAGENET,
         reflect: bool = False,
     ) -> None:
         super().__init__()
-        self.name, self.pooling, self.normalise, self.reflect = name, pooling, normalise, reflect
+        self.name, self.pooling, self.reflect = name, pooling, reflect
         self.aliases = other_names(blocks)
         self.blocks = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}
@@ -88,13 +89,13 @@ class VGG(Backbone):
                 for kind in ("conv", "relu"):
                     self.taps[f"{kind}{index}_{layer}"] = TapInfo(width, stride, field, cost, values)
             self.blocks.append(block)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(convention.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(convention.std).view(3, 1, 1), persistent=False)
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image} if "image" in taps else {}
         wanted = set(taps) - {"image"}
-        x = (image - self.mean) / self.std if self.normalise else image
+        x = (image - self.mean) / self.std
         first = self.blocks[0][0]  # type: ignore[index]
         x = x.to(first.weight.dtype, memory_format=torch.channels_last)
         for index, block in enumerate(self.blocks, start=1):
@@ -120,13 +121,14 @@ class VGG(Backbone):
         return features
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
-        """Take weights with torchvision's keys (``features.0.weight``) or by layer (``conv1_1.weight``).
+        """Copy weights with torchvision's keys (``features.0.weight``) or with one name a layer (``conv1_1.weight``).
 
-        They may end early: taps that are then out of reach are marked so.
+        The file may end early: the taps beyond are marked as not reachable.
 
         Raises:
-            WeightsError: when a tensor has another shape, the first layer is missing, or one between others is.
+            WeightsError: a tensor has another shape, or the first layer or one between others is missing.
         """
+        weights = without_prefix(weights, "features.0.weight", "conv1_1.weight")
         missing: str | None = None
         position = 0
         taken = set()
@@ -161,7 +163,7 @@ class VGG(Backbone):
             raise WeightsError(f"{where}: {self.name} has no {other[0]}; give weights of {self.name}")
 
     def weights(self, tap: str) -> dict[str, Tensor]:
-        """Those of the convolutions up to the tap, by torchvision's keys."""
+        """Weights and biases of the convolutions up to a tap, by torchvision's keys; not copies."""
         last = tap.replace("relu", "conv")
         places = {name: place for place, name in self.aliases.items() if place.startswith("features.")}
         found: dict[str, Tensor] = {}

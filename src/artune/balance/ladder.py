@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
+from artune.backbones.registry import defaults_of, taught_judge
 from artune.balance.curve import KEPT, Balance, Curve, Explored, check_kept, explore
 from artune.engine.descend import descend, drain
 from artune.engine.methods import Adam
@@ -30,7 +31,7 @@ from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import Sized, covered_at, photograph_at, place_strengths
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
-from artune.transfer.plan import OptimisePlan, recipe_of
+from artune.transfer.plan import OptimisePlan
 from artune.transfer.rates import shares_of
 from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
@@ -61,9 +62,6 @@ MOST = 2.0
 work."""
 AVERAGE = 0.8
 """Largest decay of the average of the iterates: the usual decay would still show the start after so few steps."""
-
-TAUGHT = ("mobilenet_v2", "mobilenet_v2_flat")
-"""Networks with the weights of the bundled judge's teacher."""
 
 OnLadder = Callable[[int, int], None]
 """Called with the steps done and all steps of the search."""
@@ -123,7 +121,7 @@ def find_balance(
     """The strength of a task that leaves it open; see :func:`artune.tune`."""
     check_kept(kept)
     began = time.perf_counter()
-    if judge is None and task.spec.method.network in TAUGHT:
+    if judge is None and taught_judge(task.spec.method.network):
         warnings.warn(
             f"{task.spec.method.network} taught the judge that finds the balance, and now makes the pictures: it is "
             "not independent here, and may find its own work too good; look at the result, or set the strength",
@@ -196,7 +194,7 @@ class Ladder:
             x = enlarged(images[nearest], content, photograph if given else None)
         gentle = method.start == "content"
         rates = shares_of([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
-        recipe = recipe_of(method.network, network.backbone.taps)
+        recipe = defaults_of(method.network, network.backbone.taps)
         optimiser = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
         for step in descend(
             objective, x.contiguous(), optimiser, steps=look.steps, average=min(recipe.average, AVERAGE)

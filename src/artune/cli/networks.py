@@ -1,4 +1,4 @@
-"""``artune networks``: the loss networks, their taps, and what they cost."""
+"""``artune networks``: the loss networks, their taps and costs."""
 
 import json
 import time
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from artune.assets import Asset
     from artune.backbones.base import Backbone
-    from artune.transfer.plan import Recipe
+    from artune.backbones.defaults import Defaults
 
-SIDE, RUNS = 256, 5
+SIDE = 256
+"""Side in pixels of the square picture that is measured."""
+RUNS = 5
+"""Forward passes that are measured."""
 
 
 def networks(
     name: Annotated[str | None, typer.Argument(help="List every tap of this network.")] = None,
-    aliases: Annotated[bool, typer.Option("--aliases", help="List what other sources call the taps.")] = False,
+    aliases: Annotated[bool, typer.Option("--aliases", help="List other sources' names of the taps.")] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help=f"Measure the forward pass of a step, at {SIDE}x{SIDE} pixels.")
     ] = False,
@@ -43,7 +47,7 @@ def networks(
         _print_table(
             ("network", "elsewhere", "here"),
             ((key, other, tap) for key, backbone in made.items() for other, tap in backbone.aliases.items()),
-            "what other sources call the taps",
+            "other sources' names of the taps",
         )
     elif name is None:
         _print_overview(rows, measure)
@@ -52,28 +56,26 @@ def networks(
 
 
 def _about(name: str, backbone: "Backbone", measure: bool) -> dict[str, Any]:
-    from artune.backbones.registry import find_network
-    from artune.transfer.plan import recipe_of
+    from artune.backbones.registry import defaults_of, find_network
 
-    recipe = recipe_of(name, backbone.taps)
-    used = [backbone.taps[tap] for tap in {*recipe.content, *recipe.style}]
+    record, defaults = find_network(name), defaults_of(name, backbone.taps)
+    used = [backbone.taps[tap] for tap in {*defaults.content, *defaults.style}]
     return {
-        "about": find_network(name).about,
-        "weights": _weights_state(name),
-        "content": dict(recipe.content),
-        "style": dict(recipe.style),
+        "about": record.about,
+        "weights": _weights_state(record.weights),
+        "licence": record.weights.licence if record.weights else None,
+        "content": dict(defaults.content),
+        "style": dict(defaults.style),
         "cost": max(info.cost for info in used),
         "receptive_field": max(info.receptive_field for info in used),
         "smooth": backbone.residual,
-        **({"milliseconds": _measured(name, recipe)} if measure else {}),
+        **({"milliseconds": _measured(name, defaults)} if measure else {}),
     }
 
 
-def _weights_state(name: str) -> str:
+def _weights_state(asset: "Asset | None") -> str:
     from artune.assets import locate
-    from artune.backbones.registry import published_weights
 
-    asset = published_weights(name)
     if asset is None:
         return "by --weights"
     if asset.url is None:
@@ -81,18 +83,18 @@ def _weights_state(name: str) -> str:
     return "in the cache" if locate(asset) else "to download"
 
 
-def _measured(name: str, recipe: "Recipe") -> float:
-    """Milliseconds of the shortest of some forward passes; weights do not change the time, and are random."""
+def _measured(name: str, defaults: "Defaults") -> float:
+    """Milliseconds of the shortest of ``RUNS`` forward passes. Weights are random: they do not change the time."""
     import torch
 
     from artune.backbones.registry import find_network
     from artune.machine import choose_device, choose_precision
 
     device = choose_device("auto")
-    network = find_network(name).make("max").eval().requires_grad_(False)
+    network = find_network(name).build().eval().requires_grad_(False)
     network.to(device=device, dtype=choose_precision("auto", device)).to(memory_format=torch.channels_last)
     image = torch.rand((1, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0)).to(device)
-    taps, times = {*recipe.content, *recipe.style}, []
+    taps, times = {*defaults.content, *defaults.style}, []
     for _ in range(RUNS):
         began = time.perf_counter()
         float(sum(x.float().sum() for x in network(image, taps).values()))  # waits for the device

@@ -153,7 +153,7 @@ class ClassJudge:
         tensors = read_weights(path)
         try:
             about = _parsed(read_metadata(path)["class_judge"])
-            trunk = find_network(about.network).make("max")
+            trunk = find_network(about.network).build()
             parts: dict[str, dict[str, Tensor]] = {"trunk": {}, "head": {}}
             for key, tensor in tensors.items():
                 part, _, name = key.partition(".")

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import IMAGENET_MEAN, IMAGENET_STD, Features, Image
+from artune.backbones.base import Features, Image
+from artune.backbones.conventions import IMAGENET
 from artune.losses.moments import mean_and_covariance, moments
 
 SIDE = 384
@@ -61,7 +62,7 @@ class Referee:
         x = image
         if x.shape[-2:] != (SIDE, SIDE):
             x = F.interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-        x = (x - x.new_tensor(IMAGENET_MEAN).view(3, 1, 1)) / x.new_tensor(IMAGENET_STD).view(3, 1, 1)
+        x = (x - x.new_tensor(IMAGENET.mean).view(3, 1, 1)) / x.new_tensor(IMAGENET.std).view(3, 1, 1)
         out = {}
         for index, layer in enumerate(self.network):
             x = layer(x)

@@ -13,6 +13,7 @@ import torch
 
 from artune.assets import OnBytes
 from artune.backbones.network import Network
+from artune.backbones.registry import defaults_of
 from artune.engine.descend import STILL, End, Method, Part, Parts, State, Step, begin, descend_by_parts
 from artune.engine.methods import LBFGS, METHODS, Adam
 from artune.errors import ResourceError
@@ -21,7 +22,7 @@ from artune.spec.style import StyleSpec
 from artune.transfer.budget import Room
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.objective import Sized, SizedObjective, covered_at, photograph_at, place_weights
-from artune.transfer.plan import OptimisePlan, ResolvedOptimise, recipe_of, resolve, with_own_names
+from artune.transfer.plan import OptimisePlan, ResolvedOptimise, resolve, with_own_names
 from artune.transfer.rates import schedule
 from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import check_sizes
@@ -65,7 +66,7 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
         smallest=backbone.smallest,
         regions=task.regions,
         smooth=network.smooth,
-        recipe=recipe_of(task.spec.method.network, backbone.taps),
+        recipe=defaults_of(task.spec.method.network, backbone.taps),
         strength=strength,
     )
     backbone.check(resolved.method.taps)

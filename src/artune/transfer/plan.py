@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from artune.backbones.base import Backbone, TapInfo
+from artune.backbones.base import Backbone
+from artune.backbones.defaults import Defaults
+from artune.backbones.registry import defaults_of
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
 from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec
@@ -14,85 +15,8 @@ from artune.transfer.rates import usual_rate
 from artune.transfer.sizes import fitted, in_proportion, plan
 from artune.transfer.start import STARTS
 
-# more on the shallow ones: fine texture comes nearer, and strokes, which are many taps' work, stay as near
-STYLE_TAPS = {"relu1_1": 2.0, "relu2_1": 3.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What was found best for a network, by experiment (``docs/quality.md``).
-
-    Attributes:
-        content: content taps and their weights.
-        style: style taps and their weights.
-        tv: weight of total variation at strength 1; it falls with the strength.
-        rate: step size of Adam.
-        average: decay of the average of the iterates.
-    """
-
-    content: Mapping[str, float] = field(default_factory=lambda: {"relu4_1": 1.0})
-    style: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_TAPS))
-    tv: float = 0.05
-    rate: float = 0.03
-    average: float = 0.95
-
-
-def _equal(*taps: str) -> dict[str, float]:
-    return dict.fromkeys(taps, 1.0)
-
-
-# what the authors of SWAG give ResNet-50 in their published code; ResNet-18 has stages of the same names
-SWAG = Recipe(_equal("layer3"), _equal("relu", "layer1", "layer2", "layer3", "layer4"))
-# of a report on ResNeXt
-RESNEXT = Recipe(_equal("layer2"), _equal("layer1", "layer2", "layer3", "layer4"))
-RECIPES: dict[str, Recipe] = {
-    "resnet18": SWAG,
-    "resnet50": SWAG,
-    "resnext50_32x4d": RESNEXT,
-    "resnext101_32x8d": RESNEXT,
-    # the last module at each stride from 2 to 16; content as for VGG-19, at stride 8
-    "inception_v3": Recipe(
-        _equal("Mixed_5d"), _equal("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e")
-    ),
-    # all five layers, as for VGG-19; content at the third, the first behind all large strides
-    "alexnet": Recipe(_equal("relu3"), _equal("relu1", "relu2", "relu3", "relu4", "relu5")),
-    # the layers of Stanford's course CS231n, whose weights (3e5, 1e3, 15, 3) are of another scale
-    "squeezenet1_1": Recipe(_equal("features.3"), _equal("features.1", "features.4", "features.6", "features.7")),
-    # AutoArt's layers, of both its networks
-    "mobilenet_v2": Recipe(
-        _equal("layer_8", "layer_14"), _equal("layer_1", "layer_2", "layer_4", "layer_8", "layer_14")
-    ),
-    "mobilenet_v2_flat": Recipe(
-        _equal("conv_8_2", "conv_14_2"), _equal("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
-    ),
-}
-"""Networks that need another recipe than the one that was found for VGG-19's layers and whatever stands for them."""
-
-
-def recipe_of(network: str, taps: Mapping[str, TapInfo]) -> Recipe:
-    """The recipe of a network.
-
-    One that has none and does not have VGG's layers either is styled at the last block of each stride from 2 to 16, and
-    keeps the content at stride 8, or the deepest of them. Blocks are the taps with the fewest dots in their names.
-
-    Args:
-        network: its name.
-        taps: its taps, in order.
-    """
-    if network in RECIPES or {*Recipe().content, *Recipe().style} <= taps.keys():
-        return RECIPES.get(network, Recipe())
-    last: dict[int, str] = {}
-    for tap, info in taps.items():
-        if info.stride <= DEEPEST and tap.count(".") <= last.get(info.stride, tap).count("."):
-            last[info.stride] = tap
-    style = {stride: tap for stride, tap in sorted(last.items()) if stride > 1} or last
-    return Recipe(_equal(style.get(CONTENT_STRIDE, style[max(style)])), _equal(*style.values()))
-
-
 USUAL_STRENGTH = 0.5
 """Strength where neither the user nor a search chose one."""
-DEEPEST, CONTENT_STRIDE = 16, 8
-"""Strides of the layers of a network without a recipe: of the deepest one, and of the content."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Usual weights of content and style in the units of the literature: those of PyTorch's tutorial, and alpha / beta of
 Gatys 2016. ``raw`` has none."""
@@ -173,7 +97,7 @@ def resolve(
     precision: Literal["fp32", "bf16"],
     smallest: int = 1,
     smooth: bool = False,
-    recipe: Recipe | None = None,
+    recipe: Defaults | None = None,
     regions: Sequence[float | None] = (),
     strength: float | None = None,
 ) -> OptimisePlan:
@@ -200,7 +124,7 @@ def resolve(
     _check_stated(spec, regions)
     fields = common_fields(spec, content_size, styles, regions, strength)
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
-    recipe = recipe or RECIPES.get(method.network, Recipe())
+    recipe = recipe or defaults_of(method.network)
     rungs = _rungs(spec, size, math.ceil(smallest * max(content_size) / min(content_size)))
     strongest = max([*strengths, *([own] if styles else [])], default=own)
     content, style = side_weights(method, own)
@@ -319,7 +243,7 @@ def open_fields(spec: StyleSpec) -> set[str]:
     return {name for name, value in fields.items() if value is None or value == "auto"}
 
 
-def usual_layers(scale: Scale, recipe: Recipe) -> Mapping[str, float]:
+def usual_layers(scale: Scale, recipe: Defaults) -> Mapping[str, float]:
     """The recipe's style layers; for Gatys 2016 with weights that sum to 1."""
     if scale != "gatys":
         return recipe.style

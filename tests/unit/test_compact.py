@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from artune.assets import fetch
+from artune.backbones.compact import GAIN, Compact, fork
+from artune.backbones.registry import COMPACT, load_network
+
+
+@pytest.fixture
+def image(generator):
+    return torch.rand((1, 3, 48, 40), generator=generator)
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 5), (1, 9)])
+@pytest.mark.parametrize("paths", ["tap", "half", "both"])
+def test_a_fork_is_relu_and_its_average_pooling(shape, paths, generator):
+    x = torch.randn((2, 3, *shape), generator=generator, dtype=torch.float64)
+    if min(shape) < 2:
+        with pytest.raises(RuntimeError):
+            fork(x.clone())
+        return
+    weights = [torch.rand(like.shape, generator=generator, dtype=torch.float64) for like in (x, F.avg_pool2d(x, 2))]
+    uses = {"tap": (1, 0), "half": (0, 1), "both": (1, 1)}[paths]
+
+    def gradient(outputs, leaf):
+        used = [(out * weight).sum() for out, weight, use in zip(outputs, weights, uses, strict=True) if use]
+        return torch.autograd.grad(sum(used), leaf)[0]
+
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    mine, plain = fork(a * 1), (F.relu(b), F.avg_pool2d(F.relu(b), 2))
+    for one, other in zip(mine, plain, strict=True):
+        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(gradient(mine, a), gradient(plain, b))
+
+
+def test_bundled_weights_load_and_show_every_colour(image):
+    network, digest = load_network("compact")
+    assert digest == COMPACT.sha256
+    first = network(image, ["relu1_1"])["relu1_1"]
+    torch.testing.assert_close(first[:, :3] / GAIN, image, atol=1 / 2550, rtol=0)
+
+
+def test_bundled_weights_show_every_colour_in_bf16(image):
+    network, _ = load_network("compact", dtype=torch.bfloat16)
+    first = network(image, ["relu1_1"])["relu1_1"].float()
+    assert ((first[:, :3] / GAIN - image).abs() <= 1 / 255).all()
+
+
+def test_the_bundle_is_small():
+    assert fetch(COMPACT, network="compact").stat().st_size <= 4_000_000
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 17), (33, 47), (40, 23)])
+def test_the_deepest_tap_of_compact_sees_every_row_of_a_picture_of_any_size(height, width, generator):
+    network = Compact().double().requires_grad_(False)
+    network.load_state_dict({name: torch.rand_like(value) for name, value in network.state_dict().items()})
+    image = torch.rand((1, 3, height, width), generator=generator, dtype=torch.float64).requires_grad_()
+    features = network(image, network.taps)
+    for tap, info in network.taps.items():
+        assert features[tap].shape[-2:] == (-(-height // info.stride), -(-width // info.stride)), tap
+    features["relu5_1"].sum().backward()
+    assert (image.grad > 0).all()
+
+
+def test_compact_sees_a_picture_as_one_whose_border_goes_on(generator):
+    network = Compact().requires_grad_(False)
+    image = torch.rand((1, 3, 40, 32), generator=generator)
+    wide = F.pad(image, (8, 8, 8, 8), mode="replicate")
+    for tap, info in list(network.taps.items())[:2]:  # those whose receptive field lies within the margin
+        inner = network(wide, [tap])[tap][..., 8 // info.stride :, 8 // info.stride :]
+        found = network(image, [tap])[tap]
+        torch.testing.assert_close(found, inner[..., : found.shape[-2], : found.shape[-1]])

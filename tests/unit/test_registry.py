@@ -1,0 +1,113 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+from artune.assets import read_weights
+from artune.backbones.conventions import CENTRED, IMAGENET
+from artune.backbones.defaults import Defaults
+from artune.backbones.registry import NETWORKS, defaults_of, find_network, load_network, structure, taught_judge
+from artune.backbones.smoothed import Smoothed
+from artune.errors import SpecError, UnknownNameError, WeightsError
+
+
+def test_unknown_network():
+    with pytest.raises(UnknownNameError, match="did you mean vgg19"):
+        load_network("vgg9")
+
+
+def test_the_pooling_of_compact_is_fixed():
+    with pytest.raises(SpecError, match="leave out `pooling`"):
+        load_network("compact", pooling="l2")
+
+
+def test_networks_without_published_weights_ask_for_a_file():
+    with pytest.raises(WeightsError, match="give a file as `weights`"):
+        load_network("vgg19-emulator")
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_weights_that_do_not_fit(name, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"conv1.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(WeightsError, match=r"other\.safetensors"):
+        structure(name).load(read_weights(path), str(path))
+
+
+def test_networks_like_resnet_are_smoothed_by_default(tmp_path):
+    path = tmp_path / "resnet.safetensors"
+    bn1 = {f"bn1.{part}": torch.ones(64) for part in ("weight", "bias", "running_mean", "running_var")}
+    save_file({"conv1.weight": torch.zeros(64, 3, 7, 7), **bn1}, path)
+    for name, smooth, found in (
+        ("resnet18", None, True),
+        ("resnet18", False, False),
+        ("torchvision:resnet18", None, True),
+    ):
+        network, _ = load_network(name, weights=path, smooth=smooth)
+        assert isinstance(network, Smoothed) is found, name
+        assert network.local is not found
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_defaults_are_taps_of_the_network(name):
+    network = structure(name)
+    defaults = defaults_of(name, network.taps)
+    network.check([*defaults.content, *defaults.style])
+    assert all(tap in network.taps for tap in network.aliases.values())
+
+
+OF_TORCHVISION = [
+    name for name, record in NETWORKS.items() if record.weights and record.weights.source.startswith("torchvision")
+]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_are_published_with_a_digest_and_a_licence(name):
+    weights = NETWORKS[name].weights
+    if weights is None:
+        return
+    assert weights.licence
+    assert len(weights.sha256) == (8 if name.startswith("resnext") else 64)
+    assert int(weights.sha256, 16) >= 0
+    if weights.source.startswith("torchvision"):
+        entry = models.get_model_weights(name.removesuffix("_flat"))["IMAGENET1K_V1"]
+        assert (weights.url, weights.source) == (entry.url, f"torchvision, {entry}")
+        assert weights.name == entry.url.rsplit("/", 1)[-1]
+        assert weights.sha256.startswith(entry.url.rsplit("-", 1)[-1].removesuffix(".pth"))
+
+
+@pytest.mark.parametrize("name", OF_TORCHVISION)
+def test_input_conventions_are_torchvisions(name):
+    shown = models.get_model_weights(name.removesuffix("_flat"))["IMAGENET1K_V1"].transforms()
+    convention = NETWORKS[name].convention
+    if name == "inception_v3":  # whose transform_input makes [-1, 1] of it
+        assert convention == CENTRED
+    else:
+        assert (convention.mean, convention.std) == (tuple(shown.mean), tuple(shown.std))
+
+
+def test_every_classifier_of_torchvision_has_a_record():
+    record = find_network("torchvision:resnet34")
+    assert (record.weights.name, record.weights.sha256) == ("resnet34-b627a593.pth", "b627a593")
+    assert (record.convention, record.defaults, record.taught_judge) == (IMAGENET, None, False)
+    assert record.about
+    assert find_network("torchvision:googlenet").convention == CENTRED
+    assert find_network("torchvision:vit_l_16").convention == IMAGENET
+    with pytest.raises(UnknownNameError, match="did you mean resnet34"):
+        find_network("torchvision:resnet43")
+
+
+def test_which_networks_taught_the_judge():
+    assert [name for name in NETWORKS if taught_judge(name)] == ["mobilenet_v2", "mobilenet_v2_flat"]
+    assert not taught_judge("of tomorrow")
+
+
+def test_a_network_without_defaults_is_styled_at_its_blocks():
+    defaults = defaults_of("torchvision:resnet34", structure("torchvision:resnet34").taps)
+    assert list(defaults.style) == ["relu", "layer1", "layer2", "layer3"]
+    assert list(defaults.content) == ["layer2"]
+
+
+def test_a_new_network_with_the_layers_of_vgg_has_its_defaults():
+    assert defaults_of("of tomorrow", structure("vgg16").taps) == Defaults()
+    assert defaults_of("of tomorrow") == Defaults()
