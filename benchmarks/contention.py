@@ -2,8 +2,8 @@
 
     python benchmarks/contention.py [--sizes 256 512] [--runs 3] [--source DIR ...]
 
-Prints the median wall time of each, in seconds, and its ratio to the time alone. With several ``--source`` (folders to put
-on PYTHONPATH), they take turns, so that a machine whose speed drifts is fair to all.
+Prints the median wall time of each, in seconds, and its ratio to the time alone. With several ``--source`` (folders to
+put on PYTHONPATH), they take turns, so that a machine whose speed drifts is fair to all.
 """
 
 import argparse

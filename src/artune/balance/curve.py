@@ -2,8 +2,8 @@
 
 A judge scores every picture of the ladder twice: how surely its style is recognised, and how surely its content is. The
 style score rises with the strength, the content score falls. Where the two curves cross, the lower of the two scores is
-as high as it can be. Nearly flat curves cross anywhere, so the balance is the middle of all strengths at which the lower
-score is nearly as high as it can be; where both curves are steep, this is the crossing.
+as high as it can be. Nearly flat curves cross anywhere, so the balance is the middle of all strengths at which the
+lower score is nearly as high as it can be; where both curves are steep, this is the crossing.
 
 Everything is computed in the log odds of the strength, ``log(s / (1 - s))``: up to a constant, this is the logarithm of
 style weight over content weight.
