@@ -254,3 +254,65 @@ def test_a_region_that_is_everything_keeps_the_photograph_at_strength_zero(photo
     for rest in ((), (painting,)):
         result = style(photo, *rest, spec=spec(), regions=[region], network=network).picture
         np.testing.assert_array_equal(result.pixels, photo.pixels)
+
+
+# ------------------------------------------------------------------------------------- borders of paintings
+
+
+def test_the_border_of_a_painting_is_left_out(photo, painting):
+    mat = Picture(np.pad(painting.pixels, ((4, 4), (6, 6), (0, 0)), constant_values=1))
+    framed, plain = (Inputs.read(photo, [style]) for style in (mat, painting))
+    np.testing.assert_array_equal(framed.paintings[0].picture.pixels, painting.pixels)
+    assert framed.digests == plain.digests
+    assert plain.paintings[0].picture is painting
+    (region,) = Inputs.read(photo, [], [RegionStyle(np.ones((32, 48)), mat)]).paintings
+    np.testing.assert_array_equal(region.picture.pixels, painting.pixels)
+
+
+def test_a_mask_keeps_the_border_of_a_painting(photo, painting):
+    mat = Picture(np.pad(painting.pixels, ((4, 4), (6, 6), (0, 0)), constant_values=1))
+    (kept,) = Inputs.read(photo, [Masked(mat, np.ones((48, 52)))]).paintings
+    assert kept.picture is mat
+
+
+# ------------------------------------------------------------------------------------- two label maps
+
+
+@pytest.fixture
+def maps():
+    """Label arrays of the photograph and the painting: sky 1 above sea 2, and 3 or 4 in the lowest rows."""
+    here, there = np.ones((32, 48), int), np.ones((40, 40), int)
+    here[16:], there[30:] = 2, 2
+    here[-4:], there[-2:] = 3, 4
+    return here, there
+
+
+def test_two_label_maps_pair_part_with_part(photo, painting, maps):
+    here, there = maps
+    with pytest.warns(ArtuneWarning, match=r"the mask of region 1 has labels that the mask of its style lacks.*: 3\."):
+        inputs = Inputs.read(photo, [], [RegionStyle(here, Masked(painting, there), 0.7)])
+    assert inputs.strengths == (0.7, 0.7)
+    for place, label in zip(inputs.places, (1, 2), strict=True):
+        np.testing.assert_array_equal(place.mask, here == label)
+        np.testing.assert_array_equal(place.paintings[0].mask, there == label)
+    np.testing.assert_array_equal(inputs.covered, here < 3)
+
+
+def test_a_run_of_two_label_maps_leaves_the_rest(photo, painting, maps, network):
+    here, there = maps
+    with pytest.warns(ArtuneWarning):
+        result = style(photo, spec=spec(), regions=[RegionStyle(here, Masked(painting, there))], network=network)
+    np.testing.assert_array_equal(result.picture.pixels[-4:], photo.pixels[-4:])
+    assert np.abs(result.picture.pixels - photo.pixels)[:-4].mean() > 0.03
+    assert result.record.spec.region_strengths is None or len(result.record.spec.region_strengths) == 2
+
+
+def test_label_maps_with_nothing_in_common(photo, painting, maps):
+    here, there = maps
+    with pytest.raises(PictureError, match=r"no label in common: .* has 1 \(50.0%\), .*; .* has 11 \(75.0%\)"):
+        Inputs.read(photo, [], [RegionStyle(here, Masked(painting, there + 10))])
+
+
+def test_a_label_map_needs_one_beside_the_painting(photo, painting, maps):
+    with pytest.raises(PictureError, match="label map of several parts"):
+        Inputs.read(photo, [], [RegionStyle(maps[0], painting)])

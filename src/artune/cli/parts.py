@@ -1,18 +1,21 @@
-"""Parts of a picture with styles of their own, as they are typed: masks, names to be found, masks of paintings."""
+"""``--region``, ``--segment`` and ``--style-mask``: parts of a picture with styles of their own, as they are typed."""
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artune.cli.display import download_bar
 from artune.cli.segment import DEFAULT_MODEL
-from artune.errors import SpecError
-from artune.regions.masks import RegionRequest, parse_region, parse_style_mask
+from artune.errors import InputError, SpecError
+from artune.regions.labels import split_label
+from artune.transfer.inputs import Masked, RegionStyle
 
 if TYPE_CHECKING:
     from artune.regions.segment import Segmenter
-    from artune.transfer.inputs import Masked, RegionStyle
+
+REGION_FORM, SEGMENT_FORM, STYLE_MASK_FORM = "MASK=STYLE[:STRENGTH]", "NAME=STYLE[:STRENGTH]", "STYLE=MASK"
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,15 @@ class Parts:
     Attributes:
         styles: the paintings of the rest.
         regions: masks from files.
-        segments: parts to be found; ``mask`` is their name.
-        masks: of paintings.
+        segments: parts that a network is to find; ``mask`` is their name.
+        masks: a painting and its mask, each.
         model: segmentation network.
         weights: file of its weights.
     """
 
     styles: tuple[Path, ...]
-    regions: tuple[RegionRequest, ...] = ()
-    segments: tuple[RegionRequest, ...] = ()
+    regions: tuple[RegionStyle, ...] = ()
+    segments: tuple[RegionStyle, ...] = ()
     masks: tuple[tuple[str, str], ...] = ()
     model: str = DEFAULT_MODEL
     weights: Path | None = None
@@ -48,43 +51,44 @@ class Parts:
         """What was typed.
 
         Raises:
-            SpecError: naming the option, what it got and what it needs.
+            InputError: naming the option, what it got and what it needs.
         """
         parts = cls(
             tuple(styles),
             tuple(parse_region(text) for text in regions),
-            tuple(parse_region(text, option="--segment", form="NAME=STYLE[:STRENGTH]") for text in segments),
+            tuple(parse_region(text, option="--segment", form=SEGMENT_FORM) for text in segments),
             tuple(parse_style_mask(text) for text in masks),
             DEFAULT_MODEL if model is None else model,
             weights,
         )
         if not segments and (model is not None or weights is not None):
             flag = "--segment-model" if model is not None else "--segment-weights"
-            raise SpecError(f"{flag} has no effect without --segment NAME=STYLE; give both, or leave it out")
-        known = {str(path) for path in styles} | {request.style for request in (*parts.regions, *parts.segments)}
-        named = [style for style, _ in parts.masks]
-        for style, _ in parts.masks:
-            if named.count(style) > 1:
+            raise SpecError(f"{flag} has no effect without --segment {SEGMENT_FORM}; give both, or leave it out")
+        given = [*map(str, styles), *(str(region.style) for region in (*parts.regions, *parts.segments))]
+        known = {_place(style) for style in given}
+        named = [_place(style) for style, _ in parts.masks]
+        for (style, _), place in zip(parts.masks, named, strict=True):
+            if named.count(place) > 1:
                 raise SpecError(
                     f"--style-mask: {style} has two masks; give one, or a copy of the painting for the other"
                 )
-            if style not in known:
-                raise SpecError(f"--style-mask: {style} is none of the styles ({', '.join(sorted(known))})")
+            if place not in known:
+                raise SpecError(f"--style-mask: {style} is none of the styles ({', '.join(sorted(set(given)))})")
         return parts
 
     def files(self) -> Iterator[Path]:
         """All files that are read."""
         yield from self.styles
-        for request in (*self.regions, *self.segments):
-            yield Path(request.style)
-        yield from (Path(request.mask) for request in self.regions)
-        yield from (Path(mask) for _, mask in self.masks)
+        for region in (*self.regions, *self.segments):
+            yield Path(str(region.style))
+        yield from (Path(split_label(str(region.mask))[0]) for region in self.regions)
+        yield from (Path(split_label(mask)[0]) for _, mask in self.masks)
         if self.weights:
             yield self.weights
 
-    def paintings(self) -> "list[Path | Masked]":
+    def paintings(self) -> list[Path | Masked]:
         """The styles of the rest."""
-        return [self._masked(str(path)) for path in self.styles]
+        return [self._masked(path) for path in self.styles]
 
     def segmenter(self, device: str, quiet: bool) -> "Segmenter | None":
         """The network that finds the parts, if there is one to be found; downloaded with a progress bar if need be."""
@@ -93,23 +97,83 @@ class Parts:
         from artune.machine import choose_device
         from artune.regions.segment import check_classes, load_segmenter
 
-        check_classes(self.model, [request.mask for request in self.segments])
-        with download_bar(quiet) as told:
-            return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=told)
+        check_classes(self.model, [str(region.mask) for region in self.segments])
+        with download_bar(quiet) as progress:
+            return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=progress)
 
-    def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> "list[RegionStyle]":
+    def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> list[RegionStyle]:
         """The regions of one photograph."""
         from artune.images.read import read_picture
-        from artune.transfer.inputs import RegionStyle
 
-        out = [RegionStyle(Path(r.mask), self._masked(r.style), r.strength) for r in self.regions]
+        found = list(self.regions)
         if segmenter is not None:
-            found = segmenter.masks(read_picture(content, allow_huge=allow_huge), [r.mask for r in self.segments])
-            out += [RegionStyle(found[r.mask], self._masked(r.style), r.strength) for r in self.segments]
-        return out
+            names = [str(region.mask) for region in self.segments]
+            masks = segmenter.masks(read_picture(content, allow_huge=allow_huge), names)
+            found += [replace(region, mask=masks[name]) for region, name in zip(self.segments, names, strict=True)]
+        return [replace(region, style=self._masked(Path(str(region.style)))) for region in found]
 
-    def _masked(self, style: str) -> "Path | Masked":
-        from artune.transfer.inputs import Masked
+    def _masked(self, style: Path) -> Path | Masked:
+        masks = [mask for name, mask in self.masks if _place(name) == _place(style)]
+        return Masked(style, masks[-1]) if masks else style
 
-        masks = [mask for name, mask in self.masks if name == style]
-        return Masked(Path(style), Path(masks[-1])) if masks else Path(style)
+
+def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM) -> RegionStyle:
+    """A region of ``MASK=STYLE`` or ``MASK=STYLE:STRENGTH``.
+
+    Names may hold ``=`` and ``:`` themselves: the first ``=`` that leaves an existing file to its left divides (or
+    the first of all), and a number at the end is part of the name if there is a file of that name.
+
+    Args:
+        text: what was given.
+        option: where, for messages.
+        form: what is needed, for messages.
+
+    Raises:
+        InputError: with the form that is needed.
+    """
+    mask, style = _divided(text, option, form)
+    head, colon, tail = style.rpartition(":")
+    if not colon or os.path.exists(style):
+        return RegionStyle(mask, style)
+    try:
+        strength = float(tail)
+    except ValueError:
+        if os.path.exists(head):
+            raise InputError(f"{option} {text}: {tail!r} is no strength; give a number from 0 to 1") from None
+        return RegionStyle(mask, style)
+    if not 0 <= strength <= 1:  # nor NaN
+        raise InputError(f"{option} {text}: the strength is {tail}; give a number from 0 to 1")
+    if not head:
+        raise InputError(f"{option} {text}: there is no style before the strength; {form} is needed")
+    return RegionStyle(mask, head, strength)
+
+
+def parse_style_mask(text: str) -> tuple[str, str]:
+    """A style picture and its mask, of ``STYLE=MASK``; divided as in :func:`parse_region`.
+
+    Raises:
+        InputError: with the form that is needed.
+    """
+    return _divided(text, "--style-mask", STYLE_MASK_FORM)
+
+
+def _divided(text: str, option: str, form: str) -> tuple[str, str]:
+    places = [i for i, letter in enumerate(text) if letter == "="]
+    if not places:
+        raise InputError(f"{option} {text}: there is no '='; {form} is needed")
+    at = next((i for i in places if _is_file(text[:i])), places[0])
+    left, right = text[:at], text[at + 1 :]
+    if not left or not right:
+        raise InputError(f"{option} {text}: nothing stands {'after' if left else 'before'} '='; {form} is needed")
+    return os.path.expanduser(left), os.path.expanduser(right)
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is a file, or one and a label as in ``map.png#person``."""
+    text = os.path.expanduser(text)
+    return os.path.isfile(text) or any(os.path.isfile(text[:i]) for i, letter in enumerate(text) if letter == "#")
+
+
+def _place(path: Path | str) -> str:
+    """Where a file lies: ``./a.jpg`` is ``a.jpg``."""
+    return os.path.abspath(path)

@@ -1,122 +1,208 @@
-"""Regions: masks from files, brought to one size, without overlaps; and the picture put together by them.
+"""Masks: read from files and arrays, brought to one size, kept from overlapping; and a picture put together by them.
 
-A mask is ``[h, w]``, float32 in [0, 1]: how much each pixel belongs. Soft borders make soft transitions.
+A mask is an array ``[h, w]``, float32 in [0, 1]: how much each pixel belongs to a region. Soft borders of a mask make
+soft transitions.
 """
 
-import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from artune.errors import ArtuneWarning, InputError, PictureError
-from artune.images.picture import Floats
+from artune.errors import ArtuneWarning, PictureError
+from artune.images.picture import Floats, Picture
 from artune.images.read import read_picture
+from artune.regions.labels import DIMMEST, LabelMap, labels_of_array, read_labels, split_label
+
+MaskSource = NDArray[np.generic] | Path | str
+"""A mask as it is given: an array ``[h, w]`` in [0, 1], of booleans or of 8-bit values; or a file, also as
+``map.png#label`` for a part of a label map."""
 
 FAINTEST = 1 / 255
-"""A mask that is nowhere as strong is empty: no 8-bit picture can say less."""
+"""A mask whose values are all below this is empty: 8 bits cannot tell it from 0."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _ROUNDING = 1e-6  # of a sum of masks
+_COLOURED = 16 / 255  # difference of a pixel's channels that is no noise
 
 
-# ------------------------------------------------------------------------------------- what is asked for
+# ------------------------------------------------------------------------------------- reading
 
 
-@dataclass(frozen=True)
-class RegionRequest:
-    """A region as it is asked for.
+def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> Floats:
+    """A mask from a file or an array.
 
-    Attributes:
-        mask: a mask file, or the name of a class that a network finds.
-        style: a style picture.
-        strength: in [0, 1], or ``None`` for that of the whole picture.
-    """
+    White is all and black is nothing. Where a file has transparency, that counts too; a picture that shows one colour
+    alone, as where a shape was painted on a transparent layer, is a mask by its transparency. One flat colour on black
+    is read as white. Of a label map, such as ``map.png#person``, the mask is one of its parts.
 
-    mask: str
-    style: str
-    strength: float | None = None
-
-
-def parse_region(text: str, *, option: str = "--region", form: str = "MASK=STYLE[:STRENGTH]") -> RegionRequest:
-    """A region of ``MASK=STYLE`` or ``MASK=STYLE:STRENGTH``.
-
-    Names may hold ``=`` and ``:`` themselves: the first ``=`` that leaves an existing file to its left divides (or
-    the first of all), and a number at the end is part of the name if there is a file of that name.
+    Values of 0 and 1 of 255 are stretched, with a warning.
 
     Args:
-        text: what was given.
-        option: where, for messages.
-        form: what is needed, for messages.
-
-    Raises:
-        InputError: with the form that is needed.
-    """
-    mask, style = _divided(text, option, form)
-    head, colon, tail = style.rpartition(":")
-    if not colon or os.path.exists(style):
-        return RegionRequest(mask, style)
-    try:
-        strength = float(tail)
-    except ValueError:
-        if os.path.exists(head):
-            raise InputError(f"{option} {text}: {tail!r} is no strength; give a number from 0 to 1") from None
-        return RegionRequest(mask, style)
-    if not 0 <= strength <= 1:  # nor NaN
-        raise InputError(f"{option} {text}: the strength is {tail}; give a number from 0 to 1")
-    if not head:
-        raise InputError(f"{option} {text}: there is no style before the strength; {form} is needed")
-    return RegionRequest(mask, head, strength)
-
-
-def parse_style_mask(text: str, *, option: str = "--style-mask", form: str = "STYLE=MASK") -> tuple[str, str]:
-    """A style picture and its mask, of ``STYLE=MASK``; divided as in :func:`parse_region`.
-
-    Raises:
-        InputError: with the form that is needed.
-    """
-    return _divided(text, option, form)
-
-
-def _divided(text: str, option: str, form: str) -> tuple[str, str]:
-    places = [i for i, letter in enumerate(text) if letter == "="]
-    if not places:
-        raise InputError(f"{option} {text}: there is no '='; {form} is needed")
-    at = next((i for i in places if os.path.isfile(text[:i])), places[0])
-    left, right = text[:at], text[at + 1 :]
-    if not left or not right:
-        raise InputError(f"{option} {text}: nothing stands {'after' if left else 'before'} '='; {form} is needed")
-    return left, right
-
-
-# ------------------------------------------------------------------------------------- masks
-
-
-def read_mask(path: Path | str, *, where: str = "mask", allow_huge: bool = False) -> Floats:
-    """The mask in a picture file: its grey value, white for all and black for nothing, times its transparency.
-
-    A picture that shows one colour alone, as where a form was painted on a transparent layer, is a mask by its
-    transparency.
-
-    Args:
-        path: any picture that can be read.
+        source: see ``MaskSource``.
         where: what it is, for messages.
         allow_huge: read more than 100 million pixels.
 
+    Returns:
+        ``[h, w]``, of the file's or the array's size.
+
     Raises:
-        PictureError: it cannot be read, or nothing of it is above 0.
+        PictureError: it cannot be read, nothing of it is above 0, it shows several parts and names none, or it has no
+            such part.
     """
+    if not isinstance(source, str | Path):
+        return _array_mask(source, where)
+    path, label = split_label(source)
     picture = read_picture(path, allow_huge=allow_huge)
-    mask: Floats = np.minimum(picture.pixels @ _LUMA, 1)
-    if picture.alpha is not None:
-        seen = picture.pixels[picture.alpha > 0]
-        mask = picture.alpha if len(seen) and np.ptp(seen, axis=0).max() < FAINTEST else mask * picture.alpha
+    if label:
+        return _seen(_labels(path, picture, where).mask(label), picture)
+    labels = _several(path, picture)
+    if labels is not None:
+        raise PictureError(f"{where} {path} is a label map of several parts: {labels}. {_choose(path, labels)}")
+    mask = _grey(path, picture, where)
     if mask.max() < FAINTEST:
         raise PictureError(f"{where} {path} is empty: nothing in it is above 0; paint the region white")
     return mask
+
+
+def read_label_map(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> LabelMap | None:
+    """The label map in a file or an array that shows several parts and is not asked for one; ``None`` for a mask."""
+    if not isinstance(source, str | Path):
+        numbers = _label_numbers(source)
+        return None if numbers is None else labels_of_array(numbers, where)
+    path, label = split_label(source)
+    return None if label else _several(path, read_picture(path, allow_huge=allow_huge))
+
+
+def read_all_labels(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> LabelMap:
+    """The label map in a file or an array, also one of two parts.
+
+    Raises:
+        PictureError: it has neither whole numbers nor flat colours.
+    """
+    if not isinstance(source, str | Path):
+        return labels_of_array(np.asarray(source).astype(int), where)
+    return _labels(str(source), read_picture(source, allow_huge=allow_huge), where)
+
+
+def _labels(path: str, picture: Picture, where: str) -> LabelMap:
+    labels = read_labels(path, picture)
+    if labels is None:
+        raise PictureError(
+            f"{where} {path} is no label map: it has more than a few flat colours; give a picture with one colour, or "
+            "one number, for each part"
+        )
+    return labels
+
+
+def _several(path: str, picture: Picture) -> LabelMap | None:
+    """The label map where a picture shows parts of which none is *the* mask: neither grey, nor one colour on black."""
+    if _by_alpha(picture):
+        return None
+    coloured = _is_coloured(picture)
+    if not (coloured or _top(picture) < DIMMEST):
+        return None
+    labels = read_labels(path, picture)
+    if labels is None:
+        return None
+    return labels if sum(not label.is_empty for label in labels.labels) > 1 else None
+
+
+def _grey(path: str, picture: Picture, where: str) -> Floats:
+    """A mask by grey value and transparency."""
+    if _by_alpha(picture):
+        return np.asarray(picture.alpha, np.float32)
+    mask: Floats = np.minimum(picture.pixels @ _LUMA, 1)
+    if _is_coloured(picture):
+        labels = read_labels(path, picture)
+        if labels is None:
+            warnings.warn(
+                f"{where} {path} is a picture in colours; its brightness is taken as the mask. Give a grey picture, "
+                "or one of flat colours",
+                ArtuneWarning,
+                stacklevel=3,
+            )
+        else:  # one colour, on black
+            mask = np.array([not label.is_empty for label in labels.labels], np.float32)[labels.index]
+    elif 0 < _top(picture) < DIMMEST:
+        mask = _stretched(mask, f"{where} {path}")
+    return _seen(mask, picture)
+
+
+def _array_mask(array: NDArray[np.generic], where: str) -> Floats:
+    try:
+        mask = np.asarray(array, np.float32)
+    except (TypeError, ValueError) as error:
+        raise PictureError(
+            f"{where} is a {type(array).__name__} and no array of numbers; give a file or one"
+        ) from error
+    if mask.ndim != 2 or mask.size == 0:
+        raise PictureError(f"{where} has shape {mask.shape}; [height, width] is needed")
+    if np.asarray(array).dtype.kind in "iu" and mask.max() > 1:
+        numbers = _label_numbers(array)
+        if numbers is not None:
+            labels = labels_of_array(numbers, where)
+            raise PictureError(f"{where} is a label map of several parts: {labels}. Give one, such as labels == 1")
+        mask = _stretched(mask, where) if mask.max() < DIMMEST else mask / np.float32(255)
+    if not (mask.min() >= -1e-3 and mask.max() <= 1.001):  # nor NaN
+        raise PictureError(f"{where} has values beyond [0, 1], or not finite; divide 8-bit values by 255")
+    if mask.max() < FAINTEST:
+        raise PictureError(f"{where} is empty: nothing in it is above 0")
+    return mask
+
+
+def _label_numbers(array: object) -> NDArray[np.integer] | None:
+    """An array of whole numbers that are labels: few, and more than one beside 0."""
+    numbers = np.asarray(array)
+    if numbers.dtype.kind not in "iu" or numbers.ndim != 2 or numbers.size == 0 or numbers.min() < 0:
+        return None
+    parts = len(np.unique(numbers[numbers > 0]))
+    dim = numbers.max() < DIMMEST or numbers.max() > 255
+    return numbers if dim and parts > 1 else None
+
+
+def _stretched(mask: Floats, where: str) -> Floats:
+    top = float(mask.max())
+    shown = top if top >= 1 else round(255 * top, 2)
+    warnings.warn(
+        f"{where} has no value above {shown:g} of 255: its values are stretched, so that {shown:g} is white",
+        ArtuneWarning,
+        stacklevel=4,
+    )
+    return mask / np.float32(top)
+
+
+def _by_alpha(picture: Picture) -> bool:
+    """Whether a picture shows one colour alone, on a transparent layer."""
+    if picture.alpha is None:
+        return False
+    seen = picture.pixels[picture.alpha > 0]
+    return len(seen) > 0 and bool(np.ptp(seen, axis=0).max() < FAINTEST)
+
+
+def _seen(mask: Floats, picture: Picture) -> Floats:
+    return mask if picture.alpha is None else mask * picture.alpha
+
+
+def _is_coloured(picture: Picture) -> bool:
+    return bool(np.ptp(picture.pixels, axis=2).max() > _COLOURED)
+
+
+def _top(picture: Picture) -> float:
+    """The largest grey value, of 255."""
+    return 255 * float(picture.pixels.max())
+
+
+def _choose(path: str, labels: LabelMap) -> str:
+    shares = zip(labels.shares(), labels.labels, strict=True)
+    largest = max((share, str(label)) for share, label in shares if not label.is_empty)[1]
+    return f"Name one, such as {path}#{largest}, or give a mask in black and white"
+
+
+# ------------------------------------------------------------------------------------- sizes
 
 
 def fitted_mask(mask: Floats, size: tuple[int, int], *, where: str = "the mask") -> Floats:

@@ -1,28 +1,41 @@
-"""What a run is given: the photograph, the paintings, and which part of the one gets which of the others."""
+"""What a run is given: the photograph, the paintings, and the regions of the photograph with paintings of their own."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from artune.errors import InputError, PictureError
+from artune.errors import ArtuneWarning, InputError, PictureError
 from artune.images import color
+from artune.images.border import without_border
 from artune.images.picture import Floats, Picture
 from artune.images.read import read_picture
-from artune.regions.masks import FAINTEST, coverage, fitted_mask, normalised, read_mask, resized_mask, with_alpha
+from artune.regions.labels import split_label
+from artune.regions.masks import (
+    MaskSource,
+    coverage,
+    fitted_mask,
+    normalised,
+    read_all_labels,
+    read_label_map,
+    read_mask,
+    resized_mask,
+    with_alpha,
+)
 from artune.spec.style import StyleSpec
 
 Source = Picture | Path | str
 """A picture, or the file of one."""
-MaskSource = Floats | Path | str
-"""``[h, w]`` in [0, 1], or the file of a mask: white counts, black does not."""
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
     """A style picture of which only a part counts.
+
+    Its border is left as it is: a mask that is white all over keeps a frame that belongs to the style.
 
     Attributes:
         picture: the painting.
@@ -35,7 +48,10 @@ class Masked:
 
 @dataclass(frozen=True, eq=False)
 class RegionStyle:
-    """A part of the photograph with a style of its own.
+    """A region that is asked for: a part of the photograph with a painting of its own.
+
+    Where ``mask`` and the mask of ``style`` are both label maps, it stands for one region for each label that both
+    have, as in deep photo style transfer (Luan et al. 2017): sky takes its style from sky, trees from trees.
 
     Attributes:
         mask: the part; values between 0 and 1 share it with the other styles.
@@ -91,12 +107,15 @@ class Inputs:
     Attributes:
         photograph: the content.
         places: parts of it, those of the regions first, then the rest if it has styles of its own.
+        strengths: that each region came with, or ``None`` for that of the spec.
         covered: ``[h, w]``: how much of each pixel is styled, or ``None`` where all is; transparency apart.
-        digests: sha256 of every picture and mask, by its part in the run.
+        digests: sha256 of every picture and mask, by its part in the run; of paintings as they are used, without
+            their borders.
     """
 
     photograph: Picture
     places: tuple[Place, ...]
+    strengths: tuple[float | None, ...] = ()
     covered: Floats | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -123,10 +142,9 @@ class Inputs:
         for index, source in enumerate(styles):
             paintings.append(_painting(source, allow_huge))
             digests |= _digests(f"style {index}", paintings[-1])
+        regions = _paired(regions, allow_huge)
         places, masks = [], []
         for index, region in enumerate(regions):
-            if not isinstance(region, RegionStyle):
-                raise InputError(f"a {type(region).__name__} is no region; give an artune.RegionStyle(mask, style)")
             painting = _painting(region.style, allow_huge)
             places.append(Place((painting,)))
             masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
@@ -134,15 +152,16 @@ class Inputs:
             digests[f"region {index}"] = _digest(masks[-1])
         if paintings:
             places.append(Place(tuple(paintings)))
+        inputs = cls(photograph, tuple(places), tuple(region.strength for region in regions), None, digests)
         if not regions:
             if photograph.alpha is None:
-                return cls(photograph, tuple(places), None, digests)
+                return inputs
             masks = [np.ones(photograph.alpha.shape, np.float32)]
         else:
             masks = normalised(masks, rest=bool(paintings))
             places = places[: len(masks)]  # regions may leave nothing for the rest
             if len(regions) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
-                return cls(photograph, tuple(places), None, digests)  # one that is all of the picture
+                return inputs  # one that is all of the picture
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):
             raise PictureError("the photograph is transparent all over; there is nothing to style")
@@ -150,7 +169,7 @@ class Inputs:
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         placed = [replace(place, mask=mask) for place, mask in zip(places, masks, strict=True)]
         kept = tuple(place for place, seen in zip(placed, shown, strict=True) if seen)
-        return cls(photograph, kept, None, digests).faded([1.0] * len(kept))
+        return replace(inputs, places=kept).faded([1.0] * len(kept))
 
     def faded(self, shares: Sequence[float]) -> "Inputs":
         """The same with the photograph shining through in some places.
@@ -235,8 +254,9 @@ def _no_picture(given: object) -> PictureError:
 
 
 def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
+    """A painting without its border or, where it comes with a mask, as it is."""
     if not isinstance(source, Masked):
-        painting = Painting(read_source(source, allow_huge))
+        painting = Painting(without_border(read_source(source, allow_huge)))
     else:
         picture = read_source(source.picture, allow_huge)
         painting = Painting(picture, _mask(source.mask, picture.size, "the mask of a style", allow_huge))
@@ -247,22 +267,45 @@ def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
 
 
 def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool) -> Floats:
-    if isinstance(source, str | Path):
-        mask = read_mask(source, where=what, allow_huge=allow_huge)
-    else:
-        try:
-            mask = np.asarray(source, np.float32)
-        except (TypeError, ValueError) as error:
+    return fitted_mask(read_mask(source, where=what, allow_huge=allow_huge), size, where=what)
+
+
+def _paired(regions: Sequence[RegionStyle], allow_huge: bool) -> list[RegionStyle]:
+    """The regions, those of two label maps divided into one for each label that both have."""
+    divided: list[RegionStyle] = []
+    for number, region in enumerate(regions, start=1):
+        if not isinstance(region, RegionStyle):
+            raise InputError(f"a {type(region).__name__} is no region; give an artune.RegionStyle(mask, style)")
+        here, there = f"the mask of region {number}", "the mask of its style"
+        labels = None
+        if isinstance(region.style, Masked) and not _is_one_part(region.style.mask):
+            labels = read_label_map(region.mask, where=here, allow_huge=allow_huge)
+        if labels is None or not isinstance(region.style, Masked):
+            divided.append(region)
+            continue
+        others = read_all_labels(region.style.mask, where=there, allow_huge=allow_huge)
+        pairs = list(labels.pairs(others))
+        if not pairs:
             raise PictureError(
-                f"{what} is a {type(source).__name__} and no array of numbers; give a file or one"
-            ) from error
-        if mask.ndim != 2 or mask.size == 0:
-            raise PictureError(f"{what} has shape {mask.shape}; [height, width] is needed")
-        if not (mask.min() >= -1e-3 and mask.max() <= 1.001):  # nor NaN
-            raise PictureError(f"{what} has values beyond [0, 1], or not finite; divide 8-bit values by 255")
-        if mask.max() < FAINTEST:
-            raise PictureError(f"{what} is empty: nothing in it is above 0")
-    return fitted_mask(mask, size, where=what)
+                f"{here} and that of its style have no label in common: {labels.where} has {labels}; {others.where} "
+                f"has {others}"
+            )
+        alone = [str(label) for label in labels.labels if label not in [label for label, _, _ in pairs]]
+        if alone:
+            warnings.warn(
+                f"{here} has labels that the mask of its style lacks, or of which there are a few pixels alone: "
+                f"{', '.join(alone)}. They take no style from this painting",
+                ArtuneWarning,
+                stacklevel=4,
+            )
+        picture = read_source(region.style.picture, allow_huge)
+        divided += [RegionStyle(own, Masked(picture, its), region.strength) for _, own, its in pairs]
+    return divided
+
+
+def _is_one_part(mask: MaskSource) -> bool:
+    """Whether a mask is a file from which one part was chosen."""
+    return isinstance(mask, str | Path) and bool(split_label(mask)[1])
 
 
 def _digests(name: str, painting: Painting) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Task(Generic[N]):
             spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
             digests["start"] = given.digest()
         inputs = replace(inputs, digests=digests)
-        return cls(spec, inputs, tuple(region.strength for region in regions), len(styles), given, network)
+        return cls(spec, inputs, inputs.strengths, len(styles), given, network)
 
     @property
     def open(self) -> bool:

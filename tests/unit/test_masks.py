@@ -5,15 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from artune.errors import ArtuneWarning, InputError, PictureError
+from artune.errors import ArtuneWarning, PictureError
 from artune.regions.masks import (
-    RegionRequest,
     composite,
     coverage,
     fitted_mask,
     normalised,
-    parse_region,
-    parse_style_mask,
+    read_label_map,
     read_mask,
     resized_mask,
     with_alpha,
@@ -28,58 +26,6 @@ def halves(height=8, width=8):
     left = np.zeros((height, width), np.float32)
     left[:, : width // 2] = 1
     return left
-
-
-# ------------------------------------------------------------------------------------- what is asked for
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("dress.png=a.jpg", RegionRequest("dress.png", "a.jpg")),
-        ("dress.png=a.jpg:0.7", RegionRequest("dress.png", "a.jpg", 0.7)),
-        ("dress.png=a.jpg:1", RegionRequest("dress.png", "a.jpg", 1.0)),
-        ("dress.png=a.jpg:0", RegionRequest("dress.png", "a.jpg", 0.0)),
-        ("dress.png=a:b.jpg", RegionRequest("dress.png", "a:b.jpg")),
-        ("dress.png=a=b.jpg:0.5", RegionRequest("dress.png", "a=b.jpg", 0.5)),
-        ("upper=lower.png=a.jpg:.5", RegionRequest("upper=lower.png", "a.jpg", 0.5)),
-        ("dress.png=take:2", RegionRequest("dress.png", "take:2")),
-        ("shirt+dress=a.jpg", RegionRequest("shirt+dress", "a.jpg")),
-    ],
-)
-def test_regions_are_read(text, want, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("upper=lower.png", "take:2", "a.jpg"):
-        (tmp_path / name).touch()
-    assert parse_region(text) == want
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("dress.png", r"--region dress\.png: there is no '='; MASK=STYLE\[:STRENGTH\] is needed"),
-        ("=a.jpg", "nothing stands before '='"),
-        ("dress.png=", "nothing stands after '='"),
-        ("dress.png=:0.5", "no style before the strength"),
-        ("dress.png=a.jpg:1.5", "the strength is 1.5; give a number from 0 to 1"),
-        ("dress.png=a.jpg:-1", "the strength is -1"),
-        ("dress.png=a.jpg:nan", "the strength is nan"),
-        ("dress.png=a.jpg:much", "'much' is no strength"),
-    ],
-)
-def test_regions_that_cannot_be_read(text, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").touch()
-    with pytest.raises(InputError, match=message):
-        parse_region(text)
-
-
-def test_the_option_is_named():
-    with pytest.raises(InputError, match=r"^--segment cat: .*NAME=STYLE is needed"):
-        parse_region("cat", option="--segment", form="NAME=STYLE")
-    assert parse_style_mask("a.jpg=m.png") == ("a.jpg", "m.png")
-    with pytest.raises(InputError, match=r"^--style-mask a\.jpg: .*STYLE=MASK is needed"):
-        parse_style_mask("a.jpg")
 
 
 # ------------------------------------------------------------------------------------- masks from files
@@ -118,6 +64,92 @@ def test_empty_masks_are_refused(layer, tmp_path):
 def test_a_mask_that_is_not_there(tmp_path):
     with pytest.raises(PictureError, match="there is no picture"):
         read_mask(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("values", [[[0, 1, 0]], [[0, 20, 20]], [[1, 1, 1]]])
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "I;16"])
+def test_a_mask_of_0_and_1_is_stretched(values, mode, tmp_path):
+    array = np.array(values, np.uint16 if mode == "I;16" else np.uint8)
+    if mode == "RGB":
+        array = np.repeat(array[..., None], 3, -1)
+    image = Image.fromarray(array)
+    if mode == "P":
+        image.putpalette([grey for grey in range(256) for _ in range(3)])
+        image = image.convert("P") if image.mode != "P" else image
+    image.save(tmp_path / "a.png")
+    with pytest.warns(ArtuneWarning, match=r"^the mask .*a\.png has no value above .* of 255: .* stretched"):
+        found = read_mask(tmp_path / "a.png")
+    np.testing.assert_array_equal(found, np.sign(values))
+
+
+def test_a_palette_of_black_and_white_is_a_mask(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 1]], np.uint8))
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), [[0, 1, 1]])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_one_colour_on_black_is_white(suffix, tmp_path):
+    pixels = np.zeros((40, 40, 3))
+    pixels[:, 16:] = (200, 0, 0)
+    found = read_mask(saved(pixels, tmp_path / f"a.{suffix}"))
+    np.testing.assert_array_equal(found, np.tile(np.arange(40) >= 16, (40, 1)))
+
+
+def test_a_label_map_names_its_parts(tmp_path):
+    saved(np.repeat([[0, 2, 2, 7, 7, 7]], 4, 0), tmp_path / "a.png")
+    listed = r"a label map of several parts: 7 \(50\.0%\), 2 \(33\.3%\), 0 \(16\.7%\)"
+    with pytest.raises(PictureError, match=rf"^the mask .*a\.png is {listed}\. Name one, such as .*a\.png#7, or give"):
+        read_mask(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(f"{tmp_path}/a.png#2")[0], [0, 1, 1, 0, 0, 0])
+    np.testing.assert_array_equal(read_mask(f"{tmp_path}/a.png#2+7")[0], [0, 1, 1, 1, 1, 1])
+    assert read_label_map(f"{tmp_path}/a.png#2") is None
+    assert [str(label) for label in read_label_map(tmp_path / "a.png").labels] == ["0", "2", "7"]
+
+
+def test_a_photograph_is_no_mask(photo, tmp_path):
+    saved(photo.pixels * 255, tmp_path / "a.png")
+    with pytest.warns(ArtuneWarning, match="is a picture in colours; its brightness is taken as the mask"):
+        read_mask(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="is no label map: it has more than a few flat colours"):
+        read_mask(f"{tmp_path}/a.png#red")
+
+
+# ------------------------------------------------------------------------------------- masks from arrays
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[0, 1]], bool),
+        np.array([[0, 1]]),
+        np.array([[0, 255]], np.uint8),
+        np.array([[0, 255]]),
+        np.array([[0, 1]], np.float64),
+    ],
+)
+def test_arrays_of_all_kinds(array):
+    found = read_mask(array)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[0, 1]])
+
+
+def test_shares_of_8_bits():
+    np.testing.assert_allclose(read_mask(np.array([[0, 51, 255]], np.uint8)), [[0, 0.2, 1]])
+
+
+def test_an_array_of_0_and_another_number_is_stretched():
+    with pytest.warns(ArtuneWarning, match="no value above 3 of 255"):
+        np.testing.assert_array_equal(read_mask(np.array([[0, 3]], np.uint8)), [[0, 1]])
+
+
+def test_an_array_of_labels_names_them():
+    labels = np.array([[0, 1, 2, 2]])
+    with pytest.raises(PictureError, match=r"label map of several parts: 2 \(50\.0%\).*Give one, such as labels == 1"):
+        read_mask(labels)
+    assert read_label_map(labels).labels[2].number == 2
+    assert read_label_map(labels == 2) is None
 
 
 # ------------------------------------------------------------------------------------- sizes

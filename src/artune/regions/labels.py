@@ -1,0 +1,416 @@
+"""Label maps: pictures in which every pixel says by its value or its colour which part it belongs to.
+
+They come from segmentation networks (a number per pixel, often with a palette) and from painting programs (a few flat
+colours). Labels are called by a name, a number or a colour, as in ``map.png#person``, ``map.png#15``,
+``map.png#c08080``.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from artune.errors import InputError, PictureError
+from artune.images.picture import Floats, Picture
+
+MOST = 64
+"""Labels of a picture of flat colours; one with more colours is a picture, and no map."""
+
+SAME = 6
+"""Difference of two colours, of 255 in the channel where it is largest, up to which they are one label."""
+
+NOISE, NOISE_SHARE = 32, 0.02
+"""What compression adds: a colour within this distance of a label's, and this rare beside it, belongs to the label."""
+
+FLAT_SHARE, LABEL_SHARE = 0.5, 0.9
+"""Least share of a map's pixels that have exactly the colour of a label, and that have it but for ``NOISE``."""
+
+SMALLEST = 0.001
+"""Share of a map below which a label is left out where two maps are paired."""
+
+DIMMEST = 64
+"""Grey values below this, of 255, are numbers of labels, or a mask of 0 and 1, and not shares of a mask."""
+
+COLOURS = {
+    "blue": "0000ff",
+    "green": "00ff00",
+    "black": "000000",
+    "white": "ffffff",
+    "red": "ff0000",
+    "yellow": "ffff00",
+    "grey": "808080",
+    "lightblue": "00ffff",
+    "purple": "ff00ff",
+}
+"""Names of colours: the nine of the label maps of deep photo style transfer (Luan et al. 2017)."""
+
+VOC = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""The classes of Pascal VOC by their numbers, which DeepLabV3 finds; its maps are known by their colours."""
+
+_VOC_VOID = "e0e0c0"  # of the borders between things
+
+_WHOLE = ("P", "L", "1", "I", "I;16", "I;16B", "I;16L")  # Pillow's modes of pictures of one whole number per pixel
+_FLAT = 3  # largest difference of neighbours, of 255, in a flat area
+_HEX = re.compile(r"#?([0-9a-fA-F]{6})")
+
+Numbers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the pixels of a part have in common.
+
+    Attributes:
+        colour: ``rrggbb``; empty for an array of numbers.
+        number: its value in a grey picture or an array, its place in a palette; ``None`` in a picture of colours.
+        name: what it stands for, or empty.
+    """
+
+    colour: str = ""
+    number: int | None = None
+    name: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it stands for what belongs to no part: it is black or, where there are no colours, 0."""
+        if not self.colour:
+            return self.number == 0
+        return _distance(self.colour, "000000") <= (SAME if self.number is None else 0)
+
+    def __str__(self) -> str:
+        return self.name or (self.colour if self.number is None else str(self.number))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label for every pixel.
+
+    Attributes:
+        index: ``[h, w]``: the place of each pixel's label among ``labels``.
+        labels: all that there are.
+        where: the file, or what it is, for messages.
+    """
+
+    index: NDArray[np.intp]
+    labels: tuple[Label, ...]
+    where: str = "the label map"
+
+    def shares(self) -> list[float]:
+        """The share of the picture that each label has."""
+        counts = np.bincount(self.index.ravel(), minlength=len(self.labels))
+        return [float(count) / self.index.size for count in counts]
+
+    def __str__(self) -> str:
+        """All labels, the largest first, each with its share of the picture."""
+        ranked = sorted(zip(self.shares(), map(str, self.labels), strict=True), reverse=True)
+        return ", ".join(f"{label} ({share:.1%})" for share, label in ranked[:MOST])
+
+    def mask(self, asked: str) -> Floats:
+        """The mask ``[h, w]`` of a label, 1 where it is and 0 elsewhere.
+
+        Args:
+            asked: its name in any case, its number, its colour as ``rrggbb`` or one of ``COLOURS``; ``a+b`` is either.
+
+        Raises:
+            PictureError: there is no such label; with those there are.
+        """
+        whole = self.find(asked)
+        parts = [asked] if whole is not None else asked.split("+")
+        mask = np.zeros(self.index.shape, np.float32)
+        for part in parts:
+            found = self.find(part)
+            if found is None:
+                raise PictureError(f"{self.where} has no label {part.strip()!r}; it has {self}. Name one of these")
+            mask[self.index == found] = 1
+        return mask
+
+    def find(self, asked: str) -> int | None:
+        """Place of a label among ``labels``; ``None`` if there is none such. See :meth:`mask`."""
+        asked = asked.strip().lower()
+        for place, label in enumerate(self.labels):
+            if asked == label.name.lower() != "":
+                return place
+        colour = _HEX.fullmatch(COLOURS.get(asked, asked))
+        if colour:
+            return self._nearest(colour[1])
+        return next((i for i, label in enumerate(self.labels) if asked == str(label.number)), None)
+
+    def _nearest(self, colour: str) -> int | None:
+        """Place of the label whose colour is nearest, within ``NOISE``."""
+        away = [_distance(colour, label.colour) if label.colour else 256 for label in self.labels]
+        place = int(np.argmin(away))
+        return place if away[place] <= NOISE else None
+
+    def pairs(self, other: "LabelMap") -> Iterator[tuple[Label, Floats, Floats]]:
+        """Each label that both maps have, with its mask in this one and in the other.
+
+        Labels are matched by name if both maps have names, otherwise by number if both have numbers, otherwise by
+        colour. Those below ``SMALLEST`` of either map are left out.
+        """
+
+        def called(label: Label) -> str:
+            if all(any(each.name for each in labels) for labels in (self.labels, other.labels)):
+                return label.name
+            if all(each.number is not None for each in (*self.labels, *other.labels)):
+                return str(label.number)
+            return label.colour
+
+        here, there = self.shares(), other.shares()
+        for place, label in enumerate(self.labels):
+            match = other.find(called(label)) if called(label) else None
+            if match is not None and min(here[place], there[match]) >= SMALLEST:
+                yield label, (self.index == place).astype(np.float32), (other.index == match).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+def split_label(source: Path | str) -> tuple[str, str]:
+    """File and label of ``map.png#label``; the label is empty where there is none, or a file has the whole name.
+
+    Raises:
+        InputError: nothing follows the ``#``.
+    """
+    text = str(source)
+    places = [] if os.path.exists(text) else [i for i, letter in enumerate(text) if letter == "#"]
+    if not places:
+        return text, ""
+    at = next((i for i in places if os.path.isfile(text[:i])), places[0])
+    if not text[at + 1 :].strip():
+        raise InputError(f"{text}: no label follows the '#'; give its name, number or colour, or leave out the '#'")
+    return text[:at], text[at + 1 :]
+
+
+def read_labels(path: Path | str, picture: Picture) -> LabelMap | None:
+    """The label map in a file; ``None`` where it has neither whole numbers nor flat colours.
+
+    Args:
+        path: the file.
+        picture: what :func:`artune.read_picture` read of it.
+    """
+    names = label_names(Path(path))
+    stored = _stored(Path(path))
+    if stored is not None and (found := _by_number(*stored, names, str(path))) is not None:
+        return found
+    eight = np.round(picture.pixels * 255).astype(np.uint8)
+    flat = flat_colours(eight)
+    if flat is None:
+        return None
+    index, colours = flat
+    if names is None:
+        names = _voc_names(colours)
+    grey = all(_is_grey(colour) for colour in colours)
+    labels = [_named(Label(colour, int(colour[:2], 16) if grey else None), names) for colour in colours]
+    return LabelMap(index, tuple(labels), str(path))
+
+
+def labels_of_array(numbers: Numbers, where: str) -> LabelMap:
+    """The label map in an array ``[h, w]`` of whole numbers."""
+    values, index = np.unique(numbers, return_inverse=True)
+    return LabelMap(index.reshape(numbers.shape), tuple(Label(number=int(value)) for value in values), where)
+
+
+def _stored(path: Path) -> tuple[Numbers, list[int] | None] | None:
+    """Whole numbers of a picture that has one for each pixel, and its palette; ``None`` for other pictures."""
+    try:
+        with Image.open(path) as opened:
+            if opened.mode not in _WHOLE or opened.format in ("JPEG", "WEBP", "HEIF"):
+                return None
+            upright = ImageOps.exif_transpose(opened)
+            palette = upright.getpalette() if upright.mode == "P" else None
+            values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return values, palette
+
+
+def _by_number(
+    values: Numbers, palette: list[int] | None, names: Mapping[int | str, str] | None, where: str
+) -> LabelMap | None:
+    """A label for each number; ``None`` where there are too many, or they are shades of grey."""
+    found, index = np.unique(values, return_inverse=True)
+    if len(found) > MOST and not (palette is None and found[-1] > 255 and len(found) <= 16 * MOST):
+        return None
+    if palette is None and DIMMEST <= found[-1] <= 255:  # shades of grey
+        return None
+    colours = [""] * len(found)
+    if palette is not None:
+        padded = [*palette, *(0 for _ in range(768 - len(palette)))]
+        colours = ["{:02x}{:02x}{:02x}".format(*padded[3 * int(i) : 3 * int(i) + 3]) for i in found]
+        if names is None:
+            names = _voc_names(colours)
+    labels = [_named(Label(c, int(v)), names) for v, c in zip(found, colours, strict=True)]
+    return LabelMap(index.reshape(values.shape), tuple(labels), where)
+
+
+def flat_colours(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[str]] | None:
+    """The few colours of a picture that is flat but for noise, and the one nearest to each pixel.
+
+    Colours count where a pixel equals its neighbours, so that soft edges between two areas make no label.
+
+    Args:
+        pixels: ``[h, w, 3]``.
+
+    Returns:
+        The place of each pixel's colour ``[h, w]``, and the colours as ``rrggbb``, the most frequent first; ``None``
+        for a picture that is not flat.
+    """
+    wide = pixels.astype(np.int16)
+    still = np.ones(wide.shape[:2], bool)
+    for down, right in ((0, 1), (1, 0), (1, 1)):
+        moved = wide[down:, right:]
+        still[: moved.shape[0], : moved.shape[1]] &= _near(wide[: moved.shape[0], : moved.shape[1]], moved, _FLAT)
+    if still.mean() < FLAT_SHARE:
+        return None
+    packed = (wide[..., 0].astype(np.int32) << 16) | (wide[..., 1].astype(np.int32) << 8) | wide[..., 2]
+    values, counts = np.unique(packed[still], return_counts=True)
+    colours = _labels_among(values, counts, least=max(1, still.size // 100_000))
+    if colours is None:
+        return None
+    seen, inverse = np.unique(packed, return_inverse=True)
+    if len(seen) > 2**20 // len(colours):
+        return None
+    away = np.abs(_unpacked(seen)[:, None] - _unpacked(colours)[None]).max(-1)
+    nearest = away.argmin(1)
+    counts = np.bincount(inverse.ravel())
+    if counts[away.min(1) <= NOISE].sum() < LABEL_SHARE * packed.size:
+        return None
+    if counts[away.min(1) == 0].sum() < FLAT_SHARE * packed.size:  # a gradient
+        return None
+    return nearest[inverse].reshape(packed.shape), [f"{int(colour):06x}" for colour in colours]
+
+
+def _labels_among(values: Numbers, counts: Numbers, least: int) -> Numbers | None:
+    """The colours that are labels, the most frequent first; the others are noise around them. ``None``: too many."""
+    order = np.argsort(-counts, kind="stable")
+    values, counts = values[order], counts[order]
+    found: list[int] = []
+    while len(values) and counts[0] >= least:
+        if len(found) == MOST:
+            return None
+        found.append(int(values[0]))
+        away = np.abs(_unpacked(values) - _unpacked(values[:1])).max(-1)
+        noise = (away <= SAME) | ((away <= NOISE) & (counts <= NOISE_SHARE * counts[0]))
+        values, counts = values[~noise], counts[~noise]
+    return np.array(found) if found else None
+
+
+def _near(a: NDArray[np.int16], b: NDArray[np.int16], most: int) -> NDArray[np.bool_]:
+    near: NDArray[np.bool_] = np.abs(a - b).max(-1) <= most
+    return near
+
+
+def _unpacked(colours: Numbers) -> NDArray[np.int16]:
+    return np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], -1).astype(np.int16)
+
+
+def _distance(a: str, b: str) -> int:
+    return max(abs(int(a[i : i + 2], 16) - int(b[i : i + 2], 16)) for i in (0, 2, 4))
+
+
+def _is_grey(colour: str) -> bool:
+    return colour[:2] == colour[2:4] == colour[4:]
+
+
+# ------------------------------------------------------------------------------------- names
+
+
+def label_names(path: Path) -> dict[int | str, str] | None:
+    """Names of the labels of a map, by number or by colour ``rrggbb``; ``None`` where no file names them.
+
+    Looked for beside the map as ``MAP.json`` or ``MAP.txt``, then as ``labels.json`` or ``labels.txt`` in its folder
+    and in the folder above. JSON is a list of names from number 0 on, an object of names by number or colour, of
+    numbers or colours by name, or the ``config.json`` of a network, with its ``id2label``. Text is a name in each
+    line, from number 0 on, or a number, a colour ``#rrggbb`` or three values of 0 to 255 before each name.
+
+    Raises:
+        InputError: the file does not name labels.
+    """
+    beside = [path.with_suffix(".json"), path.with_suffix(".txt")]
+    around = [
+        folder / f"labels{suffix}" for folder in (path.parent, path.parent.parent) for suffix in (".json", ".txt")
+    ]
+    file = next((file for file in (*beside, *around) if file.is_file()), None)
+    if file is None:
+        return None
+    try:
+        text = file.read_text("utf-8-sig")
+        named = _json_names(json.loads(text)) if file.suffix == ".json" else _text_names(text.splitlines())
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{file} does not name the labels of {path}: {error}; give a list of names, or names by number or colour"
+        ) from error
+    return {key: name.strip() for key, name in named.items()}
+
+
+def _json_names(data: Any) -> dict[int | str, str]:
+    if isinstance(data, list):
+        return {number: str(name) for number, name in enumerate(data)}
+    named: dict[int | str, str] = {}
+    for key, value in data.get("id2label", data).items():
+        if isinstance(value, str) and not _HEX.fullmatch(value):
+            named[_key(key)] = value
+        else:
+            named[_key(value)] = key
+    return named
+
+
+def _text_names(lines: Sequence[str]) -> dict[int | str, str]:
+    between = r"[\s:,=]+"
+    form = re.compile(rf"(#[0-9a-fA-F]{{6}}|\d+{between}\d+{between}\d+|\d+){between}(\S.*)")
+    named: dict[int | str, str] = {}
+    for number, line in enumerate(line.strip() for line in lines if line.strip()):
+        found = form.fullmatch(line)
+        if found is None:
+            named[number] = line
+            continue
+        values = re.split(between, found[1])
+        named[_key([int(value) for value in values] if len(values) == 3 else values[0])] = found[2]
+    return named
+
+
+def _key(value: Any) -> int | str:
+    """A number, or a colour as ``rrggbb``, of what a file says."""
+    if isinstance(value, list):
+        red, green, blue = (int(part) for part in value)
+        return f"{red:02x}{green:02x}{blue:02x}"
+    colour = _HEX.fullmatch(str(value))
+    return colour[1].lower() if colour else int(value)
+
+
+def _named(label: Label, names: Mapping[int | str, str] | None) -> Label:
+    if names is None:
+        return label
+    by_number = None if label.number is None else names.get(label.number)
+    name = by_number if by_number is not None else names.get(label.colour, "")
+    if not name and label.number is None:  # a colour that compression has changed
+        near = [(_distance(c, label.colour), n) for c, n in names.items() if isinstance(c, str)]
+        name = min(near)[1] if near and min(near)[0] <= NOISE else ""
+    return Label(label.colour, label.number, name)
+
+
+def _voc_names(colours: Sequence[str]) -> dict[int | str, str] | None:
+    """The names of Pascal VOC, where all colours are of its palette, and not black and white alone."""
+    palette: dict[int | str, str] = {_voc_colour(number): name for number, name in enumerate(VOC)}
+    palette[_VOC_VOID] = "border"
+    things = set(colours) - {"000000", _VOC_VOID}
+    return palette if things and things <= palette.keys() else None
+
+
+def _voc_colour(number: int) -> str:
+    """Pascal VOC's colour of a class: bits of its number, dealt in turn to red, green and blue, from the top down."""
+    parts = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            parts[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+    return "{:02x}{:02x}{:02x}".format(*parts)

@@ -1,0 +1,94 @@
+"""Regions, segments and masks of paintings, as they are typed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artune.cli.parts import Parts, parse_region, parse_style_mask
+from artune.errors import InputError, SpecError
+from artune.transfer.inputs import Masked, RegionStyle
+
+
+def parts(styles=(), regions=(), segments=(), masks=()):
+    return Parts.parse([Path(style) for style in styles], regions, segments, masks, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("dress.png=a.jpg", RegionStyle("dress.png", "a.jpg")),
+        ("dress.png=a.jpg:0.7", RegionStyle("dress.png", "a.jpg", 0.7)),
+        ("dress.png=a.jpg:1", RegionStyle("dress.png", "a.jpg", 1.0)),
+        ("dress.png=a.jpg:0", RegionStyle("dress.png", "a.jpg", 0.0)),
+        ("dress.png=a:b.jpg", RegionStyle("dress.png", "a:b.jpg")),
+        ("dress.png=a=b.jpg:0.5", RegionStyle("dress.png", "a=b.jpg", 0.5)),
+        ("upper=lower.png=a.jpg:.5", RegionStyle("upper=lower.png", "a.jpg", 0.5)),
+        ("dress.png=take:2", RegionStyle("dress.png", "take:2")),
+        ("shirt+dress=a.jpg", RegionStyle("shirt+dress", "a.jpg")),
+        ("map.png#person=a.jpg:.5", RegionStyle("map.png#person", "a.jpg", 0.5)),
+        ("upper=lower.png##ff0000=a.jpg", RegionStyle("upper=lower.png##ff0000", "a.jpg")),
+    ],
+)
+def test_regions_are_read(text, want, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("upper=lower.png", "take:2", "a.jpg"):
+        (tmp_path / name).touch()
+    found = parse_region(text)
+    assert (found.mask, found.style, found.strength) == (want.mask, want.style, want.strength)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dress.png", r"--region dress\.png: there is no '='; MASK=STYLE\[:STRENGTH\] is needed"),
+        ("=a.jpg", "nothing stands before '='"),
+        ("dress.png=", "nothing stands after '='"),
+        ("dress.png=:0.5", "no style before the strength"),
+        ("dress.png=a.jpg:1.5", "the strength is 1.5; give a number from 0 to 1"),
+        ("dress.png=a.jpg:-1", "the strength is -1"),
+        ("dress.png=a.jpg:nan", "the strength is nan"),
+        ("dress.png=a.jpg:much", "'much' is no strength"),
+    ],
+)
+def test_regions_that_cannot_be_read(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(InputError, match=message):
+        parse_region(text)
+
+
+def test_the_option_is_named():
+    with pytest.raises(InputError, match=r"^--segment cat: .*NAME=STYLE is needed"):
+        parse_region("cat", option="--segment", form="NAME=STYLE")
+    assert parse_style_mask("a.jpg=m.png") == ("a.jpg", "m.png")
+    with pytest.raises(InputError, match=r"^--style-mask a\.jpg: .*STYLE=MASK is needed"):
+        parse_style_mask("a.jpg")
+
+
+def test_a_style_gets_its_mask_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = parts(["a.jpg"], ["m.png=./b.jpg"], masks=["./a.jpg=x.png", f"{tmp_path}/b.jpg=y.png"])
+    (rest,) = found.paintings()
+    (region,) = found.of(Path("photo.jpg"), None, False)
+    assert isinstance(rest, Masked)
+    assert isinstance(region.style, Masked)
+    assert (rest.mask, region.style.mask) == ("x.png", "y.png")
+    with pytest.raises(SpecError, match=r"\./a\.jpg has two masks|a\.jpg has two masks"):
+        parts(["a.jpg"], masks=["a.jpg=x.png", "./a.jpg=y.png"])
+    with pytest.raises(SpecError, match=r"c\.jpg is none of the styles \(a\.jpg\)"):
+        parts(["a.jpg"], masks=["c.jpg=x.png"])
+
+
+def test_the_file_of_a_label_map_is_among_the_files(tmp_path):
+    label_map = tmp_path / "map.png"
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(label_map)
+    found = parts([], [f"{label_map}#1=a.jpg"], masks=[f"a.jpg={label_map}#0"])
+    assert list(found.files()) == [Path("a.jpg"), label_map, label_map]
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_region("~/m.png=~/a.jpg").mask == str(tmp_path / "m.png")
+    assert parse_region("~/m.png=~/a.jpg:.5").style == str(tmp_path / "a.jpg")
