@@ -118,8 +118,8 @@ def test_masks_are_written_by_name(quarters, tmp_path):
         assert opened.mode == "L"
     want = segmenter.masks(quarters, ["upper-clothes"])["upper-clothes"]
     np.testing.assert_allclose(read_mask(tmp_path / "upper-clothes.png"), want, atol=0.51 / 255)
-    with pytest.raises(OutputError, match="exists; --overwrite"):
-        write_masks(segmenter, quarters, tmp_path, replace=False)
+    with pytest.raises(OutputError, match="exists; `overwrite` replaces it"):
+        write_masks(segmenter, quarters, tmp_path, overwrite=False)
 
 
 def test_answers_that_are_no_numbers(photo):
@@ -185,7 +185,7 @@ def test_without_internet(monkeypatch):
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     message = r"cannot download the weights of deeplabv3_resnet50 .*deeplabv3_resnet50_coco-cd0a2569\.pth, or give one "
-    with pytest.raises(WeightsError, match=message + r".*--segment-weights FILE"):
+    with pytest.raises(WeightsError, match=message + r".*`segment_weights`.*weights=FILE"):
         load_segmenter()
     with pytest.raises(WeightsError, match="a file as `weights`, or use `network` compact"):
         fetch(DEEPLABS[DEEPLAB], network=DEEPLAB)

@@ -1,4 +1,4 @@
-"""``artune segment``: the masks of what is in a picture."""
+"""``artune segment``: write the masks of the parts of a picture that a network finds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def segment(
     picture: Annotated[Path, typer.Argument(help="Photograph.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks, one PNG per part.")],
     model: Annotated[str, typer.Option("--model", "--segment-model", help=MODELS)] = DEFAULT_MODEL,
-    weights: Annotated[
+    segment_weights: Annotated[
         Path | None, typer.Option("--weights", "--segment-weights", help="File with the network's weights.")
     ] = None,
     device: Annotated[str | None, spec_option("device")] = None,
@@ -25,7 +25,7 @@ def segment(
     allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Find the parts of a picture, for artune style --region."""
+    """Find the parts of a picture and write their masks, for artune style --region."""
     with loading():
         from artune.files import check_writable
         from artune.images.read import read_picture
@@ -34,9 +34,11 @@ def segment(
 
     photograph = read_picture(picture, allow_huge=allow_huge)
     check_writable(out / "mask.png")
-    with download_bar(quiet) as told:
-        segmenter = load_segmenter(model, weights=weights, device=choose_device(device or "auto"), progress=told)
-    written = write_masks(segmenter, photograph, out, replace=overwrite)
+    with download_bar(quiet) as progress:
+        segmenter = load_segmenter(
+            model, weights=segment_weights, device=choose_device(device or "auto"), progress=progress
+        )
+    written = write_masks(segmenter, photograph, out, overwrite=overwrite)
     for path, share in written.items():
         if not quiet:
             say(f"{path}: {share:.1%} of the picture")

@@ -25,7 +25,7 @@ THIN = 0.02
 PLAIN, PLAIN_SHARE = 0.06, 0.9
 """A border is of one colour if so large a share of it is within this distance of its median, in each channel."""
 
-_BLUR = 2  # pixels over which an edge changes
+_BLUR = 3  # pixels within which an edge changes: it may be blurred, or slightly tilted
 _THINNEST = 3  # pixels: of a small picture, ``THIN`` would be nothing
 _MIDDLE = 0.6  # of a side: the ends may belong to the borders of the other sides
 _SEARCHED = 512  # pixels of the shorter side: larger pictures are reduced, so that a blurred edge is one, too

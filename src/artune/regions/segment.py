@@ -1,6 +1,6 @@
-"""Regions that a network finds: what is where in a picture, as masks by name.
+"""Semantic segmentation: a network that finds the regions of a picture, and their masks by the names of its classes.
 
-DeepLabV3 of torchvision knows the twenty things of Pascal VOC; a SegFormer of Hugging Face what it was trained for.
+DeepLabV3 of torchvision knows the twenty classes of Pascal VOC, a SegFormer of Hugging Face those it was trained for.
 """
 
 import logging
@@ -19,15 +19,17 @@ from artune.assets import Asset, OnBytes, fetch, read_weights
 from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
 from artune.images.picture import Floats, Picture
 from artune.images.write import write_grey
+from artune.regions.labels import VOC
 
 DOUBT = 0.05
-"""A network is never wholly sure. A probability below this is taken as nothing, one as near to 1 as all, so that a
-picture stays as it was where a thing is not."""
+"""Probability below which a mask is 0; above ``1 - DOUBT`` it is 1. A network never gives a probability of exactly 0,
+but a picture has to stay as it was where a class is not."""
 
 PRESENT = 0.001
-"""Share of a picture from which on a thing counts as found."""
+"""Share of a picture above which a class counts as found."""
 
 BACKGROUND = "background"
+"""Name of what belongs to none of the other classes that are asked for."""
 
 DEEPLABS = {
     "deeplabv3_resnet50": Asset(
@@ -45,23 +47,22 @@ DEEPLABS = {
         source="torchvision, DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
     ),
 }
-"""The DeepLabV3 (Chen et al. 2017) that torchvision publishes, by torchvision's names: 160 and 42 MB."""
+"""The networks of DeepLabV3 (Chen et al. 2017) that torchvision publishes, by its names for them: 160 and 42 MB."""
 
-_DEEPLAB_SIDE, _SEGFORMER_SIDE = 520, 512  # shorter side that they were trained for, pixels
-_LONGEST = 2048  # of a narrow picture
-_SMALLEST = 64
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, for both
+_DEEPLAB_SIDE, _SEGFORMER_SIDE = 520, 512  # pixels of the shorter side in training
+_LONGEST, _SMALLEST = 2048, 64  # pixels of the longer side at most, of each side at least
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet; both kinds use them
 
 Logits = Float[Tensor, "n h w"]
 
 
 class Segmenter:
-    """A network that says what is where.
+    """A segmentation network, ready to use.
 
     Args:
         network: gives logits ``[1, n, h', w']`` of a normalised picture ``[1, 3, h, w]``.
         names: of its n classes.
-        side: shorter side of the pictures that it knows, pixels.
+        side: shorter side of the pictures that it was trained with, pixels.
         device: where it runs.
     """
 
@@ -76,16 +77,20 @@ class Segmenter:
         self.network, self.names, self.side, self.device = network, tuple(names), side, device
 
     def masks(self, picture: Picture, classes: Sequence[str]) -> dict[str, Floats]:
-        """A soft mask ``[h, w]`` at the picture's size for each class.
+        """The mask of each class.
 
         Args:
-            picture: what is to be divided.
-            classes: names in any case; ``shirt+dress`` is either. ``background`` is what none of the others is; alone,
-                it is the network's own class of that name.
+            picture: the picture.
+            classes: names in any case; ``shirt+dress`` is either. ``background`` is what belongs to none of the other
+                classes; alone, it is the network's own class of that name.
+
+        Returns:
+            A mask ``[h, w]`` in [0, 1] at the picture's size for each name.
 
         Raises:
             UnknownNameError: the network knows no such class.
-            PictureError: nothing of a class is in the picture; with what is.
+            PictureError: the picture has nothing of a class; the message lists those it has.
+            WeightsError: the network's output is not finite.
         """
         rest = [name for name in classes if name.strip().lower() == BACKGROUND]
         named = [name for name in classes if name not in rest] or rest
@@ -106,7 +111,7 @@ class Segmenter:
         return masks
 
     def found(self, picture: Picture) -> Iterator[tuple[str, Floats]]:
-        """Name and mask of each class that has at least ``PRESENT`` of the picture."""
+        """Name and mask ``[h, w]`` of each class that covers more than ``PRESENT`` of the picture."""
         groups = [[i] for i in range(len(self.names))]
         for name, mask in zip(self.names, class_masks(self._logits(picture), picture.size, groups), strict=True):
             if mask.mean() > PRESENT:
@@ -121,12 +126,12 @@ class Segmenter:
         mean, deviation = (image.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _DEVIATION))
         logits = self.network((image - mean) / deviation)[0].float()
         if not logits.isfinite().all():
-            raise WeightsError("the segmentation network answers with numbers that are not finite; give other weights")
+            raise WeightsError("the output of the segmentation network is not finite; give other weights")
         return logits
 
 
 def members(asked: str, names: Sequence[str]) -> list[int]:
-    """Places of the classes that are meant: one, or several as in ``shirt+dress``, in any case.
+    """Indices of the classes that are meant: one, or several as in ``shirt+dress``, in any case.
 
     Raises:
         UnknownNameError: there is no such class.
@@ -135,7 +140,7 @@ def members(asked: str, names: Sequence[str]) -> list[int]:
     found = []
     for name in asked.split("+"):
         if (plain := name.strip().lower()) not in known:
-            alone = f"the network has no class for it; name another class beside it, and {BACKGROUND} is the rest"
+            alone = f"the network has no such class; name another class beside it, and {BACKGROUND} is the rest"
             why = alone if plain == BACKGROUND else ""
             raise UnknownNameError("class", name.strip(), sorted(known), where="the segmentation network", why=why)
         found.append(known[plain])
@@ -143,32 +148,29 @@ def members(asked: str, names: Sequence[str]) -> list[int]:
 
 
 def check_classes(model: str, classes: Sequence[str]) -> None:
-    """Raise before the network is loaded, where its classes are known.
+    """Check the names of classes before a network is loaded; a SegFormer's are only known afterwards.
 
     Raises:
         UnknownNameError: it knows no such class.
     """
     if model in DEEPLABS:
         for name in classes:
-            members(name, _deeplab_names(model))
-
-
-def _deeplab_names(model: str) -> list[str]:
-    from torchvision.models import get_model_weights
-
-    return [name.strip("_") for name in get_model_weights(model).DEFAULT.meta["categories"]]
+            members(name, VOC)
 
 
 def class_masks(logits: Logits, size: tuple[int, int], groups: Sequence[Sequence[int]]) -> Iterator[Floats]:
-    """The mask ``[h, w]`` of each group of classes: their probability at the full size, firm at both ends (``DOUBT``).
+    """The mask of each group of classes: their probability, with what is near to 0 and 1 made 0 and 1 (``DOUBT``).
 
-    The logits are enlarged, not the probabilities: borders stay sharp. One class at a time, so that memory does not
-    grow with their number.
+    The logits are enlarged, not the probabilities: borders stay sharp. Classes are enlarged one by one, so that memory
+    does not grow with their number.
 
     Args:
         logits: of all classes.
         size: width and height of the masks, pixels.
-        groups: classes that make one mask.
+        groups: indices of the classes that make one mask.
+
+    Yields:
+        ``[h, w]`` in [0, 1] for each group.
     """
 
     def large(plane: Float[Tensor, "h w"]) -> Float[Tensor, "height width"]:
@@ -184,22 +186,25 @@ def class_masks(logits: Logits, size: tuple[int, int], groups: Sequence[Sequence
         yield ((probability - DOUBT) / (1 - 2 * DOUBT)).clamp(0, 1).cpu().numpy()
 
 
-def write_masks(segmenter: Segmenter, picture: Picture, folder: Path, *, replace: bool = True) -> dict[Path, float]:
-    """A grey PNG for each class found, named after it; the files, each with its share of the picture.
+def write_masks(segmenter: Segmenter, picture: Picture, folder: Path, *, overwrite: bool = True) -> dict[Path, float]:
+    """Write the mask of each class that is found as a grey PNG, named after the class.
+
+    Returns:
+        The share of the picture that each file's mask covers.
 
     Raises:
-        OutputError: a file cannot be written; or, without ``replace``, is there.
+        OutputError: a file cannot be written or, without ``overwrite``, exists.
     """
 
     def place(name: str) -> Path:
         return folder / (re.sub(r"[^\w+-]+", "_", name.lower()).strip("_") + ".png")
 
     there = [path for path in map(place, segmenter.names) if os.path.lexists(path)]
-    if there and not replace:
-        raise OutputError(f"{there[0]} exists; --overwrite replaces it")
+    if there and not overwrite:
+        raise OutputError(f"{there[0]} exists; `overwrite` replaces it")
     written = {}
     for name, mask in segmenter.found(picture):
-        write_grey(mask, place(name), replace=replace)
+        write_grey(mask, place(name), replace=overwrite)
         written[place(name)] = float(mask.mean())
     return written
 
@@ -218,9 +223,9 @@ def load_segmenter(
 
     Args:
         model: a key of ``DEEPLABS``, or a SegFormer: a folder, or OWNER/NAME at Hugging Face.
-        weights: a file with DeepLabV3's weights; default: cached or downloaded.
+        weights: a file with DeepLabV3's weights; default: from the cache, or downloaded.
         device: where it runs.
-        progress: told of DeepLabV3's download.
+        progress: called during DeepLabV3's download.
 
     Raises:
         UnknownNameError: there is no such network.
@@ -239,33 +244,29 @@ def load_segmenter(
 def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
     from torchvision.models import get_model
 
-    otherwise = (
-        "give one (artune style: --segment-weights FILE; artune segment: --weights FILE), or draw the masks and "
-        "give them with --region"
-    )
+    otherwise = "give one (`segment_weights`; in Python: load_segmenter(weights=FILE)), or draw the masks yourself"
     path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
-    names = _deeplab_names(model)
-    state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # for training alone
-    network = get_model(model, weights=None, weights_backbone=None, num_classes=len(names), aux_loss=False)
+    state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # used in training
+    network = get_model(model, weights=None, weights_backbone=None, num_classes=len(VOC), aux_loss=False)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip().split(",")[0]  # the first of hundreds
         raise WeightsError(
-            f"{path} does not fit {model} with the {len(names)} classes of Pascal VOC: {reason}"
+            f"{path} does not fit {model} with the {len(VOC)} classes of Pascal VOC: {reason}"
         ) from error
     network.eval().to(device)
-    return Segmenter(lambda x: network.classifier(network.backbone(x)["out"]), names, side=_DEEPLAB_SIDE, device=device)
+    return Segmenter(lambda x: network.classifier(network.backbone(x)["out"]), VOC, side=_DEEPLAB_SIDE, device=device)
 
 
 def _segformer(model: str, device: torch.device | str) -> Segmenter:
-    """A SegFormer (Xie et al. 2021). Its own preprocessing squeezes pictures to a square; here the shape is kept."""
+    """A SegFormer (Xie et al. 2021). Its own preprocessing makes pictures square; here they keep their shape."""
     try:
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
     except ImportError as error:
         raise MissingExtraError(model, "transformers", "segformer") from error
     local = os.path.isdir(model)
-    hub = logging.getLogger("huggingface_hub")  # tells of every retry; why the last one failed is told here
+    hub = logging.getLogger("huggingface_hub")  # it logs every retry; the error below has the last one's reason
     level = hub.level
     hub.setLevel(logging.ERROR)
     try:
@@ -278,7 +279,7 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
         )
     except WeightsError:
         raise
-    except Exception as error:  # of every kind: no network, no such model, a damaged file
+    except Exception as error:  # any type: no internet, no such model, a damaged file
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise WeightsError(
             f"cannot load the segmentation model {model}: {reason}. Give OWNER/NAME of a SegFormer at Hugging Face or, "
@@ -286,7 +287,7 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
         ) from error
     finally:
         hub.setLevel(level)
-    if report["missing_keys"]:  # such as all of the head: it would guess
+    if report["missing_keys"]:  # such as the head: its output would be random
         some = sorted(report["missing_keys"])[0]
         raise WeightsError(f"{model} was not trained to segment: it has no {some}; give a fine-tuned SegFormer")
     network.eval().to(device)
