@@ -12,7 +12,8 @@ from artune.images.color import SPACES, match, moments, with_luminance_of
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.regions.masks import composite, coverage, fitted_mask, normalised, read_mask, resized_mask
+from artune.regions.labels import flat_colours
+from artune.regions.masks import composite, coverage, fitted_mask, normalised, read_label_map, read_mask, resized_mask
 
 pytestmark = pytest.mark.assets
 
@@ -40,6 +41,31 @@ def test_a_dress_alone_changes_and_the_rest_comes_back_to_the_bit(dressed, tmp_p
     after, before = (read_picture(tmp_path / f"{name}.png").pixels for name in ("result", "photograph"))
     np.testing.assert_array_equal(after[~dress], before[~dress])
     np.testing.assert_allclose(after[dress], 1 - before[dress], atol=1.01 / 255)
+
+
+def test_label_maps_of_photographs_are_read_by_name(assets):
+    """The names come from labels.json in the folder above."""
+    folder = assets / "data/clothing"
+    names = json.loads((folder / "labels.json").read_text())
+    for path in sorted((folder / "masks").iterdir())[::6]:
+        numbers = np.asarray(Image.open(path))
+        found = read_label_map(path)
+        assert [str(label) for label in found.labels] == [names[number] for number in np.unique(numbers)]
+        np.testing.assert_array_equal(
+            read_mask(f"{path}#skin+hair"), np.isin(numbers, [names.index(n) for n in ("skin", "hair")])
+        )
+
+
+@pytest.mark.parametrize(("quality", "apart"), [(95, 0.01), (75, 0.02), (50, 0.02)])
+def test_label_maps_survive_compression(assets, quality, apart, tmp_path, rng):
+    """Painted in 59 colours and saved as JPEG, all but the edges comes back."""
+    colours = rng.integers(0, 256, (59, 3), np.uint8)
+    for path in sorted((assets / "data/clothing/masks").iterdir())[::12]:
+        true = colours[np.asarray(Image.open(path))]
+        Image.fromarray(true).save(tmp_path / "a.jpg", quality=quality)
+        index, found = flat_colours(np.asarray(Image.open(tmp_path / "a.jpg").convert("RGB")))
+        read = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in found])[index]
+        assert (np.abs(read - true.astype(int)).max(-1) > 8).mean() < apart
 
 
 def test_the_masks_of_a_clip(assets):

@@ -76,20 +76,20 @@ def test_two_regions_go_to_their_own_styles(photo, network, left, red):
 def test_a_style_for_the_rest_is_a_region_like_another(photo, painting, red, left):
     rest = Inputs.read(photo, [painting], [RegionStyle(left, red)])
     both = Inputs.read(photo, [], [RegionStyle(left, red), RegionStyle(1 - left, painting)])
-    assert len(rest.places) == len(both.places) == 2
-    np.testing.assert_allclose(rest.places[1].mask, both.places[1].mask, atol=1e-6)
+    assert len(rest.regions) == len(both.regions) == 2
+    np.testing.assert_allclose(rest.regions[1].mask, both.regions[1].mask, atol=1e-6)
     assert rest.covered is None
 
 
 def test_regions_that_leave_nothing_leave_nothing_to_the_rest(photo, painting, red):
     inputs = Inputs.read(photo, [painting], [RegionStyle(np.ones((32, 48), np.float32), red)])
-    assert len(inputs.places) == 1
+    assert len(inputs.regions) == 1
 
 
 def test_overlaps_are_shared(photo, painting, red):
     whole = np.ones((32, 48), np.float32)
     inputs = Inputs.read(photo, [], [RegionStyle(whole, red), RegionStyle(whole, painting)])
-    for place in inputs.places:
+    for place in inputs.regions:
         np.testing.assert_allclose(place.mask, 0.5)
 
 
@@ -154,7 +154,7 @@ def test_a_mask_of_another_size_is_resized_with_a_warning(photo, painting, tmp_p
     write_picture(Picture(mask), tmp_path / "mask.png")
     with pytest.warns(ArtuneWarning, match="96x64"):
         inputs = Inputs.read(photo, [], [RegionStyle(tmp_path / "mask.png", painting)])
-    assert inputs.places[0].mask.shape == (32, 48)
+    assert inputs.regions[0].mask.shape == (32, 48)
 
 
 @pytest.mark.parametrize(
@@ -289,10 +289,12 @@ def maps():
 
 def test_two_label_maps_pair_part_with_part(photo, painting, maps):
     here, there = maps
-    with pytest.warns(ArtuneWarning, match=r"the mask of region 1 has labels that the mask of its style lacks.*: 3\."):
+    with pytest.warns(
+        ArtuneWarning, match="the mask of region 1 and that of its style do not share, .* the labels 3: these"
+    ):
         inputs = Inputs.read(photo, [], [RegionStyle(here, Masked(painting, there), 0.7)])
     assert inputs.strengths == (0.7, 0.7)
-    for place, label in zip(inputs.places, (1, 2), strict=True):
+    for place, label in zip(inputs.regions, (1, 2), strict=True):
         np.testing.assert_array_equal(place.mask, here == label)
         np.testing.assert_array_equal(place.paintings[0].mask, there == label)
     np.testing.assert_array_equal(inputs.covered, here < 3)

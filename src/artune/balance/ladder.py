@@ -250,7 +250,7 @@ class Scorer:
         shown = inputs.coloured(plan)
         photograph = inputs.photograph.tensor()
         contents, own = [], []
-        for place, seen in zip(inputs.places, shown.places, strict=True):
+        for place, seen in zip(inputs.regions, shown.regions, strict=True):
             found = [
                 judge.embed(painting.picture.tensor(), _mask(painting.weight(), painting.picture))
                 for painting in seen.paintings
@@ -266,7 +266,7 @@ class Scorer:
     def scores(self, pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
         """How surely the style and the content of results, all of one size, are recognised; 0 is chance."""
         images = torch.cat([picture.tensor() for picture in pictures])
-        masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.places]
+        masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.regions]
         areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
         found = [self.judge.embed(images, mask) for mask in masks]
         styles = torch.stack(

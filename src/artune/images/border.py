@@ -22,7 +22,7 @@ STRAIGHT = 0.9
 THIN = 0.02
 """A border up to this share of the side may have any colours; a wider one has to be of one colour."""
 
-PLAIN, PLAIN_SHARE = 0.06, 0.9
+PLAIN, PLAIN_SHARE = 0.06, 0.8
 """A border is of one colour if so large a share of it is within this distance of its median, in each channel."""
 
 _BLUR = 3  # pixels within which an edge changes: it may be blurred, or slightly tilted

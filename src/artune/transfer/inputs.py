@@ -88,8 +88,8 @@ class Painting:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """A part of the photograph and the paintings that it gets.
+class Region:
+    """A part of the photograph with paintings of its own, read and checked.
 
     Attributes:
         paintings: one, or several to be mixed.
@@ -106,15 +106,15 @@ class Inputs:
 
     Attributes:
         photograph: the content.
-        places: parts of it, those of the regions first, then the rest if it has styles of its own.
-        strengths: that each region came with, or ``None`` for that of the spec.
+        regions: those asked for and then, if it has styles of its own, the rest of the photograph.
+        strengths: of each region asked for, or ``None`` for that of the spec.
         covered: ``[h, w]``: how much of each pixel is styled, or ``None`` where all is; transparency apart.
         digests: sha256 of every picture and mask, by its part in the run; of paintings as they are used, without
             their borders.
     """
 
     photograph: Picture
-    places: tuple[Place, ...]
+    regions: tuple[Region, ...]
     strengths: tuple[float | None, ...] = ()
     covered: Floats | None = None
     digests: dict[str, str] = field(default_factory=dict)
@@ -142,51 +142,52 @@ class Inputs:
         for index, source in enumerate(styles):
             paintings.append(_painting(source, allow_huge))
             digests |= _digests(f"style {index}", paintings[-1])
-        regions = _paired(regions, allow_huge)
-        places, masks = [], []
-        for index, region in enumerate(regions):
+        asked = _paired(regions, allow_huge)
+        found, masks = [], []
+        for index, region in enumerate(asked):
             painting = _painting(region.style, allow_huge)
-            places.append(Place((painting,)))
+            found.append(Region((painting,)))
             masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
             digests |= _digests(f"region {index} style", painting)
             digests[f"region {index}"] = _digest(masks[-1])
         if paintings:
-            places.append(Place(tuple(paintings)))
-        inputs = cls(photograph, tuple(places), tuple(region.strength for region in regions), None, digests)
-        if not regions:
+            found.append(Region(tuple(paintings)))
+        inputs = cls(photograph, tuple(found), tuple(region.strength for region in asked), None, digests)
+        if not asked:
             if photograph.alpha is None:
                 return inputs
             masks = [np.ones(photograph.alpha.shape, np.float32)]
         else:
             masks = normalised(masks, rest=bool(paintings))
-            places = places[: len(masks)]  # regions may leave nothing for the rest
-            if len(regions) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
-                return inputs  # one that is all of the picture
+            found = found[: len(masks)]  # the regions may leave no rest
+            if len(asked) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
+                return inputs  # one region that is the whole photograph
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):
             raise PictureError("the photograph is transparent all over; there is nothing to style")
-        if not all(shown[: len(regions)]):
+        if not all(shown[: len(asked)]):
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
-        placed = [replace(place, mask=mask) for place, mask in zip(places, masks, strict=True)]
-        kept = tuple(place for place, seen in zip(placed, shown, strict=True) if seen)
-        return replace(inputs, places=kept).faded([1.0] * len(kept))
+        masked = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
+        kept = tuple(region for region, seen in zip(masked, shown, strict=True) if seen)
+        return replace(inputs, regions=kept).faded([1.0] * len(kept))
 
     def faded(self, shares: Sequence[float]) -> "Inputs":
-        """The same with the photograph shining through in some places.
+        """The same with the photograph shining through in some regions.
 
         Args:
-            shares: of the result in each place, in [0, 1].
+            shares: of the result in each region, in [0, 1].
         """
-        masks = [share * place.mask for share, place in zip(shares, self.places, strict=True) if place.mask is not None]
+        pairs = zip(shares, self.regions, strict=True)
+        masks = [share * region.mask for share, region in pairs if region.mask is not None]
         covered = coverage(masks) if masks else None
         return replace(self, covered=None if covered is None or covered.min() >= 1 else covered)
 
-    def weight(self, place: Place) -> Floats | None:
-        """Where, and how much, a place counts: its mask and the photograph's transparency in one."""
-        return None if place.mask is None else with_alpha([place.mask], self.photograph.alpha)[0]
+    def weight(self, region: Region) -> Floats | None:
+        """How much each pixel counts in a region: its mask and the photograph's transparency in one."""
+        return None if region.mask is None else with_alpha([region.mask], self.photograph.alpha)[0]
 
     def covered_at(self, width: int, height: int) -> Floats | None:
-        """``[height, width]``: where, and how much, a result of that size differs from the photograph."""
+        """How far each pixel of a result of that size may leave the photograph: ``[height, width]`` in [0, 1]."""
         covered = None if self.covered is None else resized_mask(self.covered, width, height)
         if self.photograph.alpha is None:
             return covered
@@ -196,8 +197,8 @@ class Inputs:
 
     @property
     def paintings(self) -> list[Painting]:
-        """All paintings of all places."""
-        return [painting for place in self.places for painting in place.paintings]
+        """All paintings of all regions."""
+        return [painting for region in self.regions for painting in region.paintings]
 
     def coloured(self, spec: StyleSpec) -> "Inputs":
         """The same with the colours that the network is to see; see ``StyleSpec.color``."""
@@ -208,8 +209,8 @@ class Inputs:
         if spec.color == "content-luminance":
             shown = replace(photograph, pixels=color.grey(photograph.filled(), spec.color_space))
 
-        def changed(painting: Painting, place: Place) -> Painting:
-            weight = self.weight(place)
+        def changed(painting: Painting, region: Region) -> Painting:
+            weight = self.weight(region)
             if spec.color == "content-luminance":
                 pixels = color.luminance_matched(
                     painting.picture.filled(), photograph.filled(), spec.color_space, painting.weight(), weight
@@ -225,10 +226,11 @@ class Inputs:
                 )
             return replace(painting, picture=replace(painting.picture, pixels=pixels))
 
-        places = tuple(
-            replace(p, paintings=tuple(changed(painting, p) for painting in p.paintings)) for p in self.places
+        regions = tuple(
+            replace(region, paintings=tuple(changed(painting, region) for painting in region.paintings))
+            for region in self.regions
         )
-        return replace(self, photograph=shown, places=places)
+        return replace(self, photograph=shown, regions=regions)
 
 
 def read_source(source: Source, allow_huge: bool = False) -> Picture:
@@ -293,8 +295,8 @@ def _paired(regions: Sequence[RegionStyle], allow_huge: bool) -> list[RegionStyl
         alone = [str(label) for label in labels.labels if label not in [label for label, _, _ in pairs]]
         if alone:
             warnings.warn(
-                f"{here} has labels that the mask of its style lacks, or of which there are a few pixels alone: "
-                f"{', '.join(alone)}. They take no style from this painting",
+                f"{here} and that of its style do not share, or have a few pixels only of, the labels "
+                f"{', '.join(alone)}: these parts take no style from this painting",
                 ArtuneWarning,
                 stacklevel=4,
             )

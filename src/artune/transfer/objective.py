@@ -90,7 +90,7 @@ class Sized:
         """Measure the paintings: once, for any number of photographs or frames."""
         terms = self.terms
         found: list[list[MeasuredPainting]] = []
-        for place in self.inputs.places:
+        for place in self.inputs.regions:
             some: list[MeasuredPainting] = []
             shares = self.plans[0].style_weights if len(place.paintings) > 1 else (1.0,)
             for painting, share in zip(place.paintings, shares, strict=True):
@@ -132,7 +132,7 @@ class Sized:
         """Mask and weights of every place."""
         regions = []
         of_places = zip(*(place_weights(plan, self.inputs) for plan in self.plans), strict=True)
-        for place, pairs in zip(self.inputs.places, of_places, strict=True):
+        for place, pairs in zip(self.inputs.regions, of_places, strict=True):
             of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
             regions.append(Region(_mask(self.inputs.weight(place), content), style=of_style, content=of_content))
         return regions
@@ -172,7 +172,7 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
 
 def place_strengths(plan: OptimisePlan, inputs: Inputs) -> list[float]:
     """The strength in each place; the rest comes last."""
-    return [*plan.region_strengths, plan.strength][: len(inputs.places)]
+    return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
 
 
 def place_weights(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:

@@ -77,7 +77,7 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
 def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> Room:
     """What a plan of a task, or of a run, needs of the memory."""
     paintings = [painting.picture for painting in of.inputs.paintings]
-    masks = sum(place.mask is not None for place in of.inputs.places)
+    masks = sum(place.mask is not None for place in of.inputs.regions)
     return Room(plan, of.inputs.photograph, paintings, of.network, masks)
 
 

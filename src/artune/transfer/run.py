@@ -48,7 +48,7 @@ class Run(Generic[P, N]):
     @classmethod
     def of(cls, task: Task[N], plan: P, search: Search | None = None) -> "Run[P, N]":
         """The run of a task by a plan."""
-        strengths = [*plan.region_strengths, plan.strength][: len(task.inputs.places)]
+        strengths = [*plan.region_strengths, plan.strength][: len(task.inputs.regions)]
         inputs = task.inputs.faded(shares_of(strengths))
         shown = inputs.coloured(plan)
         first = Painting(task.first) if task.first else shown.paintings[0]

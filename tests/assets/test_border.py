@@ -1,0 +1,41 @@
+"""Borders of real paintings."""
+
+import numpy as np
+import pytest
+
+import artune
+from artune.images.border import Margins, border
+from artune.images.picture import Picture
+from artune.images.read import read_picture
+
+pytestmark = pytest.mark.assets
+
+
+def test_borders_that_were_looked_at(assets):
+    """A still life in a mat, a lithograph on white paper; and paintings that fill their picture."""
+    folder = assets / "data/styleid/style"
+    for name, want in (("14", Margins(42, 42, 44, 40)), ("25", Margins(28, 96, 0, 0))):
+        assert border(read_picture(folder / f"{name}.jpg").pixels) == want
+    for name in ("07", "17", "26", "27", "39"):
+        assert border(read_picture(folder / f"{name}.jpg").pixels) == Margins()
+
+
+def test_few_lines_within_a_painting_are_taken_for_its_border(assets):
+    """The middle of a painting has no border: what is found there is a false alarm. 53 of 2,279 when all were tried."""
+    found = []
+    for path in sorted((assets / "data/paintings").rglob("*.jpg"))[::20]:
+        pixels = read_picture(path).pixels
+        height, width = pixels.shape[:2]
+        found.append(any(border(pixels[height // 4 : -(height // 4), width // 4 : -(width // 4)])))
+    assert np.mean(found) < 0.06
+
+
+def test_a_mat_leaves_no_frame(assets):
+    """At a quarter of the painting's size the result with a mat is that without one."""
+    photograph, painting = (read_picture(assets / f"data/styleid/{name}.jpg") for name in ("content/07", "style/27"))
+    mat = Picture(np.pad(painting.pixels, ((20, 20), (20, 20), (0, 0)), constant_values=1))
+    options = {"size": 192, "style_scale": 0.25, "quality": "draft", "strength": 0.6}
+    plain, framed = (artune.style(photograph, style, **options).picture.pixels for style in (painting, mat))
+    np.testing.assert_array_equal(plain, framed)
+    kept = artune.style(photograph, artune.Masked(mat, np.ones(mat.pixels.shape[:2])), **options).picture.pixels
+    assert kept[:2].mean() > plain[:2].mean() + 0.03
