@@ -1,6 +1,4 @@
-"""Label maps as networks and people make them: numbers, palettes, flat colours, compressed ones; and their names."""
-
-import json
+"""Label maps as networks and people make them: numbers, palettes, flat colours, compressed ones."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ from PIL import Image, ImageFilter
 
 from artune.errors import InputError, PictureError
 from artune.images.read import read_picture
-from artune.regions.labels import VOC, _voc_colour, label_names, labels_of_array, read_labels, split_label
+from artune.regions.labels import labels_of_array, read_labels, split_label
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (128, 128, 128)
 
@@ -121,67 +119,6 @@ def test_an_unknown_label_gets_a_list(tmp_path):
     found = read(saved(Image.fromarray(np.array([[0, 1, 1, 1]], np.uint8)), tmp_path / "a.png"))
     with pytest.raises(PictureError, match=r"a\.png has no label 'see'; it has sea \(75\.0%\), sky \(25\.0%\)\. Name "):
         found.mask("see")
-
-
-# ------------------------------------------------------------------------------------- names
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("a.json", json.dumps(["nothing", "sky", "Sea"])),
-        ("a.json", json.dumps({"1": "sky", "2": "Sea"})),
-        ("a.json", json.dumps({"sky": 1, "Sea": 2})),
-        ("a.json", json.dumps({"model_type": "segformer", "id2label": {"1": "sky", "2": "Sea"}})),
-        ("labels.json", json.dumps({"sky": "#ff0000", "Sea": [0, 0, 255]})),
-        ("../labels.json", json.dumps({"ff0000": "sky", "0000ff": "Sea"})),
-        ("a.txt", "nothing\nsky\nSea\n"),
-        ("labels.txt", "1 sky\n2: Sea\n"),
-        ("labels.txt", "#ff0000 sky\n\n#0000ff,Sea\n"),
-        ("labels.txt", "255 0 0\tsky\n0 0 255\tSea"),
-    ],
-)
-def test_names_beside_the_map(file, text, tmp_path):
-    folder = tmp_path / "maps"
-    folder.mkdir()
-    (folder / file).write_text(text)
-    image = Image.fromarray(np.array([[1, 2, 0]], np.uint8))
-    image.putpalette([0, 0, 0, *RED, *BLUE])
-    found = read(saved(image, folder / "a.png"))
-    assert stripe(found, "sky") == [0]
-    assert stripe(found, "SEA") == [1]
-    assert stripe(found, "0") == [2]
-
-
-def test_names_of_colours_that_compression_changed(tmp_path):
-    (tmp_path / "labels.txt").write_text("#ff0000 sky\n#0000ff sea\n")
-    found = read(saved(thirds(RED, BLUE, side=96), tmp_path / "a.jpg", quality=50))
-    assert sorted(names_of(found)) == ["sea", "sky"]
-
-
-@pytest.mark.parametrize(("file", "text"), [("a.json", "{"), ("a.json", "3"), ("a.json", '{"a": "b"}')])
-def test_files_that_name_nothing(file, text, tmp_path):
-    (tmp_path / file).write_text(text)
-    with pytest.raises(InputError, match=r"a\.json does not name the labels of .*a\.png: .*give a list of names"):
-        label_names(tmp_path / "a.png")
-
-
-def test_maps_of_pascal_voc_are_known_by_their_colours(tmp_path):
-    numbers = np.array([[0, 15, 8, 255]], np.uint8)
-    image = Image.fromarray(numbers)
-    image.putpalette([int(_voc_colour(n)[i : i + 2], 16) for n in range(256) for i in (0, 2, 4)])
-    found = read(saved(image, tmp_path / "a.png"))
-    assert names_of(found) == ["background", "cat", "person", "border"]
-    assert stripe(found, "person") == stripe(found, "15") == stripe(found, "c08080") == [1]
-    colours = read(saved(thirds((0, 0, 0), (192, 128, 128)), tmp_path / "b.png"))
-    assert stripe(colours, "person") == list(range(24, 48))
-
-
-def test_the_names_of_pascal_voc_are_torchvisions():
-    from torchvision.models import get_model_weights
-
-    names = get_model_weights("deeplabv3_resnet50").DEFAULT.meta["categories"]
-    assert tuple(name.strip("_") for name in names) == VOC
 
 
 # ------------------------------------------------------------------------------------- pairs

@@ -19,7 +19,7 @@ from artune.assets import Asset, OnBytes, fetch, read_weights
 from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
 from artune.images.picture import Floats, Picture
 from artune.images.write import write_grey
-from artune.regions.labels import VOC
+from artune.regions.label_names import VOC
 
 DOUBT = 0.05
 """Probability below which a mask is 0; above ``1 - DOUBT`` it is 1. A network never gives a probability of exactly 0,
