@@ -266,8 +266,10 @@ def test_a_quoted_glob_and_twins(files, photo):
     result = call("style", f"{files}/photo.*", files / "painting.png", "-o", files / "styled", *FAST)
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (files / "styled").iterdir()) == ["photo.jpg.png", "photo.png.png"]
-    assert "no picture matches" in refused("style", f"{files}/x*.png", files / "painting.png", "-o", files / "s", *FAST)
-    assert "need a folder as OUT" in refused(
+    assert "there is no picture in" in refused(
+        "style", f"{files}/x*.png", files / "painting.png", "-o", files / "s", *FAST
+    )
+    assert "needs a folder as OUT" in refused(
         "style", f"{files}/photo.*", files / "painting.png", "-o", files / "out.png", *FAST
     )
 
@@ -336,17 +338,32 @@ BAD = {
     "spec list": (["photo.png", "painting.png", "--spec", "list.yaml"], "must hold names and values"),
     "no spec": (["photo.png", "painting.png", "--spec", "none.yaml"], "cannot read the spec"),
     "start": (["photo.png", "painting.png", "--start", "nosie"], "there is no start 'nosie'"),
-    "glob": (["photo.png", *["painting.png"] * 5], "did the shell expand a glob"),
+    "glob": (["photo.png", *["painting.png"] * 5], "the shell may have expanded a glob"),
     "no style": (["photo.png"], "no style picture was given"),
     "content loss": (["photo.png", "painting.png", "--content-loss", "mze"], "did you mean mse"),
     "variation": (["photo.png", "painting.png", "--variation", "l3"], "there is no total variation 'l3'"),
     "pooling": (["photo.png", "painting.png", "--pooling", "average"], "pooling of network compact is fixed"),
     "decay": (["photo.png", "painting.png", "--decay", "0"], "decay: must be greater than 0"),
     "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "greater than or equal to 1"),
-    "line search": (["photo.png", "painting.png", "--line-search", "strong-wolfe"], "is one of lbfgs"),
+    "line search": (
+        ["photo.png", "painting.png", "--line-search", "strong-wolfe"],
+        "--line-search strong-wolfe is for lbfgs; use --optimiser lbfgs",
+    ),
     "average": (["photo.png", "painting.png", "--average", "1"], "less than 1"),
     "photoreal": (["photo.png", "painting.png", "--photoreal", "nan"], "photoreal"),
     "memory": (["photo.png", "painting.png", "--memory", "much"], "'much' is no size; write 4GiB"),
+    "memory without a unit": (
+        ["photo.png", "painting.png", "--memory", "8"],
+        "--memory: 8 is 8 bytes, too few for any picture; did you mean 8GiB?",
+    ),
+    "quality of a file": (["photo.png", "painting.png", "--quality", "90"], "is --jpeg-quality 90"),
+    "quality of a png": (["photo.png", "painting.png", "--jpeg-quality", "90"], "has no effect on png files"),
+    "one strength for one": (["photo.png", "painting.png", "--one-strength"], "for photographs that go into a folder"),
+    "format of one": (["photo.png", "painting.png", "--format", "jpg"], "--format is for photographs that go into"),
+    "spec of a picture without one": (["photo.png", "painting.png", "--spec", "photo.png"], "carries no spec"),
+    "web address": (["https://e.org/a.png", "painting.png"], "https://e.org/a.png is a web address; download"),
+    "empty name": (["", "painting.png"], "the name of a picture is empty"),
+    "empty style": (["photo.png", ""], "the name of a picture is empty"),
     "color": (["photo.png", "painting.png", "--color", "content"], "content-luminance' or 'content-match'"),
     "colour space": (["photo.png", "painting.png", "--color-space", "hsv"], "must be 'lab' or 'yiq'"),
     "colour match": (["photo.png", "painting.png", "--color-match", "mean"], "must be 'moments' or 'histogram'"),
@@ -365,20 +382,20 @@ BAD = {
     ),
     "colour space of the style": (
         ["photo.png", "painting.png", "--color-space", "yiq"],
-        "color_space has no effect with color style; take content-luminance or content-match",
+        "--color-space has no effect with --color style; take content-luminance or content-match",
     ),
     "match of luminance": (
         ["photo.png", "painting.png", "--color", "content-luminance", "--color-match", "histogram"],
-        "color_match has no effect with color content-luminance; take content-match",
+        "--color-match has no effect with --color content-luminance; take content-match",
     ),
     "decay every, of nothing": (["photo.png", "painting.png", "--decay-every", "5"], "give a decay below 1"),
     "quality of a recipe": (
         ["photo.png", "painting.png", "--recipe", "crowsonkb", "--quality", "draft"],
-        "quality has no effect where the steps are given",
+        "--quality has no effect where the steps are given",
     ),
     "sizes of a recipe": (
         ["photo.png", "painting.png", "--recipe", "crowsonkb", "--no-pyramid"],
-        "pyramid has no effect where every size is given",
+        "--pyramid has no effect where every size is given",
     ),
     "segment model of nothing": (
         ["photo.png", "painting.png", "--segment-model", "deeplabv3_resnet50"],
@@ -449,8 +466,6 @@ def test_offline_weights_say_what_to_do(files, monkeypatch):
 
 
 def test_outputs_that_cannot_be_written(files):
-    (files / "dir.png").mkdir()
-    assert "it is a folder" in refused(*style(files, out="dir.png"))
     assert "unknown format" in refused(*style(files, out="out.xyz"))
     assert "is not a folder" in refused(*style(files, out="photo.png/out.png"))
     assert "16 bits" in refused(*style(files, "--16", out="out.jpg"))
@@ -598,8 +613,8 @@ def test_photographs_of_one_name_do_not_overwrite_each_other(files):
         shutil.copy(files / "photo.png", files / "trips" / folder / "x.png")
     result = call("style", str(files / "trips/*/x.png"), files / "painting.png", "-o", files / "out", *FAST)
     assert result.exit_code == 0, result.output
-    assert (files / "out/a/x.png.png").exists()
-    assert (files / "out/b/x.png.png").exists()
+    assert (files / "out/a/x.png").exists()
+    assert (files / "out/b/x.png").exists()
 
 
 def test_kept_steps_lose_nothing(files):
@@ -633,8 +648,8 @@ def test_kept_steps_of_photographs_of_one_name(files):
     result = call("style", str(files / "trips/*/x.png"), files / "painting.png", "-o", files / "out", *FAST, *steps)
     assert result.exit_code == 0, result.output
     assert sorted(str(p.relative_to(files / "steps")) for p in (files / "steps").rglob("0*.png")) == [
-        "a/x.png/00003.png",
-        "b/x.png/00003.png",
+        "a/x/00003.png",
+        "b/x/00003.png",
     ]
 
 
@@ -680,3 +695,147 @@ def test_a_spec_serves_other_pictures(files, photo):
 
 def test_the_version():
     assert call("--version").stdout.startswith("artune 0.")
+
+
+# ------------------------------------------------------------------------------------- many photographs
+
+
+@pytest.fixture
+def holiday(files, photo):
+    """A folder of photographs with sub-folders and other files; the current folder holds it and a painting."""
+    for name in ("a.png", "b.png", "2023/x.png", "2024/x.png"):
+        (files / "holiday" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(photo, files / "holiday" / name)
+    (files / "holiday/notes.txt").write_text("x")
+    return files
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_a_shell_makes_of_a_glob_is_several_photographs(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    result = call("style", "holiday/a.png", "holiday/b.png", "painting.png", "-o", "styled/", *FAST)
+    assert result.exit_code == 0, result.output
+    assert written(holiday / "styled") == ["a.png", "b.png"]
+    alone = call("style", "holiday/b.png", "painting.png", "-o", "alone.png", *FAST)
+    assert alone.exit_code == 0
+    assert read_picture("styled/b.png").digest() == read_picture("alone.png").digest()  # one style, and not a mix
+
+
+def test_a_file_as_out_is_one_photograph_in_a_mix_of_styles(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    result = call("style", "photo.png", "holiday/a.png", "painting.png", "-o", "out.png", *FAST)
+    assert "photo.png in a mix of 2 styles: holiday/a.png, painting.png" in result.output
+    message = refused("style", "holiday/a.png", "holiday/b.png", "painting.png", "-o", "styled", *FAST)
+    assert "Several photographs and one style, which is the last: -o styled/" in message
+    assert "One photograph and several styles: -o styled.png" in message
+
+
+def test_weights_mix_styles_for_several_photographs(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    more = ("--style-weights", "3,1")
+    result = call("style", "holiday", "painting.png", "photo.png", "-o", "styled/", *FAST, *more)
+    assert result.exit_code == 0, result.output
+    assert read_picture("styled/a.png").note["spec"]["style_weights"] == [0.75, 0.25]
+
+
+def test_sub_folders_are_kept_and_what_is_skipped_is_told(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    arguments = ["style", "holiday", "painting.png", "-o", "holiday/styled", *FAST]
+    result = call(*arguments)
+    assert "1 file is no picture that artune reads: notes.txt" in result.output
+    assert "folders are left out without --recursive: 2023, 2024" in result.output
+    assert written(holiday / "holiday/styled") == ["a.png", "b.png"]
+    result = call(*arguments, "--recursive")
+    assert "left out" not in result.output
+    assert written(holiday / "holiday/styled") == [
+        "2023/x.png",
+        "2024/x.png",
+        "a.png",
+        "b.png",
+    ]  # no results of results
+
+
+def test_the_format_and_quality_of_results(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    sizes = []
+    for quality in ("20", "95"):
+        more = ("--format", "JPG", "--jpeg-quality", quality, "--overwrite", "--quiet")
+        assert call("style", "holiday", "painting.png", "-o", "styled", *FAST, *more).output == ""
+        assert written(holiday / "styled") == ["a.jpg", "b.jpg"]
+        sizes.append((holiday / "styled/a.jpg").stat().st_size)
+    assert sizes[0] < sizes[1]
+    assert (holiday / "styled/a.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert "'xyz' cannot be written; use jpg" in refused(
+        "style", "holiday", "painting.png", "-o", "styled", *FAST, "--format", "xyz"
+    )
+
+
+def test_one_strength_for_all(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    line = ["style", "holiday", "painting.png", "-o", "styled", *FAST[:-2]]
+    result = call(*line, "--one-strength", "--recursive")
+    assert result.exit_code == 0, result.output
+    strength = float(re.search(r"one strength for 4 photographs: (\S+)", result.output)[1])
+    found = {read_picture(f"styled/{name}").note["spec"]["strength"] for name in written(holiday / "styled")}
+    assert found == {strength}
+    assert len(re.findall(r"png: strength 0\.\d+", result.output)) == 4
+    message = refused(*line[:-2], "--one-strength", "--strength", "0.3")
+    assert "one strength for all photographs: there is no strength to be found" in message
+
+
+def test_a_painting_among_the_photographs_is_not_styled(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    result = call("style", "holiday", "holiday/b.png", "-o", "styled", *FAST)
+    assert "used as a style or a mask, and not styled: b.png" in result.output
+    assert written(holiday / "styled") == ["a.png"]
+
+
+def test_one_photograph_into_a_folder(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    assert call("style", "photo.png", "painting.png", "-o", "new/sub/", *FAST).exit_code == 0
+    assert written(holiday / "new") == ["sub/photo.png"]
+    message = refused("style", "text.png", "painting.png", "-o", "new/", *FAST)
+    assert message.startswith("artune: there is no picture text.png")
+    assert "names no format; give new2.png for a picture, new2/ for a folder" in refused(
+        "style", "photo.png", "painting.png", "-o", "new2", *FAST
+    )
+
+
+# ------------------------------------------------------------------------------------- paths and specs
+
+
+def test_a_missing_photograph_is_named_before_all_else(holiday, monkeypatch):
+    monkeypatch.chdir(holiday)
+    for out in ("out.xyz", "out", "out/", "photo.png", "holiday"):
+        assert refused("style", "holliday", "painting.png", "-o", out, *FAST).startswith(
+            "artune: there is no picture holliday; did you mean holiday?"
+        )
+        assert "there is no picture paintng.png" in refused("style", "photo.png", "paintng.png", "-o", out, *FAST)
+
+
+def test_the_home_folder_in_every_place(files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files))
+    result = call(
+        "style", "~/photo.png", "~/painting.png", "-o", "~/new/out.png", *FAST, "--start", "~/painting.png",
+        "--keep-steps", "~/steps",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert read_picture(files / "new/out.png").size == (48, 32)
+    assert (files / "steps/00003.png").exists()
+    assert call("style", "~/*o.png", "~/painting.png", "-o", "~/styled/", *FAST).exit_code == 0
+    assert written(files / "styled") == ["photo.png"]
+    assert call("info", "~/new/out.png").exit_code == 0
+
+
+def test_a_spec_is_taken_from_a_picture_or_a_record(files):
+    record = call(*style(files, "--strength", "0.3", "--json", "--quiet")).stdout
+    (files / "record.json").write_text(record)
+    for number, source in enumerate(("out.png", "record.json")):
+        out = files / f"again{number}.png"
+        pair = [files / "photo.png", files / "painting.png"]
+        result = call("style", *pair, "-o", out, "--spec", files / source)
+        assert result.exit_code == 0, result.output
+        assert read_picture(out).digest() == read_picture(files / "out.png").digest()

@@ -1,28 +1,136 @@
-"""What a run says where nobody watches a bar: in a log."""
+"""Messages, warnings and logs of a command."""
 
 import os
 import signal
 import sys
 import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated
 
 import pytest
 import typer
 
-from artune.cli.display import BAD_INPUT, CANCELLED, balancing, counting, guarded
+from artune.cli.display import (
+    BAD_INPUT,
+    CANCELLED,
+    balancing,
+    counting,
+    download_bar,
+    flags_of,
+    guarded,
+    show_warnings,
+    step_display,
+    time_left,
+    training_display,
+    with_flags,
+)
+from artune.engine.descend import Part
+from artune.errors import ArtuneWarning, InputError
+from artune.fitting import Progress as Training
+from artune.spec.style import Rung
+
+# ------------------------------------------------------------------------------------- logs
 
 
-def test_a_log_is_told_once_a_minute_how_much_is_left(monkeypatch, capsys):
+@pytest.fixture
+def clock(monkeypatch):
+    """The time in seconds, which stands still until it is changed."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_has_a_line_a_minute_with_the_time_left(clock, capsys):
     with counting("pictures", quiet=False) as count:
         count(0, 100)
         for done in range(1, 101):
-            now[0] += 10
+            clock[0] += 10
             count(done, 100)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "pictures: 6 of 100, about 16 min left"  # 94 at 10 seconds
     assert lines[-1] == "pictures: 96 of 100, about 1 min left"
     assert len(lines) == 16
+
+
+def steps(sizes, done, part=None, **losses):
+    """The progress of a run over sizes with so many steps each."""
+    rungs = tuple(Rung(size=size, steps=count) for size, count in sizes)
+    level, before = 0, 0
+    while done > before + rungs[level].steps:
+        before += rungs[level].steps
+        level += 1
+    return SimpleNamespace(
+        rung=rungs[level],
+        level=level,
+        done=done,
+        total=sum(rung.steps for rung in rungs),
+        latest={"total": 9.0} | {name.replace("_", " "): value for name, value in losses.items()},
+        part=part,
+        run=SimpleNamespace(plan=SimpleNamespace(method=SimpleNamespace(rungs=rungs))),
+    )
+
+
+def test_the_log_of_a_run(clock, capsys):
+    """64 px for 60 steps and 128 px for 60, of four times the cost: a step of the first takes 2 seconds."""
+    sizes = ((64, 60), (128, 60))
+    with step_display(quiet=False) as show:
+        for done in range(1, 121):
+            clock[0] += 2 if done <= 60 else 8
+            show(steps(sizes, done, content=0.5, style_relu1_1=0.25, style_relu2_1=0.75))
+    assert capsys.readouterr().err.splitlines()[:4] == [
+        "64 px: step 31 of 120, content 0.500  style 0.500, about 9 min left",  # 29 at 2 seconds, 60 at 8
+        "128 px: step 61 of 120, content 0.500  style 0.500, about 8 min left",
+        "128 px: step 69 of 120, content 0.500  style 0.500, about 7 min left",
+        "128 px: step 77 of 120, content 0.500  style 0.500, about 6 min left",
+    ]
+
+
+def test_the_log_of_a_run_in_tiles(clock, capsys):
+    """A step may take minutes: its tiles are in the log, with the losses of the last step."""
+    with step_display(quiet=False) as show:
+        show(steps([(2048, 4)], 1, content=0.5))
+        clock[0] = 100.0
+        show(steps([(2048, 4)], 2, Part(4, 16), content=0.25))
+        clock[0] = 130.0
+        show(steps([(2048, 4)], 2, Part(5, 16), content=0.25))
+    assert capsys.readouterr().err == ("2048 px: step 2 of 4, tile 4/16, content 0.250, about 3 min left\n")
+
+
+def test_the_log_of_a_resumed_run_counts_from_where_it_began(clock, capsys):
+    with step_display(quiet=False) as show:
+        for done in range(81, 101):
+            show(steps([(64, 100)], done, content=0.5))
+            clock[0] += 10
+    assert "step 87 of 100, content 0.500, about 3 min left" in capsys.readouterr().err  # 13 at 10 seconds
+
+
+def test_the_log_of_a_training(clock, capsys):
+    with training_display(quiet=False, steps=100, epoch=10) as show:
+        for step in range(1, 13):
+            clock[0] += 10
+            show(Training(step, {"loss": 0.5}, (0.75, 0.25) if step > 10 else (), None))
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1: step 6 of at most 100, loss 0.500, about 16 min left",
+        "epoch 2: step 12 of at most 100, loss 0.500  validation 0.250, best 0.250, about 15 min left",
+    ]
+
+
+def test_the_log_of_a_download(clock, capsys):
+    with download_bar(quiet=False) as on_bytes:
+        on_bytes(1_000_000, 100_000_000)
+        clock[0] = 60.0
+        on_bytes(20_000_000, 100_000_000)
+        clock[0] = 120.0
+        on_bytes(40_000_000, 0)
+    assert capsys.readouterr().err.splitlines() == ["weights: 20 of 100 MB, about 4 min left", "weights: 40 MB"]
+
+
+def test_times_in_words():
+    assert [time_left(seconds) for seconds in (1, 60, 61, 3600, 7200, 20000)] == [
+        "about 1 min", "about 1 min", "about 2 min", "about 60 min", "about 2 h", "about 6 h",
+    ]  # fmt: skip
 
 
 def test_short_work_and_quiet_runs_say_nothing(monkeypatch, capsys):
@@ -52,6 +160,66 @@ def test_ctrl_c_ends_the_search_for_a_balance_with_a_word(capsys, steps):
     assert ended.value.exit_code == CANCELLED
     assert len(begun) <= 1
     assert capsys.readouterr().err == "cancelled; nothing was written\n"
+
+
+# ------------------------------------------------------------------------------------- messages
+
+
+def command(
+    pictures: list[Path],
+    allow_huge: Annotated[bool, typer.Option("--allow-huge")] = False,
+    smooth: Annotated[bool | None, typer.Option("--smooth/--no-smooth")] = None,
+    style_scale: Annotated[float | None, typer.Option(help="no flag is given")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o")] = None,
+    model: Annotated[str, typer.Option("--model", "--segment-model")] = "",
+) -> list[Path]:
+    return [*pictures, out]
+
+
+def test_parameters_in_messages_become_flags_of_the_command():
+    flags = flags_of(command)
+    assert flags == {
+        "allow_huge": "--allow-huge",
+        "smooth": "--smooth",
+        "style_scale": "--style-scale",
+        "out": "--out",
+        "model": "--model",
+    }
+    for message, shown in {
+        "leave out `style_scale` or `allow_huge`": "leave out --style-scale or --allow-huge",
+        "where every size is given (`rungs`)": "where every size is given (`rungs`)",  # no flag of this command
+        "`smooth`: no": "--smooth: no",
+        "a file named x`smooth`y and ``smooth``": "a file named x`smooth`y and ``smooth``",
+        "`smooth is not closed": "`smooth is not closed",
+    }.items():
+        assert with_flags(message, flags) == shown
+
+
+def test_errors_and_warnings_speak_of_flags(capsys):
+    def refuse(smooth: Annotated[bool, typer.Option("--smooth/--no-smooth")] = False) -> None:
+        for _ in range(2):
+            warnings.warn("`smooth` was mended", ArtuneWarning, stacklevel=1)
+        raise InputError("leave out `smooth` and `tv`")
+
+    with pytest.raises(typer.Exit) as ended:
+        guarded(refuse)()
+    assert ended.value.exit_code == BAD_INPUT
+    assert capsys.readouterr().err == "artune: --smooth was mended\nartune: leave out --smooth and `tv`\n"
+
+
+def test_other_warnings_go_their_usual_way(recwarn, capsys):
+    show_warnings({})
+    warnings.simplefilter("always")
+    warnings.warn("of another library", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ""
+    assert [str(warning.message) for warning in recwarn] == ["of another library"]
+
+
+def test_the_home_folder_is_expanded_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert guarded(command)(pictures=[Path("~/a.jpg"), Path("b.jpg")], out=Path("~/c")) == [
+        Path("/home/me/a.jpg"), Path("b.jpg"), Path("/home/me/c"),
+    ]  # fmt: skip
 
 
 def test_memory_that_runs_out_in_a_library_is_told_of(capsys):

@@ -1,6 +1,5 @@
-"""From what was typed to what is meant: pictures, specs, numbers, layers."""
+"""From what was typed to what is meant: paths, specs, numbers, layers. Photographs: :mod:`artune.cli.photographs`."""
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,16 +8,24 @@ from typing import Any
 
 import typer
 
-from artune.errors import InputError, SpecError
+from artune.errors import InputError, OutputError, SpecError
 from artune.spec.style import Optimise, StyleSpec
+
+LOSSY = ("jpg", "jpeg", "jfif", "webp", "heic", "heif", "avif", "jxl")
+"""Formats whose files have a quality."""
+NOTELESS = ("bmp", "gif", "ppm", "tga")
+"""Formats whose files cannot carry a spec."""
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
     """An option whose help and default are those of the spec."""
     info = Optimise.model_fields.get(name) or StyleSpec.model_fields[name]
-    shown = "" if info.default is None else f" (default: {info.default})"
-    text = (info.description or "").replace("`", "")
-    return typer.Option(*flags, help=text + shown, show_default=False, rich_help_panel=panel, **more)
+    text = info.description or ""
+    for field in (*StyleSpec.model_fields, *Optimise.model_fields):
+        text = text.replace(f"`{field}`", "--" + field.replace("_", "-"))
+    shown = ", ".join(info.default) if isinstance(info.default, Mapping) else info.default
+    text = text.replace("`", "") + ("" if shown is None else f" (default: {shown})")
+    return typer.Option(*flags, help=text, show_default=False, rich_help_panel=panel, **more)
 
 
 def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,44 +38,36 @@ def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def find_contents(given: str) -> list[Path] | None:
-    """The photographs of a folder or a glob; ``None`` for a single file."""
+def expanded(path: Path | str) -> Path:
+    """The path with ``~`` replaced by the home folder."""
+    return Path(os.path.expanduser(path))
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file is a picture by its name."""
     from artune.images.formats import READABLE
-    from artune.images.read import find_pictures
 
-    if not given:
-        raise InputError("the photograph's name is empty")
-    path = Path(given)
-    if os.path.isdir(path):
-        return find_pictures(path)
-    if os.path.exists(path) or not glob.has_magic(given):
-        return None
-    found = [Path(p) for p in sorted(glob.glob(given, recursive=True))]
-    found = [p for p in found if p.is_file() and p.suffix.lower() in READABLE]
-    if not found:
-        raise InputError(f"no picture matches {given!r}")
-    return found
+    return path.suffix.lower() in READABLE
 
 
-def name_results(contents: list[Path], folder: Path) -> list[Path]:
-    """Where each result goes: its photograph's name, with as much before and after it as makes it the only one."""
-    schemes: list[Callable[[Path], str]] = [
-        lambda path: f"{path.stem}.png",
-        lambda path: f"{path.name}.png",
-        lambda path: f"{path.parent.name}/{path.name}.png",
-    ]
-    counts = [Counter(scheme(path) for path in contents) for scheme in schemes]
-    outs = []
-    for path in contents:
-        alone = (scheme(path) for scheme, count in zip(schemes, counts, strict=True) if count[scheme(path)] == 1)
-        outs.append(folder / next(alone, ""))
-    if len(set(outs)) < len(outs) or folder in outs:
-        raise InputError("photographs of one name would overwrite each other's results; style them one by one")
-    return outs
+def spec_of(picture: Path) -> dict[str, Any]:
+    """The spec that a picture carries.
+
+    Raises:
+        InputError: there is none in it.
+    """
+    from artune.images.read import read_picture
+
+    note = read_picture(picture, allow_huge=True).note
+    if not isinstance(spec := note.get("spec"), dict):
+        form = picture.suffix.lower().removeprefix(".")
+        why = f"{form} files hold none" if form in NOTELESS else "artune did not write it, or the spec was removed"
+        raise InputError(f"{picture} carries no spec: {why}")
+    return spec
 
 
 def read_spec(path: Path | None) -> StyleSpec:
-    """The spec of a YAML or JSON file."""
+    """The spec of a YAML or JSON file, of a picture that carries one, or of a record."""
     if path is None:
         return StyleSpec()
     import yaml
@@ -76,7 +75,9 @@ def read_spec(path: Path | None) -> StyleSpec:
     from artune.spec.options import parse_spec
 
     if os.path.exists(path) and not os.path.isfile(path):
-        raise SpecError(f"{path} is no regular file; give a YAML or JSON file")
+        raise SpecError(f"{path} is no regular file; give a YAML or JSON file, or a picture made by artune")
+    if is_readable(path):
+        return parse_spec(spec_of(path), where=f"the spec in {path}")
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _unique(yaml.SafeLoader))  # JSON is YAML
     except OSError as error:
@@ -85,24 +86,22 @@ def read_spec(path: Path | None) -> StyleSpec:
         raise SpecError(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SpecError(f"{path} must hold names and values (size: 512), not {type(data).__name__}")
-    if {"spec", "key"} <= data.keys():
-        raise SpecError(f"{path} is the record of a run, not a spec; give what artune info prints of its picture")
-    return parse_spec(data, where=str(path))
+    return parse_spec(data["spec"] if {"spec", "key"} <= data.keys() else data, where=str(path))  # of a run's record
 
 
 def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
-    """What the options are laid on: a file, a published recipe, or the defaults."""
+    """The spec that options override: a file's, a published recipe's, or the defaults."""
     if recipe is None:
         return read_spec(file)
     if file is not None:
-        raise SpecError("--spec and --recipe are both given, and each says everything; leave out either")
+        raise SpecError("--spec and --recipe both set everything; leave out either")
     from artune.recipes import find_recipe
 
     return find_recipe(recipe).spec
 
 
 def _unique(loader: type[Any]) -> type[Any]:
-    """A YAML loader that refuses what is said twice, where YAML takes the last."""
+    """A YAML loader that refuses a name given twice, where YAML takes the last value."""
 
     class Unique(loader):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -128,6 +127,48 @@ def strength_from(text: str, flag: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def format_from(text: str) -> str:
+    """The suffix of results, without its dot.
+
+    Raises:
+        OutputError: there is no such format.
+    """
+    from artune.images.formats import FORMATS
+
+    form = text.lower().removeprefix(".")
+    if f".{form}" not in FORMATS:
+        raise OutputError(f"--format: {text!r} cannot be written; use {', '.join(key[1:] for key in FORMATS)}")
+    return form
+
+
+def check_lossy(form: str, quality: int | None) -> None:
+    """Raise where a quality was given to a format that loses nothing.
+
+    Raises:
+        OutputError: naming the formats that have a quality.
+    """
+    if quality is not None and form.lower() not in LOSSY:
+        from artune.images.formats import FORMATS
+
+        lossy = ", ".join(form for form in LOSSY if f".{form}" in FORMATS)
+        raise OutputError(f"--jpeg-quality has no effect on {form} files; leave it out, or write {lossy}")
+
+
+def quality_from(text: str, flag: str) -> str:
+    """The word as it is; a number is meant for another option."""
+    if text.strip().rstrip("%").isdecimal():
+        raise SpecError(
+            f"{flag} sets how long to compute (draft, normal or best), not {text}; the quality of a written JPEG is "
+            f"--jpeg-quality {text.strip().rstrip('%')}"
+        )
+    return text
+
+
+def start_from(text: str, flag: str) -> str:
+    """A name, or the path of a picture."""
+    return str(expanded(text)) if text.startswith("~") else text
 
 
 def numbers_from(text: str, flag: str) -> tuple[float, ...]:
@@ -157,9 +198,11 @@ def layers_from(text: str, flag: str) -> dict[str, float]:
 PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "size": size_from,
     "strength": strength_from,
+    "quality": quality_from,
+    "start": start_from,
     "style_weights": numbers_from,
     "content_layers": layers_from,
     "style_layers": layers_from,
     "loss": layers_from,
 }
-"""How the fields of the spec are read that are not typed as they are."""
+"""How the text of an option becomes the value of its field, where it is not the text itself."""

@@ -1,19 +1,23 @@
-"""What a run shows while it goes on, and how it is stopped: messages, bars, Ctrl-C, checkpoints."""
+"""What a command shows while it works, and how it is stopped: messages, bars and logs, Ctrl-C, checkpoints."""
 
 import functools
+import inspect
 import math
 import os
+import re
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import typer
+from typer.models import OptionInfo
 
+from artune.cli.arguments import expanded
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
 from artune.machine import ran_out
 
@@ -25,55 +29,95 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CANCELLED, BAD_INPUT = 130, 2
+LOG_EVERY = 60.0
+"""Seconds between two lines of a log."""
 
 
 def say(message: str) -> None:
-    """Tell the user: on the error stream, for the other may be a file. Nobody may be there to be told."""
+    """Print a line to the error stream, which may be closed; standard output may be a file."""
     try:
         typer.echo(message, err=True)
     except OSError:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
 
 
-@contextmanager
-def _warnings_told() -> Iterator[None]:
-    """Warnings of artune are lines for the user, each said once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ArtuneWarning)
-        shown = warnings.showwarning
+# ------------------------------------------------------------------------------------- messages
 
-        def tell(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-            if issubclass(category, ArtuneWarning):
-                say(f"artune: {message}")
-            else:
-                shown(message, category, *rest)
 
-        warnings.showwarning = tell  # type: ignore[assignment]
-        yield
+def flags_of(command: Callable[..., Any]) -> dict[str, str]:
+    """The flag of each option of a command, by the name of its parameter."""
+    flags = {}
+    for name, parameter in inspect.signature(command).parameters.items():
+        for option in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(option, OptionInfo):
+                named = (option.default, *(option.param_decls or ()))  # to typer the first is the default, at first
+                long = [flag.split("/")[0] for flag in named if isinstance(flag, str) and flag.startswith("--")]
+                flags[name] = long[0] if long else "--" + name.replace("_", "-")
+    return flags
+
+
+def with_flags(message: str, flags: Mapping[str, str]) -> str:
+    """A message of the library in terms of the command line: parameters in backticks become flags.
+
+    Args:
+        message: ``leave out `style_scale` ``.
+        flags: those of the running command; what is none of them stays as it is.
+    """
+    return re.sub(r"(?<![\w`])`(\w+)`(?![\w`])", lambda found: flags.get(found[1], found[0]), message)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors raised on purpose into one message and exit code 2."""
+    """A command as it is run: ``~`` in paths is expanded, warnings are lines, and errors raised on purpose end it with
+    one message and exit code 2."""
+    flags = flags_of(command)
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        show_warnings(flags)
+        for name, value in kwargs.items():
+            kwargs[name] = _expanded(value)
         try:
-            with _warnings_told():
-                return command(*args, **kwargs)
+            return command(*args, **kwargs)
         except ArtuneError as error:
-            say(f"artune: {error}")
+            say(with_flags(f"artune: {error}", flags))
             raise typer.Exit(BAD_INPUT) from None
         except (MemoryError, RuntimeError) as error:
             if not ran_out(error):
                 raise
-            say("artune: memory ran out; choose a smaller --size, or reduce the pictures")
+            say(with_flags("artune: memory ran out; choose a smaller `size`, or reduce the pictures", flags))
             raise typer.Exit(BAD_INPUT) from None
 
     return guarded
 
 
+def _expanded(value: Any) -> Any:
+    if isinstance(value, Path):
+        return expanded(value)
+    if isinstance(value, list):
+        return [_expanded(each) for each in value]
+    return value
+
+
+def show_warnings(flags: Mapping[str, str]) -> None:
+    """From now on print warnings of artune as lines, equal ones once; for the whole process, as a command begins."""
+    warnings.simplefilter("always", ArtuneWarning)
+    usual, shown = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if not issubclass(category, ArtuneWarning):
+            usual(message, category, *rest)
+        elif (text := str(message)) not in shown:
+            shown.add(text)
+            say(with_flags(f"artune: {text}", flags))
+
+    warnings.showwarning = show  # type: ignore[assignment]
+
+
+# ------------------------------------------------------------------------------------- checkpoints
+
+
 class Saves(Protocol):
-    """Something that can be gone on with from a file."""
+    """A run that can be saved, to be resumed later."""
 
     def save(self, path: Path) -> None: ...
 
@@ -82,35 +126,35 @@ class Checkpoints:
     """Writes a checkpoint at most once a second and in at most a twentieth of the time."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.due, self.well = path, time.monotonic() + 1, True
+        self.path, self.due, self.works = path, time.monotonic() + 1, True
 
     def __call__(self, progress: Saves, *, now: bool) -> None:
         began = time.monotonic()
-        if not now and (began < self.due or not self.well):
+        if not now and (began < self.due or not self.works):
             return
         try:
             progress.save(self.path)
         except OutputError as error:  # the picture is worth more than its checkpoint
             say(f"artune: going on without checkpoints: {error}")
-            self.well = False
+            self.works = False
         ended = time.monotonic()
         self.due = ended + max(1.0, 20 * (ended - began))
 
 
 def partial_of(out: Path) -> Path:
-    """The checkpoint of a result that is not finished."""
+    """The file of the checkpoint of an unfinished result."""
     return out.with_name(out.name + ".partial")
 
 
 def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise where a result or its checkpoint would be lost, or there is nothing to go on with.
+    """Raise where a result or its checkpoint would be lost, or there is nothing to resume.
 
     Raises:
         OutputError: with what to do.
     """
     partial = partial_of(out)
     if resume and not overwrite and out.exists() and not partial.exists():
-        raise OutputError(f"{out} is finished: there is no {partial.name} to resume; --overwrite makes it anew")
+        raise OutputError(f"{out} is finished, there is nothing to resume; --overwrite computes it again")
     if not (resume or overwrite):
         if out.exists():
             raise OutputError(f"{out} exists; --overwrite replaces it")
@@ -120,9 +164,12 @@ def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
             )
 
 
+# ------------------------------------------------------------------------------------- Ctrl-C
+
+
 @contextmanager
 def loading() -> Iterator[None]:
-    """Ctrl-C ends the process on the spot: an exception out of a library's loading can abort it with a traceback."""
+    """Within it Ctrl-C ends the process at once: an exception while libraries load could end in a traceback."""
     try:
         before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(CANCELLED))
     except ValueError:  # not the main thread
@@ -136,7 +183,11 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C once asks to stop after the step, or the tile; twice stops at once."""
+    """Within it the first Ctrl-C asks to stop after the step or tile, and the second stops at once.
+
+    Yields:
+        Whether it was asked to stop.
+    """
     asked = False
 
     def ask(number: int, frame: Any) -> None:
@@ -156,11 +207,84 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+# ------------------------------------------------------------------------------------- bars and logs
+
+
+def _watched() -> bool:
+    """Whether the error stream is a terminal; else it is a log."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class _Log:
+    """Prints a line a minute.
+
+    Args:
+        every: seconds between two lines, and before the first.
+    """
+
+    def __init__(self, every: float = LOG_EVERY) -> None:
+        self.every, self.began = every, time.monotonic()
+        self.last = self.began
+
+    def due(self) -> bool:
+        """Whether it is time for a line."""
+        return time.monotonic() - self.last >= self.every
+
+    def line(self, text: str, share: float) -> None:
+        """Print a line with the time left.
+
+        Args:
+            text: what is done.
+            share: how much of the work that is, in [0, 1]; 0 where nothing is known of the rest.
+        """
+        self.last = time.monotonic()
+        left = f", {time_left((self.last - self.began) * (1 / share - 1))} left" if share else ""
+        say(text + left)
+
+
+def time_left(seconds: float) -> str:
+    """A time in words, rounded up: "about 5 min"."""
+    minutes = math.ceil(seconds / 60)
+    return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
+
+
+def share_done(progress: "Progress") -> float:
+    """How much of a run's work is done, in [0, 1]: a step costs as much as it has pixels."""
+    sizes = getattr(progress.run.plan.method, "rungs", (progress.rung,))
+    before = sizes[: progress.level]
+    steps = progress.done - sum(rung.steps for rung in before)
+    part = progress.part.done / progress.part.total if progress.part else 0.0
+    done = sum(rung.steps * rung.size**2 for rung in before) + (steps + part) * progress.rung.size**2
+    work = sum(rung.steps * rung.size**2 for rung in sizes)
+    return float(done / work) if work else 1.0
+
+
+def _mean_losses(losses: Mapping[str, float]) -> str:
+    """The losses of a step, averaged over layers: "content 0.123  style 0.456"."""
+    by_kind: dict[str, list[float]] = {}
+    for name, value in losses.items():
+        if name != "total":
+            by_kind.setdefault(name.split()[0], []).append(value)
+    return "  ".join(f"{kind} {sum(values) / len(values):.3f}" for kind, values in by_kind.items())
+
+
+def _part_done(progress: "Progress") -> str:
+    """How much of the step at work is done, where it is done in parts."""
+    return f"tile {progress.part.done}/{progress.part.total}" if progress.part else ""
+
+
 @contextmanager
 def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A line with size, step, losses and time left; and what is said of the step at work."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    """Shows size, step, losses and time left: on a bar, or in a log once a minute.
+
+    Yields:
+        What is called with each progress of a run.
+    """
+    if quiet or sys.stderr is None:
         yield lambda progress: None
+        return
+    if not _watched():
+        yield _step_log()
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -178,43 +302,49 @@ def step_display(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
         task = bar.add_task("", total=None, size="", within="", losses="")
 
         def show(progress: "Progress") -> None:
-            losses: dict[str, list[float]] = {}
-            for name, value in progress.latest.items():
-                if name != "total":
-                    losses.setdefault(name.split()[0], []).append(value)
-            within = f"tile {progress.part.done}/{progress.part.total}" if progress.part else ""
-            text = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in losses.items())
-            if losses:
-                bar.update(task, losses=text)
+            if losses := _mean_losses(progress.latest):
+                bar.update(task, losses=losses)
+            within = _part_done(progress)
             bar.update(task, completed=progress.done, total=progress.total, size=progress.rung.size, within=within)
 
         yield show
 
 
-class _Log:
-    """Says how many are done of how many, and the time left, at most every so many seconds."""
+def _step_log() -> "Callable[[Progress], None]":
+    log: _Log | None = None
+    before = 0.0
 
-    def __init__(self, what: str, every: float = 60.0) -> None:
-        self.what, self.every = what, every
-        self.began = self.said = time.monotonic()
+    def show(progress: "Progress") -> None:
+        nonlocal log, before
+        share = share_done(progress)
+        if log is None:
+            log, before = _Log(), share  # which is not 0 where the run was resumed
+        if log.due():
+            step = f"{progress.rung.size} px: step {progress.done} of {progress.total}"
+            text = ", ".join(part for part in (step, _part_done(progress), _mean_losses(progress.latest)) if part)
+            log.line(text, (share - before) / (1 - before or 1))
 
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not done or now - self.said < self.every:
-            return
-        self.said = now
-        left = (now - self.began) / done * (total - done)
-        say(f"{self.what}: {done} of {total}, about {math.ceil(left / 60)} min left")
+    return show
 
 
 @contextmanager
 def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A line with how many are done of how many, and the time left; in a log, one every minute."""
+    """Shows how many are done of how many, and the time left: on a bar, or in a log once a minute.
+
+    Yields:
+        What is called with both numbers.
+    """
     if quiet or sys.stderr is None:
         yield lambda done, total: None
         return
-    if not sys.stderr.isatty():
-        yield _Log(what)
+    if not _watched():
+        log = _Log()
+
+        def show(done: int, total: int) -> None:
+            if log.due() and done:
+                log.line(f"{what}: {done} of {total}", done / total)
+
+        yield show
         return
     from rich.console import Console
     from rich.progress import (
@@ -234,17 +364,17 @@ def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def balancing(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """The line of a search for the balance. Ctrl-C ends it after a step, and there is nothing to go on with."""
+def balancing(quiet: bool, what: str = "finding the balance") -> Iterator[Callable[[int, int], None]]:
+    """:func:`counting` for a search for the balance, which Ctrl-C ends after a step with nothing to resume."""
     try:
-        with interruptible() as interrupted, counting("finding the balance", quiet) as count:
+        with interruptible() as interrupted, counting(what, quiet) as count:
 
-            def told(done: int, total: int) -> None:
+            def on_step(done: int, total: int) -> None:
                 count(done, total)
                 if interrupted():
                     raise KeyboardInterrupt
 
-            yield told
+            yield on_step
             if interrupted():
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -254,15 +384,21 @@ def balancing(quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[[Training], None]]":
-    """A line with epoch, loss, the best validation so far and time left.
+    """Shows epoch, step, loss, the best validation so far and the time left: on a bar, or in a log once a minute.
 
     Args:
         quiet: show nothing.
         steps: at most.
-        epoch: steps of one.
+        epoch: steps of one epoch.
+
+    Yields:
+        What is called after each step.
     """
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    if quiet or sys.stderr is None:
         yield lambda progress: None
+        return
+    if not _watched():
+        yield _training_log(steps, epoch)
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -279,19 +415,51 @@ def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[
         task = bar.add_task("", total=steps, epoch=1, losses="")
 
         def show(progress: "Training") -> None:
-            text = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-            if progress.found:
-                text += f"  validation {progress.found[-1]:.3f}, best {min(progress.found):.3f}"
-            bar.update(task, completed=progress.step, epoch=1 + progress.step // epoch, losses=text)
+            completed, at = progress.step, 1 + progress.step // epoch
+            bar.update(task, completed=completed, epoch=at, losses=_training_losses(progress))
 
         yield show
 
 
+def _training_log(steps: int, epoch: int) -> "Callable[[Training], None]":
+    log, begun = _Log(), None
+
+    def show(progress: "Training") -> None:
+        nonlocal begun
+        begun = progress.step - 1 if begun is None else begun  # not 0 where the training was resumed
+        if log.due():
+            at = f"epoch {1 + progress.step // epoch}: step {progress.step} of at most {steps}"
+            log.line(f"{at}, {_training_losses(progress)}", (progress.step - begun) / (steps - begun))
+
+    return show
+
+
+def _training_losses(progress: "Training") -> str:
+    text = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+    if progress.found:
+        text += f"  validation {progress.found[-1]:.3f}, best {min(progress.found):.3f}"
+    return text
+
+
 @contextmanager
 def download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar for the weights that are downloaded; ``None`` where nobody watches."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    """Shows how much of the weights was downloaded: on a bar, or in a log once a minute.
+
+    Yields:
+        What is called with the bytes received and those of the file, 0 if unknown; or ``None``.
+    """
+    if quiet or sys.stderr is None:
         yield None
+        return
+    if not _watched():
+        log = _Log()
+
+        def show(done: int, total: int) -> None:
+            if log.due():
+                of = f" of {total / 1e6:.0f}" if total else ""
+                log.line(f"weights: {done / 1e6:.0f}{of} MB", done / total if total else 0)
+
+        yield show
         return
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
@@ -305,10 +473,10 @@ def download_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     ) as bar:
         task = None
 
-        def told(done: int, total: int) -> None:
+        def on_bytes(done: int, total: int) -> None:
             nonlocal task
             if task is None:
                 task = bar.add_task("weights", total=total or None)
             bar.update(task, completed=done)
 
-        yield told
+        yield on_bytes

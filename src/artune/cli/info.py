@@ -1,4 +1,4 @@
-"""``artune info``: what a picture says of itself."""
+"""``artune info``: the spec that a picture carries."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,9 @@ from typing import Annotated
 
 import typer
 
-from artune.errors import InputError
+from artune.cli.arguments import spec_of
 
 
 def info(picture: Annotated[Path, typer.Argument(help="A picture made by artune.")]) -> None:
-    """Print the spec that a picture carries; it can be given back with --spec."""
-    from artune.images.read import read_picture
-
-    note = read_picture(picture, allow_huge=True).note
-    if "spec" not in note:
-        raise InputError(
-            f"{picture} carries no spec: it was not written by artune, the spec was removed, or the format (GIF, BMP) "
-            "holds none"
-        )
-    typer.echo(json.dumps(note["spec"], indent=2))
+    """Print the spec that a picture carries; --spec takes it, or the picture itself."""
+    typer.echo(json.dumps(spec_of(picture), indent=2))

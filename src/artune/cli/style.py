@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artune.cli.arguments import base_spec, find_contents, given_options, name_results, size_from, spec_option
+from artune.cli.arguments import base_spec, check_lossy, expanded, format_from, given_options, size_from, spec_option
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
@@ -22,6 +23,16 @@ from artune.cli.display import (
     step_display,
 )
 from artune.cli.parts import Parts
+from artune.cli.photographs import (
+    Photographs,
+    check_there,
+    divide_pictures,
+    find_photographs,
+    is_folder,
+    is_many,
+    name_results,
+    names_picture,
+)
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.spec.options import with_options
@@ -33,27 +44,37 @@ if TYPE_CHECKING:
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
 
-MOST_STYLES = 4
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
-LOOK, PARTS, RUN, OUTPUT = "The look", "Parts of the picture", "The run", "The output"
+JPEG_QUALITY = 95
+LOOK, PARTS, RUN, FOLDERS, OUTPUT = "The look", "Parts of the picture", "The run", "Many photographs", "The output"
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune style photo.jpg painting.jpg -o out.png\n\n"
     "artune style photo.jpg a.jpg b.jpg --style-weights 2,1 --strength 0.7 -o out.png\n\n"
     "artune style photo.jpg rest.jpg --region dress.png=a.jpg:0.7 -o out.png\n\n"
     "artune style photo.jpg --segment person=a.jpg --segment background=b.jpg -o out.png\n\n"
-    "artune style 'holiday/*.jpg' painting.jpg --size original --quality best -o styled/"
+    "artune style holiday/*.jpg painting.jpg --size original --quality best -o styled/\n\n"
+    "artune style holiday painting.jpg --recursive --one-strength --format jpg -o styled/"
 )
 
 
 def style(
     context: typer.Context,
-    content: Annotated[str, typer.Argument(help="Photograph; or a folder or a quoted glob, with a folder as OUT.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result; the suffix chooses the format.")],
+    content: Annotated[str, typer.Argument(help="Photograph; or several, a folder or a glob, with a folder as OUT.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", help="Result, whose suffix chooses the format; or a folder, which exists or ends in /."
+        ),
+    ],
     styles: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Paintings; with regions they style the rest, and may be left out.", metavar="STYLE..."),
+        list[str] | None,
+        typer.Argument(
+            help="Paintings; after several photographs one, the last. Beside regions they style the rest, and may be "
+            "left out.",
+            metavar="STYLE...",
+        ),
     ] = None,
     size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
     enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
@@ -119,10 +140,40 @@ def style(
         str | None, typer.Option(help="A published recipe (artune recipes); flags override.", rich_help_panel=RUN)
     ] = None,
     spec: Annotated[
-        Path | None, typer.Option(help="YAML or JSON file with the options; flags override.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option(
+            help="YAML or JSON file with the options, or a picture made by artune; flags override.", rich_help_panel=RUN
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive", "-r", help="Look into the sub-folders of a folder of photographs.", rich_help_panel=FOLDERS
+        ),
+    ] = False,
+    one_strength: Annotated[
+        bool,
+        typer.Option(
+            "--one-strength",
+            help="One strength for all photographs, found on a few of them.",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="Format of the results in a folder (default: png).", rich_help_panel=FOLDERS),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT.partial.", rich_help_panel=OUTPUT)] = False,
+    jpeg_quality: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Quality of a JPEG, WebP, HEIC or AVIF file (default: {JPEG_QUALITY}).",
+            min=1,
+            max=100,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     keep_steps: Annotated[
         Path | None, typer.Option(help="Folder for the picture after every tenth step.", rich_help_panel=OUTPUT)
     ] = None,
@@ -140,30 +191,63 @@ def style(
     """Style a photograph, or a folder of them."""
     options = given_options(context.params)
     wanted = with_options(base_spec(spec, recipe), options)
-    styles = styles or []
-    if len(styles) > MOST_STYLES and wanted.style_weights is None:
-        raise InputError(
-            f"{len(styles)} style pictures were given; did the shell expand a glob? Quote it to style a folder of "
-            f"photographs, or give --style-weights to mix more than {MOST_STYLES} styles"
-        )
-    contents = find_contents(content)
+    parted = bool(region or segment)
+    weighed = None if wanted.style_weights is None else len(wanted.style_weights)
+    given, paintings = divide_pictures([content, *(styles or [])], out, weights=weighed, regions=parted)
+    many, place = is_folder(out) or is_many(given[0]), expanded(out)
+    parts = Parts.parse(
+        [expanded(painting) for painting in paintings],
+        region or [],
+        segment or [],
+        style_mask or [],
+        None if segment_model is None else str(expanded(segment_model)),
+        segment_weights,
+    )
+    found = find_photographs(given, recursive=recursive, out=place) if many else None
+    for picture in paintings if found else (given[0], *paintings):
+        check_there(picture)
+    if not (paintings or parted):
+        raise InputError("no style picture was given; give one: artune style photo.jpg painting.jpg -o out.png")
+    for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
+        if used and found is None:
+            raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")
+    suffix = _result_format(out) if found is None else _results_format(out, form)
+    check_lossy(suffix, jpeg_quality)
     call = _Call(
         wanted,
-        Parts.parse(styles, region or [], segment or [], style_mask or [], segment_model, segment_weights),
+        parts,
         weights,
         overwrite=overwrite,
         resume=resume,
         keep_steps=keep_steps,
         bits=16 if sixteen else 8,
+        jpeg_quality=jpeg_quality or JPEG_QUALITY,
         allow_huge=allow_huge,
         quiet=quiet,
         as_json=as_json,
         auto=options.get("strength") == "auto",
     )
-    if contents is None:
-        call.one(Path(content), out)
+    if found is None:
+        if len(parts.styles) > 1 and not quiet:
+            say(f"{given[0]} in a mix of {len(parts.styles)} styles: {', '.join(map(str, parts.styles))}")
+        call.one(expanded(given[0]), place)
     else:
-        call.many(contents, out)
+        call.many(found, place, suffix, one_strength=one_strength)
+
+
+def _result_format(out: str) -> str:
+    """The suffix of one result, without its dot."""
+    place = expanded(out)
+    if place.name and not place.suffix:
+        raise OutputError(f"cannot write {out}: it names no format; give {out}.png for a picture, {out}/ for a folder")
+    return place.suffix.lower().removeprefix(".")
+
+
+def _results_format(out: str, form: str | None) -> str:
+    """The suffix of results in a folder, without its dot."""
+    if names_picture(out) and not is_folder(out):
+        raise OutputError(f"a folder or a glob of photographs needs a folder as OUT, not {out}; give one: -o styled/")
+    return format_from(form or "png")
 
 
 @dataclass(frozen=True)
@@ -177,6 +261,7 @@ class _Call:
     resume: bool = False
     keep_steps: Path | None = None
     bits: int = 8
+    jpeg_quality: int = JPEG_QUALITY
     allow_huge: bool = False
     quiet: bool = False
     as_json: bool = False
@@ -237,6 +322,7 @@ class _Call:
 
     def _run(self, run: "Run[Any, Any]", left: Path | None, out: Path) -> "Result":
         """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
+        from artune.images.write import write_picture
         from artune.transfer.methods import steps
         from artune.transfer.result import result_of
 
@@ -253,7 +339,8 @@ class _Call:
                 if cancelled:
                     break
             result = result_of(progress, cancelled=cancelled)
-            result.save(out, bits=self.bits, replace=self.overwrite or self.resume)
+            replace = self.overwrite or self.resume
+            write_picture(result.noted(), out, bits=self.bits, quality=self.jpeg_quality, replace=replace)
         return result
 
     def _end(self, result: "Result", out: Path) -> None:
@@ -273,21 +360,31 @@ class _Call:
             )
         self._report(result, out)
 
-    def many(self, contents: list[Path], folder: Path) -> None:
-        """Style every picture into a folder; a failed one does not stop the rest."""
-        from artune.images.formats import READABLE
+    def many(self, photographs: Photographs, folder: Path, form: str = "png", *, one_strength: bool = False) -> None:
+        """Style every photograph into a folder; one that fails does not stop the rest."""
+        from artune.files import check_writable
 
-        if folder.suffix.lower() in READABLE and not folder.is_dir():
-            raise OutputError(f"{len(contents)} photographs need a folder as OUT, not {folder}")
-        outs = name_results(contents, folder)
+        if len(photographs.files) > 1:
+            photographs = photographs.without(self.parts.files())
+        contents, outs = photographs.files, name_results(photographs, folder, form)
+        if not self.quiet:
+            for note in photographs.notes():
+                say(note)
+        if not contents:
+            raise InputError("no photograph is left to style")
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
             raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
+        check_writable(outs[0])
         network, segmenter = self.network(), self.parts.segmenter(self.spec.device, self.quiet)
+        shared = self
+        if one_strength:
+            strength = self._shared_strength(contents, network, segmenter)
+            shared = replace(self, spec=with_options(self.spec, {"strength": strength}), auto=False)
         failed: list[str] = []
         for content, out in zip(contents, outs, strict=True):
-            call = self
-            if self.keep_steps:
-                call = replace(self, keep_steps=self.keep_steps / out.relative_to(folder).with_suffix(""))
+            call = shared
+            if call.keep_steps:
+                call = replace(call, keep_steps=call.keep_steps / out.relative_to(folder).with_suffix(""))
             begun = partial_of(out).exists()
             if begun and not (self.resume or self.overwrite):
                 failed.append(f"{content}: begun and not finished; go on with --resume, or start anew with --overwrite")
@@ -299,12 +396,42 @@ class _Call:
             try:
                 call.one(content, out, network, segmenter)
             except ArtuneError as error:
+                if len(contents) == 1:
+                    raise
                 failed.append(f"{content}: {error}")
             except typer.Exit:
                 say("\n".join(["cancelled; failed before:", *failed] if failed else ["cancelled"]))
                 raise
         if failed:
             raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed))
+
+    def _shared_strength(self, photographs: Sequence[Path], network: "Network", segmenter: "Segmenter | None") -> float:
+        """One strength for all photographs, found on a few of them."""
+        from artune.api import tune
+        from artune.balance.shared import CHOSEN, shared_strength
+
+        count, asked = min(CHOSEN, len(photographs)), iter(range(1, CHOSEN + 1))
+
+        def find(photograph: Path) -> float:
+            with balancing(self.quiet, f"finding one strength, photograph {next(asked)} of {count}") as on_step:
+                regions = self.parts.of(photograph, segmenter, self.allow_huge)
+                found = tune(
+                    photograph,
+                    *self.parts.paintings(),
+                    spec=self.spec,
+                    regions=regions,
+                    network=network,
+                    on_step=on_step,
+                    allow_huge=self.allow_huge,
+                )
+            if not self.quiet:
+                say(f"{photograph}: {found.balance}")
+            return found.balance.strength
+
+        strength = shared_strength(photographs, find)
+        if not self.quiet:
+            say(f"one strength for {len(photographs)} photographs: {strength}")
+        return strength
 
     def network(self) -> "Network":
         """The loss network, downloaded with a progress bar if need be."""
@@ -313,8 +440,8 @@ class _Call:
             from artune.machine import keep_freed_memory
 
         keep_freed_memory()
-        with download_bar(self.quiet) as told:
-            return Network.load(self.spec, self.weights, told)
+        with download_bar(self.quiet) as on_bytes:
+            return Network.load(self.spec, self.weights, on_bytes)
 
     def _inputs(self, content: Path) -> list[Path]:
         return [content, *self.parts.files(), *([self.weights] if self.weights else [])]

@@ -8,6 +8,7 @@ import typer
 
 from artune.cli.arguments import given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
+from artune.cli.photographs import check_there
 from artune.errors import InputError, OutputError
 from artune.spec.options import with_options
 
@@ -30,13 +31,18 @@ def tune(
     quality: Annotated[str | None, spec_option("quality")] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     precision: Annotated[str | None, spec_option("precision")] = None,
-    spec: Annotated[Path | None, typer.Option(help="YAML or JSON file with more options; flags override.")] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON file with more options, or a picture made by artune; flags override."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what an earlier call wrote.")] = False,
     allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Find the balance of two pictures, and show how it was found."""
     wanted = with_options(read_spec(spec), given_options(context.params))
+    for picture in (content, style):
+        check_there(picture)
     with loading():
         from artune import api
         from artune.backbones.network import Network
@@ -62,8 +68,8 @@ def tune(
             raise OutputError(f"{source} is one of the inputs, and would be lost; choose another folder with -o")
     check_writable(out / FILES[-1])
     keep_freed_memory()
-    with download_bar(quiet) as received:
-        loaded = Network.load(wanted, weights, received)
+    with download_bar(quiet) as on_bytes:
+        loaded = Network.load(wanted, weights, on_bytes)
     task = api.read(content, [style], wanted, network=loaded, allow_huge=allow_huge)
     with balancing(quiet) as on_step:
         tuning = api.find_strength(task, kept=KEPT if kept is None else kept, on_step=on_step)

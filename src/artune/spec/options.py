@@ -1,4 +1,4 @@
-"""Specs from plain data and from options; what is wrong in them, in words."""
+"""Specs from plain data and from options, with messages that say what is wrong in them."""
 
 import re
 import reprlib
@@ -14,13 +14,20 @@ from artune.spec.style import LARGEST, Optimise, StyleSpec
 def parse_spec(data: Any, *, where: str = "the spec") -> StyleSpec:
     """A spec from plain data.
 
+    Args:
+        data: names and values, those of the method under ``method``.
+        where: where they were read, for messages.
+
     Raises:
         SpecError: naming each field that is wrong, what was given and what is needed.
     """
     try:
         return StyleSpec.model_validate(data)
     except ValidationError as error:
-        raise SpecError(f"{where}: {explain(error)}") from None
+        faults = [(".".join(place), text.replace("`", "")) for place, text in _faults(error).items()]
+        raise SpecError(
+            f"{where}: " + "; ".join(f"{place}: {text}" if place else text for place, text in faults)
+        ) from None
 
 
 def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
@@ -43,11 +50,20 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     for name, value in options.items():
         place = data["method"] if name in Optimise.model_fields and name != "kind" else data
         place[name] = value
-    wanted = parse_spec(data, where="the options")
+    try:
+        wanted = StyleSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError("; ".join(_option(place, text) for place, text in _faults(error).items())) from None
     for name, (idle, why) in _idle(wanted).items():
         if name in options and idle:
-            raise SpecError(f"{name} has no effect {why}")
+            raise SpecError(f"`{name}` has no effect {why}")
     return wanted
+
+
+def _option(place: tuple[str, ...], text: str) -> str:
+    """What is wrong with an option, given by its name alone, wherever in the spec it belongs."""
+    names = place[1:] if place[:1] == ("method",) else place
+    return ": ".join([*(f"`{name}`" for name in names[:1]), *names[1:], text])
 
 
 def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
@@ -55,52 +71,53 @@ def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
     method = spec.method
     counted = method.rungs is not None or (method.steps is not None and not method.pyramid)
     if spec.color == "content-match":
-        space = spec.color_match == "moments", "on moments, which are the same in all; take color_match histogram"
+        space = spec.color_match == "moments", "on moments, which are the same in all; take `color_match` histogram"
     else:
-        space = spec.color == "style", "with color style; take content-luminance or content-match, or leave it out"
+        space = spec.color == "style", "with `color` style; take content-luminance or content-match, or leave it out"
     return {
         "color_space": space,
-        "variation": (method.tv == 0, "with tv 0; give it a weight, or leave it out"),
+        "variation": (method.tv == 0, "with `tv` 0; give it a weight, or leave it out"),
         "color_match": (
             spec.color != "content-match",
-            f"with color {spec.color}; take content-match, or leave it out",
+            f"with `color` {spec.color}; take content-match, or leave it out",
         ),
-        "decay_every": (method.decay == 1, "with decay 1; give a decay below 1, or leave it out"),
-        "pyramid": (method.rungs is not None, "where every size is given (rungs); leave out either"),
+        "decay_every": (method.decay == 1, "with `decay` 1; give a decay below 1, or leave it out"),
+        "pyramid": (method.rungs is not None, "where every size is given (`rungs`); leave out either"),
         "quality": (counted, "where the steps are given; leave out either"),
     }
 
 
-def explain(error: ValidationError) -> str:
-    """What is wrong in a spec, each field once: where, what is needed, what was given."""
-    lines: dict[str, str] = {}
+def _faults(error: ValidationError) -> dict[tuple[str, ...], str]:
+    """What is wrong in a spec: for each field what is needed and what was given. Names of fields are in backticks."""
+    faults: dict[tuple[str, ...], str] = {}
     for item in error.errors():
-        parts = [str(part) for part in item["loc"]]
-        if parts[:1] == ["size"]:  # a number or a word: pydantic reports both
-            parts, message = ["size"], f"must be a whole number from 1 to {LARGEST}, or original"
-        elif parts[:1] == ["strength"]:
-            parts, message = ["strength"], "must be a number from 0 to 1, or auto"
+        place = tuple(str(part) for part in item["loc"])
+        if place[:1] == ("size",):  # a number or a word: pydantic reports both
+            place, message = ("size",), f"must be a whole number from 1 to {LARGEST}, or original"
+        elif place[:1] == ("strength",):
+            place, message = ("strength",), "must be a number from 0 to 1, or auto"
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        place = ".".join(parts)
         if item["type"] == "extra_forbidden":
-            known = [*StyleSpec.model_fields, *Optimise.model_fields]
-            hint = _close(parts[-1], known)
-            if len(parts) == 1 and parts[0] in Optimise.model_fields:
-                hint = f"; it belongs under method (method: {{{parts[0]}: ...}})"
-            lines[place] = "there is no such field" + hint
+            close = _closest(place[-1], [*StyleSpec.model_fields, *Optimise.model_fields])
+            hint = f"; did you mean `{close}`?" if close else ""
+            if len(place) == 1 and place[0] in Optimise.model_fields:
+                hint = f"; it belongs under method (method: {{{place[0]}: ...}})"
+            faults[place] = "there is no such field" + hint
         elif item["type"] == "value_error":
-            lines[place] = message
+            faults[place] = message
         else:
-            hint = ""
+            close = None
             if item["type"] == "literal_error":
-                hint = _close(str(item["input"]), re.findall(r"'(\w+)'", item["ctx"]["expected"]))
-            lines[place] = f"{message}, not {reprlib.repr(item['input'])}{hint}"
-    return "; ".join(f"{place}: {line}" if place else line for place, line in lines.items())
+                close = _closest(str(item["input"]), re.findall(r"'([\w-]+)'", item["ctx"]["expected"]))
+            faults[place] = f"{message}, not {reprlib.repr(item['input'])}" + (
+                f"; did you mean {close}?" if close else ""
+            )
+    return faults
 
 
-def _close(given: str, known: Sequence[str]) -> str:
+def _closest(given: str, known: Sequence[str]) -> str | None:
+    """The known name that is most like the given one, if any is."""
     from difflib import get_close_matches
 
-    close = get_close_matches(given, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return next(iter(get_close_matches(given, known, n=1)), None)

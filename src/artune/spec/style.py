@@ -4,17 +4,32 @@ A spec says what the user said; ``None`` stands for "choose for me". A resolved 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from immutabledict import immutabledict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Layers = dict[str, NotNegative]
+
+
+def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
+    return immutabledict(weights)
+
+
+Layers = Annotated[
+    Mapping[str, NotNegative],
+    AfterValidator(_frozen),
+    PlainSerializer(dict, return_type=dict[str, float]),
+]
+"""Names with their weights; frozen like the spec that holds them, and a plain object in JSON."""
 
 LARGEST = 65_536
 """Longest side of a result, pixels."""
+LEAST_MEMORY = 2**20
+"""Bytes below which `memory` cannot be meant: a number without a unit, as a rule."""
 
 Quality = Literal["draft", "normal", "best"]
 Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
@@ -37,6 +52,13 @@ class Model(BaseModel):
                 raise ValueError(f"{name} takes no {str(value).lower()}")
         return data
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields replaced, unchecked; a dict among them is frozen, so that the copy can be hashed."""
+        frozen = {
+            name: immutabledict(value) if isinstance(value, dict) else value for name, value in (update or {}).items()
+        }
+        return super().model_copy(update=frozen, deep=deep)
+
 
 class Rung(Model):
     """One size of the coarse-to-fine pyramid."""
@@ -54,14 +76,14 @@ class Optimise(Model):
     network: str = "compact"
     """Loss network: see `artune networks`."""
     pooling: Literal["max", "average", "l2"] = "max"
-    """How a network that pools by maxima hands on; the others are rescaled to answer as strongly."""
+    """Replacement for max pooling; average and l2 are rescaled to keep activation levels."""
     smooth: bool | None = None
     """Softmax over the activations (SWAG); default: for networks like ResNet."""
     content_layers: Layers | None = None
     """Taps that keep the content, each with its weight; default: the network's recipe."""
     style_layers: Layers | None = None
     """Taps that carry the style, each with its weight; default: the network's recipe."""
-    loss: Layers = {"w2": 1.0}
+    loss: Layers = immutabledict(w2=1.0)
     """Style loss, or several with their weights: w2 (Wasserstein-2 of Gaussians), gram, moments (mean and standard
     deviation), sliced (Wasserstein), histogram, nearest (neighbours), remd (relaxed earth mover), mrf (patches)."""
     content_loss: str = "mse"
@@ -124,15 +146,19 @@ class Optimise(Model):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.scale in ("tutorial", "gatys") and set(self.loss) != {"gram"}:
-            raise ValueError(f"scale {self.scale} is one of Gram matrices; use loss gram, or scale calibrated or raw")
+            raise ValueError(
+                f"`scale` {self.scale} is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"
+            )
         if self.line_search != "none" and self.optimiser != "lbfgs":
-            raise ValueError(f"line_search {self.line_search} is one of lbfgs; use optimiser lbfgs, or leave it out")
+            raise ValueError(f"`line_search` {self.line_search} is for lbfgs; use `optimiser` lbfgs, or leave it out")
         if self.line_search != "none" and self.decay != 1:
             raise ValueError(
-                "a line search finds the length of each step, and leaves no rate to decay; leave out either"
+                "`line_search` finds the length of each step, and leaves no rate to `decay`; leave out either"
             )
         if self.line_search != "none" and self.balance_gradients:
-            raise ValueError("balanced gradients are those of no function, which a line search needs; leave out either")
+            raise ValueError(
+                "`line_search` needs true gradients, and `balance_gradients` changes them; leave out either"
+            )
         return self
 
 
@@ -173,8 +199,10 @@ class StyleSpec(Model):
     @field_validator("memory")
     @classmethod
     def _in_bytes(cls, value: str) -> str:
-        if value != "all":
-            bytes_of(value)
+        if value != "all" and (size := bytes_of(value)) < LEAST_MEMORY:
+            number = value.strip()
+            meant = f"{number}{'GiB' if size <= 1024 else 'MiB'}" if re.fullmatch("[0-9.]+", number) else "4GiB"
+            raise ValueError(f"{number} is {size} bytes, too few for any picture; did you mean {meant}?")
         return value
 
     @field_validator("automatic")
@@ -188,8 +216,8 @@ class StyleSpec(Model):
     def _strength_counts(self) -> Self:
         if self.method.scale != "calibrated" and self.strength != "auto" and "strength" not in self.automatic:
             raise ValueError(
-                f"strength belongs to scale calibrated; with scale {self.method.scale} give content_weight and "
-                "style_weight"
+                f"`strength` belongs to `scale` calibrated; with `scale` {self.method.scale} give `content_weight` and "
+                "`style_weight`"
             )
         return self
 

@@ -1,44 +1,15 @@
+"""From what the user said to a spec in which every choice is made."""
+
 import json
-import math
-import subprocess
-import sys
 
 import pytest
 
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import balance_of
-from artune.record import Record, run_key
+from artune.record import run_key
 from artune.spec.options import parse_spec, with_options
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.plan import resolve, side_weights
-from artune.transfer.sizes import STEPS, fitted, plan
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"strength": 1.5}, r"strength: must be a number from 0 to 1, or auto, not 1\.5"),
-        ({"strength": math.nan}, "strength"),
-        ({"style_weights": (1.0, -1.0)}, r"style_weights\.1: .*greater than or equal to 0"),
-        ({"style_weights": (0.0, 0.0)}, "above 0"),
-        ({"method": {"style_layers": {"relu1_1": math.inf}}}, "finite"),
-        ({"method": {"style_layers": {"relu1_1": 0}}}, "at least one needs"),
-        ({"stength": 0.5}, "did you mean strength"),
-        ({"method": {"tvv": 0.5}}, "did you mean tv"),
-        ({"method": {"scale": "gatys"}}, "use loss gram"),
-        ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength belongs to scale calibrated"),
-        ({"method": {"rate": 0}}, "greater than 0"),
-        ({"size": 0}, "size"),
-        ({"size": "big"}, "original"),
-        ({"seed": -1}, "seed"),
-        ({"style_scale": 9}, "style_scale"),
-        ([], "dictionary"),
-        (None, "dictionary"),
-    ],
-)
-def test_bad_specs_are_explained(data, message):
-    with pytest.raises(SpecError, match=message):
-        parse_spec(data)
 
 
 @pytest.mark.parametrize(
@@ -53,45 +24,6 @@ def test_bad_specs_are_explained(data, message):
 def test_losses_that_do_not_exist(method, message):
     with pytest.raises(UnknownNameError, match=message):
         resolved(StyleSpec(method=Optimise(**method)))
-
-
-def test_specs_are_frozen_and_come_back_from_json():
-    spec = StyleSpec(method=Optimise(style_layers={"relu1_1": 2.0}), strength=0.25, style_weights=(1.0, 3.0))
-    assert parse_spec(json.loads(spec.model_dump_json())) == spec
-    with pytest.raises(Exception, match="frozen"):
-        spec.strength = 1.0
-
-
-def test_options_reach_the_spec_and_its_method():
-    spec = with_options(StyleSpec(), {"strength": 0.7, "tv": 2.0})
-    assert (spec.strength, spec.method.tv) == (0.7, 2.0)
-
-
-def test_neither_specs_nor_the_command_line_import_torch():
-    code = "import sys, artune, artune.spec.style, artune.record, artune.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("size", "sizes"), [(512, [128, 256, 512]), (300, [150, 300]), (64, [64]), (2048, [128, 256, 512, 1024, 2048])]
-)
-def test_the_pyramid_doubles(size, sizes):
-    rungs = plan(size, "normal", None)
-    assert [rung.size for rung in rungs] == sizes
-    if size >= 512:
-        assert rungs[0].steps == STEPS["normal"][0]
-    if size == 512:
-        assert rungs[-1].steps == STEPS["normal"][2]
-
-
-@pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
-def test_steps_are_divided_without_loss(steps):
-    assert sum(rung.steps for rung in plan(512, "normal", steps)) == steps
-
-
-def test_sizes_keep_the_proportions():
-    assert fitted(400, 200, 512) == (512, 256)
-    assert fitted(1, 5000, 512) == (1, 512)
 
 
 def resolved(spec: StyleSpec, size=(640, 480), styles=1) -> StyleSpec:
@@ -194,23 +126,6 @@ def test_resolving_twice_changes_nothing():
     assert {"rate", "rungs", "steps", "style_weight", "precision", "device"} <= {*once.automatic}
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "leaves no rate to decay"),
-        ({"line_search": "strong-wolfe"}, "use optimiser lbfgs"),
-        ({"decay": 0.0}, "decay: must be greater than 0"),
-        ({"decay": 1.5}, "decay: must be less than or equal to 1"),
-        ({"decay_every": 0}, "decay_every: must be greater than or equal to 1"),
-        ({"optimiser": "sdg"}, "did you mean sgd"),
-        ({"line_search": "wolfe"}, "must be 'none' or 'strong-wolfe'"),
-    ],
-)
-def test_descents_that_cannot_be(options, why):
-    with pytest.raises(SpecError, match=why):
-        with_options(StyleSpec(), options)
-
-
 def test_the_usual_rate_of_sgd_goes_with_the_pixels_and_against_the_weights():
     def rate(**options):
         return resolved(
@@ -227,17 +142,3 @@ def test_strength_beside_both_weights_is_refused():
     with pytest.raises(SpecError, match="leave nothing to `strength`"):
         resolved(StyleSpec(strength=0.9, method=both))
     assert resolved(StyleSpec(method=both)).method.style_weight == 2.0
-
-
-def test_the_key_is_of_spec_and_digests():
-    digests = {"content": "a", "style 0": "b"}
-    key = run_key(StyleSpec(), digests)
-    assert key == run_key(StyleSpec(), dict(reversed(digests.items())))
-    assert key != run_key(StyleSpec(seed=1), digests)
-    assert key != run_key(StyleSpec(), {"content": "b", "style 0": "a"})
-    assert len(key) == 64
-
-
-def test_records_come_back_from_json():
-    record = Record(key="k", spec=StyleSpec(), digests={}, losses={"total": [1.0]}, end="done", steps=1)
-    assert Record.model_validate_json(record.model_dump_json()) == record

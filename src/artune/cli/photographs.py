@@ -1,0 +1,245 @@
+"""The photographs of a call: which of the pictures they are, in which folders, and where their results go."""
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from artune.cli.arguments import expanded, is_readable
+from artune.errors import InputError, PictureError
+
+MOST_STYLES = 4
+"""Paintings that are mixed without ``--style-weights``; more are a glob that the shell expanded, as a rule."""
+MOST_NAMED = 5
+"""Files that a message names; of more it gives the number."""
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """The photographs of a call.
+
+    Attributes:
+        files: in order, each once.
+        root: the folder below which they lie; their results keep the folders between.
+        skipped: files whose names end like no picture.
+        folders: sub-folders that were not looked into.
+        styles: pictures that the same call uses as styles or masks, and does not style.
+    """
+
+    files: tuple[Path, ...]
+    root: Path
+    skipped: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
+    styles: tuple[Path, ...] = ()
+
+    def notes(self) -> list[str]:
+        """What was left out, a line for each reason."""
+        lines = []
+        if count := len(self.skipped):
+            files = "1 file is no picture" if count == 1 else f"{count} files are no pictures"
+            lines.append(f"{files} that artune reads: {_listed(self.skipped)}")
+        if self.folders:
+            lines.append(f"folders are left out without --recursive: {_listed(self.folders)}")
+        if self.styles:
+            lines.append(f"used as a style or a mask, and not styled: {_listed(self.styles)}")
+        return lines
+
+    def without(self, used: Iterable[Path]) -> "Photographs":
+        """The same without pictures that have another use in the call."""
+        others = {os.path.realpath(path) for path in used}
+        styles = tuple(path for path in self.files if os.path.realpath(path) in others)
+        return replace(self, files=tuple(path for path in self.files if path not in styles), styles=styles)
+
+
+def divide_pictures(
+    pictures: Sequence[str], out: str, *, weights: int | None = None, regions: bool = False
+) -> tuple[list[str], list[str]]:
+    """The photographs and the styles among the pictures of a call, in which a shell may have expanded a glob.
+
+    A folder or a glob at the first place is all of the photographs. Otherwise a folder as OUT means several
+    photographs and then one style, or as many as have weights; and a file as OUT one photograph and then the styles.
+
+    Args:
+        pictures: as they were typed, in order.
+        out: where the results go, as it was typed.
+        weights: how many styles have a weight, if they have.
+        regions: whether there are styles of regions, beside which STYLE may be left out.
+
+    Raises:
+        InputError: it could mean either; the message shows both forms.
+    """
+    first, *rest = pictures
+    if is_many(first):
+        if len(rest) <= 1 or weights is not None:
+            return [first], rest
+        raise _either(len(pictures), f"{first} is a folder or a glob, and {len(rest)} more follow")
+    if is_folder(out):
+        if regions and rest:
+            raise InputError(
+                f"{len(pictures)} pictures, regions and a folder as OUT: the last picture could be a photograph or the "
+                "style of the rest. Give the photographs as one folder or a quoted glob ('holiday/*.jpg'), or a file "
+                "as OUT"
+            )
+        at = max(1, len(pictures) - (weights or 1))
+        return list(pictures[:at]), list(pictures[at:])
+    if len(rest) > 1 and not names_picture(out):
+        raise _either(len(pictures), f"{out} could be a folder or a file")
+    if len(rest) > MOST_STYLES and weights is None:
+        raise _either(len(pictures), f"{len(rest)} styles for {first} are unusual; the shell may have expanded a glob")
+    return [first], rest
+
+
+def is_folder(out: str) -> bool:
+    """Whether results go into a folder: one that exists, or a name that ends in a slash."""
+    return out.endswith(("/", os.sep)) or (bool(out) and os.path.isdir(expanded(out)))
+
+
+def is_many(name: str) -> bool:
+    """Whether a name stands for several photographs: a folder, or a glob that the shell left as it is."""
+    path = expanded(name)
+    return (bool(name) and os.path.isdir(path)) or (not os.path.exists(path) and bool(_glob_parts(path)[1]))
+
+
+def _glob_parts(path: Path) -> tuple[Path, str]:
+    """The folder before the first wildcard, and the pattern below it; folders may have brackets in their names."""
+    folder, parts = Path(), list(path.parts)
+    while parts and (not glob.has_magic(parts[0]) or os.path.exists(folder / parts[0])):
+        folder /= parts.pop(0)
+    return folder, os.sep.join(parts)
+
+
+def names_picture(out: str) -> bool:
+    """Whether a name has a suffix of the formats that are written."""
+    from artune.images.formats import FORMATS
+
+    return Path(out).suffix.lower() in FORMATS
+
+
+def _either(count: int, why: str) -> InputError:
+    return InputError(
+        f"{count} pictures were given, and it is not clear which are photographs: {why}.\n"
+        "  Several photographs and one style, which is the last: -o styled/ (a folder)\n"
+        f"  One photograph and several styles: -o styled.png, and --style-weights 1,1,... for more than {MOST_STYLES}\n"
+        "  Several of both: the photographs as a folder or a quoted glob ('holiday/*.jpg'), and --style-weights 1,1"
+    )
+
+
+def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path | None = None) -> Photographs:
+    """The photographs that files, folders and globs stand for.
+
+    Args:
+        given: as they were typed. A folder stands for the pictures in it; beside others, as in what a shell made of
+            ``holiday/*``, only with ``recursive``.
+        recursive: look into sub-folders too.
+        out: the folder of results; one that lies among the photographs is not looked into.
+
+    Raises:
+        InputError: nothing was found, or a file is missing.
+        PictureError: a folder cannot be read.
+    """
+    alone = len(given) == 1
+    files: list[Path] = []
+    walked: list[Path] = []
+    unseen: list[Path] = []
+    roots: list[Path] = []
+    for name, path in zip(given, map(expanded, given), strict=True):
+        root, pattern = _glob_parts(path)
+        if name and os.path.isdir(path):
+            roots.append(path)
+            (walked if alone or recursive else unseen).append(path)
+        elif os.path.exists(path) or not pattern:
+            check_there(name)
+            roots.append(path.parent)
+            files.append(path)
+        else:
+            roots.append(root)
+            matches = [root / match for match in sorted(glob.glob(pattern, root_dir=root, recursive=True))]
+            files += [match for match in matches if not match.is_dir()]
+            if "**" not in pattern:
+                (walked if recursive else unseen).extend(match for match in matches if match.is_dir())
+    for folder in walked:
+        found, below = walk_folder(folder, recursive=recursive)
+        files += found
+        unseen += below
+    root = roots[0] if alone else Path(os.path.commonpath([os.path.abspath(root) for root in roots]))
+    if out is not None and root.resolve() in out.resolve().parents:  # else the photographs may lie in it themselves
+        files = [path for path in files if not path.resolve().is_relative_to(out.resolve())]
+        unseen = [path for path in unseen if not path.resolve().is_relative_to(out.resolve())]
+    each = list({os.path.abspath(path): path for path in files}.values())  # a file may be named, and be in a folder too
+    one = alone and not is_many(given[0])  # which is a picture whatever its name says
+    pictures = [path for path in each if one or is_readable(path)]
+    result = Photographs(tuple(pictures), root, tuple(path for path in each if path not in pictures), tuple(unseen))
+    if not pictures:
+        raise InputError("; ".join([f"there is no picture in {' '.join(given)}", *result.notes()]))
+    return result
+
+
+def walk_folder(folder: Path, *, recursive: bool) -> tuple[list[Path], list[Path]]:
+    """The files in a folder, by name, and its sub-folders that were not looked into; what is hidden is passed over.
+
+    Args:
+        folder: where to look.
+        recursive: look into its sub-folders too; links to folders are not followed.
+
+    Raises:
+        PictureError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise PictureError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    files: list[Path] = []
+    unseen: list[Path] = []
+    for place, below, names in os.walk(folder, onerror=refuse):
+        shown = [name for name in sorted(below) if name[0] != "."]
+        below[:] = shown if recursive else []
+        unseen += [] if recursive else [Path(place, name) for name in shown]
+        files += [Path(place, name) for name in names if name[0] != "."]
+    return sorted(files), unseen
+
+
+def name_results(photographs: Photographs, folder: Path, form: str = "png") -> list[Path]:
+    """Where each result goes: below ``folder`` as its photograph below the root, by the same name in another format.
+
+    Photographs whose results would have one name keep their suffix: ``a.jpg.png`` and ``a.png.png``.
+
+    Args:
+        photographs: of one call.
+        folder: for the results.
+        form: their suffix, without its dot.
+    """
+    places = [Path(os.path.relpath(path, photographs.root)) for path in photographs.files]
+    whole: set[Path] = set()
+    while True:
+        outs = [folder / place.with_name(f"{place.name if place in whole else place.stem}.{form}") for place in places]
+        count = Counter(str(out).casefold() for out in outs)  # some disks do not tell a from A
+        twins = {place for place, out in zip(places, outs, strict=True) if count[str(out).casefold()] > 1} - whole
+        if not twins:
+            return outs
+        whole |= twins
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
+    return ", ".join(path.name for path in paths[:MOST_NAMED]) + more
+
+
+def check_there(given: Path | str) -> None:
+    """Raise for a picture that is missing; called before other checks, so that a typing error is named first.
+
+    Raises:
+        PictureError: there is no such file; the nearest name is offered.
+    """
+    if not str(given):
+        raise PictureError("the name of a picture is empty")
+    picture = expanded(given)
+    if re.match(r"[a-z][a-z0-9]+:/", str(given), re.IGNORECASE) and not os.path.exists(picture):
+        raise PictureError(f"{given} is a web address; download the picture, and give the file")
+    if not os.path.isfile(picture):
+        from artune.images.read import read_picture
+
+        read_picture(picture)  # which raises

@@ -1,0 +1,91 @@
+"""Specs from plain data and from options, and what is said of wrong ones."""
+
+import math
+
+import pytest
+
+from artune.errors import SpecError
+from artune.spec.options import parse_spec, with_options
+from artune.spec.style import StyleSpec
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"strength": 1.5}, r"strength: must be a number from 0 to 1, or auto, not 1\.5"),
+        ({"strength": math.nan}, "strength"),
+        ({"style_weights": (1.0, -1.0)}, r"style_weights\.1: .*greater than or equal to 0"),
+        ({"style_weights": (0.0, 0.0)}, "above 0"),
+        ({"method": {"style_layers": {"relu1_1": math.inf}}}, "finite"),
+        ({"method": {"style_layers": {"relu1_1": 0}}}, "at least one needs"),
+        ({"stength": 0.5}, "did you mean strength"),
+        ({"method": {"tvv": 0.5}}, "did you mean tv"),
+        ({"method": {"scale": "gatys"}}, "use loss gram"),
+        ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength belongs to scale calibrated"),
+        ({"method": {"rate": 0}}, "greater than 0"),
+        ({"size": 0}, "size"),
+        ({"size": "big"}, "original"),
+        ({"seed": -1}, "seed"),
+        ({"style_scale": 9}, "style_scale"),
+        ([], "dictionary"),
+        (None, "dictionary"),
+    ],
+)
+def test_bad_specs_are_explained(data, message):
+    with pytest.raises(SpecError, match=message):
+        parse_spec(data)
+
+
+def test_options_reach_the_spec_and_its_method():
+    spec = with_options(StyleSpec(), {"strength": 0.7, "tv": 2.0})
+    assert (spec.strength, spec.method.tv) == (0.7, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strength": 2}, "`strength`: must be a number from 0 to 1, or auto, not 2"),
+        ({"tv": -1}, "`tv`: must be greater than or equal to 0, not -1"),
+        ({"style_layers": {"relu1_1": -1}}, "`style_layers`: relu1_1: must be greater than or equal to 0, not -1"),
+        ({"stength": 1}, "`stength`: there is no such field; did you mean `strength`?"),
+        ({"color": "content-lum"}, "`color`: must be 'style', 'content-luminance' or 'content-match', not 'content-lum'"
+         "; did you mean content-luminance?"),
+        ({"scale": "tutorial"}, "`scale` tutorial is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"),
+        ({"color_space": "yiq"}, "`color_space` has no effect with `color` style; take content-luminance or "
+         "content-match, or leave it out"),
+        ({"tv": -1, "seed": -1}, "`tv`: must be greater than or equal to 0, not -1; `seed`: must be greater than or "
+         "equal to 0, not -1"),
+    ],
+)  # fmt: skip
+def test_messages_name_options_as_parameters(options, message):
+    with pytest.raises(SpecError) as refused:
+        with_options(StyleSpec(), options)
+    assert str(refused.value) == message
+
+
+def test_messages_of_a_file_name_fields_as_they_stand_there():
+    with pytest.raises(SpecError) as refused:
+        parse_spec({"method": {"tv": -1, "scale": "tutorial"}}, where="a.yaml")
+    assert str(refused.value) == "a.yaml: method.tv: must be greater than or equal to 0, not -1"
+    with pytest.raises(SpecError) as refused:
+        parse_spec({"method": {"scale": "tutorial"}}, where="a.yaml")
+    assert str(refused.value) == (
+        "a.yaml: method: scale tutorial is for Gram matrices; use loss gram, or scale calibrated or raw"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "leaves no rate to `decay`"),
+        ({"line_search": "strong-wolfe"}, "use `optimiser` lbfgs"),
+        ({"decay": 0.0}, "`decay`: must be greater than 0"),
+        ({"decay": 1.5}, "`decay`: must be less than or equal to 1"),
+        ({"decay_every": 0}, "`decay_every`: must be greater than or equal to 1"),
+        ({"optimiser": "sdg"}, "did you mean sgd"),
+        ({"line_search": "wolfe"}, "must be 'none' or 'strong-wolfe'"),
+    ],
+)
+def test_descents_that_cannot_be(options, why):
+    with pytest.raises(SpecError, match=why):
+        with_options(StyleSpec(), options)

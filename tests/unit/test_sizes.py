@@ -1,0 +1,25 @@
+import pytest
+
+from artune.transfer.sizes import STEPS, fitted, plan
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(512, [128, 256, 512]), (300, [150, 300]), (64, [64]), (2048, [128, 256, 512, 1024, 2048])]
+)
+def test_the_pyramid_doubles(size, sizes):
+    rungs = plan(size, "normal", None)
+    assert [rung.size for rung in rungs] == sizes
+    if size >= 512:
+        assert rungs[0].steps == STEPS["normal"][0]
+    if size == 512:
+        assert rungs[-1].steps == STEPS["normal"][2]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
+def test_steps_are_divided_without_loss(steps):
+    assert sum(rung.steps for rung in plan(512, "normal", steps)) == steps
+
+
+def test_sizes_keep_the_proportions():
+    assert fitted(400, 200, 512) == (512, 256)
+    assert fitted(1, 5000, 512) == (1, 512)
