@@ -3,11 +3,17 @@
 import contextlib
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from artune.errors import OutputError
+
+
+def expanded(path: Path | str) -> Path:
+    """The path with ``~`` and ``~name`` replaced by the user's home; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))
 
 
 @contextlib.contextmanager
@@ -21,22 +27,20 @@ def atomic(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[P
         OutputError: when the place cannot be written or the disk is full; or, without ``replace``, when there is a
             file by now.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(expanded(path)))
     temporary: Path | None = None
     with _told(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():
                 raise OutputError(f"cannot write {path}: it is no regular file; choose another place")
-            handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-            os.close(handle)
-            temporary = Path(name)
+            temporary = _new_beside(path)
             yield temporary
             if sync:
                 with temporary.open("rb+") as file:
                     os.fsync(file.fileno())
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            temporary.chmod(mode)
+            if path.exists():
+                temporary.chmod(path.stat().st_mode & 0o777)
             if replace:
                 os.replace(temporary, path)
                 temporary = None
@@ -57,7 +61,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: when the place cannot be written, or holds something by now.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(expanded(path)))
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as kept:
@@ -128,10 +132,13 @@ def _publish(temporary: Path, path: Path) -> None:
         os.rename(temporary, path)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _new_beside(path: Path) -> Path:
+    """An empty file in the folder of ``path``; the system gives it the user's permissions, by the umask."""
+    while True:
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return temporary
 
 
 def check_writable(path: Path) -> None:
@@ -140,6 +147,7 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: when a file cannot be made at ``path``.
     """
+    path = expanded(path)
     try:
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; give a file name such as {path / 'out.png'}")

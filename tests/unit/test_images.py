@@ -12,8 +12,10 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from artune.errors import OutputError, PictureError
 from artune.images.picture import Picture, from_tensor
-from artune.images.read import decode_picture, find_pictures, read_picture
-from artune.images.write import check_suffix, srgb_profile, write_picture
+from artune.images.find import find_pictures
+from artune.images.read import decode_picture, read_picture
+from artune.images.profiles import srgb_profile
+from artune.images.write import check_suffix, write_picture
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from artune.errors import InputError, PictureError, UnknownNameError
-from artune.images.read import find_pictures, read_picture
+from artune.images.find import find_pictures
+from artune.images.read import read_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +62,7 @@ class Folder:
                     f"{root / split} has a class {strange[0]!r} that {owner} does not have; known: {', '.join(names)}"
                 )
             found[split] = tuple(
-                (path, names.index(name)) for name in there for path in find_pictures(root / split / name)
+                (path, names.index(name)) for name in there for path in find_pictures(root / split / name).pictures
             )
         return cls(root, names, found)
 
@@ -105,7 +106,7 @@ def class_folder(folder: Path, known: Collection[str] | None = None) -> dict[str
     for name in names:
         if known is not None and name not in known:
             raise UnknownNameError("class", name, known, why=f"{folder} has a folder of that name")
-    return {name: find_pictures(folder / name) for name in names}
+    return {name: find_pictures(folder / name).pictures for name in names}
 
 
 def read_squares(pictures: Sequence[Path], side: int) -> "Tensor":

@@ -7,14 +7,11 @@ from PIL import ExifTags, Image
 
 from artune.images.picture import Picture
 
-NOTE = "artune"  # key of the embedded spec in PNG; its first word elsewhere
-
+NOTE = "artune"
+"""Key of the embedded spec in PNG; the first word of the text that holds it elsewhere."""
 
 _USER_COMMENT = 0x9286
-
-
-_LARGEST_EXIF = 50_000  # JPEG holds 64 kB, our note among it
-
+_LARGEST_EXIF = 50_000  # JPEG holds 64 kB of EXIF, the note included
 
 _KEPT = (
     *("Artist", "Copyright", "DateTime", "Make", "Model", "Software", "DateTimeOriginal", "DateTimeDigitized"),
@@ -22,11 +19,11 @@ _KEPT = (
     *("ShutterSpeedValue", "ApertureValue", "BrightnessValue", "ExposureBiasValue", "MeteringMode", "LightSource"),
     *("Flash", "FocalLength", "FocalLengthIn35mmFilm", "WhiteBalance", "LensMake", "LensModel"),
 )
-"""EXIF that says who, when and with what; all else may say where, or is of the file that was read."""
+"""EXIF that says who, when and with what. The rest may say where, or describes the file that was read."""
 
 
 def clean_exif(exif: Image.Exif) -> bytes:
-    """What is worth keeping of EXIF: ``_KEPT``."""
+    """The tags of ``_KEPT``; empty where there are none, or where they cannot be written."""
     tags = {ExifTags.Base[name].value for name in _KEPT}
     kept = Image.Exif()
     camera = kept.get_ifd(ExifTags.IFD.Exif)
@@ -36,13 +33,17 @@ def clean_exif(exif: Image.Exif) -> bytes:
                 target[tag] = value
     try:
         return kept.tobytes() if len(kept) or camera else b""
-    except Exception:  # values that no writer accepts are not worth a picture
+    except Exception:  # a picture is not refused for metadata that no writer accepts
         return b""
 
 
-def read_note(opened: Image.Image, exif: Image.Exif) -> dict[str, Any]:
-    """What artune has embedded in a picture; empty where there is nothing."""
-    text = opened.info.get(NOTE)
+def read_note(text: Any, exif: Image.Exif) -> dict[str, Any]:
+    """What artune has embedded in a picture; empty where there is nothing.
+
+    Args:
+        text: of the file, under the key ``NOTE``; ``None`` where there is none.
+        exif: where the note is looked for otherwise.
+    """
     if text is None:
         comment = exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT) or exif.get(ExifTags.Base.ImageDescription, b"")
         raw = comment.encode("latin-1", "replace") if isinstance(comment, str) else bytes(comment)
@@ -56,7 +57,7 @@ def read_note(opened: Image.Image, exif: Image.Exif) -> dict[str, Any]:
 
 
 def exif_with_note(picture: Picture) -> bytes:
-    """EXIF of a picture that holds its note too."""
+    """EXIF of a picture, with its note as the user comment."""
     exif = Image.Exif()
     if picture.exif and len(picture.exif) < _LARGEST_EXIF:
         exif.load(picture.exif)

@@ -2,10 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from artune.errors import PictureError
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-
-_FAINT = np.float32(1 / 255)  # of alpha: less of a colour is not known
+_FAINT = np.float32(1 / 255)  # alpha below which the colour of a resized pixel is not known
+_WHITES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+_SHOWN = 1024  # longest side in a notebook, pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,58 @@ class Picture:
         import torch
 
         return torch.from_numpy(np.ascontiguousarray(self.filled().transpose(2, 0, 1)))[None]
+
+    def to_numpy(self, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """The pixels as an array, height first.
+
+        Args:
+            dtype: ``uint8`` (0 to 255), ``uint16`` (0 to 65535) or ``float32`` (0 to 1).
+
+        Returns:
+            ``[h, w, 3]`` RGB, or ``[h, w, 4]`` RGBA where something is transparent; a copy.
+
+        Raises:
+            PictureError: any other type.
+        """
+        kind = np.dtype(dtype)
+        if kind not in _WHITES and kind != np.float32:
+            raise PictureError(f"a picture is no array of {kind}; choose uint8, uint16 or float32")
+        planes = [self.pixels] if self.alpha is None else [self.pixels, self.alpha[..., None]]
+        if kind == np.float32:
+            return np.concatenate(planes, 2)
+        samples = np.empty((*self.pixels.shape[:2], sum(plane.shape[2] for plane in planes)), kind)
+        for row, *parts in zip(samples, *planes, strict=True):  # all rows at once would take several times the memory
+            row[:] = np.clip(np.concatenate(parts, 1), 0, 1) * _WHITES[kind] + 0.5
+        return samples
+
+    def to_pil(self) -> Image.Image:
+        """The picture as one of Pillow's, in mode RGB, or RGBA where something is transparent."""
+        image = Image.fromarray(self.to_numpy())
+        if self.exif:
+            image.info["exif"] = self.exif
+        return image
+
+    def save(
+        self,
+        target: "Path | str | BinaryIO",
+        format: str | None = None,  # noqa: A002  (Pillow's name for it)
+        *,
+        bits: int = 8,
+        quality: int | None = None,
+        replace: bool = True,
+    ) -> None:
+        """Write the picture to a file or a binary file object; see :func:`artune.images.write.write_picture`."""
+        from artune.images.write import write_picture
+
+        write_picture(self, target, format=format, bits=bits, quality=quality, replace=replace)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the picture as PNG, reduced where it is large."""
+        from artune.images.write import encoded
+
+        scale = min(1, _SHOWN / max(self.size))
+        width, height = (max(1, round(scale * side)) for side in self.size)
+        return encoded(self.resized(width, height), ".png")
 
     def resized(self, width: int, height: int) -> "Picture":
         """The picture at another size, antialiased (Lanczos)."""

@@ -1,46 +1,54 @@
-"""Reading pictures: rotation and colour profiles applied, transparency and 16 bits kept."""
+"""Reading pictures: upright, in sRGB, with their transparency, 16 bits where a file has them."""
 
 import io
-import threading
+import re
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
-from artune.errors import PictureError
-from artune.images.formats import READABLE, register_heif
-from artune.images.metadata import clean_exif, read_note
+from artune.errors import ArtuneWarning, PictureError
+from artune.files import expanded
+from artune.images import deep
+from artune.images.formats import ALL, guess_format, is_installed, load_plugins
+from artune.images.metadata import NOTE, clean_exif, read_note
 from artune.images.picture import Floats, Picture
+from artune.images.profiles import differs_from_srgb, image_to_srgb, samples_to_srgb
 from artune.machine import memory_free
 
 HUGE = 100_000_000
 """Pixels above which a picture is refused unless huge ones are allowed."""
 
-
 _BYTES_OF_READING = 32  # a pixel, at the peak: the file's samples, fp32, and one copy
 
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")  # a path has made one slash of two; one letter is a drive of Windows
 
-_OPENING = threading.Lock()  # Pillow's limit of size is one for all threads
+_FRAMES = {form.name for form in ALL if form.frames}
 
 
-def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
-    """Read JPEG, PNG, WebP, TIFF, BMP, GIF (first frame), and HEIC where pillow-heif is installed.
+def read_picture(path: Path | str, *, allow_huge: bool = False, role: str = "picture") -> Picture:
+    """Read a picture file of any of ``artune.images.formats.FORMATS``.
 
-    16 bits are kept for PNG and TIFF. A picture with a colour profile other than sRGB is converted at 8 bits.
+    Its rotation and its colour profile are applied. 16 bits and more are kept of PNG and TIFF; other formats are read
+    at 8. Of an animation or a file of several pages, the first picture is read, with a warning.
 
     Args:
-        path: the file.
+        path: the file; ``~`` is the user's home.
         allow_huge: read more than ``HUGE`` pixels.
+        role: what the picture is for, in the message that it is missing.
 
     Raises:
         PictureError: missing, empty, truncated, not a picture, or too large.
     """
     if not str(path):
-        raise PictureError("the name of a picture is empty")
-    path = Path(path)
+        raise PictureError(f"the name of the {role} is empty")
+    path = expanded(path)
     try:
         if path.is_dir():
             raise PictureError(f"{path} is a folder; give a picture")
@@ -51,7 +59,7 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
     except PictureError:
         raise
     except FileNotFoundError:
-        raise PictureError(f"there is no picture {path}{_nearest(path)}") from None
+        raise PictureError(f"there is no {role} {path}{_nearest(path)}") from None
     except PermissionError as error:
         raise PictureError(f"cannot read {path}: no permission") from error
     except (OSError, ValueError) as error:  # a name with a null character is the latter
@@ -63,56 +71,46 @@ def read_picture(path: Path | str, *, allow_huge: bool = False) -> Picture:
 
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from the bytes of a file; see :func:`read_picture`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged metadata and Pillow's own size warning; the size is checked here
-        try:
-            opened = _open(data)
-            if opened is None:
-                return _foreign(data, where, allow_huge)
-            _check_size(*opened.size, where, allow_huge)
-            return _convert(opened, data)
-        except PictureError:
-            raise
-        except MemoryError as error:
-            raise PictureError(f"{where} does not fit in memory") from error
-        except Exception as error:  # decoders raise of every kind on damaged files
-            raise PictureError(f"{where} is damaged or cut short: {error}") from error
+    with _decoding(where):
+        opened = _open(data)
+        if deep.is_tiff(data):
+            return _decode_tiff(data, opened, where, allow_huge)
+        if opened is None:
+            raise PictureError(f"{where} {_advice(data)}")
+        check_size(*opened.size, where, allow_huge)
+        if opened.format in _FRAMES and _is_animated(opened):
+            _warn(f"{where} is animated: only its first frame is used")
+        if deep.is_deep_png(data):
+            # Pillow sees what stands behind the pixels only when it has decoded them, which costs time
+            behind = data[data.rfind(b"IDAT") :]
+            if any(chunk in behind for chunk in (b"eXIf", b"iTXt", b"tEXt", b"zTXt")):
+                opened.load()
+            exif, profile = Image.Image.getexif(opened), opened.info.get("icc_profile")
+            return _from_samples(deep.read_deep_png(data, opened), exif, profile, opened.info.get(NOTE))
+        return _from_pillow(opened, where)
 
 
-def _open(data: bytes) -> Image.Image | None:
-    """The file as Pillow sees it, not yet decoded; ``None`` if it is of no format of ours."""
-    formats = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"] + ["HEIF"] * register_heif()
-    with _OPENING:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(io.BytesIO(data), formats=formats)
-        except UnidentifiedImageError:
-            return None
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def from_pillow(image: Image.Image, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
+    """A picture from one of Pillow's, at 8 bits unless it is grey of more: its profile and rotation are applied.
+
+    Raises:
+        PictureError: it cannot be decoded, or is too large.
+    """
+    with _decoding(where):
+        check_size(*image.size, where, allow_huge)
+        return _from_pillow(image, where)
 
 
-def _foreign(data: bytes, where: str, allow_huge: bool) -> Picture:
-    """What Pillow does not know: a TIFF of floats, or nothing for us."""
-    if data[:4] in (b"II*\0", b"MM\0*"):
-        import tifffile
+def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
+    """Raise before memory is filled.
 
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages.first
-            _check_size(page.imagewidth, page.imagelength, where, allow_huge)
-            deep = _deep_tiff(page)
-        if deep is not None:
-            return Picture(*deep)
-    hint = "; for HEIC: pip install 'artune[heif]'" if data[4:8] == b"ftyp" and not register_heif() else ""
-    raise PictureError(f"{where} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC){hint}")
-
-
-def _check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
-    """Raise before memory is filled."""
+    Raises:
+        PictureError: above ``HUGE`` pixels, or more than fit into the free memory.
+    """
     if width * height > HUGE and not allow_huge:
         raise PictureError(
             f"{where} has {width}x{height} pixels, above the limit of {HUGE // 1_000_000} million; "
-            "reduce it, or allow it with --allow-huge"
+            "reduce it, or allow it with `allow_huge`"
         )
     need, free = width * height * _BYTES_OF_READING, memory_free()
     if free is not None and need > free:
@@ -122,153 +120,116 @@ def _check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
         )
 
 
-def _convert(opened: Image.Image, data: bytes) -> Picture:
-    opened.seek(0)
-    exif = opened.getexif()
-    note = read_note(opened, exif)
-    profile = opened.info.get("icc_profile")
-    deep = _read_deep(opened, data)
-    turned = exif.get(ExifTags.Base.Orientation, 1)  # Pillow forgets it when it loads a TIFF
-    opened.load()
-    if deep is not None and not _shows_otherwise(profile):
-        pixels, alpha = deep
-        if turned != 1:
-            pixels, alpha = _turn(pixels, turned), None if alpha is None else _turn(alpha, turned)
-    else:
-        upright = ImageOps.exif_transpose(opened)
-        pixels, alpha = _eight_bits(upright, profile)
-    if alpha is not None and alpha.min() >= 1:
-        alpha = None
-    return Picture(pixels, alpha, clean_exif(exif), note)
+@contextmanager
+def _decoding(where: str) -> Iterator[None]:
+    """What a decoder raises, as a :class:`PictureError`."""
+    try:
+        yield
+    except (PictureError, ArtuneWarning):
+        raise
+    except MemoryError as error:
+        raise PictureError(f"{where} does not fit in memory") from error
+    except Exception as error:  # decoders raise of every kind on damaged files
+        raise PictureError(f"{where} is damaged or cut short: {error}") from error
 
 
-def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floats | None]:
+def _open(data: bytes) -> Image.Image | None:
+    """The file as Pillow sees it, not yet decoded; ``None`` if it is of no format of ours.
+
+    Pillow's own ``open`` would apply its limit of size, which can be switched only for the whole process.
+    """
+    load_plugins()
+    for form in ALL:
+        if form.name not in Image.OPEN:
+            continue
+        factory, accepts = Image.OPEN[form.name]
+        accepted = accepts is None or accepts(data[:16])
+        if not accepted or isinstance(accepted, str):  # a text says what is not installed
+            continue
+        try:
+            return factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, KeyError, TypeError, struct.error):  # not of this format after all
+            continue
+    return None
+
+
+def _advice(data: bytes) -> str:
+    """Why a file is not read, and what to do."""
+    form = guess_format(data)
+    if form is None:
+        known = ", ".join(form.name for form in ALL)
+        return f"is not a picture that can be read ({known}); open it in a program that can, and save it as PNG"
+    if is_installed(form):
+        return f"is damaged or cut short: its {form.name} data cannot be read; get it anew"
+    return f"is not a picture that can be read here: {form.name} needs {form.needs}"
+
+
+def _is_animated(opened: Image.Image) -> bool:
+    try:
+        return bool(getattr(opened, "is_animated", False))
+    except Exception:  # a damaged second frame is none
+        return False
+
+
+def _decode_tiff(data: bytes, opened: Image.Image | None, where: str, allow_huge: bool) -> Picture:
+    check_size(*(opened.size if opened else deep.tiff_size(data)), where, allow_huge)
+    exif = deep.tiff_exif(data)
+    if deep.is_preview(exif):
+        raise PictureError(f"{where} is a camera's raw file, or holds its preview first; save it as TIFF, PNG or JPEG")
+    if opened is not None and deep.has_more_pages(opened):
+        _warn(f"{where} has several pages: only the first is used")
+    if opened is not None and not deep.is_deep_tiff(opened):
+        return _from_pillow(opened, where)
+    return _from_samples(deep.read_deep_tiff(data, where), exif, deep.tiff_profile(exif), None)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ArtuneWarning, stacklevel=2)
+
+
+# ---------------------------------------------------------------------------------- to sRGB, upright
+
+
+def _from_samples(samples: deep.Samples, exif: Image.Exif, profile: bytes | None, note: Any) -> Picture:
+    pixels, alpha = samples_to_srgb(samples.colours, profile), samples.alpha
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    if orientation != 1:
+        pixels, alpha = _turned(pixels, orientation), None if alpha is None else _turned(alpha, orientation)
+    return Picture(pixels, _unless_opaque(alpha), clean_exif(exif), read_note(note, exif))
+
+
+def _from_pillow(image: Image.Image, where: str) -> Picture:
+    exif = image.getexif()
+    note = read_note(image.info.get(NOTE), exif)
+    profile = image.info.get("icc_profile")
+    image.load()
+    pixels, alpha = _eight_bits(ImageOps.exif_transpose(image), profile, where)
+    return Picture(pixels, _unless_opaque(alpha), clean_exif(exif), note)
+
+
+def _eight_bits(image: Image.Image, profile: bytes | None, where: str) -> tuple[Floats, Floats | None]:
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         whole = image.convert("RGBA")
         alpha = _floats(np.asarray(whole.getchannel("A")) / np.float32(255))
         image = whole.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
     elif image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image).astype(np.float32)
-        top = 1.0 if image.mode == "F" else 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-        values = _clipped(values / top)
-        if not _shows_otherwise(profile):
-            return _floats(np.repeat(values[..., None], 3, axis=2)), None
-        image = Image.fromarray((values * 255 + 0.5).astype(np.uint8))
+        values = np.asarray(image)
+        if image.mode == "I" and image.format not in (None, "TIFF"):  # a format of 16 bits at most
+            values = values.astype(np.uint16)
+        return samples_to_srgb(deep.scaled(values, where)[..., None], profile), None
     elif image.mode in ("P", "1", "LAB", "HSV", "YCbCr"):
         image = image.convert("RGB")
-    if profile and _shows_otherwise(profile):
-        image = _to_srgb(image, profile)
+    if profile and differs_from_srgb(profile):
+        image = image_to_srgb(image, profile)
     return _floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
 
 
-def _clipped(values: NDArray[Any]) -> Floats:
-    """In [0, 1]; a value that is not a number is 0."""
-    if not np.isfinite(values).any():
-        raise ValueError("none of its values is finite")
-    return _floats(np.clip(np.nan_to_num(values), 0, 1))
+def _unless_opaque(alpha: Floats | None) -> Floats | None:
+    return None if alpha is None or alpha.min() >= 1 else alpha
 
 
-def _floats(values: NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(values, np.float32)
-
-
-def _shows_otherwise(profile: bytes | None) -> bool:
-    """Whether a profile shows colours otherwise than sRGB does; names lie."""
-    space = _space(profile)
-    if profile is None or not space:
-        return False
-    if space == "CMYK":
-        return True
-    steps = np.linspace(0, 255, 6).astype(np.uint8)
-    cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(6, 36, 3)
-    probe = Image.fromarray(cube if space == "RGB" else np.tile(steps, (6, 1)))
-    shown = np.asarray(_to_srgb(probe, profile)).astype(int)
-    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > 2)
-
-
-_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Colour spaces of profiles, and the mode of the pictures that they are for."""
-
-
-def _space(profile: bytes | None) -> str:
-    """The colour space that a profile is for; empty where it is damaged or of none of ours."""
-    try:
-        space = ImageCms.ImageCmsProfile(io.BytesIO(profile or b"")).profile.xcolor_space.strip()
-    except (ImageCms.PyCMSError, OSError):
-        return ""
-    return space if space in _SPACES else ""
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    if image.mode != _SPACES.get(_space(profile)):
-        return image  # a profile of another colour model
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a damaged one
-    return converted or image
-
-
-def _read_deep(opened: Image.Image, data: bytes) -> tuple[Floats, Floats | None] | None:
-    """More than 8 bits of PNG and TIFF, which Pillow would cut."""
-    if opened.format == "PNG" and data[24:25] == b"\x10":
-        return _deep_png(data)
-    if opened.format == "TIFF" and opened.tag_v2.get(258, (8,))[0] > 8:  # type: ignore[attr-defined]
-        import tifffile
-
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            return _deep_tiff(file.pages.first)
-    return None
-
-
-def _deep_png(data: bytes) -> tuple[Floats, Floats | None]:
-    import png
-
-    width, height, rows, info = png.Reader(bytes=data).read()
-    samples = np.vstack([np.frombuffer(row, np.uint16) for row in rows])
-    samples = samples.reshape(height, width, info["planes"])
-    if "transparent" in info:  # one colour that stands for nothing
-        seen = (samples != np.ravel(info["transparent"])).any(-1, keepdims=True)
-        samples = np.concatenate([samples, seen * np.uint16(65535)], -1)
-    planes = samples.shape[2]
-    array = samples.astype(np.float32) / 65535
-    return _colours(array[..., : planes - 1 + planes % 2]), _floats(array[..., -1]) if planes in (2, 4) else None
-
-
-def _deep_tiff(page: Any) -> tuple[Floats, Floats | None] | None:
-    """Pixels of a TIFF's page, grey or RGB, of any depth; ``None`` for what it does not know."""
-    inverted, grey, rgb = 0, 1, 2
-    own = {inverted: 1, grey: 1, rgb: 3}.get(int(page.photometric))
-    if own is None or page.axes not in ("YX", "YXS", "SYX"):
-        return None
-    raw = page.asarray()
-    raw = raw[..., None] if page.axes == "YX" else np.moveaxis(raw, 0, -1) if page.axes == "SYX" else raw
-    if raw.dtype.kind == "u":
-        array = (raw / np.float64(np.iinfo(raw.dtype).max)).astype(np.float32)
-    elif raw.dtype.kind == "f":
-        array = _clipped(raw)
-    else:
-        return None
-    colours, alpha = array[..., :own], None
-    premultiplied, straight = 1, 2
-    kind = int(page.extrasamples[0]) if page.extrasamples and array.shape[2] > own else 0
-    if kind in (premultiplied, straight):
-        alpha = array[..., own]
-        if kind == premultiplied:
-            colours = np.clip(colours / np.maximum(alpha, 1e-6)[..., None], 0, 1)
-    if int(page.photometric) == inverted:
-        colours = 1 - colours
-    return _colours(colours), None if alpha is None else _floats(alpha)
-
-
-def _colours(array: NDArray[Any]) -> Floats:
-    """Three channels, of one or three."""
-    return _floats(array if array.shape[2] == 3 else np.repeat(array[..., :1], 3, axis=2))
-
-
-def _turn(array: Floats, orientation: int) -> Floats:
+def _turned(array: Floats, orientation: int) -> Floats:
     """What EXIF's orientation asks for."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
@@ -279,9 +240,19 @@ def _turn(array: Floats, orientation: int) -> Floats:
     return np.ascontiguousarray(array)
 
 
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(values, np.float32)
+
+
+# ---------------------------------------------------------------------------------- names
+
+
 def _nearest(path: Path) -> str:
+    """What was probably meant by the name of a file that is missing."""
     from difflib import get_close_matches
 
+    if _URL.match(str(path)):
+        return ": artune downloads nothing; save the picture to a file and give that"
     try:
         if not path.parent.is_dir():
             return f"; there is no folder {path.parent} either"
@@ -290,20 +261,3 @@ def _nearest(path: Path) -> str:
         return ""
     close = get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name.
-
-    Raises:
-        PictureError: when the folder cannot be read or holds none.
-    """
-    try:
-        found = sorted(
-            p for p in folder.iterdir() if p.suffix.lower() in READABLE and p.name[0] != "." and not p.is_dir()
-        )
-    except OSError as error:
-        raise PictureError(f"cannot read the folder {folder}: {error.strerror}") from error
-    if not found:
-        raise PictureError(f"there is no picture in {folder} (looked for {', '.join(READABLE)})")
-    return found

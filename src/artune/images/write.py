@@ -1,107 +1,116 @@
-"""Writing pictures: by suffix, whole or not at all, with an sRGB profile and the spec that made them."""
+"""Writing pictures: whole or not at all, with an sRGB profile and the spec that made them."""
 
 import io
 import json
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from artune.errors import OutputError
-from artune.files import atomic
-from artune.images.formats import FORMATS, register_heif
+from artune.files import atomic, expanded
+from artune.images.formats import (
+    AVIF,
+    BMP,
+    FORMATS,
+    GIF,
+    JPEG,
+    PNG,
+    TIFF,
+    WRITABLE,
+    Format,
+    is_installed,
+)
 from artune.images.metadata import NOTE, exif_with_note
 from artune.images.picture import Floats, Picture
+from artune.images.profiles import srgb_profile
 
-_LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-
-
-_DEEP = (".png", ".tif", ".tiff")
-
+QUALITY = 95
+"""Quality of formats with a loss, where none is given."""
 
 _ICC_TAG = 34675
 
 
-def check_suffix(path: Path, bits: int = 8, longer: int = 1) -> None:
-    """Raise unless the format of a result can be told by its suffix and holds it.
+def check_suffix(path: Path | str, bits: int = 8, longer: int = 1, quality: int | None = None) -> None:
+    """Raise unless the format of a result can be told by its suffix, and can hold it.
 
     Args:
         path: where the result will be written.
         bits: per channel.
         longer: longer side, pixels.
+        quality: from 1 to 100, for formats with a loss.
 
     Raises:
-        OutputError: naming the suffixes there are.
+        OutputError: saying what can be written instead.
     """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise OutputError(f"cannot write {path}: unknown format {suffix or '(no suffix)'!r}; use {', '.join(FORMATS)}")
-    if bits == 16 and suffix not in _DEEP:
-        raise OutputError(f"cannot write 16 bits to {path}: only {', '.join(_DEEP)} hold them")
-    if longer > (most := _LONGEST.get(FORMATS[suffix], longer)):
-        raise OutputError(f"cannot write {longer} pixels a side to {path}: the format ends at {most}; use .png or .tif")
-    if FORMATS[suffix] == "HEIF" and not register_heif():
-        raise OutputError(f"cannot write {path}: HEIC needs pillow-heif; pip install 'artune[heif]'")
+    path = Path(path)
+    _check(_format(path.suffix, f"cannot write {path}"), f"cannot write {path}", bits, longer, quality)
 
 
 def write_picture(
-    picture: Picture, path: Path | str, *, bits: int = 8, quality: int = 95, replace: bool = True
+    picture: Picture,
+    target: Path | str | BinaryIO,
+    *,
+    format: str | None = None,  # noqa: A002  (Pillow's name for it)
+    bits: int = 8,
+    quality: int | None = None,
+    replace: bool = True,
 ) -> None:
-    """Write by suffix, atomically, with an sRGB profile and the picture's note.
+    """Write a picture with an sRGB profile and its note; a file is written whole or not at all.
 
     A format without transparency shows it on white. BMP and GIF hold no note; TIFF keeps no other metadata.
 
     Args:
         picture: what to write.
-        path: where.
+        target: a path, where ``~`` is the user's home, or a binary file object.
+        format: a suffix such as ``png``; default: that of the path. A file object needs it.
         bits: 8, or 16 for PNG and TIFF.
-        quality: of JPEG, WebP and HEIC.
+        quality: 1 (small) to 100 (good), for JPEG, WebP, AVIF, HEIC and JPEG XL; default: ``QUALITY``.
         replace: whether an existing file may be replaced.
 
     Raises:
-        OutputError: unknown suffix, no permission, no space.
+        OutputError: unknown suffix, a format that cannot hold the picture, no permission, no space.
     """
-    path = Path(path)
-    if bits not in (8, 16):
-        raise OutputError(f"{bits} bits per channel cannot be written; choose 8, or 16 for {', '.join(_DEEP)}")
-    check_suffix(path, bits, max(picture.size))
-    form = FORMATS[path.suffix.lower()]
-    with atomic(path, replace=replace) as temporary, _encoding(path):
-        if form == "TIFF":
-            _write_tiff(picture, temporary, bits)
-        elif bits == 16:
-            _write_deep_png(picture, temporary)
-        else:
-            _write_eight(picture, temporary, form, quality)
+    is_path = isinstance(target, str | os.PathLike)
+    if not is_path and not hasattr(target, "write"):
+        raise OutputError(f"cannot write to a {type(target).__name__}; give a path or a binary file object")
+    if not is_path and format is None:
+        raise OutputError("a file object has no suffix; give `format`, such as format='png'")
+    path = expanded(target) if is_path else None  # type: ignore[arg-type]
+    what = f"cannot write {path or 'the picture'}"
+    form = _format(format if format is not None else path.suffix if path else "", what)
+    _check(form, what, bits, max(picture.size), quality)
+    if path is not None:
+        with atomic(path, replace=replace) as temporary, temporary.open("wb") as file, _encoding(what):
+            _encode(picture, file, form, bits, quality)
+    else:
+        buffer = io.BytesIO()
+        with _encoding(what):
+            _encode(picture, buffer, form, bits, quality)
+        target.write(buffer.getbuffer())  # type: ignore[union-attr]
 
 
 def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
     """A picture as the bytes of an 8-bit file of that kind, with its note and metadata where the kind can hold them.
 
+    Args:
+        picture: what to write.
+        suffix: of the format.
+        quality: for formats with a loss.
+
     Raises:
-        OutputError: the kind cannot hold so large a picture.
+        OutputError: the format cannot hold so large a picture.
     """
-    name = Path(f"picture{suffix}")
-    check_suffix(name, 8, max(picture.size))
     file = io.BytesIO()
-    with _encoding(name):
-        _write_eight(picture, file, FORMATS[suffix], quality)
+    lossy = FORMATS[suffix].quality
+    write_picture(picture, file, format=suffix, quality=quality if lossy else None)
     return file.getvalue()
-
-
-@contextmanager
-def _encoding(path: Path) -> Iterator[None]:
-    """What an encoder says against a picture, in words."""
-    try:
-        yield
-    except (ValueError, RuntimeError) as error:
-        raise OutputError(f"cannot write {path}: {error}; try .png") from error
 
 
 def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
@@ -114,15 +123,65 @@ def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
         Image.fromarray((np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)).save(temporary, format="PNG")
 
 
-def _write_eight(picture: Picture, path: Path | io.BytesIO, form: str, quality: int) -> None:
-    if picture.alpha is not None and form not in ("PNG", "WEBP", "HEIF", "GIF"):
+# ---------------------------------------------------------------------------------- checks
+
+
+def _format(name: str, what: str) -> Format:
+    """The format of a suffix, with or without its dot."""
+    form = FORMATS.get("." + name.lower().removeprefix("."))
+    if form is None:
+        raise OutputError(f"{what}: unknown format {name or '(no suffix)'!r}; use {', '.join(WRITABLE)}")
+    if not form.writes:
+        raise OutputError(f"{what}: artune reads {form.name} and does not write it; use {', '.join(WRITABLE)}")
+    return form
+
+
+def _check(form: Format, what: str, bits: int, longer: int, quality: int | None) -> None:
+    """Raise unless a format can hold a picture, and is installed."""
+    if bits not in (8, 16):
+        raise OutputError(f"{what}: {bits} bits per channel cannot be written; choose 8, or 16 for PNG and TIFF")
+    if bits not in form.bits:
+        raise OutputError(f"{what}: {form.name} does not hold 16 bits; use .png or .tif")
+    if longer > (form.longest or longer):
+        raise OutputError(f"{what}: {longer} pixels a side, where {form.name} ends at {form.longest}; use .png or .tif")
+    if quality is not None:
+        if not form.quality:
+            raise OutputError(f"{what}: {form.name} has no `quality`, for it is written without loss; leave it out")
+        if not 1 <= quality <= 100:
+            raise OutputError(f"{what}: `quality` is {quality}; choose from 1 (small file) to 100 (best)")
+    if not is_installed(form):
+        raise OutputError(f"{what}: {form.name} needs {form.needs}")
+
+
+@contextmanager
+def _encoding(what: str) -> Iterator[None]:
+    """What an encoder raises, as an :class:`OutputError`."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise OutputError(f"{what}: {error}; try .png") from error
+
+
+# ---------------------------------------------------------------------------------- formats
+
+
+def _encode(picture: Picture, file: BinaryIO, form: Format, bits: int, quality: int | None) -> None:
+    if form is TIFF:
+        _encode_tiff(picture, file, bits)
+    elif bits == 16:
+        _encode_deep_png(picture, file)
+    else:
+        _encode_with_pillow(picture, file, form, QUALITY if quality is None else quality)
+
+
+def _encode_with_pillow(picture: Picture, file: BinaryIO, form: Format, quality: int) -> None:
+    if picture.alpha is not None and not form.alpha:
         shown = picture.pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
         picture = Picture(shown, None, picture.exif, picture.note)
-    image = Image.fromarray(_samples(picture, 8))
     options: dict[str, Any] = {}
-    if form not in ("BMP", "GIF"):
+    if form not in (BMP, GIF):
         options["icc_profile"] = srgb_profile()
-    if form == "PNG":
+    if form is PNG:
         from PIL.PngImagePlugin import PngInfo
 
         text = PngInfo()
@@ -131,33 +190,21 @@ def _write_eight(picture: Picture, path: Path | io.BytesIO, form: str, quality: 
         options["pnginfo"] = text
         if picture.exif:
             options["exif"] = picture.exif
-    elif form not in ("BMP", "GIF"):
-        exif = exif_with_note(picture)
-        if exif:
-            options["exif"] = exif
-    if form in ("JPEG", "WEBP", "HEIF"):
+    elif form not in (BMP, GIF) and (exif := exif_with_note(picture)):
+        options["exif"] = exif
+    if form.quality:
         options["quality"] = quality
-    if form == "JPEG":
-        options["subsampling"] = 0
-    image.save(path, format=form, **options)
+    if form in (JPEG, AVIF):
+        options["subsampling"] = "4:4:4"  # colours in full resolution
+    Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)
 
 
-def _samples(picture: Picture, bits: int) -> NDArray[Any]:
-    """``[h, w, 3 or 4]`` of 8 or 16 bits, made row by row: between, a large picture would be there several times."""
-    top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
-    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha[..., None]]
-    samples = np.empty((*picture.pixels.shape[:2], sum(plane.shape[2] for plane in planes)), kind)
-    for row, *parts in zip(samples, *planes, strict=True):
-        row[:] = np.clip(np.concatenate(parts, 1), 0, 1) * top + 0.5
-    return samples
-
-
-def _write_tiff(picture: Picture, path: Path, bits: int) -> None:
+def _encode_tiff(picture: Picture, file: BinaryIO, bits: int) -> None:
     import tifffile
 
     tifffile.imwrite(
-        path,
-        _samples(picture, bits),
+        file,
+        picture.to_numpy(f"uint{bits}"),
         photometric="rgb",
         compression="zlib",
         description=f"{NOTE} {json.dumps(picture.note)}" if picture.note else None,
@@ -167,26 +214,18 @@ def _write_tiff(picture: Picture, path: Path, bits: int) -> None:
     )
 
 
-def _write_deep_png(picture: Picture, path: Path) -> None:
-    samples = _samples(picture, 16)
-    height, width, planes = samples.shape
-    rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
-    raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], 1)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6 if planes == 4 else 2, 0, 0, 0))]
-    chunks.append((b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile())))
+def _encode_deep_png(picture: Picture, file: BinaryIO) -> None:
+    """16 bits by imagecodecs, which writes pixels alone: the metadata goes between its first chunk and its second."""
+    import imagecodecs
+
+    data = imagecodecs.png_encode(picture.to_numpy(np.uint16), level=6)
+    chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))]
     if picture.note:
         chunks.append((b"iTXt", NOTE.encode() + b"\0\0\0\0\0" + json.dumps(picture.note).encode()))
     if picture.exif:
         chunks.append((b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
-    chunks += [(b"IDAT", zlib.compress(raw.tobytes(), 6)), (b"IEND", b"")]
-    with path.open("wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, body in chunks:
-            file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
-
-
-def srgb_profile() -> bytes:
-    """The sRGB colour profile that every result carries, without the time at which it was made."""
-    profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    made = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
-    return profile[:24] + made + profile[36:]
+    head = 8 + 25  # the signature and IHDR
+    file.write(data[:head])
+    for kind, body in chunks:
+        file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+    file.write(memoryview(data)[head:])

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from artune.errors import ArtuneWarning, InputError, PictureError
-from artune.images import color
+from artune.images import color, sources
 from artune.images.border import without_border
 from artune.images.picture import Floats, Picture
-from artune.images.read import read_picture
 from artune.regions.labels import split_label
 from artune.regions.masks import (
     MaskSource,
@@ -27,8 +26,8 @@ from artune.regions.masks import (
 )
 from artune.spec.style import StyleSpec
 
-Source = Picture | Path | str
-"""A picture, or the file of one."""
+Source = sources.Source
+"""Whatever holds a picture; see :func:`artune.images.sources.as_picture`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +135,7 @@ class Inputs:
         """
         if not (styles or regions):
             raise InputError("no style picture was given; give at least one")
-        photograph = read_source(content, allow_huge)
+        photograph = read_source(content, allow_huge, "photograph")
         digests = {"content": photograph.digest()}
         paintings = []
         for index, source in enumerate(styles):
@@ -233,34 +232,21 @@ class Inputs:
         return replace(self, photograph=shown, regions=regions)
 
 
-def read_source(source: Source, allow_huge: bool = False) -> Picture:
-    """A picture from a file or from memory, checked.
+def read_source(source: Source, allow_huge: bool = False, role: str = "picture") -> Picture:
+    """A picture from whatever holds one; see :func:`artune.images.sources.as_picture`.
 
     Raises:
-        PictureError: neither, or with values beyond [0, 1].
+        PictureError: it cannot be read, or has values beyond [0, 1].
     """
-    if isinstance(source, str | Path):
-        return read_picture(source, allow_huge=allow_huge)
-    if not isinstance(source, Picture):
-        raise _no_picture(source)
-    for array in (source.pixels, source.alpha):
-        if array is not None and not (array.min() >= -1e-3 and array.max() <= 1.001):  # nor NaN
-            raise PictureError("a picture has values beyond [0, 1], or not finite; divide 8-bit values by 255")
-    return source
-
-
-def _no_picture(given: object) -> PictureError:
-    kind = type(given).__name__
-    several = "; several styles are given one by one: style(photo, a, b)" if isinstance(given, list | tuple) else ""
-    return PictureError(f"type {kind} is no picture; give a path, or what artune.read_picture returns{several}")
+    return sources.as_picture(source, allow_huge=allow_huge, role=role)
 
 
 def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
     """A painting without its border or, where it comes with a mask, as it is."""
     if not isinstance(source, Masked):
-        painting = Painting(without_border(read_source(source, allow_huge)))
+        painting = Painting(without_border(read_source(source, allow_huge, "style picture")))
     else:
-        picture = read_source(source.picture, allow_huge)
+        picture = read_source(source.picture, allow_huge, "style picture")
         painting = Painting(picture, _mask(source.mask, picture.size, "the mask of a style", allow_huge))
     weight = painting.weight()
     if weight is not None and weight.max() <= 0:
