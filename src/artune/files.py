@@ -90,6 +90,7 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OutputError: when the place cannot be written or the disk is full.
     """
+    folder = expanded(folder)
     if not folder.exists():
         with atomic_folder(folder) as begun:
             for name, data in files.items():

@@ -1,13 +1,14 @@
 import contextlib
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import atomic, atomic_folder, check_writable, file_digest, write_together
+from artune.files import atomic, atomic_folder, check_writable, expanded, file_digest, write, write_together
 from artune.tensors import load_checkpoint, save_checkpoint
 
 
@@ -38,12 +39,42 @@ def test_a_block_that_ends_well_replaces_it_and_keeps_its_mode(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_new_file_has_the_users_mode(tmp_path):
-    with atomic(tmp_path / "a.txt") as temporary:
-        temporary.write_text("new")
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~mask
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_a_new_file_has_the_users_mode_and_the_umask_is_left_alone(tmp_path, monkeypatch, mask):
+    """The umask is one for all threads: one that makes a file just then would make it writable for everybody."""
+    before = os.umask(mask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", None)
+            for replace in (True, False):
+                with atomic(tmp_path / f"{replace}.txt", replace=replace) as temporary:
+                    temporary.write_text("new")
+                assert stat.S_IMODE((tmp_path / f"{replace}.txt").stat().st_mode) == 0o666 & ~mask
+    finally:
+        os.umask(before)
+
+
+def test_temporary_files_have_names_of_their_own(tmp_path, monkeypatch):
+    names = iter(["aaaa0000", "aaaa0000", "bbbb1111"])
+    monkeypatch.setattr("artune.files.secrets.token_hex", lambda length: next(names))
+    with atomic(tmp_path / "a") as one, atomic(tmp_path / "a") as two:
+        assert [one.name, two.name] == [".a.aaaa0000", ".a.bbbb1111"]
+        one.write_text("1")
+        two.write_text("2")
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    write(Path("~/a/b.txt"), b"x")
+    write_together(Path("~/new"), {"c": b"x"})
+    write_together(Path("~/new"), {"d": b"x"})
+    with atomic_folder(Path("~/set")) as begun:
+        (begun / "e").write_text("x")
+    check_writable(Path("~/f"))
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["home/a/b.txt", "home/new/c", "home/new/d", "home/set/e"]
+    assert expanded("~no-such-user/x") == Path("~no-such-user/x")
 
 
 def test_a_link_stays_a_link(tmp_path):

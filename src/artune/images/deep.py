@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from artune.errors import ArtuneWarning, PictureError
 from artune.images.picture import Floats
@@ -58,8 +58,8 @@ def scaled(values: NDArray[Any], where: str, bits: int | None = None) -> Floats:
         raise PictureError(f"{where} holds {values.dtype} values; give a picture of integers or floats")
     most = (2**bits - 1) if bits and kind == "u" else int(np.iinfo(values.dtype).max)
     if kind == "i" or most > 65535:
-        largest = int(values.max(initial=0))
-        white = next(white for white in (255, 65535, most) if white >= min(largest, most))
+        whites = [white for white in (255, 65535) if white < most]
+        white = next((white for white in whites if white >= values.max(initial=0)), most)
         return _floats(np.clip(values, 0, white) / np.float64(white))
     return _floats(values / np.float32(most))
 
@@ -97,7 +97,7 @@ def read_deep_png(data: bytes, opened: Image.Image) -> Samples:
     """
     import imagecodecs
 
-    values = imagecodecs.png_decode(data)
+    values = imagecodecs.png_decode(_pixels_alone(data))
     values = values[..., None] if values.ndim == 2 else values
     own = values.shape[2] - (1 - values.shape[2] % 2)
     colours = values[..., :own]
@@ -109,6 +109,17 @@ def read_deep_png(data: bytes, opened: Image.Image) -> Samples:
     return Samples(_floats(colours / np.float32(65535)), alpha)
 
 
+def _pixels_alone(data: bytes) -> bytes:
+    """A PNG without its metadata, about which the decoder would log warnings."""
+    kept, at = [data[:8]], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")  # length, name and checksum take 4 bytes each
+        if data[at + 4 : at + 8] in (b"IHDR", b"IDAT", b"IEND"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
 # ---------------------------------------------------------------------------------- TIFF
 
 
@@ -117,14 +128,20 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in _TIFF_MAGIC
 
 
-def is_deep_tiff(opened: Image.Image) -> bool:
-    """Whether a TIFF that Pillow has opened has more than 8 bits a channel."""
+def suits_pillow(opened: Image.Image) -> bool:
+    """Whether Pillow reads all of a TIFF that it has opened: 8 bits a channel, in a compression that it knows."""
     bits = opened.tag_v2.get(_BITS_TAG, 1)  # type: ignore[attr-defined]
-    return int(np.max(bits)) > 8
+    return int(np.max(bits)) <= 8 and opened.info.get("compression") != "webp"
 
 
-def has_more_pages(opened: Image.Image) -> bool:
-    """Whether a TIFF that Pillow has opened has a second page; previews and masks of the first do not count."""
+def has_more_pages(data: bytes, opened: Image.Image | None) -> bool:
+    """Whether a TIFF has a second page; previews and masks of the first do not count."""
+    if opened is None:
+        import tifffile
+
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            further = (page for page in file.pages[1:] if isinstance(page, tifffile.TiffPage))
+            return any(not (page.is_reduced or page.is_mask) for page in further)
     try:
         for page in range(1, opened.n_frames):  # type: ignore[attr-defined]
             opened.seek(page)
@@ -137,21 +154,28 @@ def has_more_pages(opened: Image.Image) -> bool:
     return False
 
 
-def tiff_exif(data: bytes) -> Image.Exif:
-    """EXIF of a TIFF: a TIFF's own tags are EXIF. Pillow opens not every TIFF, but reads the tags of each."""
+def tiff_metadata(data: bytes) -> tuple[Image.Exif, bytes | None]:
+    """EXIF and the colour profile of a TIFF, among whose tags both are.
+
+    Pillow reads them even where it cannot read the pixels; but of a big-endian BigTIFF it reads nothing, and no more
+    than rotation and profile are kept.
+    """
     exif = Image.Exif()
-    order = "little" if data[:2] == b"II" else "big"
-    exif.endian = "<" if order == "little" else ">"
-    exif.bigtiff = b"+" in data[2:4]
-    start = data[8:16] if exif.bigtiff else data[4:8]
-    exif.load_from_fp(io.BytesIO(data), int.from_bytes(start, order))  # type: ignore[arg-type]
-    return exif
+    big, order = b"+" in data[2:4], "little" if data[:2] == b"II" else "big"
+    if big and order == "big":
+        import tifffile
 
-
-def tiff_profile(exif: Image.Exif) -> bytes | None:
-    """The colour profile among the tags of a TIFF."""
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            tags = file.pages.first.tags
+            for tag in (ExifTags.Base.Orientation, _KIND_TAG, _PROFILE_TAG):
+                if tag in tags:
+                    exif[tag] = tags[tag].value
+    else:
+        exif.endian, exif.bigtiff = "<" if order == "little" else ">", big
+        start = data[8:16] if big else data[4:8]
+        exif.load_from_fp(io.BytesIO(data), int.from_bytes(start, order))  # type: ignore[arg-type]
     profile = exif.get(_PROFILE_TAG)
-    return profile if isinstance(profile, bytes) else None
+    return exif, profile if isinstance(profile, bytes) else None
 
 
 def is_preview(exif: Image.Exif) -> bool:
@@ -169,7 +193,7 @@ def tiff_size(data: bytes) -> tuple[int, int]:
         return page.imagewidth, page.imagelength
 
 
-def read_deep_tiff(data: bytes, where: str) -> Samples:
+def read_tiff(data: bytes, where: str) -> Samples:
     """Samples of a TIFF's first page: grey, RGB or CMYK, of any depth and compression.
 
     Raises:

@@ -36,7 +36,7 @@ JPEG = Format("JPEG", (".jpg", ".jpeg", ".jfif", ".jpe"), writes=True, quality=T
 PNG = Format("PNG", (".png", ".apng"), writes=True, bits=(8, 16), alpha=True, frames=True)
 WEBP = Format("WEBP", (".webp",), writes=True, alpha=True, quality=True, longest=16_383, frames=True)
 TIFF = Format("TIFF", (".tif", ".tiff"), writes=True, bits=(8, 16), alpha=True, frames=True)
-BMP = Format("BMP", (".bmp", ".dib"), writes=True)
+BMP = Format("BMP", (".bmp",), writes=True)
 GIF = Format("GIF", (".gif",), writes=True, alpha=True, longest=65_535, frames=True)
 HEIF = Format(
     name="HEIF",
@@ -108,6 +108,6 @@ def is_installed(form: Format) -> bool:
 def guess_format(data: bytes) -> Format | None:
     """The format that a file claims to be by its first bytes, for those that may need something installed."""
     if data[4:8] == b"ftyp":
-        brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4]), 64), 4))}
+        brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4))}
         return AVIF if brands & {b"avif", b"avis"} else HEIF if brands & {b"heic", b"heix", b"mif1", b"msf1"} else None
     return JXL if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")) else None

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from artune.errors import ArtuneWarning, PictureError
 from artune.files import expanded
 from artune.images import deep
-from artune.images.formats import ALL, guess_format, is_installed, load_plugins
+from artune.images.formats import ALL, Format, guess_format, is_installed, load_plugins
 from artune.images.metadata import NOTE, clean_exif, read_note
 from artune.images.picture import Floats, Picture
 from artune.images.profiles import differs_from_srgb, image_to_srgb, samples_to_srgb
@@ -130,7 +130,8 @@ def _decoding(where: str) -> Iterator[None]:
     except MemoryError as error:
         raise PictureError(f"{where} does not fit in memory") from error
     except Exception as error:  # decoders raise of every kind on damaged files
-        raise PictureError(f"{where} is damaged or cut short: {error}") from error
+        said = " ".join(str(error).replace("`", "'").split())
+        raise PictureError(f"{where} is damaged or cut short: {said or type(error).__name__}") from error
 
 
 def _open(data: bytes) -> Image.Image | None:
@@ -140,28 +141,36 @@ def _open(data: bytes) -> Image.Image | None:
     """
     load_plugins()
     for form in ALL:
-        if form.name not in Image.OPEN:
-            continue
-        factory, accepts = Image.OPEN[form.name]
-        accepted = accepts is None or accepts(data[:16])
-        if not accepted or isinstance(accepted, str):  # a text says what is not installed
+        if _accepts(form, data) is False:
             continue
         try:
-            return factory(io.BytesIO(data), "")
+            return Image.OPEN[form.name][0](io.BytesIO(data), "")
         except (SyntaxError, IndexError, KeyError, TypeError, struct.error):  # not of this format after all
             continue
     return None
 
 
+def _accepts(form: Format, data: bytes) -> bool | None:
+    """Whether Pillow takes a file for one of that format, by its first bytes; ``None`` where they do not tell."""
+    if form.name not in Image.OPEN:
+        return False
+    accepts = Image.OPEN[form.name][1]
+    if accepts is None:
+        return None
+    accepted = accepts(data[:16])
+    return bool(accepted) and not isinstance(accepted, str)  # a text says what is not installed
+
+
 def _advice(data: bytes) -> str:
     """Why a file is not read, and what to do."""
     form = guess_format(data)
-    if form is None:
-        known = ", ".join(form.name for form in ALL)
-        return f"is not a picture that can be read ({known}); open it in a program that can, and save it as PNG"
-    if is_installed(form):
+    if form is not None and not is_installed(form):
+        return f"is not a picture that can be read here: {form.name} needs {form.needs}"
+    form = form or next((form for form in ALL if _accepts(form, data)), None)
+    if form is not None:
         return f"is damaged or cut short: its {form.name} data cannot be read; get it anew"
-    return f"is not a picture that can be read here: {form.name} needs {form.needs}"
+    known = ", ".join(form.name for form in ALL)
+    return f"is not a picture that can be read ({known}); open it in a program that can, and save it as PNG"
 
 
 def _is_animated(opened: Image.Image) -> bool:
@@ -173,14 +182,14 @@ def _is_animated(opened: Image.Image) -> bool:
 
 def _decode_tiff(data: bytes, opened: Image.Image | None, where: str, allow_huge: bool) -> Picture:
     check_size(*(opened.size if opened else deep.tiff_size(data)), where, allow_huge)
-    exif = deep.tiff_exif(data)
+    exif, profile = deep.tiff_metadata(data)
     if deep.is_preview(exif):
         raise PictureError(f"{where} is a camera's raw file, or holds its preview first; save it as TIFF, PNG or JPEG")
-    if opened is not None and deep.has_more_pages(opened):
+    if deep.has_more_pages(data, opened):
         _warn(f"{where} has several pages: only the first is used")
-    if opened is not None and not deep.is_deep_tiff(opened):
+    if opened is not None and deep.suits_pillow(opened):
         return _from_pillow(opened, where)
-    return _from_samples(deep.read_deep_tiff(data, where), exif, deep.tiff_profile(exif), None)
+    return _from_samples(deep.read_tiff(data, where), exif, profile, None)
 
 
 def _warn(message: str) -> None:
@@ -203,21 +212,25 @@ def _from_pillow(image: Image.Image, where: str) -> Picture:
     note = read_note(image.info.get(NOTE), exif)
     profile = image.info.get("icc_profile")
     image.load()
-    pixels, alpha = _eight_bits(ImageOps.exif_transpose(image), profile, where)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+        values = np.asarray(upright)
+        clear = image.info.get("transparency")
+        alpha = _floats(values != clear) if isinstance(clear, int) else None
+        if image.format not in (None, "TIFF") and upright.mode == "I":  # a format of 16 bits at most
+            values = values.astype(np.uint16)
+        pixels = samples_to_srgb(deep.scaled(values, where)[..., None], profile)
+    else:
+        pixels, alpha = _eight_bits(upright, profile)
     return Picture(pixels, _unless_opaque(alpha), clean_exif(exif), note)
 
 
-def _eight_bits(image: Image.Image, profile: bytes | None, where: str) -> tuple[Floats, Floats | None]:
+def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floats | None]:
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
-        whole = image.convert("RGBA")
+        whole = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         alpha = _floats(np.asarray(whole.getchannel("A")) / np.float32(255))
         image = whole.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
-    elif image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image)
-        if image.mode == "I" and image.format not in (None, "TIFF"):  # a format of 16 bits at most
-            values = values.astype(np.uint16)
-        return samples_to_srgb(deep.scaled(values, where)[..., None], profile), None
     elif image.mode in ("P", "1", "LAB", "HSV", "YCbCr"):
         image = image.convert("RGB")
     if profile and differs_from_srgb(profile):

@@ -71,7 +71,7 @@ def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture
         return _from_array(source, where, allow_huge)
     several = "; several styles are given one by one: style(photo, a, b)" if isinstance(source, list | tuple) else ""
     raise PictureError(
-        f"{where} is of type {type(source).__name__}, which is no picture; give a path, the bytes of a file, a file "
+        f"{where}: type {type(source).__name__} is no picture; give a path, the bytes of a file, a file "
         f"object, a NumPy array, a tensor, an image of Pillow, or an artune.Picture{several}"
     )
 
@@ -99,7 +99,7 @@ def _check_range(values: NDArray[Any], where: str) -> None:
     if low >= -1 - _ROUNDING and high <= 1 + _ROUNDING:
         fix = "if they run from -1 to 1, give (x + 1) / 2"
     else:
-        fix = "divide by 255 if they run from 0 to 255; undo what a network's preparation has subtracted"
+        fix = "divide 8-bit values by 255, and undo what the preparation for a network has subtracted"
     raise PictureError(f"{where} has float values from {low:.4g} to {high:.4g}, beyond [0, 1]; {fix}")
 
 

@@ -21,6 +21,7 @@ from artune.images.formats import (
     FORMATS,
     GIF,
     JPEG,
+    JXL,
     PNG,
     TIFF,
     WRITABLE,
@@ -194,6 +195,8 @@ def _encode_with_pillow(picture: Picture, file: BinaryIO, form: Format, quality:
         options["exif"] = exif
     if form.quality:
         options["quality"] = quality
+    if form is JXL and quality == 100:
+        options["lossless"] = True  # it must be said
     if form in (JPEG, AVIF):
         options["subsampling"] = "4:4:4"  # colours in full resolution
     Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)
