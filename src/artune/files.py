@@ -1,4 +1,4 @@
-"""Writing that is whole or not at all, and digests."""
+"""Files that are written whole or not at all, and digests."""
 
 import contextlib
 import hashlib
@@ -29,7 +29,7 @@ def atomic(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[P
     """
     path = Path(os.path.realpath(expanded(path)))
     temporary: Path | None = None
-    with _told(path):
+    with _output_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():
@@ -62,7 +62,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         OutputError: when the place cannot be written, or holds something by now.
     """
     path = Path(os.path.realpath(expanded(path)))
-    with _told(path):
+    with _output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as kept:
             temporary = Path(kept) / path.name
@@ -104,15 +104,15 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _write(path: Path, data: bytes, shown: Path) -> None:
     """Bytes to the disk; an error names the place ``shown``."""
-    with _told(shown), path.open("wb") as file:
+    with _output_errors(shown), path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What the system says against writing, as an :class:`OutputError` with what to do."""
+def _output_errors(path: Path) -> Iterator[None]:
+    """Errors of the system on writing, as an :class:`OutputError` that says what to do."""
     try:
         yield
     except OutputError:
@@ -124,7 +124,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    """Give a whole file its second name, if there is none of that name."""
+    """Move a finished file to its place, unless a file is there by now."""
     try:
         os.link(temporary, path)
     except OSError:  # there is one, or the file system has no hard links
@@ -143,7 +143,7 @@ def _new_beside(path: Path) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """Raise before the work begins, not after it.
+    """Raise before the work begins, rather than when it is done and cannot be saved.
 
     Raises:
         OutputError: when a file cannot be made at ``path``.

@@ -107,9 +107,9 @@ def test_the_quality_reaches_the_encoder(photo, tmp_path):
         assert ours.quantization == theirs.quantization
 
 
-@pytest.mark.parametrize("quality", [0, -5, 101, 1000])
+@pytest.mark.parametrize("quality", [0, -5, 101, 1000, 50.5])
 def test_quality_out_of_range(photo, tmp_path, quality):
-    with pytest.raises(OutputError, match=rf"`quality` is {quality}; choose from 1 .* to 100"):
+    with pytest.raises(OutputError, match=rf"`quality` is {quality}; choose a whole number from 1 .* to 100"):
         write_picture(photo, tmp_path / "a.jpg", quality=quality)
     with pytest.raises(OutputError, match="`quality` is"):
         check_suffix(tmp_path / "a.webp", quality=quality)
@@ -155,7 +155,18 @@ def test_the_format_may_differ_from_the_suffix(photo, tmp_path):
         assert opened.format == "JPEG"
 
 
+class Reading(io.RawIOBase):
+    """A file object that is open for reading alone."""
+
+    def write(self, data):
+        raise OSError(9, "not writable")
+
+
 def test_where_nothing_can_be_written(photo):
+    with pytest.raises(OutputError, match="open as text; open it with mode 'wb'"):
+        write_picture(photo, io.StringIO(), format="png")
+    with pytest.raises(OutputError, match="cannot write the picture to the file object: not writable"):
+        write_picture(photo, Reading(), format="png")
     with pytest.raises(OutputError, match="no suffix; give `format`"):
         write_picture(photo, io.BytesIO())
     with pytest.raises(OutputError, match="cannot write to a int; give a path or a binary file object"):

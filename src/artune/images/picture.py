@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,6 +19,13 @@ Floats = NDArray[np.float32]
 _FAINT = np.float32(1 / 255)  # alpha below which the colour of a resized pixel is not known
 _WHITES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _SHOWN = 1024  # longest side in a notebook, pixels
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A file object that is open for writing."""
+
+    def write(self, data: bytes, /) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +113,7 @@ class Picture:
 
     def save(
         self,
-        target: "Path | str | BinaryIO",
+        target: Path | str | Writable,
         format: str | None = None,  # noqa: A002  (Pillow's name for it)
         *,
         bits: int = 8,

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,21 @@ _ROUNDING = 1e-3  # beyond [0, 1], still taken for 0 and 1
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:(//|.*;base64,)")
 
 
+@runtime_checkable
 class ArrayLike(Protocol):
     """An array or a tensor: whatever NumPy makes an array of, without copying Python lists."""
 
     def __array__(self) -> Any: ...
 
 
-Source = Picture | str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | ArrayLike
+@runtime_checkable
+class Readable(Protocol):
+    """A file object that is open for reading."""
+
+    def read(self) -> Any: ...
+
+
+Source = Picture | str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image.Image | ArrayLike
 """What :func:`as_picture` takes."""
 
 
@@ -62,7 +70,7 @@ def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture
         return _from_bytes(bytes(source), where, allow_huge)
     if isinstance(source, Image.Image):
         return from_pillow(source, where=where, allow_huge=allow_huge)
-    if hasattr(source, "read"):
+    if isinstance(source, Readable):
         data = source.read()
         if not isinstance(data, bytes | bytearray):
             raise PictureError(f"{where} is a file that is open as text; open it with mode 'rb'")

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,7 @@ from artune.images.formats import (
     is_installed,
 )
 from artune.images.metadata import NOTE, exif_with_note
-from artune.images.picture import Floats, Picture
+from artune.images.picture import Floats, Picture, Writable
 from artune.images.profiles import srgb_profile
 
 QUALITY = 95
@@ -56,7 +56,7 @@ def check_suffix(path: Path | str, bits: int = 8, longer: int = 1, quality: int 
 
 def write_picture(
     picture: Picture,
-    target: Path | str | BinaryIO,
+    target: Path | str | Writable,
     *,
     format: str | None = None,  # noqa: A002  (Pillow's name for it)
     bits: int = 8,
@@ -78,23 +78,30 @@ def write_picture(
     Raises:
         OutputError: unknown suffix, a format that cannot hold the picture, no permission, no space.
     """
-    is_path = isinstance(target, str | os.PathLike)
-    if not is_path and not hasattr(target, "write"):
-        raise OutputError(f"cannot write to a {type(target).__name__}; give a path or a binary file object")
-    if not is_path and format is None:
-        raise OutputError("a file object has no suffix; give `format`, such as format='png'")
-    path = expanded(target) if is_path else None  # type: ignore[arg-type]
-    what = f"cannot write {path or 'the picture'}"
-    form = _format(format if format is not None else path.suffix if path else "", what)
-    _check(form, what, bits, max(picture.size), quality)
-    if path is not None:
+    if isinstance(target, str | os.PathLike):
+        path = expanded(target)
+        what = f"cannot write {path}"
+        form = _format(path.suffix if format is None else format, what)
+        _check(form, what, bits, max(picture.size), quality)
         with atomic(path, replace=replace) as temporary, temporary.open("wb") as file, _encoding(what):
             _encode(picture, file, form, bits, quality)
-    else:
-        buffer = io.BytesIO()
-        with _encoding(what):
-            _encode(picture, buffer, form, bits, quality)
-        target.write(buffer.getbuffer())  # type: ignore[union-attr]
+        return
+    if not hasattr(target, "write"):
+        raise OutputError(f"cannot write to a {type(target).__name__}; give a path or a binary file object")
+    if format is None:
+        raise OutputError("a file object has no suffix; give `format`, such as format='png'")
+    what = "cannot write the picture"
+    form = _format(format, what)
+    _check(form, what, bits, max(picture.size), quality)
+    buffer = io.BytesIO()
+    with _encoding(what):
+        _encode(picture, buffer, form, bits, quality)
+    try:
+        target.write(buffer.getvalue())
+    except TypeError as error:
+        raise OutputError(f"{what}: the file object is open as text; open it with mode 'wb'") from error
+    except OSError as error:
+        raise OutputError(f"{what} to the file object: {error.strerror or error}") from error
 
 
 def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
@@ -148,8 +155,8 @@ def _check(form: Format, what: str, bits: int, longer: int, quality: int | None)
     if quality is not None:
         if not form.quality:
             raise OutputError(f"{what}: {form.name} has no `quality`, for it is written without loss; leave it out")
-        if not 1 <= quality <= 100:
-            raise OutputError(f"{what}: `quality` is {quality}; choose from 1 (small file) to 100 (best)")
+        if not (isinstance(quality, int) and 1 <= quality <= 100):
+            raise OutputError(f"{what}: `quality` is {quality!r}; choose a whole number from 1 (small) to 100 (best)")
     if not is_installed(form):
         raise OutputError(f"{what}: {form.name} needs {form.needs}")
 
@@ -166,7 +173,7 @@ def _encoding(what: str) -> Iterator[None]:
 # ---------------------------------------------------------------------------------- formats
 
 
-def _encode(picture: Picture, file: BinaryIO, form: Format, bits: int, quality: int | None) -> None:
+def _encode(picture: Picture, file: io.BufferedIOBase, form: Format, bits: int, quality: int | None) -> None:
     if form is TIFF:
         _encode_tiff(picture, file, bits)
     elif bits == 16:
@@ -175,7 +182,7 @@ def _encode(picture: Picture, file: BinaryIO, form: Format, bits: int, quality: 
         _encode_with_pillow(picture, file, form, QUALITY if quality is None else quality)
 
 
-def _encode_with_pillow(picture: Picture, file: BinaryIO, form: Format, quality: int) -> None:
+def _encode_with_pillow(picture: Picture, file: io.BufferedIOBase, form: Format, quality: int) -> None:
     if picture.alpha is not None and not form.alpha:
         shown = picture.pixels * picture.alpha[..., None] + (1 - picture.alpha[..., None])
         picture = Picture(shown, None, picture.exif, picture.note)
@@ -202,7 +209,7 @@ def _encode_with_pillow(picture: Picture, file: BinaryIO, form: Format, quality:
     Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)
 
 
-def _encode_tiff(picture: Picture, file: BinaryIO, bits: int) -> None:
+def _encode_tiff(picture: Picture, file: io.BufferedIOBase, bits: int) -> None:
     import tifffile
 
     tifffile.imwrite(
@@ -217,11 +224,12 @@ def _encode_tiff(picture: Picture, file: BinaryIO, bits: int) -> None:
     )
 
 
-def _encode_deep_png(picture: Picture, file: BinaryIO) -> None:
+def _encode_deep_png(picture: Picture, file: io.BufferedIOBase) -> None:
     """16 bits by imagecodecs, which writes pixels alone: the metadata goes between its first chunk and its second."""
     import imagecodecs
 
-    data = imagecodecs.png_encode(picture.to_numpy(np.uint16), level=6)
+    # Paeth's filter at a low level: as small as all filters at the highest, in half of the time
+    data = imagecodecs.png_encode(picture.to_numpy(np.uint16), level=3, filter=imagecodecs.PNG.FILTER.PAETH)
     chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))]
     if picture.note:
         chunks.append((b"iTXt", NOTE.encode() + b"\0\0\0\0\0" + json.dumps(picture.note).encode()))
