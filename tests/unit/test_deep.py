@@ -207,6 +207,15 @@ def test_floats_above_one_are_scaled_with_a_warning(rng, channels, largest):
     np.testing.assert_allclose(picture.pixels, np.broadcast_to(samples.reshape(6, 7, -1), (6, 7, 3)), atol=1e-5)
 
 
+def test_transparency_is_not_scaled_with_the_colours():
+    samples = np.full((2, 2, 4), 200, np.float32)
+    samples[..., 3] = 0.5
+    with pytest.warns(ArtuneWarning, match="float values up to 200"):
+        picture = decode_picture(tiff_of(samples, extrasamples=["unassalpha"]))
+    assert (picture.alpha == 0.5).all()
+    assert (picture.pixels == 1).all()
+
+
 def test_floats_that_overshoot_a_little_are_clipped():
     samples = np.array([[-0.04, 0.5, 1.06]], np.float32)
     assert_is(tiff_of(samples, photometric="minisblack"), np.array([[[0.0], [0.5], [1.0]]]))

@@ -218,10 +218,10 @@ def read_tiff(data: bytes, where: str) -> Samples:
         raise PictureError(f"{where} is damaged: {values.shape[2]} channels where {own} are needed")
     premultiplied, straight = 1, 2
     kind = int(extra[0]) if extra and values.shape[2] > own else 0
-    array = scaled(values[..., : own + (kind in (premultiplied, straight))], where, int(np.max(bits)))
-    colours, alpha = array[..., :own], None
-    if array.shape[2] > own:
-        alpha = _floats(array[..., own])
+    depth = int(np.max(bits))
+    colours, alpha = scaled(values[..., :own], where, depth), None
+    if kind in (premultiplied, straight):
+        alpha = scaled(values[..., own], f"the transparency of {where}", depth)
         if kind == premultiplied:
             colours = np.clip(colours / np.maximum(alpha, 1e-6)[..., None], 0, 1)
     if photometric == inverted:

@@ -206,14 +206,14 @@ def _encode_with_pillow(picture: Picture, file: io.BufferedIOBase, form: Format,
         options["lossless"] = True  # it must be said
     if form in (JPEG, AVIF):
         options["subsampling"] = "4:4:4"  # colours in full resolution
-    Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)
+    Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)  # type: ignore[arg-type]
 
 
 def _encode_tiff(picture: Picture, file: io.BufferedIOBase, bits: int) -> None:
     import tifffile
 
     tifffile.imwrite(
-        file,
+        file,  # type: ignore[arg-type]
         picture.to_numpy(f"uint{bits}"),
         photometric="rgb",
         compression="zlib",
