@@ -301,7 +301,7 @@ def test_help_shows_the_defaults():
 
 
 BAD = {
-    "missing": (["missing.png", "painting.png"], "there is no picture"),
+    "missing": (["missing.png", "painting.png"], "there is no photograph"),
     "typo": (["phto.png", "painting.png"], "did you mean"),
     "empty": (["empty.png", "painting.png"], "is empty"),
     "truncated": (["cut.png", "painting.png"], "damaged or cut short"),
@@ -406,7 +406,7 @@ BAD = {
     "region without style": (["photo.png", "--region", "mask.png"], "MASK=STYLE[:STRENGTH] is needed"),
     "region's strength": (["photo.png", "--region", "mask.png=painting.png:2"], "a number from 0 to 1"),
     "region's mask": (["photo.png", "--region", "none.png=painting.png"], "there is no picture none.png"),
-    "region's style": (["photo.png", "--region", "mask.png=none.png"], "there is no picture none.png"),
+    "region's style": (["photo.png", "--region", "mask.png=none.png"], "there is no style picture none.png"),
     "black mask": (["photo.png", "--region", "black.png=painting.png"], "paint the region white"),
     "style mask": (["photo.png", "painting.png", "--style-mask", "x.png=mask.png"], "is none of the styles"),
     "empty style mask": (["photo.png", "painting.png", "--style-mask", "painting.png=black.png"], "is empty"),

@@ -1,7 +1,7 @@
-"""Colours apart from forms: colour spaces, colours matched, luminance transferred (Gatys et al. 2017, section 5).
+"""Colour spaces, and the colours of one picture given to another (Gatys et al. 2017, section 5).
 
-Pictures are ``[h, w, 3]``, float32, sRGB in [0, 1]; a weight is ``[h, w]`` and says how much each pixel counts
-(transparent ones do not). Shapes may differ between two pictures that are compared by their statistics alone.
+Pictures are ``[h, w, 3]``, float32, sRGB in [0, 1]. A weight is ``[h, w]`` and says how much each pixel counts;
+transparent ones do not. Where only the statistics of two pictures are compared, their sizes may differ.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from artune.images.picture import Floats, floats
 
 STEP = 1 / 255
-"""A deviation below one 8-bit step is rounding or noise, and is not stretched to that of another picture."""
+"""One 8-bit step. A smaller standard deviation is rounding or noise, and is not stretched to another picture's."""
 
 _IN_GAMUT = 1e-4  # beyond [0, 1], still the same colour
 _ROWS = 128
@@ -32,7 +32,7 @@ def to_lab(rgb: Floats) -> Floats:
     xyz = _apply(_XYZ_OF_RGB, linear)
     root = np.where(xyz > _BEND**3, np.cbrt(xyz), xyz / (3 * _BEND**2) + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
-    return _floats(np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1))
+    return floats(np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1))
 
 
 def from_lab(lab: Floats) -> Floats:
@@ -42,7 +42,7 @@ def from_lab(lab: Floats) -> Floats:
     root = np.stack([y + a / 500, y, y - b / 200], -1)
     xyz = np.where(root > _BEND, root**3, 3 * _BEND**2 * (root - 4 / 29))
     linear = _apply(np.linalg.inv(_XYZ_OF_RGB), xyz)
-    return _floats(np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055))
+    return floats(np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055))
 
 
 def to_yiq(rgb: Floats) -> Floats:
@@ -56,11 +56,7 @@ def from_yiq(yiq: Floats) -> Floats:
 
 
 def _apply(matrix: NDArray[np.float64], colours: NDArray[Any]) -> Floats:
-    return _floats(colours @ matrix.T.astype(np.float32))
-
-
-def _floats(values: NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(values, np.float32)
+    return floats(colours @ matrix.T.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def luminance_matched(
     mean, deviation = _spread(luminance, weight)
     target_mean, target_deviation = _spread(target, content_weight)
     gain = target_deviation / max(deviation, STEP * to.white)
-    return _from_luminance(_floats(gain * (luminance - mean) + target_mean), to)
+    return _from_luminance(floats(gain * (luminance - mean) + target_mean), to)
 
 
 def with_luminance_of(result: Floats, colours_from: Floats, space: str) -> Floats:
@@ -218,7 +214,7 @@ def match_moments(
     root, inverse = (vectors * deviations) @ vectors.T, (vectors / deviations) @ vectors.T
     values, vectors = np.linalg.eigh(root @ target_covariance @ root)
     middle = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return _apply(inverse @ middle @ inverse, picture - _floats(mean)) + _floats(target_mean)
+    return _apply(inverse @ middle @ inverse, picture - floats(mean)) + floats(target_mean)
 
 
 def moments(picture: Floats, weight: Floats | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

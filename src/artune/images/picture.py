@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+
+def floats(values: NDArray[Any]) -> Floats:
+    """The values as float32, contiguous in memory."""
+    return np.ascontiguousarray(values, np.float32)
+
+
 _FAINT = np.float32(1 / 255)  # alpha below which the colour of a resized pixel is not known
 _WHITES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _SHOWN = 1024  # longest side in a notebook, pixels

@@ -2,13 +2,11 @@
 
 import io
 import struct
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from artune.images.picture import Floats
+from artune.images.picture import Floats, floats
 
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour models of profiles, and Pillow's mode of the pictures that they are for."""
@@ -79,12 +77,12 @@ def samples_to_srgb(samples: Floats, profile: bytes | None = None) -> Floats:
                 # what the library calls optimised is a coarse table: wrong by up to 20 steps of 8 bits
                 flags=imagecodecs.CMS.FLAGS.NOOPTIMIZE,
             )
-            return _floats(shown / np.float32(65535))
+            return floats(shown / np.float32(65535))
         except imagecodecs.CmsError:
             pass
     if model == "CMYK":
-        return _floats((1 - samples[..., :3]) * (1 - samples[..., 3:]))
-    return _floats(samples if model == "RGB" else np.repeat(samples, 3, axis=2))
+        return floats((1 - samples[..., :3]) * (1 - samples[..., 3:]))
+    return floats(samples if model == "RGB" else np.repeat(samples, 3, axis=2))
 
 
 def _model(profile: bytes | None) -> str:
@@ -94,7 +92,3 @@ def _model(profile: bytes | None) -> str:
     except (ImageCms.PyCMSError, OSError):
         return ""
     return model if model in _MODES else ""
-
-
-def _floats(values: NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(values, np.float32)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from artune.errors import ArtuneWarning, PictureError
 from artune.files import expanded
-from artune.images import deep
+from artune.images import tiff
 from artune.images.formats import ALL, Format, guess_format, is_installed, load_plugins
 from artune.images.metadata import NOTE, clean_exif, read_note
-from artune.images.picture import Floats, Picture
+from artune.images.picture import Floats, Picture, floats
+from artune.images.png import is_deep_png, read_deep_png
 from artune.images.profiles import differs_from_srgb, image_to_srgb, samples_to_srgb
+from artune.images.samples import Samples, scaled
 from artune.machine import memory_free
 
 HUGE = 100_000_000
@@ -73,20 +74,20 @@ def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool 
     """A picture from the bytes of a file; see :func:`read_picture`."""
     with _decoding(where):
         opened = _open(data)
-        if deep.is_tiff(data):
+        if tiff.is_tiff(data):
             return _decode_tiff(data, opened, where, allow_huge)
         if opened is None:
             raise PictureError(f"{where} {_advice(data)}")
         check_size(*opened.size, where, allow_huge)
         if opened.format in _FRAMES and _is_animated(opened):
             _warn(f"{where} is animated: only its first frame is used")
-        if deep.is_deep_png(data):
+        if is_deep_png(data):
             # Pillow sees what stands behind the pixels only when it has decoded them, which costs time
             behind = data[data.rfind(b"IDAT") :]
             if any(chunk in behind for chunk in (b"eXIf", b"iTXt", b"tEXt", b"zTXt")):
                 opened.load()
             exif, profile = Image.Image.getexif(opened), opened.info.get("icc_profile")
-            return _from_samples(deep.read_deep_png(data, opened), exif, profile, opened.info.get(NOTE))
+            return _from_samples(read_deep_png(data, opened), exif, profile, opened.info.get(NOTE))
         return _from_pillow(opened, where)
 
 
@@ -181,15 +182,15 @@ def _is_animated(opened: Image.Image) -> bool:
 
 
 def _decode_tiff(data: bytes, opened: Image.Image | None, where: str, allow_huge: bool) -> Picture:
-    check_size(*(opened.size if opened else deep.tiff_size(data)), where, allow_huge)
-    exif, profile = deep.tiff_metadata(data)
-    if deep.is_preview(exif):
+    check_size(*(opened.size if opened else tiff.tiff_size(data)), where, allow_huge)
+    exif, profile = tiff.tiff_metadata(data)
+    if tiff.is_preview(exif):
         raise PictureError(f"{where} is a camera's raw file, or holds its preview first; save it as TIFF, PNG or JPEG")
-    if deep.has_more_pages(data, opened):
+    if tiff.has_more_pages(data, opened):
         _warn(f"{where} has several pages: only the first is used")
-    if opened is not None and deep.suits_pillow(opened):
+    if opened is not None and tiff.suits_pillow(opened):
         return _from_pillow(opened, where)
-    return _from_samples(deep.read_tiff(data, where), exif, profile, None)
+    return _from_samples(tiff.read_tiff(data, where), exif, profile, None)
 
 
 def _warn(message: str) -> None:
@@ -199,7 +200,7 @@ def _warn(message: str) -> None:
 # ---------------------------------------------------------------------------------- to sRGB, upright
 
 
-def _from_samples(samples: deep.Samples, exif: Image.Exif, profile: bytes | None, note: Any) -> Picture:
+def _from_samples(samples: Samples, exif: Image.Exif, profile: bytes | None, note: Any) -> Picture:
     pixels, alpha = samples_to_srgb(samples.colours, profile), samples.alpha
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     if orientation != 1:
@@ -216,10 +217,10 @@ def _from_pillow(image: Image.Image, where: str) -> Picture:
     if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
         values = np.asarray(upright)
         clear = image.info.get("transparency")
-        alpha = _floats(values != clear) if isinstance(clear, int) else None
+        alpha = floats(values != clear) if isinstance(clear, int) else None
         if image.format not in (None, "TIFF") and upright.mode == "I":  # a format of 16 bits at most
             values = values.astype(np.uint16)
-        pixels = samples_to_srgb(deep.scaled(values, where)[..., None], profile)
+        pixels = samples_to_srgb(scaled(values, where)[..., None], profile)
     else:
         pixels, alpha = _eight_bits(upright, profile)
     return Picture(pixels, _unless_opaque(alpha), clean_exif(exif), note)
@@ -229,13 +230,13 @@ def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[Floats, Floa
     alpha = None
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         whole = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        alpha = _floats(np.asarray(whole.getchannel("A")) / np.float32(255))
+        alpha = floats(np.asarray(whole.getchannel("A")) / np.float32(255))
         image = whole.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
     elif image.mode in ("P", "1", "LAB", "HSV", "YCbCr"):
         image = image.convert("RGB")
     if profile and differs_from_srgb(profile):
         image = image_to_srgb(image, profile)
-    return _floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
+    return floats(np.asarray(image.convert("RGB")) / np.float32(255)), alpha
 
 
 def _unless_opaque(alpha: Floats | None) -> Floats | None:
@@ -251,10 +252,6 @@ def _turned(array: Floats, orientation: int) -> Floats:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return np.ascontiguousarray(array)
-
-
-def _floats(values: NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(values, np.float32)
 
 
 # ---------------------------------------------------------------------------------- names

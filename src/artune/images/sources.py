@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artune.errors import PictureError
-from artune.images.deep import scaled
 from artune.images.picture import Floats, Picture
 from artune.images.read import check_size, decode_picture, from_pillow, read_picture
+from artune.images.samples import scaled
 
 _CHANNELS = (1, 3, 4)
 _ROUNDING = 1e-3  # beyond [0, 1], still taken for 0 and 1

@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,12 +28,12 @@ from artune.images.formats import (
 )
 from artune.images.metadata import NOTE, exif_with_note
 from artune.images.picture import Floats, Picture, Writable
+from artune.images.png import write_deep_png
 from artune.images.profiles import srgb_profile
+from artune.images.tiff import write_tiff
 
 QUALITY = 95
 """Quality of formats with a loss, where none is given."""
-
-_ICC_TAG = 34675
 
 
 def check_suffix(path: Path | str, bits: int = 8, longer: int = 1, quality: int | None = None) -> None:
@@ -175,9 +173,9 @@ def _encoding(what: str) -> Iterator[None]:
 
 def _encode(picture: Picture, file: io.BufferedIOBase, form: Format, bits: int, quality: int | None) -> None:
     if form is TIFF:
-        _encode_tiff(picture, file, bits)
+        write_tiff(picture, file, bits)
     elif bits == 16:
-        _encode_deep_png(picture, file)
+        write_deep_png(picture, file)
     else:
         _encode_with_pillow(picture, file, form, QUALITY if quality is None else quality)
 
@@ -207,36 +205,3 @@ def _encode_with_pillow(picture: Picture, file: io.BufferedIOBase, form: Format,
     if form in (JPEG, AVIF):
         options["subsampling"] = "4:4:4"  # colours in full resolution
     Image.fromarray(picture.to_numpy()).save(file, format=form.name, **options)  # type: ignore[arg-type]
-
-
-def _encode_tiff(picture: Picture, file: io.BufferedIOBase, bits: int) -> None:
-    import tifffile
-
-    tifffile.imwrite(
-        file,  # type: ignore[arg-type]
-        picture.to_numpy(f"uint{bits}"),
-        photometric="rgb",
-        compression="zlib",
-        description=f"{NOTE} {json.dumps(picture.note)}" if picture.note else None,
-        metadata=None,
-        extrasamples=["unassalpha"] if picture.alpha is not None else None,
-        extratags=[(_ICC_TAG, "B", len(srgb_profile()), srgb_profile(), True)],
-    )
-
-
-def _encode_deep_png(picture: Picture, file: io.BufferedIOBase) -> None:
-    """16 bits by imagecodecs, which writes pixels alone: the metadata goes between its first chunk and its second."""
-    import imagecodecs
-
-    # Paeth's filter at a low level: as small as all filters at the highest, in half of the time
-    data = imagecodecs.png_encode(picture.to_numpy(np.uint16), level=3, filter=imagecodecs.PNG.FILTER.PAETH)
-    chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))]
-    if picture.note:
-        chunks.append((b"iTXt", NOTE.encode() + b"\0\0\0\0\0" + json.dumps(picture.note).encode()))
-    if picture.exif:
-        chunks.append((b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
-    head = 8 + 25  # the signature and IHDR
-    file.write(data[:head])
-    for kind, body in chunks:
-        file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
-    file.write(memoryview(data)[head:])

@@ -1,0 +1,45 @@
+"""Which value of a file is white."""
+
+import numpy as np
+import pytest
+
+from artune.errors import ArtuneWarning, PictureError
+from artune.images.samples import scaled
+
+WHITE = 65535
+
+
+@pytest.mark.parametrize(
+    ("values", "want"),
+    [
+        (np.array([0, 51, 255], np.int32), [0, 0.2, 1]),
+        (np.array([0, 51, 255], np.int64), [0, 0.2, 1]),
+        (np.array([-5, 13107, 65535], np.int32), [0, 0.2, 1]),
+        (np.array([0, 13107, 65535], np.uint32), [0, 0.2, 1]),
+        (np.array([0, 2**30, 2**31 - 1], np.int32), [0, 0.5, 1]),
+        (np.array([0, 16384, 32767], np.int16), [0, 0.5, 1]),
+        (np.array([0, 127], np.int8), [0, 1]),
+        (np.array([0, 51, 100], np.uint8), [0, 0.2, 100 / 255]),
+        (np.array([0, 51, 100], np.uint16), [0, 51 / WHITE, 100 / WHITE]),
+    ],
+)
+def test_white_of_integers(values, want):
+    np.testing.assert_allclose(scaled(values, "a"), want, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_white_of_floats(dtype):
+    np.testing.assert_allclose(scaled(np.array([-0.1, 0.5, 1.05], dtype), "a"), [0, 0.5, 1])
+    with pytest.warns(ArtuneWarning, match=r"a has float values up to 200, where 1 is white"):
+        np.testing.assert_allclose(scaled(np.array([0, 50, 200], dtype), "a"), [0, 0.25, 1])
+
+
+def test_values_that_are_not_finite():
+    np.testing.assert_array_equal(scaled(np.array([np.nan, np.inf, -np.inf, 0.5]), "a"), np.float32([0, 1, 0, 0.5]))
+    with pytest.raises(PictureError, match="a is damaged: none of its values is finite"):
+        scaled(np.array([np.nan, np.inf]), "a")
+
+
+def test_types_without_a_white():
+    with pytest.raises(PictureError, match="a holds complex128 values; give a picture of integers or floats"):
+        scaled(np.zeros(3, complex), "a")
