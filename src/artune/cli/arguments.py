@@ -9,12 +9,8 @@ from typing import Any
 import typer
 
 from artune.errors import InputError, OutputError, SpecError
+from artune.files import expanded
 from artune.spec.style import Optimise, StyleSpec
-
-LOSSY = ("jpg", "jpeg", "jfif", "webp", "heic", "heif", "avif", "jxl")
-"""Formats whose files have a quality."""
-NOTELESS = ("bmp", "gif", "ppm", "tga")
-"""Formats whose files cannot carry a spec."""
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
@@ -38,11 +34,6 @@ def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def expanded(path: Path | str) -> Path:
-    """The path with ``~`` replaced by the home folder."""
-    return Path(os.path.expanduser(path))
-
-
 def is_readable(path: Path) -> bool:
     """Whether a file is a picture by its name."""
     from artune.images.formats import READABLE
@@ -60,9 +51,7 @@ def spec_of(picture: Path) -> dict[str, Any]:
 
     note = read_picture(picture, allow_huge=True).note
     if not isinstance(spec := note.get("spec"), dict):
-        form = picture.suffix.lower().removeprefix(".")
-        why = f"{form} files hold none" if form in NOTELESS else "artune did not write it, or the spec was removed"
-        raise InputError(f"{picture} carries no spec: {why}")
+        raise InputError(f"{picture} carries no spec: artune did not write it, or its format holds none")
     return spec
 
 
@@ -135,11 +124,11 @@ def format_from(text: str) -> str:
     Raises:
         OutputError: there is no such format.
     """
-    from artune.images.formats import FORMATS
+    from artune.images.formats import WRITABLE
 
     form = text.lower().removeprefix(".")
-    if f".{form}" not in FORMATS:
-        raise OutputError(f"--format: {text!r} cannot be written; use {', '.join(key[1:] for key in FORMATS)}")
+    if f".{form}" not in WRITABLE:
+        raise OutputError(f"--format: {text!r} cannot be written; use {', '.join(suffix[1:] for suffix in WRITABLE)}")
     return form
 
 
@@ -149,11 +138,11 @@ def check_lossy(form: str, quality: int | None) -> None:
     Raises:
         OutputError: naming the formats that have a quality.
     """
-    if quality is not None and form.lower() not in LOSSY:
-        from artune.images.formats import FORMATS
+    from artune.images.formats import FORMATS, WRITABLE
 
-        lossy = ", ".join(form for form in LOSSY if f".{form}" in FORMATS)
-        raise OutputError(f"--jpeg-quality has no effect on {form} files; leave it out, or write {lossy}")
+    lossy = [suffix[1:] for suffix in WRITABLE if FORMATS[suffix].quality]
+    if quality is not None and form.lower() not in lossy:
+        raise OutputError(f"--jpeg-quality has no effect on {form} files; leave it out, or write {', '.join(lossy)}")
 
 
 def quality_from(text: str, flag: str) -> str:

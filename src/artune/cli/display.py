@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import typer
 from typer.models import OptionInfo
 
-from artune.cli.arguments import expanded
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
+from artune.files import expanded
 from artune.machine import ran_out
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from artune.cli.arguments import expanded, is_readable
+from artune.cli.arguments import is_readable
 from artune.errors import InputError, PictureError
+from artune.files import expanded
 
 MOST_STYLES = 4
 """Paintings that are mixed without ``--style-weights``; more are a glob that the shell expanded, as a rule."""
@@ -113,9 +114,9 @@ def _glob_parts(path: Path) -> tuple[Path, str]:
 
 def names_picture(out: str) -> bool:
     """Whether a name has a suffix of the formats that are written."""
-    from artune.images.formats import FORMATS
+    from artune.images.formats import WRITABLE
 
-    return Path(out).suffix.lower() in FORMATS
+    return Path(out).suffix.lower() in WRITABLE
 
 
 def _either(count: int, why: str) -> InputError:
@@ -140,6 +141,8 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
         InputError: nothing was found, or a file is missing.
         PictureError: a folder cannot be read.
     """
+    from artune.images.find import search_folder
+
     alone = len(given) == 1
     files: list[Path] = []
     walked: list[Path] = []
@@ -161,9 +164,9 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
             if "**" not in pattern:
                 (walked if recursive else unseen).extend(match for match in matches if match.is_dir())
     for folder in walked:
-        found, below = walk_folder(folder, recursive=recursive)
-        files += found
-        unseen += below
+        found = search_folder(folder, recursive=recursive)
+        files += sorted([*found.pictures, *(path for path in found.skipped if not path.is_dir())])
+        unseen += [path for path in found.skipped if path.is_dir()]
     root = roots[0] if alone else Path(os.path.commonpath([os.path.abspath(root) for root in roots]))
     if out is not None and root.resolve() in out.resolve().parents:  # else the photographs may lie in it themselves
         files = [path for path in files if not path.resolve().is_relative_to(out.resolve())]
@@ -175,30 +178,6 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
     if not pictures:
         raise InputError("; ".join([f"there is no picture in {' '.join(given)}", *result.notes()]))
     return result
-
-
-def walk_folder(folder: Path, *, recursive: bool) -> tuple[list[Path], list[Path]]:
-    """The files in a folder, by name, and its sub-folders that were not looked into; what is hidden is passed over.
-
-    Args:
-        folder: where to look.
-        recursive: look into its sub-folders too; links to folders are not followed.
-
-    Raises:
-        PictureError: a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise PictureError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-
-    files: list[Path] = []
-    unseen: list[Path] = []
-    for place, below, names in os.walk(folder, onerror=refuse):
-        shown = [name for name in sorted(below) if name[0] != "."]
-        below[:] = shown if recursive else []
-        unseen += [] if recursive else [Path(place, name) for name in shown]
-        files += [Path(place, name) for name in names if name[0] != "."]
-    return sorted(files), unseen
 
 
 def name_results(photographs: Photographs, folder: Path, form: str = "png") -> list[Path]:

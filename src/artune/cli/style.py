@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artune.cli.arguments import base_spec, check_lossy, expanded, format_from, given_options, size_from, spec_option
+from artune.cli.arguments import base_spec, check_lossy, format_from, given_options, size_from, spec_option
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
@@ -35,6 +35,7 @@ from artune.cli.photographs import (
 )
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
+from artune.files import expanded
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 

@@ -47,6 +47,17 @@ def find_pictures(folder: Path | str, *, recursive: bool = False) -> Found:
     Raises:
         PictureError: the folder cannot be read, or holds no picture.
     """
+    found = search_folder(folder, recursive=recursive)
+    if not found.pictures:
+        note = found.skipped_note()
+        raise PictureError(
+            f"there is no picture in {folder} (looked for {', '.join(READABLE)})" + (f"; {note}" if note else "")
+        )
+    return found
+
+
+def search_folder(folder: Path | str, *, recursive: bool = False) -> Found:
+    """What is in a folder, where there may be no picture; see :func:`find_pictures`."""
     folder = expanded(folder)
     pictures: list[Path] = []
     skipped: list[Path] = []
@@ -65,10 +76,4 @@ def find_pictures(folder: Path | str, *, recursive: bool = False) -> Found:
                 (pending if recursive and not path.is_symlink() else skipped).append(path)
             else:
                 (pictures if path.suffix.lower() in READABLE else skipped).append(path)
-    found = Found(sorted(pictures), sorted(skipped))
-    if not found.pictures:
-        note = found.skipped_note()
-        raise PictureError(
-            f"there is no picture in {folder} (looked for {', '.join(READABLE)})" + (f"; {note}" if note else "")
-        )
-    return found
+    return Found(sorted(pictures), sorted(skipped))
