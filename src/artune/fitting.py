@@ -1,6 +1,7 @@
-"""The one training loop: losses of batches, validation that says when to end, checkpoints that go on to the bit.
+"""The one training loop: steps of an optimiser, early stopping by a validation, checkpoints.
 
-It knows no pictures and no networks: a batch is whatever ``batch(seed, step)`` gives, and the loss is a function of it.
+The loop knows nothing of pictures or networks: a batch is whatever ``batch(seed, step)`` returns, and the loss is a
+function of it. A training that continues from a checkpoint gives the same bits as one that was not interrupted.
 """
 
 import math
@@ -19,25 +20,25 @@ from artune.tensors import load_checkpoint, save_checkpoint
 Batch = TypeVar("Batch")
 
 
-class End(StrEnum):
+class FitEnd(StrEnum):
     """Why a training ended."""
 
     DONE = "done"
     NO_BETTER = "no-better"
-    """The validation did not become better for as long as ``Plan.patience`` says."""
+    """There was no better validation for ``FitSettings.patience`` validations."""
     DIVERGED = "diverged"
     """The loss is not finite."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long a training goes on.
+class FitSettings:
+    """How long a training lasts.
 
     Attributes:
-        steps: at most.
-        seed: of the batches.
-        every: steps from one validation to the next; 0: none.
-        patience: validations in a row without a better value, at which it ends; 0: it does not.
+        steps: largest number of steps.
+        seed: seed of the batches.
+        every: steps from one validation to the next; 0 for no validation.
+        patience: validations in a row without a better value after which the training ends; 0 for no early stopping.
     """
 
     steps: int
@@ -47,82 +48,82 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What is happening, after a step.
+class FitStep:
+    """The state of a training after a step.
 
     Attributes:
-        step: steps done.
-        losses: of the batch of this step, by name.
-        found: values of the validations so far, lower is better.
-        end: why it ended; ``None`` while it goes on.
+        step: number of steps done.
+        losses: losses of this step's batch, by name.
+        validations: results of the validations so far; lower is better.
+        end: why the training ended; ``None`` while it goes on.
     """
 
     step: int
     losses: Mapping[str, float]
-    found: tuple[float, ...]
-    end: End | None
+    validations: tuple[float, ...]
+    end: FitEnd | None
 
 
 class Fitting(Generic[Batch]):
-    """A training: the module, the optimiser and all that is needed to go on.
+    """A training: the module, its optimiser, and how far it has come.
 
-    What happens between two steps (progress, checkpoints, cancelling) is up to the caller of :meth:`run`.
+    The caller of :meth:`run` shows progress, writes checkpoints and cancels, all between two steps.
 
     Args:
-        module: is trained in place; ``train()`` and ``eval()`` are called around steps and validations. Parameters that
-            require no gradient by now are not written, and must be the same when it goes on.
-        optimiser: of the parameters that are trained; its state must be tensors, as that of Adam is.
-        plan: how long.
-        batch: of (seed, step).
-        loss: named losses of a batch, scalars; their sum is descended.
-        validate: a value of the module as it is, lower is better.
-        rate: factor on the optimiser's rates, of the share of the steps that is done, in [0, 1).
+        module: trained in place; ``train()`` is called before a step and ``eval()`` after it. Parameters that require
+            no gradient now are left out of checkpoints, and must be the same when the training is resumed.
+        optimiser: of the trained parameters; its state must consist of tensors, as Adam's does.
+        settings: how long the training lasts.
+        batch: function of (seed, step).
+        loss: named losses of a batch, scalars; their sum is minimised.
+        validate: a measure of the module as it is; lower is better.
+        rate: factor on the optimiser's rates; a function of the share of steps that are done, in [0, 1).
     """
 
     def __init__(
         self,
         module: nn.Module,
         optimiser: torch.optim.Optimizer,
-        plan: Plan,
+        settings: FitSettings,
         *,
         batch: Callable[[int, int], Batch],
         loss: Callable[[Batch], Mapping[str, Tensor]],
         validate: Callable[[], float] | None = None,
         rate: Callable[[float], float] = lambda share: 1.0,
     ) -> None:
-        self.module, self.optimiser, self.plan = module, optimiser, plan
+        self.module, self.optimiser, self.settings = module, optimiser, settings
         self.batch, self.loss, self.validate, self.rate = batch, loss, validate, rate
         self.rates = [float(group["lr"]) for group in optimiser.param_groups]
         self._frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
         self.step = 0
-        self.found: list[float] = []
-        self.end: End | None = None
+        self.validations: list[float] = []
+        self.end: FitEnd | None = None
         self._best: dict[str, Tensor] | None = None
 
     @property
     def best(self) -> Mapping[str, Tensor]:
-        """What training changes of the module's state, at its best validation; as it is, where there was none."""
+        """The trained part of the module's state at the best validation; the present one before any validation."""
         return self._state() if self._best is None else self._best
 
     def _state(self) -> dict[str, Tensor]:
-        """The module's state without the parameters that need no gradient: a frozen trunk fills no checkpoint."""
+        """The module's state without its frozen parameters, which would only fill the checkpoint."""
         return {name: tensor for name, tensor in self.module.state_dict().items() if name not in self._frozen}
 
-    def run(self) -> Iterator[Progress]:
-        """Train to the end, or for as long as the caller goes on."""
+    def run(self) -> Iterator[FitStep]:
+        """Train, step by step, to the end or until the caller stops."""
         while self.end is None:
             losses = self._descend()
             if self.end is None:
                 self._validate()
-            yield Progress(self.step, losses, tuple(self.found), self.end)
+            yield FitStep(self.step, losses, tuple(self.validations), self.end)
 
     def _descend(self) -> dict[str, float]:
-        """One step, unless the loss is not finite."""
-        factor = self.rate(self.step / self.plan.steps)
+        """Do one step; end the training instead if the loss is not finite."""
+        factor = self.rate(self.step / self.settings.steps)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = factor * rate
         self.module.train()
-        losses = self.loss(self.batch(self.plan.seed, self.step))
+        losses = self.loss(self.batch(self.settings.seed, self.step))
         total = torch.stack(list(losses.values())).sum()
         if total.isfinite():
             self.optimiser.zero_grad()
@@ -130,35 +131,35 @@ class Fitting(Generic[Batch]):
             self.optimiser.step()
             self.step += 1
         else:
-            self.end = End.DIVERGED
+            self.end = FitEnd.DIVERGED
         self.module.eval()
         return {name: value.item() for name, value in losses.items()}
 
     def _validate(self) -> None:
-        """Validate where it is due, keep the best, and say whether this was the last step."""
-        last = self.step == self.plan.steps
-        if self.validate and self.plan.every and (last or self.step % self.plan.every == 0):
+        """Validate if it is due, keep the best state, and end the training if this was the last step."""
+        last = self.step == self.settings.steps
+        if self.validate and self.settings.every and (last or self.step % self.settings.every == 0):
             with torch.no_grad():
                 value = self.validate()
             value = value if math.isfinite(value) else math.inf
-            if value < min(self.found, default=math.inf):
+            if value < min(self.validations, default=math.inf):
                 self._best = {name: tensor.clone() for name, tensor in self._state().items()}
-            self.found.append(value)
-        if self.plan.patience and self.since_best() >= self.plan.patience:
-            self.end = End.NO_BETTER
+            self.validations.append(value)
+        if self.settings.patience and self.since_best() >= self.settings.patience:
+            self.end = FitEnd.NO_BETTER
         if last:
-            self.end = End.DONE
+            self.end = FitEnd.DONE
 
     def since_best(self) -> int:
-        """Validations since the best one."""
-        return len(self.found) - 1 - self.found.index(min(self.found)) if self.found else 0
+        """Number of validations since the best one."""
+        return len(self.validations) - 1 - self.validations.index(min(self.validations)) if self.validations else 0
 
     def save(self, path: Path, run: Mapping[str, Any]) -> None:
         """Write a checkpoint.
 
         Args:
-            path: where.
-            run: plain data that tells this training from others, what is frozen among it; :meth:`resume` compares it.
+            path: file to write.
+            run: plain data that identify this training, frozen weights included; :meth:`resume` compares them.
 
         Raises:
             OutputError: the place cannot be written.
@@ -167,40 +168,46 @@ class Fitting(Generic[Batch]):
         tensors |= {f"best.{name}": tensor for name, tensor in (self._best or {}).items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{slot}": tensor for slot, tensor in slots.items()}
-        about = {"run": dict(run), "plan": asdict(self.plan), "step": self.step, "found": self.found, "end": self.end}
+        about = {
+            "run": dict(run),
+            "plan": asdict(self.settings),
+            "step": self.step,
+            "found": self.validations,
+            "end": self.end,
+        }
         save_checkpoint(path, tensors, about)
 
     def resume(self, path: Path, run: Mapping[str, Any]) -> None:
-        """Take up what :meth:`save` wrote; what follows is bit-equal to not having stopped.
+        """Continue from a checkpoint of :meth:`save`, bit-equal to a training that was not interrupted.
 
         Raises:
-            CheckpointError: damaged, or of another training.
+            CheckpointError: it is damaged, or belongs to another training.
         """
         tensors, about = load_checkpoint(path)
         if "plan" not in about:
             raise CheckpointError(f"{path} is no checkpoint of a training; remove it to start anew")
-        now = {**run, **asdict(self.plan)}
+        now = {**run, **asdict(self.settings)}
         then = {**about["run"], **about["plan"]}
         if changed := [name for name in now if now[name] != then.get(name)]:
             name = changed[0]
             raise CheckpointError(
                 f"{path} belongs to another training: its {name} is {then.get(name)}, here it is {now[name]}; give the "
-                "same options, or start anew with --overwrite"
+                "same options, or start anew"
             )
         parts: dict[str, dict[str, Tensor]] = {"module": {}, "best": {}, "optimiser": {}}
         for key, tensor in tensors.items():
             part, _, name = key.partition(".")
             parts[part][name] = tensor
         if parts["module"].keys() != self._state().keys():
-            raise CheckpointError(f"{path} belongs to another training: other parameters; start anew with --overwrite")
+            raise CheckpointError(f"{path} belongs to another training: other parameters; start anew")
         self.module.load_state_dict(parts["module"], strict=False)
         self._best = parts["best"] or None
         self._restore(parts["optimiser"])
-        self.step, self.found = about["step"], about["found"]
-        self.end = End(about["end"]) if about["end"] else None
+        self.step, self.validations = about["step"], about["found"]
+        self.end = FitEnd(about["end"]) if about["end"] else None
 
     def _restore(self, slots: Mapping[str, Tensor]) -> None:
-        """The optimiser's state, laid out in memory as its parameters are: that is how it was computed."""
+        """Restore the optimiser's state, in its parameters' memory layout: another layout rounds otherwise."""
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in slots.items():
@@ -213,5 +220,5 @@ class Fitting(Generic[Batch]):
 
 
 def cosine(share: float) -> float:
-    """From 1 down to 0 (Loshchilov and Hutter 2017, without restarts)."""
+    """Cosine schedule without restarts, from 1 down to 0 (Loshchilov and Hutter 2017)."""
     return 0.5 * (1 + math.cos(math.pi * share))

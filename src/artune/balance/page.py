@@ -10,13 +10,15 @@ from artune.balance.ladder import Tuning
 from artune.files import write_together
 from artune.images.picture import Picture
 from artune.images.write import encoded
-from artune.report.charts import Chart, Line, line_chart, strength_ticks
+from artune.report.charts import Chart, Series, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
 from artune.transfer.result import Result
 
 FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
 """What is written, in this order."""
+STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
+"""Strengths that may be labelled on the chart's axis."""
 
 
 def write_tuning(
@@ -49,10 +51,10 @@ def tuning_chart(tuning: Tuning) -> Chart:
     seen = [log_odds(strength) for strength in first.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
 
-    def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Line:
+    def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Series:
         fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
         rings = tuple(zip(seen, at_first, strict=True))
-        return Line(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
+        return Series(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
 
     return line_chart(
         {
@@ -99,6 +101,7 @@ def tuning_page(
         for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
     ]
     return page(
+        "artune.balance",
         "tune.html",
         content_name=names[0],
         style_name=names[1],
@@ -113,3 +116,8 @@ def tuning_page(
         chart=drawing(chart.svg),
         ladder=ladder,
     )
+
+
+def strength_ticks(low: float, high: float) -> dict[float, str]:
+    """Labels of the strengths between two log odds, and a little beyond."""
+    return {log_odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= log_odds(s) <= high + 0.3}

@@ -1,7 +1,8 @@
-"""``artune classes``: accuracy of two class judges against the weight, over folders of classes."""
+"""``artune classes``: how often two class judges recognise content and style, at several weights."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +11,17 @@ import typer
 from artune.cli.arguments import base_spec, given_options, numbers_from, spec_option
 from artune.cli.display import CANCELLED, counting, download_bar, loading, say
 from artune.errors import InputError, SpecError
+from artune.spec.checked import checked
 from artune.spec.options import with_options
+from artune.spec.study import SIZE, StudySpec
 from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
-    from artune.studies.measures import Witness
-    from artune.studies.store import Failure, Side
+    from artune.backbones.network import Network
+    from artune.studies.classes import ClassStudy, OnProgress, StudyResult
+    from artune.studies.entries import Side
+    from artune.studies.store import Store
 
-SIZE = 128
-"""Longer side of the results where nothing says it, pixels."""
-MOST_SAID = 5
-"""Reasons of failed pictures that a message tells of."""
 DATA, RUN = "The pictures", "The run"
 
 
@@ -31,15 +32,15 @@ def classes(
     content_judge: Annotated[Path, typer.Option(help="Network that tells the classes of the photographs.")],
     style_judge: Annotated[Path, typer.Option(help="Network that tells the classes of the paintings.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the results; one that is begun is gone on with.")
+        Path, typer.Option("--out", "-o", help="Folder for the results; an unfinished study in it is continued.")
     ],
     strengths: Annotated[
-        str | None, typer.Option(help="Strengths between 0 and 1.", metavar="S,S...", rich_help_panel=DATA)
+        str | None, typer.Option(help="Strengths, between 0 and 1.", metavar="S,S...", rich_help_panel=DATA)
     ] = None,
     ratios: Annotated[
         str | None,
         typer.Option(
-            help="Weights instead, style:content, in the units of the recipe; 5e4 is 5e4:1.",
+            help="In place of strengths: style weight:content weight, in the units of the recipe; 5e4 is 5e4:1.",
             metavar="W[:W],...",
             rich_help_panel=DATA,
         ),
@@ -70,121 +71,100 @@ def classes(
     spec: Annotated[
         Path | None, typer.Option(help="YAML or JSON file with more options; flags override.", rich_help_panel=RUN)
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes at work.", min=1, max=256, rich_help_panel=RUN)] = 1,
+    workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=256, rich_help_panel=RUN)] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Style photographs of classes like paintings of classes at several weights, and let two judges recognise both.
+    """Style photographs of known classes like paintings of known classes, and let two judges recognise both.
 
-    Every finished picture is kept: the same command goes on where it was stopped, and computes nothing twice.
+    Every finished picture is kept. The same command continues where it was stopped, and makes no picture twice.
     """
-    specs = _axis(_base(spec, recipe, given_options(context.params)), strengths, ratios)
+    asked = checked(
+        StudySpec,
+        contents=contents,
+        styles=styles,
+        per_class=per_class,
+        styles_per_class=styles_per_class,
+        choice=choice,
+        strengths=None if strengths is None else numbers_from(strengths, "--strengths"),
+        ratios=None if ratios is None else [_ratio(part) for part in ratios.split(",")],
+        spec=_base(spec, recipe, given_options(context.params)),
+        weights=weights,
+    )
     with loading():
-        from artune.backbones.network import Network
-        from artune.machine import keep_freed_memory
         from artune.studies import executors
-        from artune.studies.classes import findings, matched
-        from artune.studies.grid import examples, grid
-        from artune.studies.measures import hear
-        from artune.studies.report import write_findings
-        from artune.studies.run import Make, run
-        from artune.studies.store import Store, keyed, manner
+        from artune.studies.classes import ClassStudy, listed, run_classes
+        from artune.studies.measures import StudyJudge
+        from artune.studies.report import write_report
+        from artune.studies.store import Store
 
-    photographs = examples(contents, per_class, choice)
-    paintings = examples(styles, per_class if styles_per_class is None else styles_per_class, choice)
-    with loading():
-        witnesses = [witness("content", content_judge), witness("style", style_judge)]
-    for each, used in zip(witnesses, (photographs, paintings), strict=True):
-        each.check(sorted({example.label for example in used}))
-    runs = keyed(grid(photographs, paintings, specs), weights)
+        judges: dict[Side, StudyJudge] = {
+            "content": StudyJudge.load("content", content_judge),
+            "style": StudyJudge.load("style", style_judge),
+        }
     try:
-        with Store.open(out) as store:
-            todo = store.missing(runs)
-            if todo:
-                keep_freed_memory()
-                with loading(), download_bar(quiet) as told:  # what it refuses, it would refuse for every picture
-                    loaded = Network.load(specs[0], weights, told)
-                store.check_alike(manner(specs[0], {"weights": loaded.digest, **_start(specs[0])}))
-                with executors.workers(min(workers, len(todo))) as executor, counting("pictures", quiet) as count:
-                    count(0, len(todo))
-                    for done, _ in enumerate(run(runs, store, executor, Make(weights)), 1):
-                        count(done, len(todo))
-            there = [key for key in runs if store.finished(key)]
-            missing = store.missing(runs)
-            failed = store.failures(missing)
-            if not there:
-                raise InputError(f"all {len(missing)} pictures failed:{_some(failed)}")
-            untouched = {}
-            for each, used in zip(witnesses, (photographs, paintings), strict=True):
-                with counting(f"the judge of {each.side}", quiet) as count:
-                    untouched[each.side] = hear(each, there, used, int(specs[0].size), store, count)
-            judged = matched(runs, store.verdicts, {each.side: each.digest for each in witnesses})
-            found = findings(judged)
-            write_findings(out, found, judged, untouched, failed)
+        study = ClassStudy.prepare(asked, judges)
+        with Store.open(out) as store, executors.workers(_useful(workers, study, store)) as executor:
+            with _progress(quiet) as on_progress:
+                result = run_classes(study, store, executor, on_progress, partial(_network, quiet))
+            write_report(out, result)
     except KeyboardInterrupt:
         say(f"stopped; what is finished is kept in {out}, and the same command goes on")
         raise typer.Exit(CANCELLED) from None
     if not quiet:
-        said = [f"{len(judged)} pictures, {len(todo) - len(missing)} of them new"]
-        if found.equilibrium:
-            said.append(str(found.equilibrium))
-        say("; ".join(said) + f". The page is at {(out / 'index.html').resolve()}")
-    if failed:
-        raise InputError(
-            f"{len(missing)} of {len(runs)} pictures failed, and are tried again next time:{_some(failed)}"
-        )
+        say(_summary(result, out))
+    if result.failures:
+        failed = f"{result.failed} of {len(study.runs)} pictures failed, and are tried again next time"
+        raise InputError(f"{failed}:{listed(result.failures)}")
 
 
 def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> StyleSpec:
-    """What is the same in every run."""
+    """What all runs share."""
     base = base_spec(spec, recipe)
-    said = recipe is None and "size" in base.model_fields_set  # a recipe's size is for single pictures
-    wanted = with_options(base, {**({} if said else {"size": SIZE}), **options})
-    if wanted.size == "original":
-        raise SpecError("the results of an experiment are of one size; give --size in pixels")
-    return wanted
-
-
-def _axis(base: StyleSpec, strengths: str | None, ratios: str | None) -> list[StyleSpec]:
-    from artune.studies.grid import weight_of, with_ratios, with_strengths
-
-    if (strengths is None) == (ratios is None):
-        raise SpecError("the axis is missing or there are two; give either --strengths 0.1,0.5,0.9 or --ratios 1e4,1e5")
-    if strengths is not None:
-        specs = with_strengths(base, numbers_from(strengths, "--strengths"))
-    else:
-        specs = with_ratios(base, [_ratio(part) for part in (ratios or "").split(",")])
-    labels = Counter(weight_of(spec).label for spec in specs)
-    if twice := [label for label, count in labels.items() if count > 1]:
-        raise SpecError(f"the weight {twice[0]} is given twice")
-    return specs
+    sized = recipe is None and "size" in base.model_fields_set  # the size of a recipe is meant for single pictures
+    return with_options(base, {**({} if sized else {"size": SIZE}), **options})
 
 
 def _ratio(text: str) -> tuple[float, float]:
-    """Style and content of ``5e4:1``; 1 where there is no second."""
+    """Style weight and content weight from ``5e4:1``; the content weight is 1 where it is left out."""
     style, _, content = text.partition(":")
     try:
         return float(style), float(content or 1)
     except ValueError:
-        raise SpecError(f"--ratios: {text!r} is no ratio; write 5e4, or 1e6:10") from None
+        raise SpecError(f"--ratios: {text!r} is not a ratio; write 5e4, or 1e6:10") from None
 
 
-def witness(side: "Side", file: Path) -> "Witness":
-    """A judge from its file."""
-    from artune.files import file_digest
-    from artune.judges.classes import ClassJudge
-    from artune.studies.measures import Witness
-
-    return Witness(side, ClassJudge.load(file), file_digest(file), file.name)
+def _useful(workers: int, study: "ClassStudy", store: "Store") -> int:
+    """No more processes than there are pictures to be made."""
+    return max(1, min(workers, len(store.missing(study.runs))))
 
 
-def _start(spec: StyleSpec) -> dict[str, str]:
-    """Digest of the picture to start from, if there is one."""
-    from artune.transfer.start import given_start
+def _network(quiet: bool, spec: StyleSpec, weights: Path | None) -> "Network":
+    """Load the network, with a bar for its download."""
+    from artune.backbones.network import Network
+    from artune.machine import keep_freed_memory
 
-    given = given_start(spec.method.start)
-    return {} if given is None else {"start": given.digest()}
+    keep_freed_memory()
+    with loading(), download_bar(quiet) as on_bytes:
+        return Network.load(spec, weights, on_bytes)
 
 
-def _some(failed: Sequence["Failure"]) -> str:
-    more = [f"further reasons: {len(failed) - MOST_SAID}"] if len(failed) > MOST_SAID else []
-    return "\n  " + "\n  ".join([*map(str, failed[:MOST_SAID]), *more])
+@contextmanager
+def _progress(quiet: bool) -> Iterator["OnProgress"]:
+    """A line that counts what is being done; one thing after the other."""
+    with ExitStack() as shown:
+        counts = {}
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in counts:
+                shown.close()
+                counts[what] = shown.enter_context(counting(what, quiet))
+            counts[what](done, total)
+
+        yield on_progress
+
+
+def _summary(result: "StudyResult", out: Path) -> str:
+    told = [f"{len(result.judged)} pictures, {result.made} of them new"]
+    if result.findings.equilibrium:
+        told.append(str(result.findings.equilibrium))
+    return "; ".join(told) + f". The page is at {(out / 'index.html').resolve()}"

@@ -22,7 +22,7 @@ from artune.files import expanded
 from artune.machine import ran_out
 
 if TYPE_CHECKING:
-    from artune.fitting import Progress as Training
+    from artune.fitting import FitStep
     from artune.transfer.run import Progress
 
 P = ParamSpec("P")
@@ -383,7 +383,7 @@ def balancing(quiet: bool, what: str = "finding the balance") -> Iterator[Callab
 
 
 @contextmanager
-def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[[Training], None]]":
+def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[[FitStep], None]]":
     """Shows epoch, step, loss, the best validation so far and the time left: on a bar, or in a log once a minute.
 
     Args:
@@ -414,17 +414,17 @@ def training_display(quiet: bool, steps: int, epoch: int) -> "Iterator[Callable[
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=steps, epoch=1, losses="")
 
-        def show(progress: "Training") -> None:
+        def show(progress: "FitStep") -> None:
             completed, at = progress.step, 1 + progress.step // epoch
             bar.update(task, completed=completed, epoch=at, losses=_training_losses(progress))
 
         yield show
 
 
-def _training_log(steps: int, epoch: int) -> "Callable[[Training], None]":
+def _training_log(steps: int, epoch: int) -> "Callable[[FitStep], None]":
     log, begun = _Log(), None
 
-    def show(progress: "Training") -> None:
+    def show(progress: "FitStep") -> None:
         nonlocal begun
         begun = progress.step - 1 if begun is None else begun  # not 0 where the training was resumed
         if log.due():
@@ -434,10 +434,10 @@ def _training_log(steps: int, epoch: int) -> "Callable[[Training], None]":
     return show
 
 
-def _training_losses(progress: "Training") -> str:
+def _training_losses(progress: "FitStep") -> str:
     text = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    if progress.found:
-        text += f"  validation {progress.found[-1]:.3f}, best {min(progress.found):.3f}"
+    if found := progress.validations:
+        text += f"  validation {found[-1]:.3f}, best {min(found):.3f}"
     return text
 
 

@@ -1,4 +1,4 @@
-"""``artune judge``: train a judge of classes, and see how well it does."""
+"""``artune judge``: train a class judge, and evaluate it."""
 
 import json
 from pathlib import Path
@@ -19,90 +19,65 @@ from artune.cli.display import (
     training_display,
 )
 from artune.errors import InputError, OutputError, SpecError
-from artune.spec.train import TRUNKS, Edges, Options, find_kind
+from artune.spec.checked import checked
+from artune.spec.train import Edges, TrainSpec, find_kind
 
 if TYPE_CHECKING:
+    from artune.judges.accuracy import Accuracy, Confusion
     from artune.judges.classes import ClassJudge
     from artune.judges.training import ClassTraining
 
-app = typer.Typer(help="Judges of classes: painters, animals.", no_args_is_help=True)
-DEFAULT = Options("resnet18")
+app = typer.Typer(help="Class judges, which tell painters or animals apart.", no_args_is_help=True)
 MODEL, PICTURES, RUN = "The judge", "The pictures", "The run"
 
 
+def option(name: str, panel: str) -> Any:
+    """An option of the command line with the help of the spec's field."""
+    return typer.Option(help=TrainSpec.model_fields[name].description, rich_help_panel=panel)
+
+
+def default(name: str) -> Any:
+    """The default of the spec's field."""
+    return TrainSpec.model_fields[name].default
+
+
 def train(
-    kind: Annotated[
-        str,
-        typer.Option(
-            help="resnet18; gram: Gram matrix of one layer; binary: one class against all others.",
-            rich_help_panel=MODEL,
-        ),
-    ],
+    kind: Annotated[str, option("kind", MODEL)],
     data: Annotated[Path, typer.Option(help="Folder with train/CLASS/* and val/CLASS/*.", rich_help_panel=PICTURES)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The judge, a .safetensors file.", rich_help_panel=RUN)],
-    network: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Trunk (default: {TRUNKS['gram']} for gram, {TRUNKS['binary']} for binary).", rich_help_panel=MODEL
-        ),
-    ] = DEFAULT.network,
+    network: Annotated[str | None, option("network", MODEL)] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the trunk's weights.", rich_help_panel=MODEL)] = None,
-    tap: Annotated[
-        str | None,
-        typer.Option(help="Layer that is looked at (default: the deepest; gram: relu3_1).", rich_help_panel=MODEL),
-    ] = DEFAULT.tap,
-    train_from: Annotated[
-        str | None,
-        typer.Option(
-            help="Part of the trunk that is trained: head (none), all, or the module where it begins, such as layer4 "
-            "(default: the last stage; gram: head; binary: all).",
-            rich_help_panel=MODEL,
-        ),
-    ] = DEFAULT.train_from,
-    positive: Annotated[
-        str | None, typer.Option(help="binary: the class that is told from all others.", rich_help_panel=MODEL)
-    ] = DEFAULT.positive,
+    tap: Annotated[str | None, option("tap", MODEL)] = None,
+    train_from: Annotated[str | None, option("train_from", MODEL)] = None,
+    positive: Annotated[str | None, option("positive", MODEL)] = None,
     save_backbone: Annotated[
         Path | None,
         typer.Option(
-            help="binary: also write the trunk, as weights for artune style --weights.", rich_help_panel=MODEL
+            help="For binary: also write the trunk, as weights for artune style --weights.", rich_help_panel=MODEL
         ),
     ] = None,
-    size: Annotated[
-        int,
-        typer.Option(help="Side of the squares, pixels; best the size that will be styled.", rich_help_panel=PICTURES),
-    ] = DEFAULT.size,
-    per_class: Annotated[
-        int | None, typer.Option(help="Train with so many pictures of each class.", rich_help_panel=PICTURES)
-    ] = DEFAULT.per_class,
+    size: Annotated[int, option("size", PICTURES)] = default("size"),
+    per_class: Annotated[int | None, option("per_class", PICTURES)] = None,
     styled: Annotated[
         Path | None,
-        typer.Option(help="Folder of CLASS/*: styled pictures to train with too.", rich_help_panel=PICTURES),
+        typer.Option(help="Folder of CLASS/*: styled pictures to train on, too.", rich_help_panel=PICTURES),
     ] = None,
-    augment: Annotated[
-        int,
-        typer.Option(
-            help="Extra pictures: noise, saturation, contrast, sharpness, mirror, rotation, RGB to BGR in turn.",
-            rich_help_panel=PICTURES,
-        ),
-    ] = DEFAULT.augment,
-    edges: Annotated[bool, typer.Option("--edges", help="Look at edges alone.", rich_help_panel=PICTURES)] = False,
+    augment: Annotated[int, option("augment", PICTURES)] = default("augment"),
+    edges: Annotated[
+        bool, typer.Option("--edges", help="Reduce pictures to their edges.", rich_help_panel=PICTURES)
+    ] = False,
     edges_after_denoising: Annotated[
         bool,
-        typer.Option("--edges-after-denoising", help="The same, noise taken away first.", rich_help_panel=PICTURES),
+        typer.Option(
+            "--edges-after-denoising", help="Reduce pictures to their edges after denoising.", rich_help_panel=PICTURES
+        ),
     ] = False,
-    mirror: Annotated[
-        bool, typer.Option(help="Mirror a picture one time in two.", rich_help_panel=PICTURES)
-    ] = DEFAULT.mirror,
-    epochs: Annotated[int, typer.Option(help="At most.", rich_help_panel=RUN)] = DEFAULT.epochs,
-    patience: Annotated[
-        int, typer.Option(help="Epochs without a better validation, at which it ends.", rich_help_panel=RUN)
-    ] = DEFAULT.patience,
-    batch: Annotated[int, typer.Option(help="Pictures in a step.", rich_help_panel=RUN)] = DEFAULT.batch,
-    rate: Annotated[
-        float, typer.Option(help="Step size of the head; the trunk takes a tenth.", rich_help_panel=RUN)
-    ] = DEFAULT.rate,
-    seed: Annotated[int, typer.Option(help="Of every random draw.", rich_help_panel=RUN)] = DEFAULT.seed,
+    mirror: Annotated[bool, option("mirror", PICTURES)] = default("mirror"),
+    epochs: Annotated[int, option("epochs", RUN)] = default("epochs"),
+    patience: Annotated[int, option("patience", RUN)] = default("patience"),
+    batch: Annotated[int, option("batch", RUN)] = default("batch"),
+    rate: Annotated[float, option("rate", RUN)] = default("rate"),
+    seed: Annotated[int, option("seed", RUN)] = default("seed"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=RUN)] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing judge.", rich_help_panel=RUN)] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT.partial.", rich_help_panel=RUN)] = False,
@@ -112,8 +87,9 @@ def train(
     if edges and edges_after_denoising:
         raise SpecError("--edges and --edges-after-denoising exclude each other; give one")
     seen: Edges = "denoised" if edges_after_denoising else "plain" if edges else "none"
-    options = Options(
-        find_kind(kind),
+    spec = checked(
+        TrainSpec,
+        kind=find_kind(kind),
         network=network,
         tap=tap,
         train_from=train_from,
@@ -149,18 +125,18 @@ def train(
     keep_freed_memory()
     folder = Folder.read(data, ("train", "val"))
     if positive is not None:
-        folder.against(positive)  # there is such a class: to be known before a download
+        folder.against(positive)  # raises if there is no such class, before a download
     where = choose_device(device)
     with download_bar(quiet) as told:
         trunk, digest = load_network(
-            options.trunk,
+            spec.trunk,
             weights=weights,
             smooth=False,
             device=where,
             progress=told,
             taps=[tap] if tap else [],
         )
-    training = ClassTraining(folder, options, trunk, digest, styled)
+    training = ClassTraining(folder, spec, trunk, digest, styled)
     partial = partial_of(out)
     if resume and partial.exists():
         training.resume(partial)
@@ -176,27 +152,27 @@ def train(
         judge.save_trunk(save_backbone, replace=replace)
     partial.unlink(missing_ok=True)
     if not quiet:
-        found = training.fitting.found
+        found = training.fitting.validations
         best = 1 + found.index(min(found))
         validated = f"best after epoch {best} of {len(found)}, {training.fitting.end}"
-        say(f"{out}: {judge.about.name}, {validated}; validation {_share(training.confusion())}")
+        say(f"{out}: {judge.info.name}, {validated}; validation {_in_words(training.confusion().accuracy)}")
 
 
 def evaluate(
     judge: Annotated[Path, typer.Argument(help="A judge made by artune judge train.")],
     data: Annotated[Path, typer.Option(help="Folder with SPLIT/CLASS/*.")],
-    split: Annotated[str, typer.Option(help="Which of its folders.")] = "test",
+    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show how often a judge is right, and what it takes for what."""
+    """Print how often a judge is right, and which classes it confuses."""
     with loading():
         from artune.data.folders import Folder
         from artune.judges.classes import ClassJudge
         from artune.machine import choose_device
 
     loaded = ClassJudge.load(judge, choose_device(device))
-    if loaded.about.kind == "binary":
+    if loaded.info.kind == "binary":
         folder = Folder.read(data, (split,)).against(loaded.classes[0])
     else:
         folder = Folder.read(data, (split,), loaded.classes)
@@ -228,9 +204,9 @@ def _check_weights(path: Path) -> None:
 
 
 def _plan(training: "ClassTraining") -> str:
-    about, trained = training.about, len(training.train.labels)
+    about, trained = training.info, len(training.train.labels)
     shortened = ""
-    if about.kind == "resnet18" and about.tap != "layer4" and training.options.tap is None:
+    if about.kind == "resnet18" and about.tap != "layer4" and training.spec.tap is None:
         shortened = f" (the weights end at {about.tap}: its features are averaged there)"
     return (
         f"{about.name}{shortened}: {len(about.classes)} classes, {trained} pictures to train and "
@@ -242,48 +218,41 @@ def _run(training: "ClassTraining", out: Path, *, quiet: bool) -> None:
     """Train with progress and checkpoints; Ctrl-C leaves a checkpoint."""
     partial = partial_of(out)
     checkpoint = Checkpoints(partial)
-    plan = training.fitting.plan
-    with interruptible() as interrupted, training_display(quiet, plan.steps, training.epoch) as show:
+    steps = training.fitting.settings.steps
+    with interruptible() as interrupted, training_display(quiet, steps, training.epoch) as show:
         for progress in training.run():
             show(progress)
             stop = interrupted()
             checkpoint(training, now=stop)
             if stop and progress.end is None:
                 rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
-                say(f"cancelled after {progress.step} of at most {plan.steps} steps. {rest}")
+                say(f"cancelled after {progress.step} of at most {steps} steps. {rest}")
                 raise typer.Exit(CANCELLED)
     if training.fitting.end == "diverged":
         raise InputError("the training diverged; choose a smaller --rate, and start anew with --overwrite")
 
 
-def _figures(judge: "ClassJudge", table: Any) -> dict[str, Any]:
-    from artune.metrics.intervals import wilson
-
-    counts = {name: (int(table[i, i]), int(table[i].sum())) for i, name in enumerate(judge.classes)}
-    right, of = int(table.trace()), int(table.sum())
+def _figures(judge: "ClassJudge", found: "Confusion") -> dict[str, Any]:
+    accuracy = found.accuracy
     return {
-        "judge": judge.about.name,
-        "pictures": of,
-        "accuracy": right / of,
-        "interval": wilson(right, of),
+        "judge": judge.info.name,
+        "pictures": accuracy.count,
+        "accuracy": accuracy.share,
+        "interval": accuracy.interval,
         "classes": {
-            name: {"pictures": n, "accuracy": r / n if n else None, "interval": wilson(r, n)}
-            for name, (r, n) in counts.items()
+            name: {"pictures": own.count, "accuracy": own.share if own.count else None, "interval": own.interval}
+            for name, own in found.by_class.items()
         },
-        "confusion": table.tolist(),
+        "confusion": found.table.tolist(),
     }
 
 
-def _share(table: Any) -> str:
-    """Accuracy, with its interval of 95 %."""
-    from artune.metrics.intervals import wilson
-
-    right, of = int(table.trace()), int(table.sum())
-    low, high = wilson(right, of)
-    return f"accuracy {right / of:.3f} ({low:.3f} .. {high:.3f}), {right} of {of}"
+def _in_words(found: "Accuracy") -> str:
+    low, high = found.interval
+    return f"accuracy {found.share:.3f} ({low:.3f} .. {high:.3f}), {found.right} of {found.count}"
 
 
-def _print(judge: "ClassJudge", table: Any) -> None:
+def _print(judge: "ClassJudge", found: "Confusion") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -294,9 +263,9 @@ def _print(judge: "ClassJudge", table: Any) -> None:
     for name in judge.classes:
         shown.add_column(escape(name), justify="right")
     shown.add_column("right", justify="right")
-    for name, row, own in zip(judge.classes, table, table.diagonal(), strict=True):
-        shown.add_row(escape(name), *map(str, row), f"{own / row.sum():.2f}" if row.sum() else "-")
+    for row, (name, own) in zip(found.table, found.by_class.items(), strict=True):
+        shown.add_row(escape(name), *map(str, row), f"{own.share:.2f}" if own.count else "-")
     console = Console()
     Console(width=None if console.is_terminal else 400).print(shown)
-    typer.echo("rows: what it is; columns: what it is taken for")
-    typer.echo(f"{judge.about.name}: {_share(table)} (interval of 95 %)")
+    typer.echo("rows: what a picture shows; columns: what it is taken for")
+    typer.echo(f"{judge.info.name}: {_in_words(found.accuracy)} (interval of 95 %)")

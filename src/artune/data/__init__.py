@@ -1,1 +1,1 @@
-"""Folders of pictures, to learn from and to be tested on."""
+"""Pictures to train on and to test with: folders of classes, augmentation, edges."""

@@ -1,6 +1,6 @@
-"""Pictures made harder to recognise: more of them, and others, to train a classifier that is not easily misled.
+"""Augmentation: changed copies of training pictures, for classifiers that are not easily misled.
 
-Every change is a function of picture and amount; :data:`LADDER` draws the amounts.
+Every change is a function of a picture and an amount; :data:`LADDER` draws the amounts at random.
 """
 
 import math
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 
 Image = Float[Tensor, "b 3 _ _"]
 
-_LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601, in sRGB values
-_SMOOTHING = ((1, 1, 1), (1, 5, 1), (1, 1, 1))  # of Pillow's ImageFilter.SMOOTH
+_LUMA = (0.299, 0.587, 0.114)  # weights of ITU-R BT.601, on sRGB values
+_SMOOTHING = ((1, 1, 1), (1, 5, 1), (1, 1, 1))  # the kernel of Pillow's ImageFilter.SMOOTH
 
 
 def noise(image: Image, normal: Image, deviation: float) -> Image:
-    """Add normal noise, given at deviation 1."""
+    """Add ``deviation`` times ``normal``, which is noise of deviation 1."""
     return (image + deviation * normal).clamp(0, 1)
 
 
 def saturation(image: Image, factor: float) -> Image:
-    """Move colours from their grey (0) past themselves (1)."""
+    """Scale the distance of each colour from its grey: 0 gives grey, 1 the picture itself."""
     return _from(_grey(image), image, factor)
 
 
 def contrast(image: Image, factor: float) -> Image:
-    """Move values from the mean luma (0) past themselves (1)."""
+    """Scale the distance of each value from the picture's mean luma: 0 gives a flat grey, 1 the picture itself."""
     return _from(_grey(image).mean((1, 2, 3), keepdim=True), image, factor)
 
 
 def sharpness(image: Image, factor: float) -> Image:
-    """Move from a smoothed picture (0) past the picture itself (1)."""
+    """Scale the distance from the smoothed picture: 0 gives the smoothed one, 1 the picture itself."""
     kernel = image.new_tensor(_SMOOTHING).expand(3, 1, 3, 3) / sum(map(sum, _SMOOTHING))
     smoothed = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
     return _from(smoothed, image, factor)
 
 
 def mirror(image: Image) -> Image:
-    """Left and right exchanged."""
+    """Exchange left and right."""
     return image.flip(3)
 
 
 def rotation(image: Image, degrees: float) -> Image:
-    """Turn about the middle, counterclockwise; beyond the border the picture is mirrored."""
+    """Turn about the middle, counterclockwise; the picture is mirrored beyond its border."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     height, width = image.shape[2:]
     turn = image.new_tensor([[cos, -sin * height / width, 0], [sin * width / height, cos, 0]])  # of [-1, 1] each way
@@ -59,7 +59,7 @@ def rotation(image: Image, degrees: float) -> Image:
 
 
 def bgr(image: Image) -> Image:
-    """Red and blue exchanged."""
+    """Exchange red and blue."""
     return image.flip(1)
 
 
@@ -84,13 +84,21 @@ LADDER: "dict[str, Callable[[Tensor, Generator], Tensor]]" = {
     "rotation": lambda image, rng: rotation(image, rng.uniform(-25.0, 25.0)),
     "bgr": lambda image, rng: bgr(image),
 }
-"""The changes in turn, each with an amount drawn at random."""
+"""The changes by name, in the order in which they take turns, each with an amount drawn at random."""
 
 
 def extra(number: int, count: int, seed: int) -> "tuple[int, str, Generator]":
-    """What the extra picture ``number`` is made of: which of ``count`` pictures, by which change, with which draws.
+    """How an extra picture is made.
 
-    A function of number and seed, so that the first 250 extra pictures of 500 are those of 250.
+    It depends on its number and the seed alone: the first 250 of 500 extra pictures are the same as those of 250.
+
+    Args:
+        number: of the extra picture, from 0.
+        count: number of pictures to choose from.
+        seed: of the draws.
+
+    Returns:
+        Place of the picture that is changed, name of the change, generator that draws its amount.
     """
     rng = np.random.default_rng((seed, number))
     names = list(LADDER)

@@ -1,4 +1,4 @@
-"""Pictures reduced to their edges: what is left of a content when its colours and strokes are taken away."""
+"""Pictures reduced to their edges: the shapes of a content without its colours and strokes."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from artune.images.color import to_yiq
 from artune.images.picture import Floats
 
 SIGMA = 1.0
-"""Deviation of the Gaussian before the gradient, pixels."""
+"""Standard deviation of the Gaussian that precedes the gradient, pixels."""
 DENOISING = 0.1
-"""Weight of the total variation; values are in [0, 1]."""
+"""Weight of total variation denoising, for values in [0, 1]."""
 
 
 def edges(pixels: Floats, *, denoise: bool = False) -> Floats:
-    """White lines on black where a picture's luma has edges (Canny 1986, scikit-image's thresholds 0.1 and 0.2).
+    """Edges of a picture's luma, white on black (Canny 1986, with scikit-image's thresholds 0.1 and 0.2).
 
     Args:
         pixels: ``[h, w, 3]``, sRGB in [0, 1].
-        denoise: take brush strokes and noise away first, by total variation (Chambolle 2004).
+        denoise: remove brush strokes and noise first, by total variation (Chambolle 2004).
 
     Returns:
         ``[h, w, 3]``, 0 or 1, the same in all channels.

@@ -1,4 +1,4 @@
-"""Folders of pictures by class: ``ROOT/train/CLASS/*.jpg``, and ``val`` and ``test`` beside ``train``."""
+"""Folders of pictures by class: ``ROOT/train/CLASS/*.jpg``, with ``val`` and ``test`` beside ``train``."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 MOST_NAMED = 5
-"""Unreadable pictures that a message names."""
+"""Number of unreadable pictures that a message names."""
 
 Labelled = tuple[Path, int]
-"""A picture and the place of its class."""
+"""A picture, and the place of its class among the classes."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Pictures by split and class; nothing is read yet.
+    """The pictures of a folder by split and class, listed but not read.
 
     Attributes:
         root: the folder.
-        classes: names, sorted; a label is a place in it.
-        splits: split -> its pictures, class by class, by name.
+        classes: names, sorted; a label is a place among them.
+        splits: pictures of each split, sorted by class and name.
     """
 
     root: Path
@@ -42,11 +42,11 @@ class Folder:
 
         Args:
             root: the folder.
-            splits: which must be there.
-            classes: the classes that may be there; default: those of the first split.
+            splits: the splits that are needed.
+            classes: the classes that are allowed; default: those of the first split.
 
         Raises:
-            InputError: a split is missing, a class is empty, or one is there that the others do not have.
+            InputError: a split is missing, a class is empty, or a class is not allowed.
         """
         if not root.is_dir():
             raise InputError(
@@ -67,7 +67,7 @@ class Folder:
         return cls(root, names, found)
 
     def against(self, positive: str) -> Self:
-        """The same pictures with two classes: ``positive``, and all others.
+        """The same pictures in two classes: ``positive``, and all others.
 
         Raises:
             UnknownNameError: there is no such class.
@@ -79,7 +79,13 @@ class Folder:
         return replace(self, classes=(positive, f"not {positive}"), splits=splits)
 
     def subset(self, split: str, per_class: int, seed: int) -> Self:
-        """The same with at most so many pictures of each class in a split; a larger subset holds the smaller one."""
+        """The same folder with fewer pictures in one split; a larger subset holds every smaller one.
+
+        Args:
+            split: the split that is reduced.
+            per_class: largest number of pictures of each class.
+            seed: of the choice.
+        """
         chosen: list[Labelled] = []
         for label in range(len(self.classes)):
             own = [picture for picture in self.splits[split] if picture[1] == label]
@@ -92,12 +98,12 @@ def class_folder(folder: Path, known: Collection[str] | None = None) -> dict[str
     """The pictures of a folder of classes, ``FOLDER/CLASS/*``, by class.
 
     Args:
-        folder: of classes.
-        known: the classes that may be there; default: any.
+        folder: holds a folder for each class.
+        known: the classes that are allowed; default: any.
 
     Raises:
-        InputError: there is no such folder, there is none in it, or they are splits.
-        UnknownNameError: a class is not known.
+        InputError: there is no such folder, it holds no folders, or it holds splits.
+        UnknownNameError: a class is not allowed.
         PictureError: a class is empty.
     """
     names = _subfolders(folder)
@@ -110,10 +116,10 @@ def class_folder(folder: Path, known: Collection[str] | None = None) -> dict[str
 
 
 def read_squares(pictures: Sequence[Path], side: int) -> "Tensor":
-    """The middle squares of pictures, ``[n, 3, side, side]``, uint8: ``3 side^2`` bytes for each.
+    """The middle squares of pictures, uint8 ``[n, 3, side, side]``.
 
     Raises:
-        PictureError: naming those that cannot be read.
+        PictureError: naming the pictures that cannot be read.
     """
     import torch
 
@@ -132,7 +138,7 @@ def read_squares(pictures: Sequence[Path], side: int) -> "Tensor":
 
 
 def square(image: "Tensor", side: int) -> "Tensor":
-    """The middle square of pictures ``[b, 3, h, w]``, brought to ``[b, 3, side, side]``, antialiased."""
+    """The middle square of pictures ``[b, 3, h, w]``, resized to ``[b, 3, side, side]`` with antialiasing."""
     from torch.nn import functional as F
 
     height, width = image.shape[-2:]
@@ -145,12 +151,12 @@ def square(image: "Tensor", side: int) -> "Tensor":
 
 
 def to_bytes(image: "Tensor") -> "Tensor":
-    """uint8 of sRGB in [0, 1]."""
+    """From sRGB in [0, 1] to uint8."""
     return (255 * image).round().byte()
 
 
 def to_image(pixels: "Tensor") -> "Tensor":
-    """sRGB in [0, 1] of uint8."""
+    """From uint8 to sRGB in [0, 1]."""
     return pixels.float() / 255
 
 

@@ -1,1 +1,1 @@
-"""Who recognises what: styles and contents, and classes of them."""
+"""Judges: networks that recognise styles, contents and classes in pictures."""

@@ -1,7 +1,7 @@
-"""Class judges: which of some painters, or of some animals, does a picture show?
+"""Class judges: classifiers that say which of some painters, or of some animals, a picture shows.
 
-A judge is a trunk (a backbone up to one tap) and a head: the mean over positions and a linear layer, or the Gram
-classifier. It is made by ``artune judge train`` (:mod:`artune.judges.training`) and lives in one file.
+A class judge is a trunk (a backbone up to one tap) and a head that classifies the trunk's features: by their mean over
+positions, or by their Gram matrix. It is trained by :mod:`artune.judges.training` and kept in one file.
 """
 
 import json
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
@@ -23,27 +22,29 @@ from artune.data.edges import edges
 from artune.data.folders import Labelled, read_squares, square, to_image
 from artune.errors import WeightsError
 from artune.files import atomic, file_digest
+from artune.judges.accuracy import Confusion, confusion
 from artune.losses.moments import gram, moments
 from artune.spec.train import LARGEST, Edges, Kind
 from artune.tensors import write_tensors
 
 HIDDEN = 128
-"""Width of the Gram classifier's hidden layer."""
+"""Width of the Gram head's hidden layer."""
 AT_ONCE = 32
-"""Pictures that are judged together."""
+"""Number of pictures that are judged together, which bounds the memory."""
 
 
-class Pooled(nn.Sequential):
-    """Mean over positions, and a linear layer: the head of a ResNet."""
+class MeanHead(nn.Sequential):
+    """Head of a ResNet: the mean over positions and a linear layer; ``[b, c, h, w]`` to logits ``[b, classes]``."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
 class GramHead(nn.Module):
-    """The Gram matrix, two linear layers and a ReLU between them.
+    """The Gram matrix and two linear layers with a ReLU between them; ``[b, c, h, w]`` to logits ``[b, classes]``.
 
-    Its entries differ by orders of magnitude, and are brought to mean 0 and deviation 1 over the pictures first.
+    The entries of a Gram matrix differ by orders of magnitude, so each is first brought to mean 0 and deviation 1 over
+    the pictures.
     """
 
     rows: Tensor
@@ -67,20 +68,22 @@ class GramHead(nn.Module):
 
 
 class ClassNetwork(nn.Module):
-    """A trunk, and a head that gives a logit for each class. The trunk's batch norm keeps its statistics in training.
+    """A trunk and a head: from pictures to a logit for each class.
+
+    The trunk's batch norm keeps its statistics in training.
 
     Args:
-        trunk: a backbone, not smoothed.
-        tap: where the head looks.
+        trunk: a backbone without smoothed activations.
+        tap: the layer whose features the head classifies.
         kind: chooses the head.
-        classes: their number.
+        classes: number of classes.
     """
 
     def __init__(self, trunk: Backbone, tap: str, kind: Kind, classes: int) -> None:
         super().__init__()
         self.trunk, self.tap = trunk, tap
         channels = trunk.taps[tap].channels
-        self.head = GramHead(channels, classes) if kind == "gram" else Pooled(channels, classes)
+        self.head = GramHead(channels, classes) if kind == "gram" else MeanHead(channels, classes)
 
     def forward(self, image: Image) -> Float[Tensor, "b k"]:
         found: Tensor = self.head(self.trunk(image, (self.tap,))[self.tap].float())
@@ -93,18 +96,18 @@ class ClassNetwork(nn.Module):
 
 
 @dataclass(frozen=True)
-class About:
-    """What a judge's file says of it.
+class JudgeInfo:
+    """What a class judge is; kept in its file.
 
     Attributes:
-        kind: of judge.
+        kind: kind of judge.
         classes: names, in the order of the probabilities.
         network: name of the trunk.
-        tap: where the head looks.
+        tap: the layer whose features the head classifies.
         size: side of the square that is judged, pixels.
         edges: what pictures are reduced to first.
-        seed: of the training.
-        trunk: sha256 of the weights that the training began with.
+        seed: seed of the training.
+        trunk: sha256 of the weights with which the training began.
     """
 
     kind: Kind
@@ -118,7 +121,7 @@ class About:
 
     @property
     def name(self) -> str:
-        """Kind, and what it judges with, such as ``resnet18-layer3``."""
+        """Kind, trunk, tap and edges in one word, such as ``resnet18-layer3``."""
         trunk = "" if self.kind == self.network else f"-{self.network}"
         seen = {"none": "", "plain": "-edges", "denoised": "-denoised-edges"}[self.edges]
         return f"{self.kind}{trunk}-{self.tap}{seen}"
@@ -129,38 +132,38 @@ class ClassJudge:
     """A class judge, ready to use.
 
     Attributes:
-        network: without gradients, in ``eval()``.
-        about: what it is.
-        digest: sha256 of its file; empty before it is written.
+        network: trunk and head, without gradients, in ``eval()``.
+        info: what it is.
+        digest: sha256 of its file; empty for a judge that was not loaded from one.
     """
 
     network: ClassNetwork
-    about: About
+    info: JudgeInfo
     digest: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names, in the order of the probabilities."""
-        return self.about.classes
+        return self.info.classes
 
     @classmethod
     def load(cls, path: Path, device: torch.device | str = "cpu") -> "ClassJudge":
-        """The judge of a file made by ``artune judge train``.
+        """Read a judge from its file.
 
         Raises:
-            WeightsError: missing, damaged or something else.
+            WeightsError: the file is missing, damaged, or holds something else.
         """
         tensors = read_weights(path)
         try:
-            about = _parsed(read_metadata(path)["class_judge"])
-            trunk = find_network(about.network).build()
+            info = _parsed(read_metadata(path)["class_judge"])
+            trunk = find_network(info.network).build()
             parts: dict[str, dict[str, Tensor]] = {"trunk": {}, "head": {}}
             for key, tensor in tensors.items():
                 part, _, name = key.partition(".")
                 parts[part][name] = tensor
             trunk.load(parts["trunk"], str(path))
-            trunk.check([about.tap])
-            network = ClassNetwork(trunk, about.tap, about.kind, len(about.classes))
+            trunk.check([info.tap])
+            network = ClassNetwork(trunk, info.tap, info.kind, len(info.classes))
             network.head.load_state_dict(parts["head"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} holds no class judge; give a file made by artune judge train") from error
@@ -168,7 +171,7 @@ class ClassJudge:
             raise WeightsError(f"{path} holds weights that are not finite; give another file")
         network.eval().requires_grad_(False)
         network.to(device).to(memory_format=torch.channels_last)
-        return cls(network, about, file_digest(path))
+        return cls(network, info, file_digest(path))
 
     def save(self, path: Path, *, replace: bool = True) -> None:
         """Write the judge, as safetensors.
@@ -176,68 +179,65 @@ class ClassJudge:
         Raises:
             OutputError: the place cannot be written.
         """
-        tensors = {f"trunk.{key}": value for key, value in self.network.trunk.weights(self.about.tap).items()}
+        tensors = {f"trunk.{key}": value for key, value in self.network.trunk.weights(self.info.tap).items()}
         tensors |= {f"head.{key}": value for key, value in self.network.head.state_dict().items()}
-        text = json.dumps(asdict(self.about))
+        text = json.dumps(asdict(self.info))
         _write(path, tensors, {"role": "judge", "class_judge": text}, replace=replace)
 
     def save_trunk(self, path: Path, *, replace: bool = True) -> None:
-        """Write the trunk alone, as weights of a loss network (``artune style --network NAME --weights FILE``).
+        """Write the trunk alone, as weights of a loss network.
 
         Raises:
             OutputError: the place cannot be written.
         """
-        tensors = self.network.trunk.weights(self.about.tap)
-        about = {"role": "backbone", "network": self.about.network, "source": f"artune judge train, {self.about.name}"}
+        tensors = self.network.trunk.weights(self.info.tap)
+        about = {"role": "backbone", "network": self.info.network, "source": f"artune judge train, {self.info.name}"}
         _write(path, tensors, about, replace=replace)
 
     @torch.no_grad()
     def probabilities(self, images: Image) -> Float[Tensor, "b k"]:
-        """Of each class, for pictures of any size.
+        """Probability of each class, in the order of :attr:`classes`.
 
-        Looked at is the middle square, as in training, at the size and with the edges that the judge was trained with.
+        The judge sees the middle square of a picture, at the size and with the edges that it was trained with.
+
+        Args:
+            images: ``[b, 3, h, w]``, sRGB in [0, 1], of any size.
         """
         there = next(self.network.head.parameters()).device
-        x = square(images.float(), self.about.size)
-        if self.about.edges != "none":
-            x = as_edges(x, self.about.edges)
+        x = square(images.float(), self.info.size)
+        if self.info.edges != "none":
+            x = as_edges(x, self.info.edges)
         found: Tensor = self.network(x.to(there)).softmax(1)
         return found.to(images.device)
 
-    def confusion(self, pictures: Sequence[Labelled]) -> NDArray[np.int64]:
-        """How often a picture of each class (row) is taken for one of each class (column).
+    def confusion(self, pictures: Sequence[Labelled]) -> Confusion:
+        """Judge pictures, and count what each class is taken for.
 
         Raises:
             PictureError: one cannot be read.
         """
-        table = np.zeros((len(self.classes),) * 2, np.int64)
+        answers = []
         for begin in range(0, len(pictures), AT_ONCE):
-            some = pictures[begin : begin + AT_ONCE]
-            images = to_image(read_squares([path for path, _ in some], self.about.size))
-            labels = torch.tensor([label for _, label in some])
-            table += confusion(labels, self.probabilities(images).argmax(1), len(self.classes))
-        return table
-
-
-def confusion(labels: Int[Tensor, "n"], found: Int[Tensor, "n"], classes: int) -> NDArray[np.int64]:
-    """Counts of (label, found), ``[classes, classes]``."""
-    table: NDArray[np.int64] = torch.bincount(labels * classes + found, minlength=classes**2).numpy()
-    return table.reshape(classes, classes)
+            paths = [path for path, _ in pictures[begin : begin + AT_ONCE]]
+            images = to_image(read_squares(paths, self.info.size))
+            answers.append(self.probabilities(images).argmax(1).numpy())
+        labels = np.array([label for _, label in pictures], np.int64)
+        return confusion(self.classes, labels, np.concatenate(answers))
 
 
 def as_edges(image: Image, kind: Edges) -> Image:
-    """Pictures reduced to their edges, one by one."""
+    """Reduce each of some pictures to its edges."""
     rows = image.cpu().permute(0, 2, 3, 1).contiguous().numpy()
     lines = np.stack([edges(pixels, denoise=kind == "denoised") for pixels in rows])
     return torch.from_numpy(lines).permute(0, 3, 1, 2).contiguous()
 
 
-def _parsed(text: str) -> About:
+def _parsed(text: str) -> JudgeInfo:
     data = json.loads(text)
-    about = TypeAdapter(About).validate_python(data)  # whose errors are ValueErrors
-    if not (data.keys() <= vars(about).keys() and 1 <= about.size <= LARGEST):
+    info = TypeAdapter(JudgeInfo).validate_python(data)  # raises ValueErrors
+    if not (data.keys() <= vars(info).keys() and 1 <= info.size <= LARGEST):
         raise ValueError(text)
-    return about
+    return info
 
 
 def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, str], *, replace: bool) -> None:

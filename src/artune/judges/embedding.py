@@ -1,9 +1,9 @@
-"""Judges: whose style does a picture have, and whose content?
+"""The bundled judge: does a picture have the style of one painting, and the content of one photograph?
 
-A small network of our own (``training/judge.py``), which takes no part in making a picture, embeds pictures twice: by
-style and by content. A result is recognised as its own style when its embedding is nearer to its painting's than to
-those of a bank of other paintings, and to the photograph's; and as its own content likewise, beside other photographs
-and its paintings.
+A small network of our own (trained by ``training/judge.py``), which never takes part in making a picture, embeds
+pictures twice: by style and by content. A result's style is recognised if its style embedding is nearer to that of its
+painting than to those of its photograph and of a bank of other paintings. Its content is recognised if its content
+embedding is nearer to that of its photograph than to those of its paintings and of a bank of other photographs.
 """
 
 import math
@@ -26,18 +26,19 @@ from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
 
 SIDE = 128
-"""A picture is judged with as many pixels as a square of this side has."""
+"""Size at which a picture is judged: that of a square of this side, by number of pixels."""
 CONTENT_SIDE = 64
-"""Content is looked at in a picture that was brought to this side and back: what is left without the finest strokes."""
+"""Size to which a picture is reduced before its content is embedded, which removes the finest strokes."""
 SMALLEST = 32
-"""Shortest side that is judged; a picture that is longer than wide is judged with more pixels."""
+"""Shortest side of a picture as it is judged, pixels; a very long picture is judged at more pixels than ``SIDE``."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
+"""Channels and blocks of the four stages, and the factor by which a block widens its channels."""
 CELLS = {2: (8, 24), 3: (4, 96)}
-"""Stages in which content is looked at: cells each way, for a layout belongs to it, and channels."""
+"""Stages from which content is embedded: number of cells in each direction (which keep the layout), and channels."""
 
 
 class Embedding(NamedTuple):
-    """Of pictures, each of length 1.
+    """Embeddings of pictures, each of length 1.
 
     Attributes:
         style: ``[b, 128]``.
@@ -49,7 +50,7 @@ class Embedding(NamedTuple):
 
 
 def structure(features: Float[Tensor, "b c h w"], grid: int) -> Float[Tensor, "b d"]:
-    """Where in a picture features are strong: in cells, each channel less its mean, over its deviation; of length 1."""
+    """Layout of features: their means in ``grid x grid`` cells, standardised per channel, as one vector of length 1."""
     cells = F.adaptive_avg_pool2d(features, grid).flatten(2)
     cells = cells - cells.mean(2, keepdim=True)
     return F.normalize((cells / (cells.std(2, keepdim=True, correction=0) + 0.1)).flatten(1), dim=1)
@@ -79,7 +80,7 @@ class _Residual(nn.Module):
 
 
 class JudgeNetwork(nn.Module):
-    """Embeds pictures by style (moments of the channels at every stage) and by content (where deep features lie)."""
+    """Embeds pictures by style (moments of the channels of every stage) and by content (layout of deep features)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,8 +116,9 @@ class JudgeNetwork(nn.Module):
         """The embeddings, from the outputs of the stages.
 
         Args:
-            maps: of :meth:`maps`.
-            mask: ``[1, 1, h, w]`` in [0, 1]: where the style is looked at; content is that of the whole.
+            maps: what :meth:`maps` returns.
+            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture whose style counts; content is always that of the
+                whole picture.
         """
         moments = []
         for x in maps:
@@ -144,15 +146,15 @@ class JudgeNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The judge with its distractors.
+    """The judge and its bank of other pictures, which a result must not be taken for.
 
     Attributes:
-        network: embeds.
-        styles: ``[n, 128]``: embeddings of other paintings.
-        contents: ``[n, 256]``: of other photographs.
-        style_calibration: how cosines of styles become probabilities.
-        content_calibration: the same of contents.
-        digest: sha256 of the file.
+        network: embeds pictures.
+        styles: style embeddings of other paintings, ``[n, 128]``.
+        contents: content embeddings of other photographs, ``[n, 256]``.
+        style_calibration: from cosines of styles to probabilities.
+        content_calibration: from cosines of contents to probabilities.
+        digest: sha256 of the judge's file.
     """
 
     network: JudgeNetwork
@@ -164,10 +166,10 @@ class Judge:
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Judge":
-        """The judge that travels with the package, or that of a file made by ``training/judge.py``.
+        """The judge that travels with the package, or one from a file made by ``training/judge.py``.
 
         Raises:
-            WeightsError: damaged, missing, or something else.
+            WeightsError: the file is damaged, missing, or holds something else.
         """
         path = path or fetch(JUDGE, network="the judge")
         found = {name: value.float() for name, value in read_weights(path).items()}
@@ -185,23 +187,26 @@ class Judge:
         return cls(network, styles, contents, of_style, of_content, file_digest(path))
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
-        """The same with some of the distractors, two at least.
+        """The same judge with a part of its bank.
+
+        Args:
+            places: which pictures of the bank to keep; at least two.
 
         Raises:
-            InputError: fewer.
+            InputError: fewer than two.
         """
         if len(places) < 2:
-            raise InputError(f"a bank of {len(places)} distractors says nothing of chance; keep two at least")
+            raise InputError(f"a bank of {len(places)} pictures does not tell what chance is; keep at least two")
         index = torch.as_tensor(places)
         return replace(self, styles=self.styles[index], contents=self.contents[index])
 
     @torch.no_grad()
     def embed(self, image: Image, mask: Mask | None = None) -> Embedding:
-        """Embeddings of pictures of any size, at the size at which they are judged.
+        """Embeddings of pictures of any size, which are brought to the judge's size first.
 
         Args:
-            image: ``[b, 3, h, w]``.
-            mask: ``[1, 1, h, w]``: where the style is looked at.
+            image: ``[b, 3, h, w]``, sRGB in [0, 1].
+            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture whose style counts.
         """
         image = image.float().cpu()
         seen = resized(image, judged_size(image, SIDE))
@@ -211,38 +216,37 @@ class Judge:
         return Embedding(style, content)
 
     def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """How surely embeddings of style are those of ``own``, ``[1, 128]``, and not of ``others`` or of the bank."""
+        """Score of embeddings as the style ``own``, beside ``others`` and the bank: :func:`chance_corrected`."""
         return chance_corrected(found, own, others, self.styles, self.style_calibration)
 
     def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """The same of embeddings of content."""
+        """Score of embeddings as the content ``own``, likewise."""
         return chance_corrected(found, own, others, self.contents, self.content_calibration)
 
 
 def judged_size(image: Image, side: int) -> tuple[int, int]:
-    """Height and width of a picture with as many pixels as a square of ``side``, no side below :data:`SMALLEST`."""
+    """Height and width at which a picture has the pixels of a square of ``side``, and no side below ``SMALLEST``."""
     height, width = image.shape[-2:]
     scale = max(side / (height * width) ** 0.5, SMALLEST / min(height, width))
     return max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale))
 
 
 def resized(image: Image, size: tuple[int, ...]) -> Image:
-    """Bicubic, in [0, 1]."""
+    """Pictures brought to another height and width; bicubic, in [0, 1]."""
     if tuple(size) == tuple(image.shape[-2:]):
         return image
     return F.interpolate(image, tuple(size), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 class Calibration(NamedTuple):
-    """How cosines become the probability that a picture is recognised; fitted to labels of pictures held out.
+    """From cosines to the probability that a picture is recognised; fitted to labels of held-out pictures.
 
-    The log odds of one candidate over another are the difference of their cosines times ``sharpness``.
+    The probability is a softmax over candidates: the picture's own, the others, the bank, and "none of them".
 
     Attributes:
-        sharpness: inverse of the temperature.
-        none: cosine of one more candidate, which says that nothing is recognised: a picture may be nearest to its own
-            and yet past recognition.
-        mass: how many candidates the bank counts for, whatever its size: its mean odds, times this.
+        sharpness: factor on the cosines: the inverse of the softmax's temperature.
+        none: cosine of the candidate "none of them", for a picture may be nearest to its own and yet unrecognisable.
+        mass: number of candidates that the whole bank counts for, whatever its size.
     """
 
     sharpness: float
@@ -250,7 +254,7 @@ class Calibration(NamedTuple):
     mass: float
 
     def probability(self, own: Tensor, others: Tensor, bank: Tensor) -> Float[Tensor, "b"]:
-        """Of the first candidate, from cosines ``[b, 1]``, ``[b, n]`` and ``[b, m]``."""
+        """Probability of the own candidate, from cosines to it ``[b, 1]``, others ``[b, n]``, bank ``[b, m]``."""
         odds = [(self.sharpness * cosines).exp() for cosines in (own, others, bank)]
         rest = odds[1].sum(1) + self.mass * odds[2].mean(1) + math.exp(self.sharpness * self.none)
         return odds[0][:, 0] / (odds[0][:, 0] + rest)
@@ -259,16 +263,17 @@ class Calibration(NamedTuple):
 def chance_corrected(
     found: Tensor, own: Tensor, others: Tensor, bank: Tensor, calibration: Calibration
 ) -> Float[Tensor, "b"]:
-    """Probability ``p`` that each of some embeddings is recognised as ``own``, brought to 0 at chance.
+    """Score of each embedding as ``own``: 0 at chance, 1 for certain.
 
-    Chance ``c`` is what the same judge says, on average, of pictures that have nothing to do with it: those of the
-    bank, each beside the others. Returned is ``(p - c) / (1 - c)``, not below 0.
+    With ``p`` the probability that an embedding is recognised as ``own``, and ``c`` the mean probability that pictures
+    of the bank, which have nothing to do with it, are recognised as ``own``, the score is ``(p - c) / (1 - c)``, or 0
+    where that is negative.
 
     Args:
-        found: ``[b, c]``, of length 1.
-        own: ``[1, c]``.
-        others: ``[n, c]``.
-        bank: ``[m, c]``, two at least.
+        found: embeddings ``[b, d]`` of length 1.
+        own: the embedding that they should be recognised as, ``[1, d]``.
+        others: embeddings that they could be taken for, ``[n, d]``.
+        bank: embeddings of pictures that have nothing to do with them, ``[m, d]``; at least two.
         calibration: from cosines to probabilities.
     """
     apart = ~torch.eye(len(bank), dtype=torch.bool)

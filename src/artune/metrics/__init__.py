@@ -1,1 +1,1 @@
-"""Measures of pictures."""
+"""Measures of pictures: how near a result is to its style and to its content."""

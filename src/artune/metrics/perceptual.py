@@ -1,8 +1,9 @@
-"""How good a result is, by a network that took no part in making it.
+"""Distances of a result from its style and its content, by a network that took no part in making it.
 
-Per tap, over positions: mean and covariance; ``d(a, b) = |mu_a - mu_b|^2 / |mu_b|^2 + |C_a - C_b|_F^2 / |C_b|_F^2``.
-The style distance is ``d(result, style) / d(content, style)``, averaged over taps: 1 is the untouched content, 0 the
-style. The content distance is 1 - cosine of the features centred per channel, over the same for unrelated photographs.
+Style: at each tap, mean mu and covariance C of the features over positions give
+``d(a, b) = |mu_a - mu_b|^2 / |mu_b|^2 + |C_a - C_b|_F^2 / |C_b|_F^2``. The style distance is
+``d(result, style) / d(content, style)``, averaged over taps: 1 for the unchanged content, 0 for the style.
+Content: 1 - cosine of the features, centred per channel, divided by the mean of that for unrelated photographs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,14 @@ from artune.backbones.conventions import IMAGENET
 from artune.losses.moments import mean_and_covariance, moments
 
 SIDE = 384
+"""Height and width to which pictures are resized, pixels."""
 FINE, STROKES, CONTENT = (1, 3), (6, 7, 9, 11), (10, 12)
+"""Taps of SqueezeNet 1.1, as places in its ``features``: shallow and deep ones for style, and those for content."""
 
 
 @dataclass(frozen=True)
 class Distances:
-    """What the referee says of a result.
+    """Distances of one result.
 
     Attributes:
         fine: style distance over shallow taps.
@@ -38,11 +41,11 @@ class Distances:
 
 
 class Referee:
-    """SqueezeNet 1.1 (Iandola 2016) as a measure; it must be neither loss nor teacher of what it measures.
+    """Measures distances with SqueezeNet 1.1 (Iandola 2016), which must be neither loss nor teacher of a result.
 
     Args:
-        weights: torchvision's ``features`` of squeezenet1_1.
-        unrelated: photographs without a common subject, ``[1, 3, h, w]`` each; neighbours in the list are paired.
+        weights: of torchvision's squeezenet1_1, its ``features``.
+        unrelated: photographs without a common subject, ``[1, 3, h, w]`` each; neighbours in the list are compared.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], unrelated: Sequence[Image]) -> None:
@@ -58,7 +61,7 @@ class Referee:
 
     @torch.no_grad()
     def features(self, image: Image) -> Features:
-        """Outputs of the layers that count, of a picture resized to 384x384."""
+        """Features of a picture at all taps, after resizing it to 384x384."""
         x = image
         if x.shape[-2:] != (SIDE, SIDE):
             x = F.interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)

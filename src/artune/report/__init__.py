@@ -1,1 +1,1 @@
-"""Pages, charts and tables of what was found."""
+"""Charts, tables and self-contained pages; what is drawn is up to the caller."""

@@ -1,4 +1,4 @@
-"""Charts, as SVG and PNG."""
+"""Line charts, as SVG and PNG."""
 
 import io
 import math
@@ -10,19 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from artune.balance.curve import log_odds
-
 COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
-"""Of the two curves, everywhere."""
+"""Colours of lines with these names."""
 OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
-STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
+"""Colours of lines with other names, in turn."""
 
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
 RING: Mapping[str, Any] = {**DOT, "markersize": 5.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
 DIAMOND: Mapping[str, Any] = {**DOT, "marker": "D", "markersize": 6}
 
 WIDEST = 45
-"""Characters of the names of all places that fit beside each other."""
+"""Characters of all tick labels together above which the labels are slanted."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +32,17 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A curve.
+class Series:
+    """A line of a chart, with its band and its points.
 
     Attributes:
         x: places, ascending.
         y: values.
-        low: lower end of the band around it, or nothing.
-        high: its upper end.
-        dots: what was measured, where the curve does not go through it; default: ``y``.
-        rings: places and values of what was measured before it was put right, or nothing.
-        diamonds: of what put it right, or nothing.
+        low: lower ends of the band around the line; empty for no band.
+        high: upper ends of the band.
+        dots: values that are marked by dots; default: ``y``.
+        rings: further points (place, value) that are marked by rings.
+        diamonds: further points (place, value) that are marked by diamonds.
     """
 
     x: Sequence[float]
@@ -57,7 +55,7 @@ class Line:
 
 
 def line_chart(
-    lines: Mapping[str, Line],
+    lines: Mapping[str, Series],
     *,
     x_label: str,
     y_label: str,
@@ -69,19 +67,19 @@ def line_chart(
     rings: str = "",
     diamonds: str = "",
 ) -> Chart:
-    """Lines over a common axis.
+    """Lines over a common axis; the y axis begins at 0.
 
     Args:
         lines: by name.
-        x_label: under the axis.
-        y_label: beside it.
-        ticks: names of some places.
-        marked: a place with a line of its own, and what it is.
-        span: places between which all is safe; the ground is shaded.
-        top: of the y axis; default: what the lines need.
-        dots: what they are, if that is to be said.
-        rings: what these are.
-        diamonds: what these are.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        ticks: labels of places on the x axis; default: numbers.
+        marked: a place that is marked by a dashed line, and its name.
+        span: first and last place of a shaded part, named "safe".
+        top: upper end of the y axis; ``None`` for what the lines need.
+        dots: name of the dots in the legend; empty to leave them out of it.
+        rings: name of the rings.
+        diamonds: name of the diamonds.
     """
     figure = Figure(figsize=(8.4, 3.6), dpi=120, layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -121,8 +119,3 @@ def _drawn(figure: Figure) -> Chart:
     figure.savefig(png, format="png", metadata={"Software": None})
     figure.savefig(svg, format="svg", metadata={"Date": None})
     return Chart(svg.getvalue(), png.getvalue())
-
-
-def strength_ticks(low: float, high: float) -> dict[float, str]:
-    """Names of the strengths between two places on that axis."""
-    return {log_odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= log_odds(s) <= high + 0.3}

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: pictures and charts are inside the file."""
+"""Self-contained HTML pages: pictures and charts are part of the file."""
 
 import base64
 from importlib import resources
@@ -11,16 +11,21 @@ from artune.images.picture import Picture
 from artune.images.write import encoded
 
 
-def page(template: str, **values: Any) -> str:
-    """A page from a template of ``report/templates``.
+def page(package: str, template: str, **values: Any) -> str:
+    """An HTML page from a template.
 
     Args:
-        template: its file.
-        values: what the template names; pictures by :func:`picture_uri`, charts by :func:`drawing`.
+        package: whose folder ``templates`` holds the template; ``base.css``, which it may include, is here.
+        template: name of the file.
+        values: the template's variables; pictures by :func:`picture_uri`, charts by :func:`drawing`.
     """
 
-    def source(name: str) -> str:
-        return (resources.files("artune.report") / "templates" / name).read_text(encoding="utf-8")
+    def source(name: str) -> str | None:
+        for home in (package, "artune.report"):
+            file = resources.files(home) / "templates" / name
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+        return None
 
     environment = Environment(
         loader=FunctionLoader(source),
@@ -33,7 +38,7 @@ def page(template: str, **values: Any) -> str:
 
 
 def picture_uri(picture: Picture, longer: int | None = None) -> str:
-    """A picture as a JPEG inside an address; with ``longer``, reduced to that longer side where it is larger."""
+    """A picture as a data URI (JPEG), reduced to the longer side ``longer`` where it is larger."""
     width, height = picture.size
     if longer is not None and max(width, height) > longer:
         scale = longer / max(width, height)
@@ -43,5 +48,5 @@ def picture_uri(picture: Picture, longer: int | None = None) -> str:
 
 
 def drawing(svg: str) -> Markup:
-    """A chart of ours, put into the page as it is."""
+    """A chart as part of the page, which is not escaped: for charts of :mod:`artune.report.charts` alone."""
     return Markup(svg[svg.index("<svg") :])

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows.
+    """A table of text.
 
     Attributes:
-        head: of the columns.
-        rows: as many cells each.
+        head: names of the columns.
+        rows: cells of each row, one for each column.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def csv(self) -> str:
-        """Comma-separated, with a line for the head."""
+        """Comma-separated values; the first line is the head."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
         return text.getvalue()
 
     def markdown(self) -> str:
-        """A table of Markdown, of columns of one width; those after the first to the right."""
+        """A Markdown table with aligned columns; those after the first are aligned to the right."""
         lines = [tuple(cell.replace("|", "\\|") for cell in row) for row in (self.head, *self.rows)]
         widths = [max(3, *(len(cell) for cell in column)) for column in zip(*lines, strict=True)]
 

@@ -1,12 +1,18 @@
-"""What an experiment asks for: pictures of classes, each to be made in one way."""
+"""What a study asks for: which pictures are made, from which photographs and paintings, at which weights."""
 
 from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
 
 from artune.spec.style import Model, StyleSpec
 
+SIZE = 128
+"""Default longer side of a study's results, pixels."""
+
 
 class Example(Model):
-    """A picture of a class."""
+    """A picture of a known class."""
 
     file: Path
     """Where it is."""
@@ -22,4 +28,38 @@ class RunSpec(Model):
     style: Example
     """The painting."""
     spec: StyleSpec
-    """How."""
+    """How the photograph is styled."""
+
+
+class StudySpec(Model):
+    """A class study: photographs and paintings of known classes, every pair of them styled at every weight.
+
+    The weights are either ``strengths`` or ``ratios``.
+    """
+
+    contents: Path
+    """Photographs: a folder with a folder for each class."""
+    styles: Path
+    """Paintings: a folder with a folder for each class."""
+    per_class: Annotated[int, Field(ge=1)] | None = None
+    """Photographs, and paintings, of each class; default: all."""
+    styles_per_class: Annotated[int, Field(ge=1)] | None = None
+    """Paintings of each class; default: as `per_class`."""
+    choice: Annotated[int, Field(ge=0)] = 0
+    """Seed of the choice of pictures."""
+    strengths: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
+    """Strengths, between 0 and 1."""
+    ratios: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)] | None = None
+    """Pairs of style weight and content weight, in the units of the spec's scale."""
+    spec: StyleSpec = StyleSpec(size=SIZE)
+    """What all pictures share."""
+    weights: Path | None = None
+    """File with the network's weights; default: the published ones."""
+
+    @model_validator(mode="after")
+    def _weights_given(self) -> Self:
+        if (self.strengths is None) == (self.ratios is None):
+            raise ValueError("give either `strengths` such as 0.1,0.5,0.9 or `ratios` such as 1e4,1e5")
+        if self.spec.size == "original":
+            raise ValueError("the results of a study are of one size; give `size` in pixels")
+        return self

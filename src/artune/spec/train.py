@@ -1,96 +1,86 @@
-"""What a class judge is trained for, and how: without PyTorch, for the command line."""
+"""What a class judge is trained for, and how; free of torch, so that the command line can read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Annotated, Literal, Self, cast, get_args
 
-from artune.errors import SpecError, UnknownNameError
+from pydantic import Field, model_validator
+
+from artune.errors import UnknownNameError
+from artune.spec.style import Model
 
 Kind = Literal["resnet18", "gram", "binary"]
 Edges = Literal["none", "plain", "denoised"]
+Count = Annotated[int, Field(ge=1)]
 
 TRUNKS: Mapping[Kind, str] = {"resnet18": "resnet18", "gram": "compact", "binary": "mobilenet_v2"}
-"""The trunk of each kind, where none is asked for."""
-
-
+"""Default trunk of each kind."""
 LARGEST = 4096
-"""Most pixels of the side of a picture that a judge looks at: it does so at once."""
+"""Largest side of the squares that a judge looks at, pixels: a square is judged as a whole, not in tiles."""
 
 
-def find_kind(name: str) -> Kind:
-    """A kind by name.
-
-    Raises:
-        UnknownNameError: with the kinds there are.
-    """
-    for kind in get_args(Kind):
-        if name == kind:
-            return cast(Kind, kind)
-    raise UnknownNameError("kind of class judge", name, get_args(Kind))
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is trained, and how.
-
-    Attributes:
-        kind: ``resnet18`` and ``binary`` take means over positions, ``gram`` the Gram matrix.
-        network: the trunk; default: ``TRUNKS``.
-        tap: where the head looks; default: the deepest, of ``gram`` ``relu3_1``.
-        train_from: the part of the trunk that is trained: ``head`` for none of it, ``all``, or the module where it
-            begins; default: ``head`` for ``gram``, ``all`` for ``binary``, the last stage for ``resnet18``.
-        positive: the class that ``binary`` tells from the rest.
-        size: side of the squares, pixels; best the size of the pictures that will be judged.
-        augment: extra pictures, by the changes of ``artune.data.augment.LADDER`` in turn.
-        edges: what pictures are reduced to.
-        mirror: whether a picture is mirrored one time in two.
-        per_class: pictures of each class to train with; default: all.
-        epochs: at most.
-        patience: epochs without a better validation, at which it ends.
-        batch: pictures in a step.
-        rate: of the head.
-        seed: of every draw.
-
-    Raises:
-        SpecError: a value out of range, or one that does not go with the kind.
-    """
+class TrainSpec(Model):
+    """Which class judge is trained, on which pictures, for how long."""
 
     kind: Kind
+    """resnet18: ResNet-18 with a new last layer; gram: a classifier of one layer's Gram matrix; binary: one class
+    against all others."""
     network: str | None = None
+    """Trunk: the network whose features are classified; default: resnet18, for gram compact, for binary
+    mobilenet_v2."""
     tap: str | None = None
+    """Layer whose features are classified; default: the deepest, for gram relu3_1."""
     train_from: str | None = None
+    """Part of the trunk that is trained: head (none of it), all, or the module where it begins, such as layer4;
+    default: the last stage, for gram head, for binary all."""
     positive: str | None = None
-    size: int = 224
-    augment: int = 0
+    """For binary: the class that is told from all others."""
+    size: Annotated[int, Field(ge=1, le=LARGEST)] = 224
+    """Side of the squares, pixels; best the size of the pictures that will be judged."""
+    augment: Annotated[int, Field(ge=0)] = 0
+    """Number of extra training pictures: noise, saturation, contrast, sharpness, mirror, rotation, RGB to BGR in
+    turn."""
     edges: Edges = "none"
+    """What pictures are reduced to first: none (nothing is changed), plain (their edges), denoised (their edges after
+    denoising)."""
     mirror: bool = True
-    per_class: int | None = None
-    epochs: int = 30
-    patience: int = 5
-    batch: int = 16
-    rate: float = 1e-3
-    seed: int = 0
+    """Mirror half of the training pictures, chosen anew in each step."""
+    per_class: Count | None = None
+    """Training pictures of each class; default: all."""
+    epochs: Count = 30
+    """Largest number of epochs."""
+    patience: Count = 5
+    """Epochs without a better validation after which the training ends."""
+    batch: Annotated[int, Field(ge=2)] = 16
+    """Pictures in a step."""
+    rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """Step size of the head; the trunk takes a tenth of it."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything random."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _kind_fits(self) -> Self:
         if self.kind == "binary" and self.positive is None:
-            raise SpecError("kind binary tells one class from all others; name it with --positive CLASS")
+            raise ValueError("kind binary tells one class from all others; name that class with `positive`")
         if self.kind != "binary" and self.positive is not None:
-            raise SpecError(f"a positive class is for kind binary, not for {self.kind}; leave out --positive")
+            raise ValueError(f"a positive class is for kind binary, not for {self.kind}; leave out `positive`")
         if self.kind == "resnet18" and self.network not in (None, "resnet18"):
-            raise SpecError(f"kind resnet18 has its own network; leave out --network {self.network}, or use kind gram")
-        for name, least in (("size", 1), ("augment", 0), ("epochs", 1), ("patience", 1), ("batch", 2), ("seed", 0)):
-            if (value := getattr(self, name)) < least:
-                raise SpecError(f"{name} must be at least {least}, not {value}")
-        if self.seed >= 2**63:
-            raise SpecError(f"seed must be below 2**63, not {self.seed}")
-        if self.size > LARGEST:
-            raise SpecError(f"size must be at most {LARGEST}, not {self.size}")
-        if self.per_class is not None and self.per_class < 1:
-            raise SpecError(f"per_class must be at least 1, not {self.per_class}")
-        if not 0 < self.rate <= 1:
-            raise SpecError(f"rate must be above 0 and at most 1, not {self.rate}")
+            raise ValueError(
+                f"kind resnet18 has a trunk of its own; leave out `network` ({self.network}), or use kind gram"
+            )
+        return self
 
     @property
     def trunk(self) -> str:
         """Name of the trunk."""
         return self.network or TRUNKS[self.kind]
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of class judge of that name.
+
+    Raises:
+        UnknownNameError: listing the kinds there are.
+    """
+    if name not in get_args(Kind):
+        raise UnknownNameError("kind of class judge", name, get_args(Kind))
+    return cast(Kind, name)

@@ -1,4 +1,4 @@
-"""Where runs are computed: in this process, or in several."""
+"""Where runs are carried out: in this process, or in several."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class InProcess(Executor):
-    """Does what it is given at once, in this process."""
+    """Calls each function at once, in this process."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """A future that is done; Ctrl-C is no result, and goes through."""
+        """Call a function, and return a finished future; Ctrl-C is not a result, and is raised."""
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -26,11 +26,11 @@ class InProcess(Executor):
 
 
 class Pool(ProcessPoolExecutor):
-    """Processes that do not hear Ctrl-C: it is the parent's, who ends them."""
+    """Processes that ignore Ctrl-C: the parent process ends them."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """As usual; a process is begun here when there is need of one, and inherits the signals that are blocked."""
-        if not hasattr(signal, "pthread_sigmask"):  # another system than Unix
+        """As usual; but a process that is started here inherits that Ctrl-C is blocked."""
+        if not hasattr(signal, "pthread_sigmask"):  # not on Windows
             return super().submit(fn, *args, **kwargs)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -41,9 +41,9 @@ class Pool(ProcessPoolExecutor):
 
 @contextmanager
 def workers(count: int) -> Iterator[Executor]:
-    """So many processes at work, this one alone for 1; they share the threads that PyTorch would take.
+    """An executor with a number of processes, which share the threads that PyTorch would use; 1 is this process.
 
-    Where the block ends by an exception, Ctrl-C among them, they are ended at once; where this process is killed, they
+    If the block ends by an exception, such as Ctrl-C, the processes are ended at once. If this process is killed, they
     end themselves.
     """
     if count == 1:
@@ -53,11 +53,11 @@ def workers(count: int) -> Iterator[Executor]:
 
     threads = max(1, torch.get_num_threads() // count)
     others = active_children()
-    pool = Pool(count, get_context("spawn"), _begin, (threads,))
+    pool = Pool(count, get_context("spawn"), _prepare, (threads,))
     try:
         yield pool
     except BaseException:
-        with _unspoken(InvalidStateError):  # a cancelled future fails again in Python before 3.12.8
+        with _silent(InvalidStateError):  # Python before 3.12.8 sets the result of futures that were cancelled
             for child in active_children():
                 if child not in others:
                     child.terminate()
@@ -68,23 +68,23 @@ def workers(count: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _unspoken(kind: type[Exception]) -> Iterator[None]:
-    """Threads that end by such an exception say nothing of it."""
+def _silent(kind: type[Exception]) -> Iterator[None]:
+    """Print nothing about threads that end by an exception of this kind."""
     usual = threading.excepthook
 
-    def told(args: threading.ExceptHookArgs) -> None:
+    def report(args: threading.ExceptHookArgs) -> None:
         if not issubclass(args.exc_type, kind):
             usual(args)
 
-    threading.excepthook = told
+    threading.excepthook = report
     try:
         yield
     finally:
         threading.excepthook = usual
 
 
-def _begin(threads: int) -> None:
-    """What a process does before its first run."""
+def _prepare(threads: int) -> None:
+    """Prepare a process for its first run."""
     import torch
 
     from artune.machine import keep_freed_memory

@@ -1,4 +1,4 @@
-"""What an experiment on classes found, as a page, tables and a chart."""
+"""The report of a class study: a page, tables and a chart."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,57 +7,50 @@ from pathlib import Path
 
 from artune.balance.curve import KEPT
 from artune.files import write_together
-from artune.report.charts import Chart, Line, line_chart
+from artune.report.charts import Chart, Series, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
-from artune.studies.classes import Findings, Judged
-from artune.studies.measures import Untouched
-from artune.studies.store import Failure, Side, picture_file, read_result
+from artune.studies.classes import StudyResult
+from artune.studies.entries import picture_file, read_result
+from artune.studies.findings import Findings, Judged
 
 ROWS = 8
-"""Pairs of pictures on the page."""
+"""Number of pairs of photograph and painting that the page shows."""
 SHOWN = 160
-"""Their longer side, pixels."""
+"""Longer side of the pictures on the page, pixels."""
 
 
-def write_findings(
-    folder: Path,
-    found: Findings,
-    judged: Sequence[Judged],
-    untouched: Mapping[Side, Untouched],
-    failed: Sequence[Failure] = (),
-) -> None:
-    """Write the page and what it shows into a folder of results.
+def write_report(folder: Path, result: StudyResult) -> None:
+    """Write the page, its tables, its chart and a summary into a folder of results.
 
     Args:
-        folder: where the pictures are.
-        found: what was found.
-        judged: in what.
-        untouched: both judges on the pictures that went in.
-        failed: why there are pictures missing.
+        folder: of the results, with their pictures.
+        result: of the study.
 
     Raises:
         OutputError: no permission, no space.
+        PictureError: a picture of the folder cannot be read.
     """
-    lost = sum(len(each.runs) for each in failed)
+    found, judged = result.findings, result.judged
     chart, spec = findings_chart(found), judged[0].run.spec
     made = {"network": spec.method.network, "size": spec.size, "quality": spec.method.quality}
     tables = {"accuracy": found.table(), "contents": found.tables["content"], "styles": found.tables["style"]}
     files = {
         "chart.png": chart.png,
         "chart.svg": chart.svg.encode(),
-        "summary.json": json.dumps(_summary(found, untouched, lost, made), indent=1).encode(),
+        "summary.json": json.dumps(_summary(result, made), indent=1).encode(),
     }
     for name, table in tables.items():
         files |= {f"{name}.csv": table.csv().encode(), f"{name}.md": table.markdown().encode()}
     html = page(
+        "artune.studies",
         "classes.html",
         sentence=str(found.equilibrium) if found.equilibrium else "",
         kept=KEPT,
         count=len(judged),
         contents=len({each.run.content.file for each in judged}),
         styles=len({each.run.style.file for each in judged}),
-        untouched=untouched,
+        untouched=result.untouched,
         made=made,
         chart=drawing(chart.svg),
         tables=[
@@ -66,32 +59,31 @@ def write_findings(
             ("Style recognised, by class", _plain(tables["styles"])),
         ],
         sheet=_sheet(folder, judged),
-        lost=lost,
-        failed=failed,
+        lost=result.failed,
+        failed=result.failures,
     )
     write_together(folder, {**files, "index.html": html.encode()})
 
 
 def findings_chart(found: Findings) -> Chart:
-    """Both accuracies with their bands, the equilibrium and the safe interval."""
+    """The chart: both accuracies with their bands, the equilibrium and the safe interval."""
     places = [weight.place for weight in found.weights]
     even = found.equilibrium
     balance = (even.place, "equilibrium") if even and even.found else None
     safe = None if even is None or even.low is None or even.high is None else (even.low, even.high)
     bands = {side: found.accuracy[side] for side in ("style", "content")}
     return line_chart(
-        {side: Line(places, band.value, band.low, band.high) for side, band in bands.items()},
+        {side: Series(places, band.value, band.low, band.high) for side, band in bands.items()},
         x_label="style weight : content weight" if found.weights[0].ratio else "strength",
         y_label="accuracy",
-        ticks={weight.place: weight.label for weight in reversed(found.weights)},  # of one place, the first
+        ticks={weight.place: weight.label for weight in reversed(found.weights)},  # at one place the first label
         marked=balance,
         span=safe,
     )
 
 
-def _summary(
-    found: Findings, untouched: Mapping[Side, Untouched], failed: int, made: Mapping[str, object]
-) -> dict[str, object]:
+def _summary(result: StudyResult, made: Mapping[str, object]) -> dict[str, object]:
+    found = result.findings
     even = found.equilibrium
     balance: dict[str, object] | None = None
     if even is not None and not even.found:
@@ -109,10 +101,10 @@ def _summary(
         }
     return {
         "pictures": sum(found.counts),
-        "failed": failed,
+        "failed": result.failed,
         "equilibrium": balance,
         "made": made,
-        "untouched": {side: asdict(each) for side, each in untouched.items()},
+        "untouched": {side: asdict(each) for side, each in result.untouched.items()},
     }
 
 
@@ -121,7 +113,7 @@ def _plain(table: Table) -> dict[str, Sequence[object]]:
 
 
 def _sheet(folder: Path, judged: Sequence[Judged]) -> list[dict[str, object]]:
-    """Some pairs at all weights: of every class of styles in turn, with contents of every class in turn."""
+    """Some pairs at all weights, from as many classes of styles and of contents as there is room for."""
     pairs: dict[tuple[Path, Path], list[Judged]] = {}
     for each in judged:
         pairs.setdefault((each.run.content.file, each.run.style.file), []).append(each)
