@@ -3,11 +3,10 @@
 import numpy as np
 import torch
 
-import artune.cli.classes
 from artune.files import file_digest
 from artune.images.picture import Picture
 from artune.images.write import write_picture
-from artune.studies.measures import Witness
+from artune.studies.measures import StudyJudge
 
 CONTENTS, STYLES = ("dark", "light"), ("coarse", "fine")
 
@@ -27,14 +26,14 @@ class Judge:
         return torch.stack([-value, value], 1).softmax(1)
 
 
-def witness(side, file):
+def load_judge(side, file):
     """In place of a judge that is loaded from a file."""
-    return Witness(side, Judge(CONTENTS if side == "content" else STYLES), file_digest(file), file.name)
+    return StudyJudge(side, Judge(CONTENTS if side == "content" else STYLES), file_digest(file), file.name)
 
 
 def judge_by_hand():
-    """From here on the command line has these judges."""
-    artune.cli.classes.witness = witness
+    """From here on these judges are loaded."""
+    StudyJudge.load = load_judge
 
 
 def made_folders(folder):

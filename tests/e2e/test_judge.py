@@ -77,8 +77,8 @@ def test_every_option_reaches_the_training(data, monkeypatch):
     class Stop(Exception):
         """In the place of a training."""
 
-    def seen(folder, options, trunk, digest, styled=None):
-        raise Stop(options, styled)
+    def seen(folder, spec, trunk, digest, styled=None):
+        raise Stop(spec, styled)
 
     monkeypatch.setattr(class_training, "ClassTraining", seen)
     flags = {
@@ -89,11 +89,11 @@ def test_every_option_reaches_the_training(data, monkeypatch):
     monkeypatch.setattr("artune.backbones.registry.load_network", lambda name, **more: (name, ""))
     with pytest.raises(Stop) as caught:
         call(*train(data, *[part for pair in flags.items() for part in pair if part is not None]))
-    options, styled = caught.value.args
-    assert (options.network, options.tap, options.train_from) == ("vgg19", "relu2_1", "features.5")
-    assert (options.augment, options.per_class, options.patience, options.seed) == (250, 5, 2, 9)
-    assert (options.mirror, options.edges, options.size, options.epochs) == (False, "denoised", 32, 3)
-    assert (options.batch, options.rate) == (4, 0.003)
+    spec, styled = caught.value.args
+    assert (spec.network, spec.tap, spec.train_from) == ("vgg19", "relu2_1", "features.5")
+    assert (spec.augment, spec.per_class, spec.patience, spec.seed) == (250, 5, 2, 9)
+    assert (spec.mirror, spec.edges, spec.size, spec.epochs) == (False, "denoised", 32, 3)
+    assert (spec.batch, spec.rate) == (4, 0.003)
     assert styled == data / "val"
 
 
@@ -133,7 +133,7 @@ def test_a_resnet_that_ends_early_says_so(data):
     options = ["--weights", data / "trunk.safetensors", "--size", "64", "--epochs", "1", "--train-from", "head"]
     result = call(*train(data, *options, kind="resnet18"))
     assert "resnet18-layer3 (the weights end at layer3: its features are averaged there)" in result.output
-    assert ClassJudge.load(data / "judge.safetensors").about.tap == "layer3"
+    assert ClassJudge.load(data / "judge.safetensors").info.tap == "layer3"
 
 
 @pytest.fixture
@@ -198,17 +198,17 @@ def test_an_existing_judge_stays_unless_told_otherwise(data):
     ("more", "message"),
     [
         (["--kind", "gramm"], "no kind of class judge 'gramm'; did you mean gram"),
-        (["--kind", "binary"], "name it with --positive CLASS"),
+        (["--kind", "binary"], "tells one class from all others; name that class"),
         (["--kind", "binary", "--positive", "rad"], "no class 'rad'"),
-        (["--positive", "red"], "leave out --positive"),
+        (["--positive", "red"], "a positive class is for kind binary, not for gram"),
         (["--edges", "--edges-after-denoising"], "exclude each other"),
         (["--save-backbone", "b.safetensors"], "leave out --save-backbone"),
         (["--network", "vgg9"], "did you mean vgg19"),
         (["--tap", "relu3_2"], "no layer 'relu3_2'"),
         (["--train-from", "layer9"], "no module 'layer9'"),
         (["--size", "8"], "at least 16 pixels"),
-        (["--batch", "1"], "batch must be at least 2"),
-        (["--rate", "0"], "rate must be above 0"),
+        (["--batch", "1"], "must be at least 2, not 1"),
+        (["--rate", "0"], "must be above 0, not 0"),
         (["--styled", "nowhere"], "there is no folder nowhere"),
         (["--data", "nowhere"], "there is no folder nowhere; it must hold train, val"),
         (["--weights", "nowhere"], "there is no weights file nowhere"),

@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from artune.report.charts import Line, line_chart
+from artune.report.charts import Series, line_chart
 
 
 def marks(line):
@@ -15,8 +15,8 @@ def marks(line):
 def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
     places, values, rings = (0.0, 1.0, 2.0), (0.2, 0.4, 0.8), (0.3, 0.4, 0.1)
     plain, ringed = (
-        marks(Line(places, values)),
-        marks(Line(places, values, rings=tuple(zip(places, rings, strict=True)))),
+        marks(Series(places, values)),
+        marks(Series(places, values, rings=tuple(zip(places, rings, strict=True)))),
     )
     assert set(plain) <= set(ringed)
     assert len(ringed) == len(plain) + 3
@@ -28,7 +28,7 @@ def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
 
 
 def test_what_is_marked_is_named():
-    lines = {"style": Line((0.0, 1.0), (0.2, 0.4), rings=((0.0, 0.1),), diamonds=((0.5, 0.1),))}
+    lines = {"style": Series((0.0, 1.0), (0.2, 0.4), rings=((0.0, 0.1),), diamonds=((0.5, 0.1),))}
     plain = line_chart(lines, x_label="x", y_label="y").svg
     names = {"dots": "right", "rings": "seen", "diamonds": "better"}
     full = line_chart(lines, x_label="x", y_label="y", marked=(0.5, "balance"), span=(0.2, 0.8), **names).svg

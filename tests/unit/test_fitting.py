@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from artune.errors import CheckpointError
-from artune.fitting import End, Fitting, Plan, cosine
+from artune.fitting import FitEnd, FitSettings, Fitting, cosine
 from artune.tensors import save_checkpoint
 
 
@@ -20,13 +20,13 @@ class Point(nn.Module):
         self.x = nn.Parameter(torch.tensor(start))
 
 
-def descent(plan, *, validate=None, start=1.0, loss=None, rate=lambda share: 1.0):
+def descent(settings, *, validate=None, start=1.0, loss=None, rate=lambda share: 1.0):
     """Gradient descent of x^2 at the rate 0.25: every step halves x."""
     point = Point(start)
     fitting = Fitting(
         point,
         torch.optim.SGD(point.parameters(), lr=0.25),
-        plan,
+        settings,
         batch=lambda seed, step: (seed, step),
         loss=loss or (lambda batch: {"square": point.x.square()}),
         validate=validate,
@@ -36,17 +36,17 @@ def descent(plan, *, validate=None, start=1.0, loss=None, rate=lambda share: 1.0
 
 
 def test_each_step_is_that_of_the_optimiser():
-    point, fitting = descent(Plan(3))
+    point, fitting = descent(FitSettings(3))
     steps = list(fitting.run())
     assert point.x.item() == 0.125
     assert [p.step for p in steps] == [1, 2, 3]
     assert [p.losses["square"] for p in steps] == [1.0, 0.25, 0.0625]
-    assert [p.end for p in steps] == [None, None, End.DONE]
+    assert [p.end for p in steps] == [None, None, FitEnd.DONE]
     assert fitting.best["x"].item() == 0.125
 
 
 def test_the_sum_of_the_losses_is_descended():
-    point, fitting = descent(Plan(1))
+    point, fitting = descent(FitSettings(1))
     fitting.loss = lambda batch: {"a": point.x.square(), "b": 2 * point.x}
     (last,) = fitting.run()
     assert point.x.item() == 1 - 0.25 * (2 + 2)
@@ -55,7 +55,7 @@ def test_the_sum_of_the_losses_is_descended():
 
 def test_batches_are_asked_for_by_seed_and_step():
     seen = []
-    point, fitting = descent(Plan(3, seed=7))
+    point, fitting = descent(FitSettings(3, seed=7))
     fitting.loss = lambda batch: (seen.append(batch), {"square": point.x.square()})[1]
     list(fitting.run())
     assert seen == [(7, 0), (7, 1), (7, 2)]
@@ -63,7 +63,7 @@ def test_batches_are_asked_for_by_seed_and_step():
 
 def test_the_rate_follows_the_share_that_is_done():
     shares = []
-    point, fitting = descent(Plan(4), rate=lambda share: shares.append(share) or 0.5)
+    point, fitting = descent(FitSettings(4), rate=lambda share: shares.append(share) or 0.5)
     list(fitting.run())
     assert shares == [0, 0.25, 0.5, 0.75]
     assert point.x.item() == 0.75**4
@@ -75,10 +75,10 @@ def test_cosine_by_hand():
 
 def test_it_ends_when_the_validation_gets_no_better_and_keeps_the_best():
     values = iter([3.0, 2.0, 2.0, 2.5, 1.0])
-    point, fitting = descent(Plan(20, every=2, patience=2), validate=lambda: next(values))
+    point, fitting = descent(FitSettings(20, every=2, patience=2), validate=lambda: next(values))
     last = list(fitting.run())[-1]
-    assert last.end is End.NO_BETTER
-    assert last.found == (3.0, 2.0, 2.0, 2.5)
+    assert last.end is FitEnd.NO_BETTER
+    assert last.validations == (3.0, 2.0, 2.0, 2.5)
     assert last.step == 8
     assert fitting.best["x"].item() == 0.5**4  # after the second validation
     assert point.x.item() == 0.5**8
@@ -86,37 +86,37 @@ def test_it_ends_when_the_validation_gets_no_better_and_keeps_the_best():
 
 def test_a_better_validation_gives_new_patience():
     values = iter([3.0, 4.0, 2.0, 4.0, 1.0])
-    _, fitting = descent(Plan(5, every=1, patience=2), validate=lambda: next(values))
+    _, fitting = descent(FitSettings(5, every=1, patience=2), validate=lambda: next(values))
     last = list(fitting.run())[-1]
-    assert last.end is End.DONE
+    assert last.end is FitEnd.DONE
     assert fitting.best["x"].item() == 0.5**5
 
 
 def test_the_last_step_is_validated_out_of_turn():
-    _, fitting = descent(Plan(5, every=2), validate=lambda: 0.0)
-    assert len(list(fitting.run())[-1].found) == 3
+    _, fitting = descent(FitSettings(5, every=2), validate=lambda: 0.0)
+    assert len(list(fitting.run())[-1].validations) == 3
 
 
 def test_a_validation_that_is_no_number_is_the_worst():
     values = iter([math.nan, 5.0, math.nan])
-    _, fitting = descent(Plan(3, every=1, patience=3), validate=lambda: next(values))
+    _, fitting = descent(FitSettings(3, every=1, patience=3), validate=lambda: next(values))
     list(fitting.run())
-    assert fitting.found == [math.inf, 5.0, math.inf]
+    assert fitting.validations == [math.inf, 5.0, math.inf]
     assert fitting.best["x"].item() == 0.25
 
 
 def test_a_loss_that_is_not_finite_ends_it_before_the_step():
-    point, fitting = descent(Plan(9))
+    point, fitting = descent(FitSettings(9))
     fitting.loss = lambda batch: {"square": point.x.square() if batch[1] < 2 else point.x * math.inf}
     steps = list(fitting.run())
-    assert steps[-1].end is End.DIVERGED
+    assert steps[-1].end is FitEnd.DIVERGED
     assert fitting.step == 2
     assert point.x.item() == 0.25
 
 
 def test_the_module_trains_in_steps_and_not_in_validations():
     modes = []
-    point, fitting = descent(Plan(2, every=1), validate=lambda: modes.append(point.training) or 0.0)
+    point, fitting = descent(FitSettings(2, every=1), validate=lambda: modes.append(point.training) or 0.0)
     fitting.loss = lambda batch: (modes.append(point.training), {"square": point.x.square()})[1]
     list(fitting.run())
     assert modes == [True, False, True, False]
@@ -144,7 +144,7 @@ def network_fitting():
     return Fitting(
         net,
         torch.optim.AdamW(net.parameters(), lr=0.01),
-        Plan(12, seed=3, every=3, patience=4),
+        FitSettings(12, seed=3, every=3, patience=4),
         batch=batch,
         loss=loss,
         validate=validate,
@@ -181,16 +181,16 @@ def test_a_training_that_has_ended_stays_so(tmp_path, uninterrupted):
     whole.save(tmp_path / "c", {})
     again = network_fitting()
     again.resume(tmp_path / "c", {})
-    assert again.end is End.DONE
+    assert again.end is FitEnd.DONE
     assert list(again.run()) == []
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    _, fitting = descent(Plan(5))
+    _, fitting = descent(FitSettings(5))
     fitting.save(tmp_path / "c", {"size": 128})
     with pytest.raises(CheckpointError, match="its size is 128, here it is 224"):
         fitting.resume(tmp_path / "c", {"size": 224})
-    _, other = descent(Plan(6))
+    _, other = descent(FitSettings(6))
     with pytest.raises(CheckpointError, match="its steps is 5, here it is 6"):
         other.resume(tmp_path / "c", {"size": 128})
 
@@ -202,7 +202,7 @@ def test_what_is_frozen_is_not_written(tmp_path):
     frozen = Fitting(
         module,
         torch.optim.AdamW(module[4].parameters()),
-        fitting.plan,
+        fitting.settings,
         batch=fitting.batch,
         loss=fitting.loss,
         validate=fitting.validate,
@@ -218,7 +218,7 @@ def test_what_is_frozen_is_not_written(tmp_path):
 
 
 def test_a_checkpoint_of_something_else_or_a_damaged_one_is_refused(tmp_path):
-    _, fitting = descent(Plan(5))
+    _, fitting = descent(FitSettings(5))
     save_checkpoint(tmp_path / "c", {"x": torch.zeros(1)}, {"step": 3})
     with pytest.raises(CheckpointError, match="no checkpoint of a training"):
         fitting.resume(tmp_path / "c", {})

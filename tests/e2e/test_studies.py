@@ -1,4 +1,4 @@
-"""Experiments as a user meets them: begun, killed, gone on with, judged, and shown to people."""
+"""Class studies as a user meets them: begun, killed, continued, judged, and shown to people."""
 
 import contextlib
 import csv
@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import artune.cli.classes
-import artune.studies.run
+import artune
 from artune.cli import app
 from artune.errors import WeightsError
 from artune.files import file_digest
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.studies.store import read_entries
-from tests.judges import made_folders, witness
+from artune.studies.entries import read_entries
+from artune.studies.measures import StudyJudge
+from tests.judges import load_judge, made_folders
 
 ROOT = Path(__file__).parents[2]
 FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "compact"]
@@ -32,19 +32,19 @@ FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "com
 
 @pytest.fixture(autouse=True)
 def _judges(monkeypatch):
-    monkeypatch.setattr(artune.cli.classes, "witness", witness)
+    monkeypatch.setattr(StudyJudge, "load", load_judge)
 
 
 @pytest.fixture
 def made(monkeypatch):
     """The runs that were computed."""
-    plain, calls = artune.studies.run.style, []
+    plain, calls = artune.style, []
 
     def counted(*arguments, **more):
         calls.append(arguments)
         return plain(*arguments, **more)
 
-    monkeypatch.setattr(artune.studies.run, "style", counted)
+    monkeypatch.setattr(artune, "style", counted)
     return calls
 
 
@@ -63,7 +63,7 @@ def refused(*arguments):
     return re.sub(r"[\s│]+", " ", result.output)
 
 
-def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
+def test_a_study_and_what_people_say_of_it(tmp_path, made):
     named = made_folders(tmp_path)
     out = tmp_path / "out"
     line = ["classes", *named, "-o", out, "--strengths", "0.2,0.9", *FAST]
@@ -98,13 +98,13 @@ def test_an_experiment_and_what_people_say_of_it(tmp_path, made):
     assert (out / "judged.jsonl").read_bytes().startswith(before)
 
     page = (out / "index.html").read_bytes()
-    for other, name in ((["--size", "24"], "size"), (["--seed", "1"], "seed")):
-        assert f"holds pictures of another experiment, which differ in {name}; choose" in refused(*line, *other)
+    for other, name in ((["--size", "24"], "size (32, 24)"), (["--seed", "1"], "seed (0, 1)")):
+        assert f"holds pictures of another study, which differ in {name}; choose" in refused(*line, *other)
     ratios = refused("classes", *named, "-o", out, "--ratios", "1,2", *FAST)
-    assert "another experiment, which differ in strengths beside ratios; choose" in ratios
+    assert "another study, which differ in axis (strengths, ratios); choose" in ratios
     assert (len(made), (out / "index.html").read_bytes()) == (12, page)
 
-    said = call("human", "make", tmp_path / "set", "--experiment", out, "--per-weight", 2)
+    said = call("human", "make", tmp_path / "set", "--study", out, "--per-weight", 2)
     assert said.exit_code == 0, said.output
     assert "6 pictures. Hand out" in said.output
     key = json.loads((tmp_path / "set.key.json").read_text())
@@ -165,7 +165,7 @@ def test_no_network_is_needed_where_nothing_is_missing(tmp_path, monkeypatch):
     assert "cannot download" in refused(*line, "--strengths", "0.5,0.7")
 
 
-def test_another_picture_to_start_from_is_another_experiment(tmp_path):
+def test_another_picture_to_start_from_is_another_study(tmp_path):
     spec, start = tmp_path / "spec.yaml", tmp_path / "start.png"
     spec.write_text(f"method: {{start: {start}}}\n")
     line = ["classes", *made_folders(tmp_path), "-o", tmp_path / "out", "--strengths", "0.5", "--spec", spec, *FAST]
@@ -190,23 +190,23 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ([], "give either --strengths 0.1,0.5,0.9 or --ratios"),
-        (["--strengths", "0.5", "--ratios", "1"], "give either --strengths"),
+        ([], "such as 0.1,0.5,0.9 or"),
+        (["--strengths", "0.5", "--ratios", "1"], "such as 0.1,0.5,0.9 or"),
         (["--strengths", "half"], "--strengths: 'half' is not a list of numbers"),
         (["--strengths", "0,0.5"], "a strength of 0 is one side alone"),
         (["--strengths", "0.5,1.5"], "strength: must be a number from 0 to 1"),
         (["--strengths", "0.5,0.5"], "the weight 0.5 is given twice"),
         (["--strengths", "0.5", "--recipe", "tutorial"], "strength belongs to scale calibrated"),
-        (["--ratios", "1e4:x"], "'1e4:x' is no ratio"),
+        (["--ratios", "1e4:x"], "'1e4:x' is not a ratio"),
         (["--strengths", "0.5,0.9999999999999999"], "a strength of 0.99999999999999989 is one side alone"),
         (["--strengths", "1e-300,0.5"], "is one side alone"),
-        (["--ratios", "0"], "0:1 is no ratio of style and content; give finite weights above 0"),
-        (["--ratios", "nan"], "nan:1 is no ratio"),
-        (["--ratios", "inf"], "inf:1 is no ratio"),
+        (["--ratios", "0"], "0:1 is not a ratio of style and content; give finite weights above 0"),
+        (["--ratios", "nan"], "nan:1 is not a ratio"),
+        (["--ratios", "inf"], "inf:1 is not a ratio"),
         (["--ratios", "1:1,1e-300:1e12"], "1e-300:1e+12 is one side alone; give ratios between"),
         (["--strengths", "0.5", "--network", "compcat"], "did you mean compact"),
         (["--strengths", "0.5", "--size", "large"], "size: must be a whole number"),
-        (["--strengths", "0.5", "--size", "original"], "give --size in pixels"),
+        (["--strengths", "0.5", "--size", "original"], "are of one size"),
         (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
         (["--strengths", "0.5", "--contents", "nowhere"], "there is no folder nowhere"),
         (["--strengths", "0.5", "--weights", "nowhere"], "cannot read nowhere"),
@@ -227,14 +227,14 @@ def test_more_bad_input(tmp_path):
     assert "no class 'drak' in the content judge; did you mean dark" in refused(*line, "-o", tmp_path / "out")
     (tmp_path / "contents" / "drak").rename(tmp_path / "contents" / "dark")
     assert "holds other files" in refused(*line, "-o", tmp_path)
-    assert "is no folder" in refused(*line, "-o", tmp_path / "content.judge")
+    assert "is not a folder" in refused(*line, "-o", tmp_path / "content.judge")
     (tmp_path / "tiny.yaml").write_text("method: {start: colour}\n")
     assert "did you mean colours" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
-    assert "there are no results in" in refused("human", "make", tmp_path / "set", "--experiment", tmp_path)
+    assert "there are no results in" in refused("human", "make", tmp_path / "set", "--study", tmp_path)
     assert "there are no answers in" in refused("human", "score", tmp_path / "answers.csv")
     (tmp_path / "answers.csv").write_text("picture,content,style\n")
     assert "given twice" in refused("human", "score", tmp_path / "answers.csv", tmp_path / "answers.csv")
-    assert "name it with --key" in refused("human", "score", tmp_path / "answers.csv")
+    assert "cannot read the key" in refused("human", "score", tmp_path / "answers.csv")
 
 
 @pytest.fixture
