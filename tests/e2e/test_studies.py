@@ -97,6 +97,7 @@ def test_a_study_and_what_people_say_of_it(tmp_path, made):
     assert len(made) == 12
     assert (out / "judged.jsonl").read_bytes().startswith(before)
 
+    assert "12 pictures, 0 of them new" in call(*line, "--strengths", "0.2,0.5,0.9", "--device", "cpu").output
     page = (out / "index.html").read_bytes()
     for other, name in ((["--size", "24"], "size (32, 24)"), (["--seed", "1"], "seed (0, 1)")):
         assert f"holds pictures of another study, which differ in {name}; choose" in refused(*line, *other)

@@ -29,7 +29,8 @@ def _explained(item: Any) -> str:
     name, limits = ".".join(map(str, item["loc"])), item.get("ctx", {})
     for key, word in LIMITS.items():
         if key in limits:
-            return f"`{name}` must be {word} {limits[key]}, not {item['input']}"
+            limit = f"{limits[key]:g}" if isinstance(limits[key], float) else limits[key]
+            return f"`{name}` must be {word} {limit}, not {item['input']}"
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
     return f"`{name}`: {item['msg'].replace('Input should be', 'must be')}, not {item['input']!r}"

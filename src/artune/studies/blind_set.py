@@ -152,8 +152,7 @@ def make_blind_set(
     }
     found = Key(choices=choices, questions=questions, judges={verdict.side: verdict.judge for verdict in verdicts})
     pictures = {
-        name: Picture(read_result(picture_file(study, question.picture)).pixels)
-        for name, question in questions.items()
+        name: Picture(read_result(picture_file(study, question.picture)).pixels) for name, question in questions.items()
     }
     used = {entry.record.digests.get("style 0") for entry in entries if entry.record}
     shown = _references(references, used, seed)
