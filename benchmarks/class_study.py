@@ -1,13 +1,13 @@
-"""The studies of docs/studies/balance.md: the class experiment, and what its judges were trained with.
+"""The class studies of docs/studies/balance.md, and the training of their judges.
 
     python benchmarks/class_study.py --assets DIR -o FOLDER [judges] [curve] [ratios] [sizes] [robust] [natural]
 
-DIR holds ``weights`` and ``data``. Every part is a row of ``artune`` commands, which are printed, and a table; without
-a name all parts are done. What is in FOLDER already, judges and pictures, is not made again.
+DIR holds ``weights`` and ``data``. A part prints its ``artune`` commands and a table; without a name all parts are
+done. Judges and pictures that are in FOLDER already are not made again.
 
-``judges``: class judges of animals and painters on pictures as they are. ``curve``: accuracy against the strength, by
+``judges``: class judges of animals and painters on unchanged pictures. ``curve``: accuracy against the strength, by
 ResNet-18 and by the Gram classifier. ``ratios``: the same in the tutorial's units. ``sizes``: size of the training
-pictures against that of the results. ``robust``: judges of animals trained on styled, changed and edge pictures.
+pictures against that of the results. ``robust``: judges of animals trained on styled pictures, changed ones and edges.
 ``natural``: natural against unnatural styles at one weight.
 """
 
@@ -29,8 +29,9 @@ from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
 from artune.studies.executors import workers
 from artune.studies.grid import examples
+from artune.studies.keys import keyed
 from artune.studies.run import run
-from artune.studies.store import Store, keyed
+from artune.studies.store import Store
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
 FEWER = "0.08,0.35,0.65,0.92"
@@ -38,7 +39,7 @@ RATIOS = "1,1e1,1e2,1e3,1e4,5e4,1e5,1e6,1e7,1e6:10,1e6:100"
 SIZE, QUALITY = 128, "draft"
 MADE = ("--size", SIZE, "--quality", QUALITY)
 STYLED = 300
-"""Styled pictures to train with."""
+"""Number of styled pictures to train on."""
 ROBUST = {
     "plain": [],
     "styled": ["--styled"],
@@ -51,14 +52,14 @@ NATURAL, UNNATURAL = ("rococo", "impressionism"), ("fauvism", "cubism")
 
 
 class Study:
-    """A folder of judges and results."""
+    """A folder of judges and results, and the parts that fill it."""
 
     def __init__(self, assets: Path, folder: Path, epochs: int) -> None:
         self.data, self.weights, self.folder, self.epochs = assets / "data", assets / "weights", folder, epochs
         (folder / "judges").mkdir(parents=True, exist_ok=True)
 
     def artune(self, *words: object) -> str:
-        """Run a command, told as a user would type it; what it printed."""
+        """Print and run a command, and return what it printed."""
         command = [str(word) for word in words]
         print("$ artune", shlex.join(command), flush=True)
         done = subprocess.run([sys.executable, "-m", "artune", *command], capture_output=True, text=True, check=False)
@@ -67,7 +68,7 @@ class Study:
         return done.stdout
 
     def judge(self, data: Path, name: str, kind: str = "resnet18", size: int = SIZE, options: Sequence = ()) -> Path:
-        """A class judge of a folder, trained where it is not there yet; prints its accuracy on pictures as they are."""
+        """Train a class judge unless it is there, and print its accuracy on unchanged pictures."""
         path = self.folder / "judges" / f"{name.replace(' ', '-')}.safetensors"
         if not path.exists():
             trunk = ["--weights", self.weights / "resnet18-layer1-3.safetensors"] if kind == "resnet18" else []
@@ -87,7 +88,7 @@ class Study:
     def gram(self) -> Path:
         return self.judge(self.data / "painters", f"painters gram {SIZE}", "gram")
 
-    def experiment(
+    def study(
         self,
         name: str,
         judges: tuple[Path, Path],
@@ -95,22 +96,22 @@ class Study:
         contents: Path | None = None,
         styles: Path | None = None,
     ) -> list[dict[str, str]]:
-        """A class experiment; its table of accuracies."""
+        """Run a class study; its table of accuracies."""
         photographs, paintings = contents or self.data / "animals/test", styles or self.data / "painters/test"
         folders = ["--contents", photographs, "--styles", paintings]
-        heard = ["--content-judge", judges[0], "--style-judge", judges[1]]
+        by = ["--content-judge", judges[0], "--style-judge", judges[1]]
         out = self.folder / name
-        print(self.artune("classes", *folders, *heard, *options, "--workers", 2, "-o", out), end="")
+        print(self.artune("classes", *folders, *by, *options, "--workers", 2, "-o", out), end="")
         summary = json.loads((out / "summary.json").read_text())
         print(f"  {summary['pictures']} pictures, {summary['failed']} failed; equilibrium {summary['equilibrium']}")
-        print(f"  as they are: {summary['untouched']}")
+        print(f"  unchanged pictures: {summary['untouched']}")
         with (out / "accuracy.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
     # ------------------------------------------------------------------------------------------- parts
 
     def judges(self) -> None:
-        """Judges of the pictures as they are."""
+        """Judges, on unchanged pictures."""
         self.animals()
         for size in (64, 128, 224):
             self.painters(size)
@@ -119,8 +120,8 @@ class Study:
     def curve(self) -> None:
         """Both accuracies against the strength; ResNet-18 beside the Gram classifier on the same pictures."""
         given = ["--per-class", 2, *MADE, "--strengths", STRENGTHS]
-        by_gram = self.experiment("curve", (self.animals(), self.gram()), *given)
-        by_resnet = self.experiment("curve", (self.animals(), self.painters()), *given)
+        by_gram = self.study("curve", (self.animals(), self.gram()), *given)
+        by_resnet = self.study("curve", (self.animals(), self.painters()), *given)
         table(
             ("strength", "content", "", "style, ResNet-18", "", "style, Gram", ""),
             [
@@ -133,11 +134,11 @@ class Study:
         """The tutorial's recipe, in its own units, on the small VGG-19."""
         network = ["--network", "vgg19-emulator", "--weights", self.weights / "vgg19-emulator-16x.safetensors"]
         given = ["--per-class", 1, "--styles-per-class", 1, "--recipe", "tutorial", *network, "--ratios", RATIOS]
-        rows = self.experiment("ratios", (self.animals(), self.painters()), *given)
+        rows = self.study("ratios", (self.animals(), self.painters()), *given)
         table(("ratio", "content", "", "style", ""), [ratio_row(row) for row in rows])
 
     def sizes(self) -> None:
-        """Size of the judge's training pictures against that of the results, which are squares: all is judged."""
+        """Size of the judge's training pictures against that of the results; squares, which a judge sees whole."""
         sizes, rows = (64, 128, 224), []
         contents, styles = (self.squares(kind) for kind in ("animals", "painters"))
         for size in sizes:
@@ -146,7 +147,7 @@ class Study:
                 judges = self.animals(), self.painters(trained)
                 made = ("--size", size, "--quality", QUALITY)
                 given = ["--per-class", 1, "--styles-per-class", 2, *made, "--strengths", "0.82"]
-                found = self.experiment(f"size-{size}", judges, *given, contents=contents, styles=styles)
+                found = self.study(f"size-{size}", judges, *given, contents=contents, styles=styles)
                 row.append(f"{float(found[0]['style']):.2f}")
             rows.append(row)
         table(("style recognised at strength 0.82", *(f"trained at {size}" for size in sizes)), rows)
@@ -163,13 +164,13 @@ class Study:
         return out
 
     def robust(self) -> None:
-        """Judges of animals that styled pictures mislead less, on the same styled pictures."""
+        """Judges of animals with training that prepares for styled pictures, on the same styled pictures."""
         styled, rows = self.styled(), []
         for name, words in ROBUST.items():
             options = [*words, *([styled] if "--styled" in words else [])]
             judge = self.judge(self.data / "animals", f"animals {name}", options=options)
             given = ["--per-class", 2, *MADE, "--strengths", FEWER]
-            found = self.experiment("robust", (judge, self.painters()), *given)
+            found = self.study("robust", (judge, self.painters()), *given)
             shares = [float(row["content"]) for row in found]
             rows.append((name, f"{sum(shares) / len(shares):.3f}", *(f"{share:.2f}" for share in shares)))
         table(("trained with", "mean", *FEWER.split(",")), rows)
@@ -205,7 +206,7 @@ class Study:
                 linked(file, folder / split / name)
         judges = self.animals(), self.judge(folder, "movements")
         given = ["--per-class", 2, "--styles-per-class", 6, *MADE, "--strengths", "0.5"]
-        self.experiment("natural", judges, *given, styles=folder / "test")
+        self.study("natural", judges, *given, styles=folder / "test")
         hits: dict[tuple[str, str], list[bool]] = {}
         with Store.open(self.folder / "natural") as store:
             for key, entry in store.entries.items():
