@@ -108,7 +108,7 @@ def classes(
                 result = run_classes(study, store, executor, on_progress, partial(_network, quiet))
             write_report(out, result)
     except KeyboardInterrupt:
-        say(f"stopped; what is finished is kept in {out}, and the same command goes on")
+        say(f"stopped; what is finished is kept in {out}, and the same command continues")
         raise typer.Exit(CANCELLED) from None
     if not quiet:
         say(_summary(result, out))
@@ -164,7 +164,7 @@ def _progress(quiet: bool) -> Iterator["OnProgress"]:
 
 
 def _summary(result: "StudyResult", out: Path) -> str:
-    told = [f"{len(result.judged)} pictures, {result.made} of them new"]
+    parts = [f"{len(result.judged)} pictures, {result.made} of them new"]
     if result.findings.equilibrium:
-        told.append(str(result.findings.equilibrium))
-    return "; ".join(told) + f". The page is at {(out / 'index.html').resolve()}"
+        parts.append(str(result.findings.equilibrium))
+    return "; ".join(parts) + f". The page is at {(out / 'index.html').resolve()}"

@@ -127,13 +127,13 @@ def train(
     if positive is not None:
         folder.against(positive)  # raises if there is no such class, before a download
     where = choose_device(device)
-    with download_bar(quiet) as told:
+    with download_bar(quiet) as on_bytes:
         trunk, digest = load_network(
             spec.trunk,
             weights=weights,
             smooth=False,
             device=where,
-            progress=told,
+            progress=on_bytes,
             taps=[tap] if tap else [],
         )
     training = ClassTraining(folder, spec, trunk, digest, styled)

@@ -22,7 +22,7 @@ from artune.studies.store import Store
 from artune.transfer.start import given_start
 
 MOST_TOLD = 5
-"""Number of reasons that a message about failed pictures tells."""
+"""Largest number of reasons in a message about failed pictures."""
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done (such as ``pictures``), how much of it is done, and how much there is to do."""
@@ -129,8 +129,10 @@ def run_classes(
 
     untouched: dict[Side, Untouched] = {}
     for side, judge in study.judges.items():
-        told = partial(on_progress, f"the judge of {side}")
-        untouched[side] = judge_pictures(judge, finished, study.pictures[side], int(study.spec.spec.size), store, told)
+        on_judged = partial(on_progress, f"the judge of {side}")
+        untouched[side] = judge_pictures(
+            judge, finished, study.pictures[side], int(study.spec.spec.size), store, on_judged
+        )
     judged = matched(study.runs, store.verdicts, {side: judge.digest for side, judge in study.judges.items()})
     return StudyResult(findings(judged), tuple(judged), untouched, tuple(failures), len(missing) - len(failed))
 

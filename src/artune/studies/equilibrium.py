@@ -66,7 +66,7 @@ class Equilibrium:
         if not self.found:
             return "neither accuracy changes with the weight: any is as good as any other"
         at = self.name(self.place)
-        said = {
+        where = {
             Reason.CROSSED: f"both are recognised alike at {at}",
             Reason.NO_CROSSING: f"the curves do not cross: the {self.below} stays below, and comes nearest at {at}",
             Reason.NOT_MONOTONE: f"the curves rise and fall, and a crossing says little; it is at {at}",
@@ -77,7 +77,7 @@ class Equilibrium:
             safe = f"safe from {self.name(self.low)} to {self.name(self.high)}"
         of = "" if self.settled >= 0.995 else f" in which an accuracy changes, {100 * self.settled:.0f} % of all"
         inner = " to ".join(dict.fromkeys(self.ends))
-        return f"{said} (95 % of the draws{of}: {inner}); {safe}"
+        return f"{where} (95 % of the draws{of}: {inner}); {safe}"
 
     def name(self, place: float) -> str:
         """How people write a place."""

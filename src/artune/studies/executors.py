@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
@@ -57,30 +57,14 @@ def workers(count: int) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
-        with _silent(InvalidStateError):  # Python before 3.12.8 sets the result of futures that were cancelled
-            for child in active_children():
-                if child not in others:
-                    child.terminate()
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # before its processes end, which it would take for a failure
+        for child in active_children():
+            if child not in others:
+                child.terminate()
+                child.join()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _silent(kind: type[Exception]) -> Iterator[None]:
-    """Print nothing about threads that end by an exception of this kind."""
-    usual = threading.excepthook
-
-    def report(args: threading.ExceptHookArgs) -> None:
-        if not issubclass(args.exc_type, kind):
-            usual(args)
-
-    threading.excepthook = report
-    try:
-        yield
-    finally:
-        threading.excepthook = usual
+        pool.shutdown()
 
 
 def _prepare(threads: int) -> None:

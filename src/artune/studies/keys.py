@@ -104,7 +104,7 @@ def settings(spec: StyleSpec, digests: Mapping[str, str], algorithm: str = str(A
 
 
 LONGEST = 24
-"""Characters of the longest value that a message shows; of a longer one only the name is told."""
+"""Characters of the longest value that a message shows; for longer ones only the name is shown."""
 
 
 def differences(found: Iterable[Mapping[str, str]]) -> list[str]:

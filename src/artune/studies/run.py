@@ -107,6 +107,7 @@ def run(
             key = waiting.pop(future)
             yield _kept(store, key, runs[key], future)
     except BrokenExecutor as error:
+        waiting.clear()  # the executor itself ends them
         raise ResourceError(
             "a process died, perhaps for lack of memory; finished pictures are kept. Continue with fewer processes, or "
             "at a smaller size"

@@ -1,0 +1,45 @@
+"""Executors: in this process and in several; whatever ends the block ends the processes."""
+
+import time
+from concurrent.futures import as_completed
+from multiprocessing import active_children
+
+import pytest
+
+from artune.studies.executors import InProcess, workers
+
+
+def test_this_process_calls_at_once():
+    executor, calls = InProcess(), []
+    future = executor.submit(lambda x: calls.append(x) or 2 * x, 3)
+    assert calls == [3]
+    assert future.done()
+    assert future.result() == 6
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(lambda: 1 / 0).result()
+
+
+def test_ctrl_c_is_not_a_result():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        InProcess().submit(interrupted)
+
+
+def test_one_worker_is_this_process():
+    with workers(1) as executor:
+        assert isinstance(executor, InProcess)
+
+
+@pytest.mark.slow
+def test_an_exception_ends_the_processes_without_a_word():
+    """An exception in a thread of the pool would be a warning, and fail this test."""
+    others = active_children()
+    with pytest.raises(RuntimeError, match="enough"), workers(2) as executor:
+        waiting = [executor.submit(time.sleep, 0.1) for _ in range(50)]
+        next(as_completed(waiting)).result()
+        for future in waiting:
+            future.cancel()
+        raise RuntimeError("enough")
+    assert active_children() == others
