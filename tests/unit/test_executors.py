@@ -36,10 +36,15 @@ def test_one_worker_is_this_process():
 def test_an_exception_ends_the_processes_without_a_word():
     """An exception in a thread of the pool would be a warning, and fail this test."""
     others = active_children()
-    with pytest.raises(RuntimeError, match="enough"), workers(2) as executor:
-        waiting = [executor.submit(time.sleep, 0.1) for _ in range(50)]
-        next(as_completed(waiting)).result()
-        for future in waiting:
-            future.cancel()
-        raise RuntimeError("enough")
+
+    def stopped():
+        with workers(2) as executor:
+            waiting = [executor.submit(time.sleep, 0.1) for _ in range(50)]
+            next(as_completed(waiting)).result()
+            for future in waiting:
+                future.cancel()
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        stopped()
     assert active_children() == others
