@@ -583,11 +583,11 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
         photo, painting = (judge.embed(to_image([_pixels(p)])) for p in (a, b))
         rows.append(
             [
-                judge.style_odds(photo.style, painting.style, photo.style).item(),
-                judge.style_odds(photo.style, painting.style, photo.style[:0]).item(),
-                judge.content_odds(photo.content, photo.content, painting.content).item(),
-                judge.style_odds(painting.style, painting.style, photo.style).item(),
-                judge.content_odds(painting.content, photo.content, painting.content).item(),
+                judge.style_score(photo.style, painting.style, photo.style).item(),
+                judge.style_score(photo.style, painting.style, photo.style[:0]).item(),
+                judge.content_score(photo.content, photo.content, painting.content).item(),
+                judge.style_score(painting.style, painting.style, photo.style).item(),
+                judge.content_score(painting.content, photo.content, painting.content).item(),
             ]
         )
     style_0, alone, content_1, style_1, content_0 = np.mean(rows, 0)

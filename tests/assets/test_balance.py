@@ -22,8 +22,8 @@ def embedded(assets):
 def test_an_untouched_photograph_has_its_own_content_and_no_other_style(embedded):
     judge, photographs, paintings = embedded
     pairs = list(zip(photographs, paintings, strict=True))
-    style = torch.cat([judge.style_odds(a.style, b.style, a.style) for a, b in pairs])
-    content = torch.cat([judge.content_odds(a.content, a.content, b.content) for a, b in pairs])
+    style = torch.cat([judge.style_score(a.style, b.style, a.style) for a, b in pairs])
+    content = torch.cat([judge.content_score(a.content, a.content, b.content) for a, b in pairs])
     assert style.mean() < 0.02
     assert content.min() > 0.95
 
@@ -31,8 +31,8 @@ def test_an_untouched_photograph_has_its_own_content_and_no_other_style(embedded
 def test_a_painting_has_its_own_style_and_no_content_of_a_photograph(embedded):
     judge, photographs, paintings = embedded
     pairs = list(zip(photographs, paintings, strict=True))
-    style = torch.cat([judge.style_odds(b.style, b.style, a.style) for a, b in pairs])
-    content = torch.cat([judge.content_odds(b.content, a.content, b.content) for a, b in pairs])
+    style = torch.cat([judge.style_score(b.style, b.style, a.style) for a, b in pairs])
+    content = torch.cat([judge.content_score(b.content, a.content, b.content) for a, b in pairs])
     assert style.mean() > 0.9
     assert content.max() < 0.05
 

@@ -64,8 +64,8 @@ def test_a_photograph_like_this_one_in_the_bank_is_a_distractor(judge, photo, pa
     found, other = judge.embed(photo.tensor()), judge.embed(painting.tensor())
     twins = replace(judge, contents=found.content.expand(50, -1), styles=found.style.expand(50, -1))
     for usual, beside, own, others in (
-        (judge.content_odds, twins.content_odds, found.content, other.content),
-        (judge.style_odds, twins.style_odds, found.style, other.style),
+        (judge.content_score, twins.content_score, found.content, other.content),
+        (judge.style_score, twins.style_score, found.style, other.style),
     ):
         assert beside(own, own, others).item() < 0.6 * usual(own, own, others).item()
 

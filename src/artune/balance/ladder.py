@@ -270,10 +270,10 @@ class Scorer:
         areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
         found = [self.judge.embed(images, mask) for mask in masks]
         styles = torch.stack(
-            [self.judge.style_odds(each.style, *own) for each, own in zip(found, self.own, strict=True)]
+            [self.judge.style_score(each.style, *own) for each, own in zip(found, self.own, strict=True)]
         )
         style = (areas[:, None] * styles).sum(0) / areas.sum()
-        content = self.judge.content_odds(found[0].content, self.content, self.paintings)  # of the whole
+        content = self.judge.content_score(found[0].content, self.content, self.paintings)  # of the whole
         return style.tolist(), content.tolist()
 
 

@@ -215,11 +215,11 @@ class Judge:
         _, content = self.network(blurred.contiguous(memory_format=torch.channels_last))
         return Embedding(style, content)
 
-    def style_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
+    def style_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """Score of embeddings as the style ``own``, beside ``others`` and the bank: :func:`chance_corrected`."""
         return chance_corrected(found, own, others, self.styles, self.style_calibration)
 
-    def content_odds(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
+    def content_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
         """Score of embeddings as the content ``own``, likewise."""
         return chance_corrected(found, own, others, self.contents, self.content_calibration)
 
