@@ -29,8 +29,8 @@ def classes(
     context: typer.Context,
     contents: Annotated[Path, typer.Option(help="Photographs: FOLDER/CLASS/*.", rich_help_panel=DATA)],
     styles: Annotated[Path, typer.Option(help="Paintings: FOLDER/CLASS/*.", rich_help_panel=DATA)],
-    content_judge: Annotated[Path, typer.Option(help="Network that tells the classes of the photographs.")],
-    style_judge: Annotated[Path, typer.Option(help="Network that tells the classes of the paintings.")],
+    content_judge: Annotated[Path, typer.Option(help="Class judge of the photographs, made by artune judge train.")],
+    style_judge: Annotated[Path, typer.Option(help="Class judge of the paintings, made by artune judge train.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results; an unfinished study in it is continued.")
     ],

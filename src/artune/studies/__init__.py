@@ -1,1 +1,1 @@
-"""Experiments over many pictures: which runs, where they are computed and kept, and what follows."""
+"""Studies of many pictures: from what is asked for to runs, results, judges' answers and a report."""
