@@ -28,7 +28,7 @@ from artune.cli.display import (
 )
 from artune.engine.descend import Part
 from artune.errors import ArtuneWarning, InputError
-from artune.fitting import Progress as Training
+from artune.fitting import FitStep
 from artune.spec.style import Rung
 
 # ------------------------------------------------------------------------------------- logs
@@ -110,7 +110,7 @@ def test_the_log_of_a_training(clock, capsys):
     with training_display(quiet=False, steps=100, epoch=10) as show:
         for step in range(1, 13):
             clock[0] += 10
-            show(Training(step, {"loss": 0.5}, (0.75, 0.25) if step > 10 else (), None))
+            show(FitStep(step, {"loss": 0.5}, (0.75, 0.25) if step > 10 else (), None))
     assert capsys.readouterr().err.splitlines() == [
         "epoch 1: step 6 of at most 100, loss 0.500, about 16 min left",
         "epoch 2: step 12 of at most 100, loss 0.500  validation 0.250, best 0.250, about 15 min left",
