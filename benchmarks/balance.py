@@ -116,12 +116,12 @@ def find_k(assets: Path, count: int) -> None:
             rough.append(misfit(found.explored.first))
             moved.append(max(map(abs, found.explored.shifts)))
     places["both"] = [place for some in places.values() for place in some]
-    for name, some in places.items():
-        draws = np.median(rng.choice(some, (10_000, len(some))), 1)
-        at = (np.median(some), *np.percentile(draws, [2.5, 97.5]))
+    for name, spread in places.items():
+        draws = np.median(rng.choice(spread, (10_000, len(spread))), 1)
+        at = (np.median(spread), *np.percentile(draws, [2.5, 97.5]))
         median, low, high = (strength_at(float(place)) for place in at)
         print(
-            f"{name:8s} {len(some)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
+            f"{name:8s} {len(spread)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
     print(
@@ -206,7 +206,8 @@ def spread(assets: Path, count: int) -> None:
     for i in range(5):
         judges[f"three quarters, draw {i + 1}"] = judge.with_bank(rng.choice(n, 3 * n // 4, replace=False).tolist())
     spec = StyleSpec()
-    network, moved = Network.load(spec), {}
+    network = Network.load(spec)
+    moved: dict[str, list[float]] = {}
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         usual = api.tune(content, painting, spec=spec, network=network, judge=judge)
@@ -259,7 +260,11 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
     contents = sorted((data / "animals/test").rglob("*.jpg"))
     styles = sorted((data / "painters/test").rglob("*.jpg"))
     chosen = list(
-        zip(rng.choice(contents, count, replace=False), rng.choice(styles, count, replace=False), strict=True)
+        zip(
+            [contents[i] for i in rng.choice(len(contents), count, replace=False)],
+            [styles[i] for i in rng.choice(len(styles), count, replace=False)],
+            strict=True,
+        )
     )
     spec = with_options(StyleSpec(), {"size": size})
     network = Network.load(spec)

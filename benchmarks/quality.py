@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -45,8 +46,13 @@ from artune.transfer.sizes import fitted
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
 LADDER = (0.182, 0.333, 0.667, 0.889, 0.974, 0.995)
-SHALLOW = {"content_layers": {"relu3_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}}
+SHALLOW: dict[str, Any] = {
+    "content_layers": {"relu3_1": 1.0},
+    "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0},
+}
 AT = (0.5, 0.7, 0.85)
+Row = dict[str, Any]
+"""A line of the results: method, pair, strength, seconds, fine, strokes, content, key."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +63,25 @@ class Reference:
         plan: longer sides and their steps.
         rate: of Adam, whose other settings are (0.9, 0.99) and 1e-8.
         average: decay of the average of the iterates.
-        dtype: of the network.
+        precision: of the network.
     """
 
     plan: Sequence[tuple[int, int]]
     rate: float
     average: float
-    dtype: torch.dtype
+    precision: Literal["fp32", "bf16"]
 
     def run(self, backbone: Backbone, content: Picture, painting: Picture, strength: float) -> Picture:
         taps = {f"relu{block}_1": 1.0 for block in range(1, 6)}
         weights = Weights({"relu4_1": 1.0}, taps, 1 - strength, 4 * strength, 0.0)
-        x = first = second = None
+        x = mean = first = second = torch.empty(0)
         count = 0
         for size, steps in self.plan:
             photograph = content.resized(*fitted(*content.size, size)).tensor()
             shown = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
             objective = build(backbone, photograph, [(Region(), [Styled(shown)])], weights)
             side = photograph.shape[-2:]
-            if x is None:
+            if count == 0:
                 x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)
             else:
                 x = F.interpolate(mean, side, mode="bicubic").clamp(0, 1)
@@ -96,8 +102,8 @@ class Reference:
 
 
 REFERENCES = {
-    "emulator": Reference(((128, 100), (256, 60), (512, 60)), 0.03, 0.95, torch.bfloat16),
-    "long": Reference(((128, 1000), (181, 500), (256, 500), (362, 500), (512, 500)), 0.02, 0.99, torch.float32),
+    "emulator": Reference(((128, 100), (256, 60), (512, 60)), 0.03, 0.95, "bf16"),
+    "long": Reference(((128, 1000), (181, 500), (256, 500), (362, 500), (512, 500)), 0.02, 0.99, "fp32"),
 }
 SPECS = {
     "artune": StyleSpec(strength=2 / 3),
@@ -124,7 +130,7 @@ def referee(assets: Path) -> Referee:
     return Referee(load_file(assets / "weights/squeezenet1_1-features.safetensors"), photographs)
 
 
-def rows() -> list[dict]:
+def rows() -> list[Row]:
     """The last row of each method, pair and strength: earlier ones are of other weights or recipes."""
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     found = [json.loads(line) for line in lines]
@@ -135,7 +141,7 @@ def network_of(method: str, assets: Path) -> Network:
     files_of = {"vgg19-emulator": "vgg19-emulator-16x.safetensors", "vgg19": "vgg19-blocks1-3.safetensors"}
     spec = SPECS.get(method)
     if spec is None:
-        precision = "bf16" if REFERENCES[method].dtype == torch.bfloat16 else "fp32"
+        precision = REFERENCES[method].precision
         spec = StyleSpec(strength=2 / 3, method=Optimise(network="vgg19-emulator"), precision=precision)
     name = spec.method.network
     return Network.load(spec, assets / "weights" / files_of[name] if name in files_of else None)
@@ -147,7 +153,7 @@ def measured(judge: Referee, pictures: Sequence[Picture]) -> dict[str, float]:
     return {"fine": round(d.fine, 4), "strokes": round(d.strokes, 4), "content": round(d.content, 4)}
 
 
-def write(row: dict) -> None:
+def write(row: Row) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a") as file:
         file.write(json.dumps(row) + "\n")
@@ -158,22 +164,24 @@ def run(args: argparse.Namespace) -> None:
     judge = referee(args.assets)
     done = {row["key"] for row in rows()}
     for method in args.methods:
-        reference = REFERENCES.get(method)
         network = network_of(method, args.assets)
         for pair in pairs(args.pairs):
             content, painting = (read_picture(p) for p in files(args.assets, pair))
             for strength in args.strengths:
                 spec = SPECS.get(method, StyleSpec()).model_copy(update={"strength": strength})
-                planned = None if reference else plan_run(api.read(content, [painting], spec, network=network))
+                planned = (
+                    None
+                    if method in REFERENCES
+                    else plan_run(api.read(content, [painting], spec, network=network))
+                )
                 key = planned.key if planned else f"{method} {pair} {strength}"
                 if key in done:
                     continue
                 began = time.perf_counter()
-                picture = (
-                    api.finish(planned).picture
-                    if planned
-                    else reference.run(network.backbone, content, painting, strength)
-                )
+                if planned is not None:
+                    picture = api.finish(planned).picture
+                else:
+                    picture = REFERENCES[method].run(network.backbone, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "pair": pair, "strength": strength, "seconds": seconds}
                 write(row | measured(judge, (picture, content, painting)) | {"key": key})
@@ -224,7 +232,7 @@ def clock(args: argparse.Namespace) -> None:
                 style(content, painting, spec=SPECS[method], network=network)
             taken[method].append(time.perf_counter() - began)
     ours, theirs = (float(np.median(seconds)) for seconds in taken.values())
-    ratios = np.divide(*taken.values())
+    ratios = np.divide(taken["artune"], taken["emulator"])
     print(f"artune {ours:.2f} s, emulator {theirs:.2f} s, ratio {np.median(ratios):.3f}, over {args.pairs} pairs")
 
 
@@ -263,7 +271,7 @@ def table(args: argparse.Namespace) -> None:
         print(f"{'median':10} {'':7}" + "".join(f"{f:9.3f} {s:.3f} " for f, s in np.median(lines, 0)))
 
 
-def interpolated(kept: list[dict], at: float) -> dict[tuple[int, int], tuple[float, float]]:
+def interpolated(kept: list[Row], at: float) -> dict[tuple[int, int], tuple[float, float]]:
     """Fine and strokes of each pair at a content distance, between the two strengths around it."""
     out = {}
     for pair in {tuple(r["pair"]) for r in kept}:

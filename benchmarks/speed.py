@@ -55,9 +55,10 @@ def peak(dtype: torch.dtype) -> float:
 
 
 def inputs(size: int) -> tuple[Tensor, Tensor]:
-    return tuple(
+    content, painting = (
         read_picture(p).resized(size, size).tensor() for p in (sample_photo("astronaut"), sample_style("strokes"))
     )
+    return content, painting
 
 
 DEFAULTS = Defaults()
@@ -115,14 +116,14 @@ class Plain:
     def closure(self) -> Tensor:
         self.optimiser.zero_grad()
         features = self.features(self.image)
-        style = sum((self.gram(f) - s).square().mean() for f, s in zip(features, self.styles, strict=True))
-        loss = 1e6 * style + (features[self.place] - self.content).square().mean()
-        loss.backward()
+        errors = [(self.gram(f) - s).square().mean() for f, s in zip(features, self.styles, strict=True)]
+        loss = 1e6 * torch.stack(errors).sum() + (features[self.place] - self.content).square().mean()
+        torch.autograd.backward(loss)
         return loss
 
     def step_time(self, runs: int = 5) -> float:
         """Seconds of one of its L-BFGS steps, of the first few: later ones have a longer history to work through."""
-        return median_time(lambda: self.optimiser.step(self.closure), runs)
+        return median_time(lambda: self.optimiser.step(self.closure), runs)  # type: ignore[no-untyped-call]
 
 
 def plain_step(*, keep: bool, deep: bool) -> float:

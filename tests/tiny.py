@@ -1,11 +1,12 @@
 """Networks small enough to compute by hand."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from artune.backbones.base import Backbone, TapInfo
+from artune.backbones.base import Backbone, Features, Image, TapInfo
 from artune.backbones.traced import Traced
 from artune.backbones.vgg import VGG
 
@@ -21,7 +22,7 @@ class Tiny(Backbone):
         self.taps = {"double": TapInfo(3, 1, 1, 3.0, 6.0), "half": TapInfo(1, 2, 2, 4.0, 7.0)}
         self.deepest: list[str] = []
 
-    def forward(self, image, taps):
+    def forward(self, image: Image, taps: Collection[str]) -> Features:
         out = {"image": image} if "image" in taps else {}
         self.deepest.append("half" if "half" in taps else "double")
         if "double" in taps:
@@ -30,10 +31,10 @@ class Tiny(Backbone):
             out["half"] = 4 * torch.nn.functional.avg_pool2d(image[:, :1], 2)
         return out
 
-    def load(self, weights, where):
+    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         """It has none."""
 
-    def weights(self, tap):
+    def weights(self, tap: str) -> dict[str, Tensor]:
         return {}
 
 
@@ -50,9 +51,10 @@ class TinyClassifier(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4, 10)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.block(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+        scores: Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
+        return scores
 
 
 class TinyBlock(nn.Module):
@@ -65,10 +67,11 @@ class TinyBlock(nn.Module):
         self.conv2 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x):
-        out = self.conv2(self.relu(self.bn1(self.conv1(x))))
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv2(self.relu(self.bn1(self.conv1(x))))
         out += x
-        return self.relu(out)
+        rectified: Tensor = self.relu(out)
+        return rectified
 
 
 def randomised(network: nn.Module) -> nn.Module:

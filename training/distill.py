@@ -18,8 +18,10 @@ import copy
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -80,7 +82,7 @@ class Teachers(nn.Module):
         small = self.small(image, EMULATOR_TAPS)
         return {
             **self.vgg(image, VGG_TAPS),
-            **{tap: F.relu(F.conv2d(small[tap], *self.maps[tap])) for tap in EMULATOR_TAPS},
+            **{tap: F.relu(F.conv2d(small[tap], weight, bias)) for tap, (weight, bias) in self.maps.items()},
         }
 
 
@@ -133,7 +135,9 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.clip(x + amount * grain, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def half_finished(assets: Path, photos: list, paintings: list, count: int, seed: int) -> Iterator[np.ndarray]:
+def half_finished(
+    assets: Path, photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int
+) -> Iterator[np.ndarray]:
     """Pictures seen on the way of an optimisation: Gaussian Wasserstein-2 through the emulator."""
     emulator = network(assets, "vgg19-emulator")
     taps = [f"relu{block}_1" for block in range(1, 6)]
@@ -170,7 +174,7 @@ def half_finished(assets: Path, photos: list, paintings: list, count: int, seed:
                 term = ((mean - m) ** 2).sum(1) / (m**2).sum(1)
                 term = term + ((second - s) ** 2).sum((1, 2)) / (s**2).sum((1, 2))
                 loss = loss + weight * term
-            loss.sum().backward()
+            torch.autograd.backward(loss.sum())
             adam.step()
             with torch.no_grad():
                 x.clamp_(0, 1)
@@ -198,23 +202,20 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
     np.save(work / "crops.npy", crops)
     teachers = Teachers(assets)
     batches = [to_image(crops[i : i + 8]) for i in range(0, 480, 8)]
-    total = {}
+    zero = torch.zeros((), dtype=torch.float64)
+    counts: Counter[str] = Counter()
+    sums: dict[str, Tensor] = {}
+    squares: dict[str, Tensor] = {}
     for image in batches:
         for tap, value in teachers(image).items():
             flat = value.permute(1, 0, 2, 3).flatten(1).float()
-            if tap not in total:
-                total[tap] = [
-                    0,
-                    torch.zeros(len(flat), dtype=torch.float64),
-                    torch.zeros(len(flat), len(flat), dtype=torch.float64),
-                ]
-            total[tap][0] += flat.shape[1]
-            total[tap][1] += flat.sum(1)
-            total[tap][2] += flat @ flat.T
+            counts[tap] += flat.shape[1]
+            sums[tap] = sums.get(tap, zero) + flat.sum(1)
+            squares[tap] = squares.get(tap, zero) + flat @ flat.T
     basis = {}
-    for tap, (n, s, ss) in total.items():
-        mean = s / n
-        values, vectors = torch.linalg.eigh(ss / n - torch.outer(mean, mean))
+    for tap, n in counts.items():
+        mean = sums[tap] / n
+        values, vectors = torch.linalg.eigh(squares[tap] / n - torch.outer(mean, mean))
         size = COMPONENTS[tap]
         variance = values.sum()
         kept = (values[-size:].sum() / variance).item()
@@ -311,6 +312,25 @@ class Batches:
         return self.at(rng.choice(len(self.crops) - self.held_out, self.size, replace=False) + self.held_out)
 
 
+def zero_conv(channels: int, components: int) -> nn.Conv2d:
+    """A 1x1 convolution that begins with zeros: a first guess far off would kill the units below."""
+    conv = nn.Conv2d(channels, components, 1)
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(bias_of(conv))
+    return conv
+
+
+def stages(model: Compact) -> list[list[nn.Conv2d]]:
+    """The convolutions of each stage."""
+    return [list(cast(Iterable[nn.Conv2d], stage)) for stage in model.stages]
+
+
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """Its bias, which every convolution of the compact network has."""
+    assert conv.bias is not None
+    return conv.bias
+
+
 class Student(nn.Module):
     """The compact network and, for the training alone, 1x1 maps from its taps to the teachers' components."""
 
@@ -318,11 +338,8 @@ class Student(nn.Module):
         super().__init__()
         self.network = network
         self.maps = nn.ModuleDict(
-            {t: nn.Conv2d(self.network.taps[TAUGHT_BY[t]].channels, n, 1) for t, n in COMPONENTS.items()}
+            {t: zero_conv(self.network.taps[TAUGHT_BY[t]].channels, n) for t, n in COMPONENTS.items()}
         )
-        for one in self.maps.values():  # a first guess far off would kill the units below
-            nn.init.zeros_(one.weight)
-            nn.init.zeros_(one.bias)
 
     def forward(self, image: Tensor, targets: Iterable[str]) -> dict[str, Tensor]:
         targets = list(targets)
@@ -332,7 +349,7 @@ class Student(nn.Module):
     def plain(self, image: Tensor) -> list[Tensor]:
         """The network's taps in operations that can be differentiated twice."""
         taps: list[Tensor] = []
-        for stage in self.network.stages:
+        for stage in stages(self.network):
             x = F.avg_pool2d(taps[-1], 2) if taps else self.network.padded(image)
             for conv in stage:
                 x = F.relu(conv(x))
@@ -344,13 +361,13 @@ class Student(nn.Module):
 def standardise(model: Compact, image: Tensor) -> None:
     """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
     x = model.padded(image)
-    for index, stage in enumerate(model.stages):
+    for index, stage in enumerate(stages(model)):
         x = F.avg_pool2d(x, 2) if index else x
         for conv in stage:
             nn.init.orthogonal_(conv.weight)
-            conv.bias.zero_()
+            bias_of(conv).zero_()
             conv.weight /= conv(x).std((0, 2, 3)).view(-1, 1, 1, 1)
-            conv.bias.copy_(-conv(x).mean((0, 2, 3)))
+            bias_of(conv).copy_(-conv(x).mean((0, 2, 3)))
             model.pin_colour()
             x = F.relu(conv(x))
 
@@ -362,7 +379,8 @@ def even_out(model: Compact, image: Tensor) -> Compact:
     A Wasserstein distance weighs channels by their variance, which distillation leaves to chance.
     """
     model = copy.deepcopy(model)
-    for number, stage in enumerate(model.stages, start=1):
+    convolutions = stages(model)
+    for number, stage in enumerate(convolutions, start=1):
         tap = f"relu{number}_1"
         spread = model(image, [tap])[tap].std((0, 2, 3))
         level = spread.square().mean().sqrt()
@@ -370,9 +388,9 @@ def even_out(model: Compact, image: Tensor) -> Compact:
         if number == 1:
             scale[:RGB] = 1
         stage[-1].weight *= scale.view(-1, 1, 1, 1)
-        stage[-1].bias *= scale
-        if number < len(model.stages):
-            model.stages[number][0].weight /= scale.view(1, -1, 1, 1)
+        bias_of(stage[-1]).mul_(scale)
+        if number < len(convolutions):
+            convolutions[number][0].weight /= scale.view(1, -1, 1, 1)
     return model
 
 
@@ -390,7 +408,7 @@ def fit_first(student: Student, batches: Batches, steps: int) -> None:
         got = student(image, ["relu1_1"])["relu1_1"]
         loss = ((got - batches.relu1_1(image).float()) ** 2).sum(1).mean()
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         adam.step()
         student.network.pin_colour()
 
@@ -462,11 +480,15 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
             with torch.autocast(torch.device(args.device).type, torch.bfloat16):
                 loss = loss + MOMENTS_EVERY * args.gradients * gradient_error(student, teachers, corner)
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(student.parameters(), 20.0)
         adam.step()
         if (step + 1) % args.every == 0 or step + 1 == args.steps:
-            row = {"step": step + 1, "loss": round(loss.item(), 4), "seconds": round(time.perf_counter() - began, 1)}
+            row: dict[str, Any] = {
+                "step": step + 1,
+                "loss": round(loss.item(), 4),
+                "seconds": round(time.perf_counter() - began, 1),
+            }
             row |= {"cost": round(cost), "error": errors(student, batches)}
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -496,8 +518,8 @@ def evaluate(args: argparse.Namespace) -> None:
         f"styleid {kind}": [to_image(zoom([p], rng, SIDE)[None]) for p in pictures(args.assets / "data/styleid" / kind)]
         for kind in ("content", "style")
     }
-    unseen = [pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style")]
-    halfway = half_finished(args.assets, *unseen, 80, args.seed + 9)
+    contents, styles = (pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style"))
+    halfway = half_finished(args.assets, contents, styles, 80, args.seed + 9)
     fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
     for name, images in fresh.items():
         lost = {}
@@ -526,14 +548,14 @@ def rows(model: Compact, target: str, image: Tensor) -> Tensor:
 
 def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Tensor]) -> Tensor:
     """Least squares from a tap to a teacher's features."""
-    xx: Tensor | float = 0.0
-    xy: Tensor | float = 0.0
+    xx, xy = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for image in images:
         x = rows(model, target, image)
         y = teachers(image)[target].permute(0, 2, 3, 1).flatten(0, 2).double()
         xx, xy = xx + x.T @ x, xy + x.T @ y
     ridge = 1e-6 * xx.diagonal().mean() * torch.eye(len(xx), dtype=torch.float64)
-    return torch.linalg.solve(xx + ridge, xy)
+    solution: Tensor = torch.linalg.solve(xx + ridge, xy)
+    return solution
 
 
 def apply_map(model: Compact, target: str, weight: Tensor, image: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -223,9 +223,10 @@ def recoloured(image: Tensor, like: Tensor) -> Tensor:
 
     def root(flat: Tensor, power: float) -> Tensor:
         values, vectors = torch.linalg.eigh(flat @ flat.transpose(1, 2) / flat.shape[2] + 1e-5 * torch.eye(3))
-        return vectors @ torch.diag_embed(values**power) @ vectors.transpose(1, 2)
+        power_of: Tensor = vectors @ torch.diag_embed(values**power) @ vectors.transpose(1, 2)
+        return power_of
 
-    changed = root(y - my, 0.5) @ root(x - mx, -0.5) @ (x - mx) + my
+    changed: Tensor = root(y - my, 0.5) @ root(x - mx, -0.5) @ (x - mx) + my
     return changed.view_as(image).float().clamp(0, 1)
 
 
@@ -311,7 +312,7 @@ class Teacher(nn.Module):
         self.backbone = Network.load(spec, assets / "weights/mobilenet_v2.safetensors").backbone
         features: dict[str, list[Tensor]] = {}
         raw: list[list[list[Tensor]]] = [[], []]
-        for images in sample.split(24):
+        for images in torch.split(sample, 24):
             found = self.features(images)
             for index, parts in enumerate(self.parts(found)):
                 raw[index].append(parts)
@@ -346,7 +347,8 @@ class Teacher(nn.Module):
     @staticmethod
     def standard(parts: list[Tensor], scales: list[tuple[Tensor, Tensor]]) -> Tensor:
         each = [F.normalize((x - mean) / std, dim=1) for x, (mean, std) in zip(parts, scales, strict=True)]
-        return torch.cat(each, 1) / len(each) ** 0.5
+        joined: Tensor = torch.cat(each, 1) / len(each) ** 0.5
+        return joined
 
     def forward(self, image: Tensor) -> tuple[Embedding, dict[str, Tensor]]:
         """Both embeddings, and the standardised features of ``DENSE``."""
@@ -420,7 +422,8 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
         student.load_state_dict(kept["student"])
         adam.load_state_dict(kept["adam"])
         first = kept["step"]
-    began, sums = time.perf_counter(), dict.fromkeys(PARTS, 0.0)
+    began = time.perf_counter()
+    sums: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     for step in range(first, steps):
         share = min((step + 1) / 200, 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-3)
         for group in adam.param_groups:
@@ -431,12 +434,12 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
             losses = student.losses(batch, wanted, dense)
             total = torch.stack([PARTS[name] * value for name, value in losses.items()]).sum()
         adam.zero_grad()
-        total.backward()
+        torch.autograd.backward(total)
         nn.utils.clip_grad_norm_(student.parameters(), 5.0)
         adam.step()
         sums = {name: value + losses[name].item() for name, value in sums.items()}
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            row = {"step": step + 1, "seconds": round(time.perf_counter() - began)}
+            row: dict[str, float] = {"step": step + 1, "seconds": round(time.perf_counter() - began)}
             row |= {name: round(value / ((step % 100) + 1), 4) for name, value in sums.items()}
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -566,10 +569,11 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
     paintings = [_pixels(p) for p in _files(data / "painters/test")] + pools.other_paintings[:230]
     photos = [_pixels(p) for p in _files(data / "animals/test")] + pools.other_photos[:260]
     print(f"of {len(judge.styles) + 1} candidates, never trained with:")
-    for name, pictures, cut, amount in (
+    cuts: tuple[tuple[str, list[np.ndarray], Callable[[np.ndarray], np.ndarray], float], ...] = (
         ("paintings, by a crop of 50 to 100 %", paintings, lambda p: view(p, rng, 0.5), 0.05),
         ("photographs, recoloured", photos, lambda p: near(p, rng), 0.5),
-    ):
+    )
+    for name, pictures, cut, amount in cuts:
         right = []
         for picture in pictures:
             seen = disturbed(to_image([cut(picture)]), rng, amount)

@@ -26,7 +26,8 @@ def noise(rng: np.random.Generator, size: int, scale: float, octaves: int = 4) -
         cells = int(np.ceil(size / step)) + 3
         grid = ndimage.zoom(rng.standard_normal((cells, cells)), step, order=3)[:size, :size]
         total += grid / 1.9**octave
-    return total / np.abs(total).max()
+    result: Array = total / np.abs(total).max()
+    return result
 
 
 def palette(*colours: str) -> Array:
@@ -38,7 +39,8 @@ def ramp(colours: Array, t: Array) -> Array:
     place = np.clip(t, 0, 1) * (len(colours) - 1)
     low = np.minimum(place.astype(int), len(colours) - 2)
     share = (place - low)[..., None]
-    return colours[low] * (1 - share) + colours[low + 1] * share
+    result: Array = colours[low] * (1 - share) + colours[low + 1] * share
+    return result
 
 
 def strokes(rng: np.random.Generator, size: int) -> Array:
@@ -81,7 +83,8 @@ def strokes(rng: np.random.Generator, size: int) -> Array:
                 relief.line(shift, fill=level + rng.uniform(-1, 1), width=max(1, wide // 6))
     relief_map = ndimage.gaussian_filter(np.asarray(height), 1.2)
     shade = ndimage.sobel(relief_map, 0) + ndimage.sobel(relief_map, 1)
-    return np.asarray(canvas, float) / 255 + 0.012 * np.clip(shade, -9, 9)[..., None]
+    result: Array = np.asarray(canvas, float) / 255 + 0.012 * np.clip(shade, -9, 9)[..., None]
+    return result
 
 
 def mosaic(rng: np.random.Generator, size: int) -> Array:
@@ -114,7 +117,8 @@ def mosaic(rng: np.random.Generator, size: int) -> Array:
     light = ndimage.sobel(bevel, 0) * -1.1 + ndimage.sobel(bevel, 1) * -0.9
     grain = 0.035 * noise(rng, n, 12, 3)
     stone = stone * (0.93 + 0.07 * bevel[..., None]) + 0.09 * light[..., None] + grain[..., None]
-    return stone * joint + np.array([0.11, 0.09, 0.1]) * (1 - joint)
+    result: Array = stone * joint + np.array([0.11, 0.09, 0.1]) * (1 - joint)
+    return result
 
 
 def woodcut(rng: np.random.Generator, size: int) -> Array:
@@ -150,7 +154,8 @@ def woodcut(rng: np.random.Generator, size: int) -> Array:
     colour = colour * (1 + wood[..., None])
     worn = noise(rng, n, 9, 2) > 0.62
     ink = np.where(line & ~worn, 1.0, 0.0)[..., None]
-    return colour * (1 - ink) + np.array([0.1, 0.09, 0.13]) * ink
+    result: Array = colour * (1 - ink) + np.array([0.1, 0.09, 0.13]) * ink
+    return result
 
 
 def washes(rng: np.random.Generator, size: int) -> Array:
@@ -173,7 +178,8 @@ def washes(rng: np.random.Generator, size: int) -> Array:
         cx, cy, r = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.002, 0.009)
         drop = np.clip((r - np.hypot(x - cx, y - cy)) * n / 2, 0, 1)[..., None]
         page *= 1 - 0.55 * drop * (1 - inks[rng.integers(len(inks))])
-    return page * (1 + 0.03 * grain[..., None])
+    result: Array = page * (1 + 0.03 * grain[..., None])
+    return result
 
 
 SAMPLES: dict[str, Callable[[np.random.Generator, int], Array]] = {

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from distill import parser as options
-from distill import train
+from distill import stages, train
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -50,7 +51,7 @@ class Shape:
 
     channels: str = BASE
     pooling: str = "average"
-    border: str = "replicate"
+    border: Literal["zeros", "replicate"] = "replicate"
     activation: str = "ReLU"
     moments: float = 0.1
 
@@ -75,21 +76,21 @@ class Shaped(Compact):
     def __init__(self, shape: Shape) -> None:
         super().__init__(CompactConfig(tuple(tuple(map(int, s.split("-"))) for s in shape.channels.split("/"))))
         self.pool, self.act = POOLINGS[shape.pooling], ACTIVATIONS[shape.activation]
-        for stage in self.stages:
+        for stage in stages(self):
             for conv in stage:
                 if conv.padding != (0, 0):
                     conv.padding_mode = shape.border
         self.border = shape.border
 
-    def enter(self, image: Image) -> Tensor:
+    def padded(self, image: Image) -> Tensor:
         border = "constant" if self.border == "zeros" else self.border
         x = F.pad(image, (1, 1, 1, 1), mode=border)
-        return x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)
+        return x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image}
         x = self.padded(image)
-        for number, stage in enumerate(self.stages, start=1):
+        for number, stage in enumerate(stages(self), start=1):
             x = x if number == 1 else self.pool(x)
             for index, conv in enumerate(stage):
                 x = conv(x)
