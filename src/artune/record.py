@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from artune import __version__
 from artune.spec.style import StyleSpec
 
 ALGORITHM = 9
@@ -57,7 +58,7 @@ def versions() -> dict[str, str]:
     import torch
 
     return {
-        "artune": version("artune"),
+        "artune": __version__,
         "algorithm": str(ALGORITHM),
         "torch": torch.__version__,  # with its build, which the metadata may leave out
         "numpy": version("numpy"),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from artune import __version__
 from artune.cli import classes, human, info, judge, networks, recipes, segment, style, tune
 from artune.cli.display import guarded
 
@@ -23,9 +24,7 @@ def _about(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as of
-
-        typer.echo(f"artune {of('artune')}")
+        typer.echo(f"artune {__version__}")
         raise typer.Exit
 
 
