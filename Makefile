@@ -1,6 +1,6 @@
 # Everything runs in .venv, which is made when it is missing or pyproject.toml has changed.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # a process for each core, up to four, of one thread each
@@ -8,22 +8,30 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 # a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
 export ARTUNE_ASSETS
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all quick check docs bench clean
 
 demo: $(READY)
 	$(BIN)/artune demo -o artune-demo.png
 
+# the unit suite, with the share of the package that it runs; below the floor in pyproject.toml it fails
 test: $(READY)
-	$(PYTEST) -m "not slow and not assets"
+	$(PYTEST) -m "not slow and not assets" --cov --cov-report=term:skip-covered
 
 test-all: $(READY)
 	$(PYTEST) -m "slow or assets"
+
+# whether another Python runs the package: make quick PYTHON=python3.13 VENV=.venv-3.13
+quick: $(READY)
+	$(PYTEST) -m "not slow and not assets" tests/unit tests/property tests/golden
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY)
 	$(BIN)/python benchmarks/speed.py
@@ -35,4 +43,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache artune-demo.png
+	rm -rf .venv .venv-* build dist site .coverage .pytest_cache .mypy_cache .ruff_cache artune-demo.png

@@ -1,20 +1,20 @@
-"""What all tests share. Shapes in the formulas and the measures are checked at run time by beartype."""
+"""What all tests share. beartype checks every annotation of the package, shapes included, at each call."""
 
 import os
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+import tests.checking  # noqa: F401 - named to the hook
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine fails no test
 settings.load_profile("steady")
 
-FORMULAS = ("moments", "neighbours", "matting", "positions", "transport", "variation")
-for module in (*(f"losses.{name}" for name in FORMULAS), "metrics"):
-    install_import_hook(f"artune.{module}", "beartype.beartype").__enter__()
+jaxtyping.install_import_hook("artune", "tests.checking.check_types").__enter__()
 
 from artune.images.picture import Picture  # noqa: E402
 from artune.images.write import write_picture  # noqa: E402
@@ -24,6 +24,12 @@ from artune.images.write import write_picture  # noqa: E402
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test sees the user's cache."""
     monkeypatch.setenv("ARTUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def untyped(monkeypatch):
+    """Types are not checked, as in use: for tests of what the package itself says of an argument of a wrong type."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ only code of ours that uses the internet.
 
 import hashlib
 import http.client
+import io
 import os
 import tempfile
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import platformdirs
 
@@ -193,7 +194,7 @@ def _remove_abandoned(path: Path) -> None:
             old.unlink(missing_ok=True)
 
 
-def _receive(answer: IO[bytes], url: str) -> bytes:
+def _receive(answer: io.BufferedIOBase, url: str) -> bytes:
     """The next piece of a download; a lost connection must not look like a full disk."""
     try:
         return answer.read(1 << 20)

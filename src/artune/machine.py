@@ -1,9 +1,10 @@
 """What the machine can do: device, precision, memory."""
 
-import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from artune.errors import SpecError, UnknownNameError
 
@@ -11,42 +12,63 @@ if TYPE_CHECKING:
     import torch
 
 
-def memory_free() -> int | None:
-    """Bytes of main memory that can still be taken; ``None`` where the system does not say."""
-    limits = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
-    except OSError:
-        pass
-    group = Path("/sys/fs/cgroup")  # a container's own limit; files that it has read can be forgotten again
-    try:
-        taken = int((group / "memory.current").read_text())
-        files = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
-        limits.append(int((group / "memory.max").read_text()) - taken + (int(files[1]) if files else 0))
-    except (OSError, ValueError):
-        pass
-    try:
-        import resource
+def memory_free() -> int:
+    """Bytes of main memory that this process can still take: the least that the machine, its containers and its own
+    limit (``ulimit -v``) leave it.
+    """
+    limits = [psutil.virtual_memory().available, *group_memory_free()]
+    if hasattr(psutil, "RLIMIT_AS"):  # Linux and FreeBSD
+        process = psutil.Process()
+        soft, _ = process.rlimit(psutil.RLIMIT_AS)
+        if soft != psutil.RLIM_INFINITY:
+            limits.append(soft - process.memory_info().vms)
+    return min(limits)
 
-        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if soft != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            limits.append(soft - pages * os.sysconf("SC_PAGE_SIZE"))
-    except (ImportError, OSError):
-        pass
-    return min(limits) if limits else None
+
+GROUP_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""Linux control groups of version 2 and 1, by controller: files of the limit and of what is taken, and the line of
+``memory.stat`` that says how much of it are cached files, which the system drops when memory is short."""
+
+
+def group_memory_free(
+    groups: Path = Path("/sys/fs/cgroup"), memberships: Path = Path("/proc/self/cgroup")
+) -> Iterator[int]:
+    """Bytes that each control group around this process, as containers are, still allows; none where there is none.
+
+    Args:
+        groups: folder of all control groups.
+        memberships: file that names those of this process.
+    """
+    try:
+        lines = memberships.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for controller in {*controllers.split(",")} & GROUP_FILES.keys():
+            limit, taken, cached = GROUP_FILES[controller]
+            mount = groups / controller
+            group = mount / path.lstrip("/")
+            for folder in (group, *group.parents[: len(group.parts) - len(mount.parts)]):
+                try:
+                    kinds = dict(row.split() for row in (folder / "memory.stat").read_text().splitlines())
+                    used = int((folder / taken).read_text()) - int(kinds[cached])
+                    yield int((folder / limit).read_text()) - used
+                except (OSError, ValueError, KeyError):  # no such group, or no limit
+                    continue
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; PyTorch says it in a ``RuntimeError``."""
+    """Whether an error means that memory ran out; PyTorch raises a ``RuntimeError`` then."""
     signs = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a memory")
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 OVERHEAD = 256 * 2**20
-"""Bytes that a run takes at any size: kernels, threads, the network."""
+"""Bytes that a run takes whatever the size of its pictures: kernels, threads, the network."""
 
 
 def choose_device(name: str) -> "torch.device":
@@ -65,11 +87,11 @@ def choose_device(name: str) -> "torch.device":
     except RuntimeError:
         raise UnknownNameError("device", name, ("auto", "cpu", "cuda", "cuda:1", "mps")) from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SpecError(f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto")
+        raise SpecError(f"`device` is {name}, but this machine has {torch.cuda.device_count()} CUDA devices; use auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise SpecError("device mps: this machine has none; use --device auto")
+        raise SpecError("`device` is mps, but this machine has none; use auto")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise SpecError(f"device {name}: only cpu, cuda and mps are supported")
+        raise SpecError(f"`device` is {name}, but only auto, cpu, cuda and mps are supported")
     return device
 
 
@@ -98,12 +120,12 @@ def has_bf16(device: "torch.device") -> bool:
 def keep_freed_memory(largest: int = 2**30) -> None:
     """Let this process keep the memory that it frees, where the C library is glibc.
 
-    By default each step's large tensors are given back to the system and asked for again, page by page: a sixth of a
-    step's time on a CPU. For a process whose job this is, such as the command line; it then stays as large as its
-    largest picture.
+    By default the large tensors of each step go back to the system and are asked for again, page by page, which takes
+    a sixth of a step's time on a CPU. With this, the process stays as large as its largest picture needs: a choice for
+    the whole process, so only a program such as the command line makes it.
 
     Args:
-        largest: bytes above which a tensor is given back all the same.
+        largest: bytes; tensors above this size are given back all the same.
     """
     import ctypes
 
@@ -117,7 +139,7 @@ def keep_freed_memory(largest: int = 2**30) -> None:
 
 
 def give_back_memory() -> None:
-    """Give what this process has freed and kept back to the system, where the C library is glibc."""
+    """Give back to the system the memory that this process has freed but kept, where the C library is glibc."""
     import ctypes
 
     try:
@@ -126,8 +148,8 @@ def give_back_memory() -> None:
         return
 
 
-def device_memory_free(device: "torch.device") -> int | None:
-    """Bytes that a device can still give; ``None`` where the system does not say."""
+def device_memory_free(device: "torch.device") -> int:
+    """Bytes that can still be taken of a device's memory; mps shares main memory."""
     if device.type != "cuda":
         return memory_free()
     import torch

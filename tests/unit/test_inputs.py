@@ -217,11 +217,13 @@ def test_a_finished_picture_is_read_back_the_same(photo, painting, network, left
 
 
 @pytest.mark.parametrize("strength", [2.0, -1.0, float("nan"), "much"])
+@pytest.mark.usefixtures("untyped")
 def test_strengths_of_regions_are_checked(painting, left, strength):
     with pytest.raises(InputError, match="a number from 0 to 1"):
         RegionStyle(left, painting, strength)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_what_is_no_region_or_mask_is_said(photo, painting, left):
     with pytest.raises(InputError, match="RegionStyle"):
         Inputs.read(photo, [], [(left, painting)])

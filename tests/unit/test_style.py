@@ -180,6 +180,7 @@ def test_a_network_of_another_name_is_refused(photo, painting, network):
         style(photo, painting, spec=spec(network="vgg19"), network=network)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_pictures_that_are_none(photo, network):
     with pytest.raises(PictureError, match="not finite"):
         style(photo, Picture(photo.pixels * np.float32("nan")), spec=spec(), network=network)
@@ -212,6 +213,7 @@ def test_starts(photo, painting, network, tmp_path):
         style(photo, painting, spec=spec(start="file"), network=network)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_an_earlier_result_to_start_from(photo, painting, network, tmp_path):
     earlier = style(photo, painting, spec=spec(), network=network)
     write_picture(earlier.picture, tmp_path / "start.png")
@@ -427,6 +429,7 @@ def test_a_network_that_contradicts_the_spec_is_refused(photo, painting, network
         style(photo, painting, spec=spec(), network=network, weights="/nowhere")
 
 
+@pytest.mark.usefixtures("untyped")
 def test_pictures_of_other_values_are_refused(photo, painting, network):
     with pytest.raises(PictureError, match="float32"):
         Picture((photo.pixels * 255).astype(np.uint8))
@@ -498,11 +501,13 @@ def test_strengths_of_regions_need_weights_to_follow_from_them(photo, painting, 
         ({"tv": 0, "variation": "l1"}, "variation has no effect with tv 0"),
     ],
 )
+@pytest.mark.usefixtures("untyped")
 def test_arguments_of_the_wrong_kind(photo, painting, given, message):
     with pytest.raises(ArtuneError, match=message):
         style(photo, painting, **given)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_a_recipe_by_its_name(photo, painting):
     options = {"network": "compact", "content_layers": {"relu4_1": 1}, "size": 96, "steps": 5}
     result = style(photo, painting, recipe="crowsonkb", **options)

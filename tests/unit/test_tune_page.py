@@ -30,6 +30,7 @@ def tuning():
     return Tuning(BALANCE, Explored(FIRST, SECOND), pictures)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_the_chart_shows_what_was_seen_beside_what_was_put_right(tuning, monkeypatch):
     drawn = {}
     monkeypatch.setattr(report, "line_chart", lambda lines, **options: drawn.update(options, **lines))
@@ -66,6 +67,7 @@ def test_the_table_holds_all_that_was_seen(tuning):
     np.testing.assert_allclose(right, tuning.curve.points, atol=1e-5)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_the_page_frames_what_is_safe(tuning):
     result = SimpleNamespace(picture=flat(1.0))
     html = report.tuning_page(tuning, result, Chart("<svg/>", b""), (flat(0.2), flat(0.8)), ("photo", "painting"))

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TYPE_CHECKING, TypeVar, runtime_checkable
 
 import typer
 from typer.models import OptionInfo
@@ -116,6 +116,7 @@ def show_warnings(flags: Mapping[str, str]) -> None:
 # ------------------------------------------------------------------------------------- checkpoints
 
 
+@runtime_checkable
 class Saves(Protocol):
     """A run that can be saved, to be resumed later."""
 

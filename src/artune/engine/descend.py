@@ -32,6 +32,7 @@ class Evaluation(NamedTuple):
     gradient: Tensor
 
 
+@runtime_checkable
 class Function(Protocol):
     """Anything that can be descended."""
 
@@ -100,6 +101,7 @@ class Move(NamedTuple):
     value: Evaluation | None = None
 
 
+@runtime_checkable
 class Method(Protocol):
     """How the next iterate follows from a gradient.
 

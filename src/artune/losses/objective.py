@@ -370,7 +370,7 @@ def assemble(
     return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
 
 
-def at_tap(mask: Mask | None, height: int, width: int) -> Mask | None:
+def at_tap(mask: Mask | None, height: int, width: int) -> Float[Tensor, "b 1 {height} {width}"] | None:
     """A mask at the size of a tap: the mean over what each of its pixels stands for."""
     if mask is None or mask.shape[-2:] == (height, width):
         return mask

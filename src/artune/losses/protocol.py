@@ -35,6 +35,7 @@ class Draws:
         return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
 
 
+@runtime_checkable
 class Term(Protocol[M, T]):
     """One loss at one place of the network.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ BATCH = 32
 """Number of pictures that a judge sees at once."""
 
 
+@runtime_checkable
 class Classifier(Protocol):
     """A network that tells classes apart, such as :class:`artune.judges.classes.ClassJudge`."""
 
