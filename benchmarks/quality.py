@@ -170,9 +170,7 @@ def run(args: argparse.Namespace) -> None:
             for strength in args.strengths:
                 spec = SPECS.get(method, StyleSpec()).model_copy(update={"strength": strength})
                 planned = (
-                    None
-                    if method in REFERENCES
-                    else plan_run(api.read(content, [painting], spec, network=network))
+                    None if method in REFERENCES else plan_run(api.read(content, [painting], spec, network=network))
                 )
                 key = planned.key if planned else f"{method} {pair} {strength}"
                 if key in done:

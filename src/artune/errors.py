@@ -2,20 +2,21 @@
 
     ArtuneError (Exception)
     ├── InputError (ValueError)        something that was given cannot be used
-    │   ├── UnknownNameError           a network, layer, loss or option that does not exist
-    │   ├── PictureError               a picture that cannot be read, or must not be
-    │   ├── SpecError                  a spec with a wrong shape or a value out of range
-    │   ├── CheckpointError            a checkpoint that is damaged or belongs to another run
-    │   └── MissingExtraError          something that an optional extra of the package does
-    ├── WeightsError                   weights that are missing, damaged or do not fit
-    ├── OutputError (OSError)          a place that cannot be written
-    └── ResourceError (MemoryError)    not enough memory for the size asked for
+    │   ├── UnknownNameError           there is no network, layer, loss or option of that name
+    │   ├── PictureError               a picture cannot be read, or is refused
+    │   ├── SpecError                  a spec has a wrong shape, or a value is out of range
+    │   ├── CheckpointError            a checkpoint is damaged, or belongs to another run
+    │   └── MissingExtraError          an optional extra of the package is needed and not installed
+    ├── WeightsError                   weights are missing, damaged, or do not fit
+    ├── OutputError (OSError)          a file or folder cannot be written
+    └── ResourceError (MemoryError)    there is not enough memory for the size asked for
 
-and what it warns of:
+and the category of its warnings:
 
-    ArtuneWarning (UserWarning)        something was mended that may not be what was meant
+    ArtuneWarning (UserWarning)        the input was corrected; the result may not be what was meant
 
-A message says what was given, what is needed and what to do.
+A message says what was given, what is needed and what to do. It writes parameters in backticks (`` `size` ``); the
+command line shows them as its flags (``--size``).
 """
 
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ from difflib import get_close_matches
 
 
 class ArtuneError(Exception):
-    """Root of all errors that artune raises on purpose."""
+    """The root of all errors that artune raises on purpose."""
 
 
 class InputError(ArtuneError, ValueError):
@@ -31,19 +32,19 @@ class InputError(ArtuneError, ValueError):
 
 
 MOST_NAMES = 60
-"""Names that a message lists; of more it says how many there are."""
+"""How many names a message lists; where there are more, it says how many."""
 
 
 class UnknownNameError(InputError):
-    """A name that does not exist; the message offers the nearest ones.
+    """There is no such name; the message offers the nearest ones.
 
     Args:
-        kind: what was named (``network``, ``layer``).
+        kind: what the name stands for (``network``, ``layer``).
         name: what was given.
-        known: the names there are; of very many the message lists the first.
-        where: where they were looked for.
-        why: why a name that is known elsewhere is missing here.
-        also: names that mean the same, offered when near, and not listed.
+        known: all names there are; the message lists the first ``MOST_NAMES``.
+        where: where the name was looked for, such as a network or a file.
+        why: why a name that exists elsewhere is missing here.
+        also: other spellings; they are offered where they are near, and not listed.
     """
 
     def __init__(
@@ -61,24 +62,24 @@ class UnknownNameError(InputError):
 
 
 class PictureError(InputError):
-    """A picture that cannot be read, or must not be."""
+    """A picture cannot be read, or is refused."""
 
 
 class SpecError(InputError):
-    """A spec with a wrong shape or a value out of range."""
+    """A spec has a wrong shape, or a value is out of range."""
 
 
 class CheckpointError(InputError):
-    """A checkpoint that is damaged or belongs to another run."""
+    """A checkpoint is damaged, or belongs to another run."""
 
 
 class MissingExtraError(InputError):
-    """Something that an optional extra of the package does, which is not installed.
+    """An optional extra of the package is needed and not installed.
 
     Args:
-        what: was asked for (``the matting Laplacian``).
-        package: that does it.
-        extra: of artune that brings the package.
+        what: what was asked for, such as ``the matting Laplacian``.
+        package: the package that is missing.
+        extra: the extra of artune that installs it.
     """
 
     def __init__(self, what: str, package: str, extra: str) -> None:
@@ -86,16 +87,16 @@ class MissingExtraError(InputError):
 
 
 class WeightsError(ArtuneError):
-    """Weights that are missing, damaged or do not fit."""
+    """Weights are missing, damaged, or do not fit."""
 
 
 class OutputError(ArtuneError, OSError):
-    """A place that cannot be written."""
+    """A file or folder cannot be written."""
 
 
 class ResourceError(ArtuneError, MemoryError):
-    """Not enough memory for the size asked for."""
+    """There is not enough memory for the size asked for."""
 
 
 class ArtuneWarning(UserWarning):
-    """Something that was given was mended, and may not be what was meant."""
+    """The input was corrected; the result may not be what was meant."""

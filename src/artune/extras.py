@@ -10,18 +10,18 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "segformer": ("transformers",),
 }
-"""The modules that each extra brings, by its name in ``pyproject.toml``."""
+"""The modules that each extra installs, by the name of the extra in ``pyproject.toml``."""
 
 
 def require(extra: str, what: str) -> None:
-    """Refuse at once what cannot be done later, where an extra is not installed.
+    """Raise an error unless an extra is installed; called before the work that needs it.
 
     Args:
         extra: a name of ``EXTRAS``.
-        what: is to be done with it, for the message.
+        what: what needs it, for the message.
 
     Raises:
-        MissingExtraError: with the line that installs it.
+        MissingExtraError: a module is missing; with the line that installs it.
     """
     for module in EXTRAS[extra]:
         if find_spec(module) is None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 
-Mask = Float[Tensor, "#b 1 h w"]
+Mask = Float[Tensor, "#masks 1 h w"]
 Source = Literal["content", "style", "none"]
 M = TypeVar("M")
 """What a term measures of a picture."""
@@ -71,6 +71,7 @@ class Term(Protocol[M, T]):
 AnyTerm = Term[Any, Any]
 
 
+@runtime_checkable
 class StyleTerm(Term[M, T], Protocol):
     """A term that compares with a painting.
 

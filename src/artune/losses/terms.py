@@ -5,7 +5,7 @@ A term is one table line away from the user: see ``STYLE_TERMS``.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -229,6 +229,7 @@ Make = Callable[[str, Scale, Draws], AnyTerm]
 """Makes a term of a tap, a scale and draws."""
 
 
+@runtime_checkable
 class MakeStyle(Protocol):
     """Makes a style term of a tap, a scale and draws; it knows the term's balance."""
 

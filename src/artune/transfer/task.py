@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from artune.errors import SpecError
 from artune.images.picture import Picture
@@ -17,6 +17,7 @@ DECIDED = (
 """Message to who asks for the balance of a task that leaves no strength open."""
 
 
+@runtime_checkable
 class Loaded(Protocol):
     """What a method of making pictures loads once for many of them, such as a loss network."""
 
