@@ -223,7 +223,7 @@ def spread(assets: Path, count: int) -> None:
             "3 % cut off left and top": content.pixels[high:, wide:],
         }.items():
             cut = Picture(np.ascontiguousarray(part))
-            other = tune(cut, painting, spec=spec, network=network, judge=judge).balance
+            other = api.tune(cut, painting, spec=spec, network=network, judge=judge).balance
             moved.setdefault(name, []).append(log_odds(other.strength) - log_odds(usual.balance.strength))
     for name, values in moved.items():
         factors = np.exp(np.abs(values))

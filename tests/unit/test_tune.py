@@ -272,7 +272,7 @@ def test_what_is_stated_is_not_looked_for(photo, painting, network, changes):
 @pytest.mark.parametrize("name", ["spec", "network", "weights", "regions", "judge", "kept", "on_step"])
 @pytest.mark.usefixtures("untyped")
 def test_arguments_of_a_wrong_type_are_named(photo, painting, name):
-    with pytest.raises(SpecError, match=f"{name} is of type complex"):
+    with pytest.raises(SpecError, match=f"`{name}` is of type complex"):
         tune(photo, painting, **{name: 3j})
 
 
