@@ -17,12 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from artune.errors import InputError
 
-Values = Float[NDArray[np.float64], " n"]
+Values = Float[np.ndarray, " n"]
 
 LEVEL = 0.1
 """Smallest score that means something. A curve that changes by less over the whole ladder is flat; a style or content

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from artune.backbones.base import Features, Image
@@ -22,7 +21,7 @@ from artune.losses.protocol import Mask, Source
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Pixels = Float[NDArray[np.floating[Any]], "h w 3"]
+Pixels = Float[np.ndarray, "h w 3"]
 
 EPSILON = 1e-5
 """Added to a window's covariance, in squared units of the pixel range: what varies by less than a few 8-bit steps is no
