@@ -6,6 +6,7 @@ from artune.errors import MissingExtraError
 
 EXTRAS = {
     "heif": ("pillow_heif",),
+    "jxl": ("pillow_jxl",),
     "photoreal": ("pymatting",),
     "report": ("matplotlib", "jinja2"),
     "segformer": ("transformers",),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = np.ndarray
 DRAWS = 1000
 """Number of bootstrap draws."""
 INNER = (0.025, 0.975)
