@@ -67,7 +67,9 @@ class Study:
             sys.exit(done.stderr)
         return done.stdout
 
-    def judge(self, data: Path, name: str, kind: str = "resnet18", size: int = SIZE, options: Sequence = ()) -> Path:
+    def judge(
+        self, data: Path, name: str, kind: str = "resnet18", size: int = SIZE, options: Sequence[object] = ()
+    ) -> Path:
         """Train a class judge unless it is there, and print its accuracy on unchanged pictures."""
         path = self.folder / "judges" / f"{name.replace(' ', '-')}.safetensors"
         if not path.exists():
@@ -212,7 +214,7 @@ class Study:
             for key, entry in store.entries.items():
                 for side, judge in zip(("content", "style"), judges, strict=True):
                     example: Example = getattr(entry.run, side)
-                    answer = store.verdicts[key, side, file_digest(judge)].answer  # type: ignore[index]
+                    answer = store.verdicts[key, side, file_digest(judge)].answer
                     hits.setdefault((entry.run.style.label, side), []).append(answer == example.label)
         rows = []
         for name in (*NATURAL, *UNNATURAL):

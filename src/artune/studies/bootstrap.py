@@ -45,7 +45,8 @@ def resampled(cells: Float[Array, "w c s"], draws: int = DRAWS, seed: int = 0) -
         return np.asarray(np.einsum("di,dj,wij->dw", rows, columns, values, optimize=True), np.float64)
 
     with np.errstate(invalid="ignore"):
-        return weighted_sum(np.nan_to_num(cells)) / weighted_sum(~np.isnan(cells) * 1.0)
+        total: Array = weighted_sum(np.nan_to_num(cells)) / weighted_sum(~np.isnan(cells) * 1.0)
+        return total
 
 
 def means(cells: Float[Array, "w c s"]) -> Float[Array, "w"]:
