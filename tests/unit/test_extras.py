@@ -48,7 +48,7 @@ def test_what_is_missing_is_refused_with_the_line_that_installs_it(extra, monkey
 COMMANDS = """
 tune photo.png painting.png -o page
 classes --contents . --styles . --content-judge a --style-judge b --strengths 0.1,0.9 -o page
-human make page --experiment .
+human make page --study .
 human score answers.csv
 """
 WITHOUT_MATPLOTLIB = """
