@@ -5,11 +5,15 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from PIL import Image
 
 from artune.engine.descend import End
-from artune.errors import ArtuneWarning, OutputError
-from artune.images.picture import Picture
-from artune.images.write import write_picture
+from artune.errors import ArtuneWarning
+from artune.images.picture import Picture, Writable
 from artune.record import Record, versions
 from artune.transfer.finish import finished, smoothed
 from artune.transfer.run import Progress
@@ -25,21 +29,40 @@ class Result:
     picture: Picture
     record: Record
 
-    def save(self, path: Path | str, *, bits: int = 8, replace: bool = True) -> Path:
+    def save(
+        self,
+        target: Path | str | Writable,
+        format: str | None = None,  # noqa: A002  (Pillow's name for it)
+        *,
+        bits: int = 8,
+        quality: int | None = None,
+        replace: bool = True,
+    ) -> None:
         """Write the picture with its resolved spec embedded; the format follows from the suffix.
 
         Args:
-            path: where.
+            target: a file, or a binary file object with a ``format``.
+            format: a suffix such as ``png``.
             bits: per channel: 8, or 16 for PNG and TIFF.
+            quality: of a format that loses some, 1 to 100.
             replace: whether an existing file may be replaced.
 
         Raises:
-            OutputError: unknown suffix, no permission, no space.
+            OutputError: unknown format, no permission, no space.
         """
-        if not isinstance(path, Path | str):
-            raise OutputError(f"a result is saved to a file, not to a {type(path).__name__}; give its name")
-        write_picture(self.noted(), path, bits=bits, replace=replace)
-        return Path(path)
+        self.noted().save(target, format, bits=bits, quality=quality, replace=replace)
+
+    def to_pil(self) -> Image.Image:
+        """The picture as one of Pillow's, in mode RGB, or RGBA where something is transparent."""
+        return self.picture.to_pil()
+
+    def to_numpy(self, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """The picture as an array ``[h, w, 3 or 4]`` of ``uint8``, ``uint16`` or ``float32``."""
+        return self.picture.to_numpy(dtype)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return self.picture._repr_png_()
 
     def noted(self) -> Picture:
         """The picture with its resolved spec as a note, as it is written."""
