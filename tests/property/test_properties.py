@@ -21,10 +21,10 @@ from artune.images.read import decode_picture
 from artune.images.write import write_picture
 from artune.losses import moments as fn
 from artune.spec.options import parse_spec
-from artune.spec.style import StyleSpec
+from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.plan import resolve
-from artune.transfer.sizes import fitted, plan
-from tests.unit.test_engine import bowl
+from artune.transfer.sizes import fitted, planned
+from tests.functions import bowl
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -154,9 +154,16 @@ def test_fitted_sizes_have_the_longer_side_asked_for(width, height, longer):
     assert min(got) >= 1
 
 
-@given(st.integers(1, 65_536), st.sampled_from(["draft", "normal", "best"]), st.none() | st.integers(0, 5000))
-def test_a_plan_grows_to_the_size(size, quality, steps):
-    rungs = plan(size, quality, steps)
+@given(
+    st.integers(1, 65_536),
+    st.sampled_from(["draft", "normal", "best"]),
+    st.none() | st.integers(0, 5000),
+    st.integers(1, 300),
+    st.floats(1.01, 5),
+)
+def test_sizes_grow_to_the_last(size, quality, steps, smallest, factor):
+    method = Optimise(quality=quality, steps=steps, smallest_size=smallest, size_factor=factor)
+    rungs = planned(method, size)
     assert rungs[-1].size == size
     assert all(a.size < b.size for a, b in pairwise(rungs))
     assert steps is None or sum(rung.steps for rung in rungs) == steps

@@ -339,7 +339,7 @@ def test_variation_against_loops(kind, masked, generator):
                 k, m = i + down, j + right
                 if not (k < 4 and 0 <= m < 5):
                     continue
-                weight = (0.5 if down and right else 1.0) * mask[0, 0, i, j] * mask[0, 0, k, m]
+                weight = (0.25 if down and right else 1.0) * mask[0, 0, i, j] * mask[0, 0, k, m]
                 apart = x[0, :, i, j] - x[0, :, k, m]
                 want += weight * (apart.abs() if kind == "l1" else apart**2).sum()
                 number += weight

@@ -1,13 +1,14 @@
 import pytest
 
-from artune.transfer.sizes import STEPS, fitted, plan
+from artune.spec.style import Optimise
+from artune.transfer.sizes import STEPS, fitted, planned
 
 
 @pytest.mark.parametrize(
     ("size", "sizes"), [(512, [128, 256, 512]), (300, [150, 300]), (64, [64]), (2048, [128, 256, 512, 1024, 2048])]
 )
 def test_the_pyramid_doubles(size, sizes):
-    rungs = plan(size, "normal", None)
+    rungs = planned(Optimise(), size)
     assert [rung.size for rung in rungs] == sizes
     if size >= 512:
         assert rungs[0].steps == STEPS["normal"][0]
@@ -17,7 +18,7 @@ def test_the_pyramid_doubles(size, sizes):
 
 @pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
 def test_steps_are_divided_without_loss(steps):
-    assert sum(rung.steps for rung in plan(512, "normal", steps)) == steps
+    assert sum(rung.steps for rung in planned(Optimise(steps=steps), 512)) == steps
 
 
 def test_sizes_keep_the_proportions():

@@ -12,7 +12,7 @@ from artune.backbones.registry import load_network
 from artune.backbones.smoothed import Smoothed
 from artune.errors import SpecError
 from artune.machine import choose_device, choose_precision
-from artune.spec.style import StyleSpec
+from artune.spec.style import Padding, StyleSpec
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Network:
         device: where it runs.
         dtype: of its activations.
         smooth: whether its activations are smoothed.
+        padding: as in the spec.
     """
 
     backbone: Backbone
@@ -36,6 +37,7 @@ class Network:
     device: torch.device
     dtype: torch.dtype
     smooth: bool = False
+    padding: Padding = "replicate"
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
@@ -52,6 +54,7 @@ class Network:
         for name, asked, has in (
             ("network", method.network, self.name),
             ("pooling", method.pooling, self.pooling),
+            ("padding", method.padding, self.padding),
             ("smooth", method.smooth, self.smooth),
             ("precision", spec.precision, self.precision),
             ("device", spec.device, str(self.device)),
@@ -81,6 +84,7 @@ class Network:
             spec.method.network,
             weights=None if weights is None else Path(weights),
             pooling=spec.method.pooling,
+            padding=spec.method.padding,
             smooth=spec.method.smooth,
             device=device,
             dtype=dtype,
@@ -88,4 +92,5 @@ class Network:
             taps=[*(spec.method.content_layers or ()), *(spec.method.style_layers or ())],
         )
         smooth = isinstance(backbone, Smoothed)
-        return cls(backbone, spec.method.network, spec.method.pooling, digest, device, dtype, smooth)
+        method = spec.method
+        return cls(backbone, method.network, method.pooling, digest, device, dtype, smooth, method.padding)

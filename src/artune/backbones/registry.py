@@ -17,6 +17,7 @@ from artune.backbones.smoothed import Smoothed
 from artune.backbones.vgg import EMULATOR, VGG, VGG16, VGG19
 from artune.errors import SpecError, UnknownNameError, WeightsError
 from artune.files import file_digest
+from artune.spec.style import Padding
 
 if TYPE_CHECKING:
     import torch
@@ -277,6 +278,7 @@ def load_network(
     *,
     weights: Path | None = None,
     pooling: Pooling = "max",
+    padding: Padding = "replicate",
     smooth: bool | None = None,
     device: "torch.device | str" = "cpu",
     dtype: "torch.dtype | None" = None,
@@ -290,6 +292,7 @@ def load_network(
         weights: a safetensors or weights-only .pth file, which may hold the first layers alone; default: bundled,
             cached or downloaded. Files in Caffe's input convention are converted with a warning, or refused.
         pooling: replacement for max pooling.
+        padding: of the first convolution of a VGG.
         smooth: whether a softmax smooths the activations; default: for networks with residual additions before a ReLU.
         device: where it runs.
         dtype: of its parameters and activations; default fp32.
@@ -298,7 +301,7 @@ def load_network(
 
     Raises:
         UnknownNameError: there is no such network, or it has no such tap.
-        SpecError: its pooling is fixed.
+        SpecError: its pooling or its padding is fixed.
         WeightsError: missing, damaged or unfit weights; or those of a judge.
     """
     import torch
@@ -308,6 +311,10 @@ def load_network(
         raise SpecError(f"the pooling of network {name} is fixed; leave out `pooling`")
     with Blank():
         backbone = record.build(pooling)
+    if padding != "replicate":
+        if not isinstance(backbone, VGG) or backbone.reflect:
+            raise SpecError(f"the padding of network {name} is fixed; leave out `padding`")
+        backbone.padding = padding
     for tap in taps:
         backbone.tap(tap)
     if weights is None:

@@ -16,6 +16,7 @@ from artune.backbones.base import Backbone, Features, Image, TapInfo, without_pr
 from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.pooling import Pooling, pool
 from artune.errors import WeightsError
+from artune.spec.style import Padding
 
 VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -44,7 +45,11 @@ def other_names(blocks: Sequence[tuple[int, int]]) -> dict[str, str]:
 class VGG(Backbone):
     """A chain of blocks of 3x3 convolutions with pooling between them.
 
-    The border of the picture is repeated before the first convolution, where zeros would paint a frame.
+    Every convolution pads with zeros but the first, which repeats the border of the picture: zeros there draw a frame.
+    Published code pads with zeros throughout; to do as it does, set ``padding`` before the first use.
+
+    Attributes:
+        padding: of the first convolution: ``replicate`` or ``zeros``.
 
     Args:
         name: the network's name in specs and messages.
@@ -55,6 +60,7 @@ class VGG(Backbone):
     """
 
     smallest = 32
+    padding: Padding = "replicate"
     mean: Tensor
     std: Tensor
 
@@ -107,7 +113,7 @@ class VGG(Backbone):
                 if not wanted:
                     break
                 if conv.padding == (0, 0):
-                    x = F.pad(x, (1, 1, 1, 1), mode="reflect" if self.reflect else "replicate")
+                    x = F.pad(x, (1, 1, 1, 1), mode=self._padding_mode())
                 x = conv(x)
                 if f"conv{index}_{layer}" in wanted:
                     wanted.remove(f"conv{index}_{layer}")
@@ -119,6 +125,12 @@ class VGG(Backbone):
                     wanted.remove(f"relu{index}_{layer}")
                     features[f"relu{index}_{layer}"] = x
         return features
+
+    def _padding_mode(self) -> str:
+        """Mode of ``F.pad`` before a convolution that does not pad by itself."""
+        if self.reflect:
+            return "reflect"
+        return "constant" if self.padding == "zeros" else "replicate"
 
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         """Copy weights with torchvision's keys (``features.0.weight``) or with one name a layer (``conv1_1.weight``).

@@ -1,4 +1,4 @@
-"""The one loop of descent, a generator: what happens between two steps is up to the caller."""
+"""The one loop of descent. It is a generator: between two steps the caller shows, saves or stops what is going on."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,6 +14,7 @@ from torch import Tensor
 from artune.engine.strips import strips
 
 Slots = Mapping[str, Tensor]
+"""What a method remembers from step to step, by name."""
 Resize = Callable[[Tensor], Tensor]
 """Brings a tensor shaped like the iterate to a new size."""
 
@@ -22,7 +23,7 @@ class Evaluation(NamedTuple):
     """What a function returns at (x, step).
 
     Attributes:
-        total: the value to descend, ``[b]``.
+        total: the value to lower, ``[b]``.
         losses: its named parts, ``[b]`` each.
         gradient: of the sum of ``total``, shaped like ``x``.
     """
@@ -34,7 +35,7 @@ class Evaluation(NamedTuple):
 
 @runtime_checkable
 class Function(Protocol):
-    """Anything that can be descended."""
+    """Anything that has a value and a gradient at an iterate and a step."""
 
     def __call__(self, x: Tensor, step: int) -> Evaluation: ...
 
@@ -81,8 +82,8 @@ def drain(parts: Parts[R]) -> R:
             return result
 
 
-Probe = Callable[[Tensor], Evaluation]
-"""The function at another iterate, at the same step."""
+Closure = Callable[[Tensor], Evaluation]
+"""The function at one step, for a method that evaluates it at other iterates."""
 Schedule = Callable[[int], float]
 """Share of a method's rate at each step, from 0."""
 
@@ -91,9 +92,9 @@ class Move(NamedTuple):
     """Where a method goes.
 
     Attributes:
-        x: the next iterate; the very one that was given, where no better one was found.
+        x: the next iterate. It is the same tensor that was given, where the method found no better one.
         slots: what to remember.
-        value: the function there, where the method has evaluated it: it is not evaluated again.
+        value: the function at ``x``, where the method has evaluated it already.
     """
 
     x: Tensor
@@ -101,30 +102,60 @@ class Move(NamedTuple):
     value: Evaluation | None = None
 
 
+class Copies(NamedTuple):
+    """How many tensors of the iterate's size a descent holds at once, at most.
+
+    They are the iterate, its average, the gradient, what the method remembers, and what it needs in between.
+
+    Attributes:
+        whole: where the iterate is computed as a whole.
+        tiled: where it is computed in tiles, with the method writing in place if it can.
+    """
+
+    whole: int
+    tiled: int
+
+
 @runtime_checkable
 class Method(Protocol):
-    """How the next iterate follows from a gradient.
+    """How the next iterate follows from a gradient, and what a caller must know of that.
 
     Attributes:
         memory: names of its slots.
+        scale_free: whether multiplying the function by a number changes nothing. Where it does, a rate belongs to one
+            function at one size.
+        usual_rate: step size for a caller who has none. Of a method that is not scale-free, it is for one pixel and
+            weights that sum to 1. ``None``: it depends on the network.
+        fixed_draws: whether the function must not change from step to step, because the method compares gradients of
+            different steps. Random numbers inside it are then drawn once.
     """
 
     memory: ClassVar[frozenset[str]]
+    scale_free: ClassVar[bool]
+    usual_rate: ClassVar[float | None]
+    fixed_draws: ClassVar[bool]
 
-    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, probe: Probe) -> Move:
+    @property
+    def box(self) -> tuple[float, float] | None:
+        """Lowest and highest value of an iterate; ``None``: there are no limits."""
+
+    @property
+    def copies(self) -> Copies:
+        """Tensors of the iterate's size that a descent with it holds."""
+
+    def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, closure: Closure) -> Move:
         """The next iterate and what to remember.
 
         Args:
-            x: where the descent is.
+            x: the iterate.
             value: the function there.
             slots: what was remembered; empty at the first step.
-            share: of the method's rate that is left.
-            probe: evaluates the function elsewhere, for methods that search; a function that changes from step to
-                step has no use for them.
+            share: factor of the rate at this step.
+            closure: the function at another iterate, for a method that searches.
         """
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
-        """What remains of the slots when the iterate changes size."""
+        """What to remember when the iterate changes size."""
 
 
 class End(StrEnum):
@@ -138,15 +169,15 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """All that is needed to go on, to the bit.
+    """All that a descent needs to go on with the same bits.
 
     Attributes:
-        x: the raw iterate.
-        average: decayed sum of the iterates (not yet divided by its mass).
+        x: the iterate, not averaged.
+        average: decayed sum of the iterates, not yet divided by its mass.
         mass: sum of the weights in ``average``.
         step: steps done.
-        slots: the method's memory.
-        still: steps in a row in which the total hardly moved.
+        slots: what the method remembers.
+        still: steps in a row in which the total hardly changed.
         total: total of the last evaluation, ``[b]``, or ``None`` before the first.
     """
 
@@ -160,21 +191,21 @@ class State:
 
     @property
     def image(self) -> Tensor:
-        """Average of the iterates so far; before the first step the start itself."""
+        """Average of the iterates so far; before the first step the start."""
         return self.average / self.mass if self.mass else self.x
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is happening.
+    """What one step did.
 
     Attributes:
         index: steps done, from 1.
         total: the value before this step's move, ``[b]``.
         losses: its named parts.
-        state: everything to go on from here.
+        state: all that is needed to go on from here.
         seconds: since the descent began.
-        end: set on the last step.
+        end: why the descent ended; set on the last step alone.
     """
 
     index: int
@@ -190,7 +221,8 @@ class Step:
         return self.state.image
 
 
-STILL = 10  # steps without movement after which a descent has stalled
+STILL = 10
+"""Steps in a row without a change of the total after which a descent has stalled."""
 
 
 def constant(step: int) -> float:
@@ -199,8 +231,8 @@ def constant(step: int) -> float:
 
 
 def begin(x0: Tensor, slots: Slots | None = None) -> State:
-    """State before the first step."""
-    return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})  # of nothing yet, and without memory
+    """State before the first step; the average is a zero that takes no memory."""
+    return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})
 
 
 def descend(
@@ -239,17 +271,17 @@ def descend_by_parts(
         f: returns total, losses and gradient at (x, step).
         x0: where to start, ``[b, ...]``; not used with ``state``.
         method: how to move.
-        steps: how many in all, those of ``state`` included.
-        average: decay of the average of the iterates, in [0, 1); 0 keeps the last one.
-        state: where an earlier descent was left; the result is the same to the bit.
+        steps: how many in all; those in ``state`` count.
+        average: decay of the average of the iterates, in [0, 1); 0 keeps the last iterate alone.
+        state: where an earlier descent was left. The result has the same bits as without the interruption.
         schedule: share of the method's rate at each step.
-        in_place: write over the average of the iterates; a step's state then holds until the next step.
+        in_place: write over the average of the iterates. A step's state is then valid until the next step.
 
     Yields:
-        a part after each part of an evaluation that has parts; a step after each move. The last step's ``end`` says
-        why: all steps DONE; STALLED, when the gradient is zero, the method found nothing better, or the total has not
-        moved for ten steps; DIVERGED, when a value, a gradient or a move is not finite: its picture is the last good
-        one.
+        a part after each part of an evaluation that has parts; a step after each move. ``end`` of the last step is DONE
+        after all steps; STALLED, where the gradient is zero, the method found nothing better, or the total did not
+        change for ``STILL`` steps; DIVERGED, where a value, a gradient or a move is not finite: the picture is then the
+        last good one.
     """
     state = state or begin(x0)
     began = time.perf_counter()
@@ -275,7 +307,7 @@ def descend_by_parts(
         if state.total is not None and torch.allclose(value.total, state.total, rtol=1e-7, atol=0):
             still = state.still + 1
         total, losses = value.total, value.losses
-        del value  # its gradient is as large as the iterate, and there will be another
+        del value  # its gradient is as large as the iterate, and the next one needs the room
         summed = state.average if in_place and state.step else torch.empty_like(x)
         for strip in strips(x):
             torch.add(average * state.average[strip], (1 - average) * x[strip], out=summed[strip])

@@ -1,17 +1,23 @@
-"""Strips of an iterate: strip by strip, arithmetic on a large one needs no other of its size for what is in between."""
+"""Cut a large iterate into strips of rows.
+
+Arithmetic on one strip at a time needs temporary memory for a strip, not for the whole iterate.
+"""
 
 from types import EllipsisType
 
 from torch import Tensor
 
 VALUES = 2**20
-"""Of a strip: few enough to stay in a processor's cache."""
+"""Numbers in a strip, at most; so few stay in a processor's cache."""
 
 Strip = tuple[EllipsisType | slice, ...]
 
 
 def strips(x: Tensor) -> list[Strip]:
-    """Indices that cover a picture ``[b, c, h, w]`` once, by its rows; anything else at once."""
+    """Indices of the strips of ``x``, which cover it once.
+
+    A picture ``[b, c, h, w]`` is cut into groups of rows; anything else is one strip.
+    """
     if x.dim() != 4:
         return [(...,)]
     height = x.shape[2]

@@ -39,8 +39,8 @@ class SquaredErrors(NamedTuple):
 class Content:
     """Mean squared difference of the features (Gatys 2016, equation 1, up to its factor).
 
-    Scales: ``calibrated`` sums over channels and averages over positions; ``tutorial`` averages over both; ``raw`` is
-    the sum over both, ``gatys`` half of it.
+    Scales: ``calibrated`` sums over channels and averages over positions; ``tutorial`` and ``mean`` average over both;
+    ``raw`` is the sum over both, ``gatys`` half of it.
     """
 
     source: Source = "content"
@@ -64,7 +64,7 @@ class Content:
         return self._summed(features - target, mask)
 
     def value(self, errors: SquaredErrors, target: Tensor) -> Tensor:
-        if self.scale == "tutorial":
+        if self.scale in ("tutorial", "mean"):
             return errors.mean() / target.shape[1]
         if self.scale == "calibrated":
             return errors.mean()
@@ -120,7 +120,10 @@ class _Moments:
 
 
 class Wasserstein(_Moments):
-    """Squared 2-Wasserstein distance between Gaussians fitted to the features."""
+    """Squared 2-Wasserstein distance between Gaussians fitted to the features.
+
+    Scales: ``mean`` divides it by the number of channels, as Crowson's style-transfer-pytorch does.
+    """
 
     balance: ClassVar[float] = 4.0
 
@@ -128,7 +131,8 @@ class Wasserstein(_Moments):
         return fn.gaussian(measured)
 
     def distance(self, measured: fn.Moments, target: fn.Gaussian, step: int = 0) -> Tensor:
-        return fn.wasserstein(measured, target)
+        apart = fn.wasserstein(measured, target)
+        return apart / measured.first.shape[1] if self.scale == "mean" else apart
 
 
 class Gram(_Moments):

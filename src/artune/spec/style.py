@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Steps = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
@@ -32,7 +33,8 @@ LEAST_MEMORY = 2**20
 """Bytes below which `memory` cannot be meant: a number without a unit, as a rule."""
 
 Quality = Literal["draft", "normal", "best"]
-Scale = Literal["calibrated", "tutorial", "gatys", "raw"]
+Scale = Literal["calibrated", "tutorial", "gatys", "mean", "raw"]
+Padding = Literal["replicate", "zeros"]
 Color = Literal["style", "content-luminance", "content-match"]
 
 
@@ -77,6 +79,9 @@ class Optimise(Model):
     """Loss network: see `artune networks`."""
     pooling: Literal["max", "average", "l2"] = "max"
     """Replacement for max pooling; average and l2 are rescaled to keep activation levels."""
+    padding: Padding = "replicate"
+    """Beyond the border, for the first layer of a VGG: replicate (the border's pixels) or zeros, as in most published
+    code, which may draw a frame."""
     smooth: bool | None = None
     """Softmax over the activations (SWAG); default: for networks like ResNet."""
     content_layers: Layers | None = None
@@ -89,7 +94,8 @@ class Optimise(Model):
     content_loss: str = "mse"
     """Content loss: mse, relative (to the target's energy), or self-similarity (STROTSS)."""
     scale: Scale = "calibrated"
-    """Units of the losses: relative, or those of the literature."""
+    """Units of the losses: calibrated (relative, so that weights mean the same everywhere), or those of published code:
+    tutorial and gatys for Gram matrices, mean (over channels and positions) for w2, raw (sums)."""
     content_weight: NotNegative | None = None
     """Weight of the content side; default: from the strength; 1 in the units of the literature."""
     style_weight: NotNegative | None = None
@@ -109,6 +115,9 @@ class Optimise(Model):
     """Method of descent."""
     line_search: Literal["none", "strong-wolfe"] = "none"
     """Line search of L-BFGS."""
+    history: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Pairs of differences that L-BFGS remembers; published code often keeps 100, and each takes four copies of the
+    picture."""
     rate: Positive | None = None
     """Step size: of adam and lbfgs in units of the pixel range, of sgd what multiplies the gradient; default: the
     method's."""
@@ -120,13 +129,19 @@ class Optimise(Model):
     """Decay of the average of the iterates; default: the recipe's."""
     quality: Quality = "normal"
     """Cost against quality."""
-    steps: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    steps: Steps | None = None
     """Steps over all sizes; default: by quality."""
     pyramid: bool = True
     """From coarse to fine; else at the last size alone."""
+    smallest_size: Annotated[int, Field(ge=1, le=LARGEST)] = 96
+    """Longer side below which there is no size but the last, pixels."""
+    size_factor: Annotated[float, Field(ge=1.01, le=1000, allow_inf_nan=False)] = 2.0
+    """Each size over the one before."""
+    size_steps: tuple[()] | tuple[Steps, Steps, Steps] = ()
+    """Steps at the first size, at each between, and at the last; default: by quality."""
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps, in proportion where the last is not the size of the result, or `steps` not their sum;
-    default: by quality."""
+    default: by `smallest_size`, `size_factor` and `size_steps`."""
     start: Annotated[str, Field(min_length=1)] = "content"
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
     covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
@@ -149,6 +164,8 @@ class Optimise(Model):
             raise ValueError(
                 f"`scale` {self.scale} is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"
             )
+        if self.scale == "mean" and set(self.loss) != {"w2"}:
+            raise ValueError("`scale` mean is for w2; use `loss` w2, or `scale` calibrated or raw")
         if self.line_search != "none" and self.optimiser != "lbfgs":
             raise ValueError(f"`line_search` {self.line_search} is for lbfgs; use `optimiser` lbfgs, or leave it out")
         if self.line_search != "none" and self.decay != 1:

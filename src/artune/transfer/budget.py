@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from artune.backbones.network import Network
-from artune.engine.methods import LBFGS
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.losses.objective import Formulas
@@ -15,6 +14,7 @@ from artune.losses.tiled import check_tiles, reach
 from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import Rung, bytes_of
 from artune.transfer.plan import OptimisePlan, ResolvedOptimise
+from artune.transfer.rates import descent
 from artune.transfer.sizes import fitted, painting_size
 
 PROCESS = 896 * 2**20
@@ -25,11 +25,6 @@ USUAL = 1024
 """Side where the memory is the machine's."""
 SMALLEST = 32
 """Longer side, pixels, below which none is offered instead of one that does not fit."""
-HELD = {"adam": 6, "sgd": 6, "lbfgs": 14 + 2 * LBFGS().history + 6}
-"""Pictures of its size, fp32, that a tiled descent holds. Adam: the iterate, the average, two means and the gradient,
-all written in place; and one for what happens before and after."""
-
-
 MASK = 16
 """Bytes per pixel that a region takes in tiles: its mask at every tap. As a whole, a step makes as much again of it."""
 
@@ -95,7 +90,7 @@ class Room:
         whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
-        fixed = pixels * (12 * HELD[method.optimiser] + maps * itemsize) + masks + 12 * painted + inputs
+        fixed = pixels * (12 * descent(method).copies.tiled + maps * itemsize) + masks + 12 * painted + inputs
         return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
 
     def given(self) -> int:
@@ -202,10 +197,7 @@ class Room:
 
 def step_bytes(values: float, dtype: torch.dtype, method: ResolvedOptimise) -> float:
     """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    copies = {"adam": 14, "sgd": 10, "lbfgs": 14 + 2 * LBFGS().history + 6}[method.optimiser]
-    if method.line_search != "none":
-        copies += 8  # gradients at the ends of the interval
-    bytes_per_pixel = 2.2 * values * dtype.itemsize + 3 * 4 * copies
+    bytes_per_pixel = 2.2 * values * dtype.itemsize + 12 * descent(method).copies.whole  # 3 channels of 4 bytes
     if method.photoreal or method.photoreal_smoothing:
         bytes_per_pixel += 900  # 25 entries of the Laplacian, in double and as they are used
     return bytes_per_pixel

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from artune.backbones.base import Image
 from artune.backbones.network import Network
 from artune.engine.descend import Evaluation, Parts, drain, evaluate
+from artune.engine.methods import METHODS
 from artune.images.picture import Floats
 from artune.losses import tiled
 from artune.losses.matting import matting
@@ -152,7 +153,7 @@ def formulas_of(plan: OptimisePlan) -> Formulas:
         content=method.content_loss,
         variation=method.variation,
         scale=method.scale,
-        draws=Draws(plan.seed, fixed=method.optimiser == "lbfgs"),
+        draws=Draws(plan.seed, fixed=METHODS[method.optimiser].fixed_draws),
         balance=method.balance_gradients,
     )
 

@@ -1,6 +1,5 @@
 """Optimisation in the image (Gatys 2016): its plan, and its steps from size to size."""
 
-import dataclasses
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,16 +13,15 @@ import torch
 from artune.assets import OnBytes
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
-from artune.engine.descend import STILL, End, Method, Part, Parts, State, Step, begin, descend_by_parts
-from artune.engine.methods import LBFGS, METHODS, Adam
+from artune.engine.descend import STILL, End, Part, Parts, State, Step, begin, descend_by_parts
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
 from artune.spec.style import StyleSpec
 from artune.transfer.budget import Room
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.objective import Sized, SizedObjective, covered_at, photograph_at, place_weights
-from artune.transfer.plan import OptimisePlan, ResolvedOptimise, resolve, with_own_names
-from artune.transfer.rates import schedule
+from artune.transfer.plan import OptimisePlan, resolve, with_own_names
+from artune.transfer.rates import descent, schedule
 from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import check_sizes
 from artune.transfer.start import carried, enlarged, start
@@ -108,7 +106,7 @@ def steps(run: OptimiseRun, left: Path | None = None) -> Iterator[Progress]:
 
 def _checkpoint(run: OptimiseRun, path: Path) -> Checkpoint:
     method, shape = run.plan.method, run.inputs.photograph.size
-    return Checkpoint.load(path, run.key, method.rungs, shape, optimiser_of(method).memory, run.network.device)
+    return Checkpoint.load(path, run.key, method.rungs, shape, descent(method).memory, run.network.device)
 
 
 def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
@@ -151,7 +149,7 @@ def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
     if plan.method.start == "content":
         before = photograph_at(run.shown, rungs[level - 1].size, run.network.device)
     height, width = content.shape[-2:]
-    return begin(enlarged(state.image, content, before), carried(state, optimiser_of(plan.method), height, width))
+    return begin(enlarged(state.image, content, before), carried(state, descent(plan.method), height, width))
 
 
 def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
@@ -170,7 +168,7 @@ def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None
     for event in descend_by_parts(
         objective,
         state.x,
-        optimiser_of(plan.method, in_place=side is not None),
+        descent(plan.method, in_place=side is not None),
         steps=rung.steps,
         average=plan.method.average,
         state=state,
@@ -258,19 +256,6 @@ class _Trace:
                 result: R = end.value
                 return result
             yield self.progress("part", level, state, part=part)
-
-
-def optimiser_of(method: ResolvedOptimise, *, in_place: bool = False) -> Method:
-    """What moves the picture.
-
-    Args:
-        method: resolved.
-        in_place: write over the iterate, where it can.
-    """
-    if method.optimiser == "lbfgs":
-        return LBFGS(rate=method.rate, search=method.line_search == "strong-wolfe")
-    optimiser = METHODS[method.optimiser](rate=method.rate)
-    return dataclasses.replace(optimiser, in_place=True) if in_place and isinstance(optimiser, Adam) else optimiser
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
 from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec
 from artune.transfer.rates import usual_rate
-from artune.transfer.sizes import fitted, in_proportion, plan
+from artune.transfer.sizes import fitted, planned
 from artune.transfer.start import STARTS
 
 USUAL_STRENGTH = 0.5
@@ -176,12 +176,11 @@ def common_fields(
 
 def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
     """Sizes and steps; those that were once chosen for another size are chosen anew."""
-    method, steps = spec.method, spec.method.steps
-    if method.rungs and (method.rungs[-1].size == size or "rungs" not in spec.automatic):
-        return in_proportion(method.rungs, size, steps)
-    if method.rungs and "steps" in spec.automatic:
-        steps = None
-    return plan(size, method.quality, steps, smallest, pyramid=method.pyramid)
+    method = spec.method
+    if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
+        steps = None if "steps" in spec.automatic else method.steps
+        method = method.model_copy(update={"rungs": None, "steps": steps})
+    return planned(method, size, smallest)
 
 
 def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
@@ -255,8 +254,8 @@ def side_weights(method: Optimise, strength: float) -> tuple[float, float]:
     if method.scale == "calibrated":
         content, style = 1 - strength, balance_of(method.loss) * strength
     else:
-        if method.scale == "raw" and None in (method.content_weight, method.style_weight):
-            raise SpecError("scale raw has no usual weights; give `content_weight` and `style_weight`")
+        if method.scale not in LITERATURE and None in (method.content_weight, method.style_weight):
+            raise SpecError(f"scale {method.scale} has no usual weights; give `content_weight` and `style_weight`")
         content, style = LITERATURE.get(method.scale, (0.0, 0.0))
     if method.content_weight is not None:
         content = method.content_weight
