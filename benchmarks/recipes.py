@@ -20,7 +20,7 @@ that artune ends lower. A run has no right figure, so it is shown and not judged
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,7 @@ ORIGINALS: Mapping[tuple[str, str], Mapping[int, float]] = {
 
 def picture(path: Path) -> Picture:
     small = Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return Picture(np.asarray(small, np.float32) / 255)
+    return Picture(np.asarray(small, np.float32) / np.float32(255))
 
 
 def pair(assets: Path, content: str, style: str) -> tuple[Picture, Picture]:
@@ -187,6 +187,10 @@ class Original:
     scale: float = 1.0
 
 
+def added(parts: Iterable[Tensor]) -> Tensor:
+    return torch.stack([*parts]).sum()
+
+
 def tutorial(
     this: Original, features: Features, x: Tensor, photo: Tensor, painting: Tensor, content: float, style: float
 ) -> Losses:
@@ -197,8 +201,8 @@ def tutorial(
 
     here, there, wanted = (features(image, [*this.content, *this.style]) for image in (x, photo, painting))
     return {
-        "content": content * sum(F.mse_loss(here[name], there[name]) for name in this.content),
-        "style": style * sum(F.mse_loss(normed(here[name]), normed(wanted[name])) for name in this.style),
+        "content": content * added(F.mse_loss(here[name], there[name]) for name in this.content),
+        "style": style * added(F.mse_loss(normed(here[name]), normed(wanted[name])) for name in this.style),
     }
 
 
@@ -209,7 +213,7 @@ def gatys(this: Original, features: Features, x: Tensor, photo: Tensor, painting
     for name in this.style:
         _, n, h, w = here[name].shape
         style = style + (gram(here[name]) - gram(wanted[name])).square().sum() / (4 * n**2 * (h * w) ** 2) / 5
-    content = sum(0.5 * (here[name] - there[name]).square().sum() for name in this.content)
+    content = added(0.5 * (here[name] - there[name]).square().sum() for name in this.content)
     return {"content": content, "style": 1000 * style}
 
 
@@ -221,8 +225,8 @@ def narayanan(this: Original, features: Features, x: Tensor, photo: Tensor, pain
 
     here, there, wanted = keras(x), keras(photo), keras(painting)
     size = x.shape[2] * x.shape[3]
-    style = sum((gram(here[n]) - gram(wanted[n])).square().sum() / (4 * 3**2 * size**2) for n in this.style)
-    content = sum((here[name] - there[name]).square().sum() for name in this.content)
+    style = added((gram(here[n]) - gram(wanted[n])).square().sum() / (4 * 3**2 * size**2) for n in this.style)
+    content = added((here[name] - there[name]).square().sum() for name in this.content)
     u = 255 * x
     down, across = u[:, :, :-1, :-1] - u[:, :, 1:, :-1], u[:, :, :-1, :-1] - u[:, :, :-1, 1:]
     smooth = (down.square() + across.square() + 1e-12).pow(1.25).sum()
@@ -238,7 +242,8 @@ def crowson(this: Original, features: Features, x: Tensor, photo: Tensor, painti
 
     def root(matrix: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(matrix)
-        return vectors * values.clamp(min=0).sqrt() @ vectors.T
+        half: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+        return half
 
     here, there, wanted = (features(image, [*this.content, *this.style]) for image in (x, photo, painting))
     weights = [256, 64, 16, 4, 1][: len(this.style)]
@@ -250,19 +255,19 @@ def crowson(this: Original, features: Features, x: Tensor, photo: Tensor, painti
         crossed = values.clamp(min=1e-12).sqrt().sum()
         apart = (m1 - m2).square().mean() + (c1.trace() + c2.trace() - 2 * crossed) / len(m1)
         style = style + weight / 341 * apart
-    content = sum(F.mse_loss(here[name], there[name]) for name in this.content)
+    content = added(F.mse_loss(here[name], there[name]) for name in this.content)
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
     straight = [padded[..., 1:-1, 1:].diff(dim=3), padded[..., 1:, 1:-1].diff(dim=2)]
     diagonal = [padded[..., 1:, 1:] - padded[..., :-1, :-1], padded[..., 1:, :-1] - padded[..., :-1, 1:]]
     pairs = [*(d.square().mean() / 3 for d in straight), *(d.square().mean() / 12 for d in diagonal)]
-    return {"content": 0.015 * content, "style": style, "tv": 2.0 * 2 * sum(pairs)}
+    return {"content": 0.015 * content, "style": style, "tv": 2.0 * 2 * added(pairs)}
 
 
 def without_denominator(this: Original, features: Features, x: Tensor, photo: Tensor, painting: Tensor) -> Losses:
     """The Turin report: half of the sum for the content, sums of Gram matrices for the style, 1e-4 to 1."""
     here, there, wanted = (features(image, [*this.content, *this.style]) for image in (x, photo, painting))
-    style = sum((gram(here[name]) - gram(wanted[name])).square().sum() for name in this.style)
-    return {"content": 1e-4 * 0.5 * sum((here[n] - there[n]).square().sum() for n in this.content), "style": style}
+    style = added((gram(here[name]) - gram(wanted[name])).square().sum() for name in this.style)
+    return {"content": 1e-4 * 0.5 * added((here[n] - there[n]).square().sum() for n in this.content), "style": style}
 
 
 EXACT = {"content": 1e-4, "style": 1e-4, "tv": 1e-4}
@@ -318,8 +323,8 @@ def at(name: str, spec: StyleSpec, contents: Picture, painting: Picture, start: 
     record = artune.style(contents, painting, spec=spec, weights=weights, first=start).record
     method = record.spec.method
     sides = {
-        "content": (method.content_weight, method.content_layers),
-        "style": (method.style_weight, method.style_layers),
+        "content": (method.content_weight or 0.0, method.content_layers),
+        "style": (method.style_weight or 0.0, method.style_layers),
     }
     out = {
         side: torch.tensor(
@@ -388,12 +393,12 @@ def by_torch_lbfgs(total: Callable[[Tensor], Tensor], x: Tensor, steps: int) -> 
             x.clamp_(0, 1)
         optimiser.zero_grad()
         value = total(x)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         totals.append(value.item())
         return value
 
     while len(totals) < steps:
-        optimiser.step(closure)
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
     return totals
 
 
@@ -422,7 +427,7 @@ def by_adam(total: Callable[[Tensor], Tensor], x: Tensor, steps: int) -> list[fl
     for _ in range(steps):
         optimiser.zero_grad()
         value = total(x)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             x.clamp_(0, 1)

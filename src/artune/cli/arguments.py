@@ -168,6 +168,14 @@ def numbers_from(text: str, flag: str) -> tuple[float, ...]:
         raise SpecError(f"{flag}: {text!r} is not a list of numbers such as 2,1") from None
 
 
+def counts_from(text: str, flag: str) -> tuple[int, ...]:
+    """The whole numbers of ``50,36,34``."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise SpecError(f"{flag}: {text!r} is not a list of whole numbers such as 50,36,34") from None
+
+
 def layers_from(text: str, flag: str) -> dict[str, float]:
     """Names with weights, as in ``relu3_1:2,relu4_1``; a weight left out is 1."""
     layers: dict[str, float] = {}
@@ -190,6 +198,7 @@ PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "quality": quality_from,
     "start": start_from,
     "style_weights": numbers_from,
+    "size_steps": counts_from,
     "content_layers": layers_from,
     "style_layers": layers_from,
     "loss": layers_from,
