@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from artune.api import tune
 from artune.balance.curve import Reason
-from artune.balance.ladder import tune
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
 

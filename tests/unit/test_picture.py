@@ -20,6 +20,7 @@ from artune.images.read import decode_picture
         (np.zeros((4, 5, 3), np.float32), np.zeros((5, 4), np.float32), "alpha of shape .* does not fit"),
     ],
 )
+@pytest.mark.usefixtures("untyped")
 def test_what_is_no_picture(pixels, alpha, message):
     with pytest.raises(PictureError, match=message):
         Picture(pixels, alpha)

@@ -278,6 +278,7 @@ def test_an_image_of_pillow_that_cannot_be_decoded(eight):
         ({"a": 1}, "type dict is no picture"),
     ],
 )
+@pytest.mark.usefixtures("untyped")
 def test_what_is_no_source(source, message):
     with pytest.raises(PictureError, match=message):
         as_picture(source, role="photograph")

@@ -108,6 +108,7 @@ def test_the_quality_reaches_the_encoder(photo, tmp_path):
 
 
 @pytest.mark.parametrize("quality", [0, -5, 101, 1000, 50.5])
+@pytest.mark.usefixtures("untyped")
 def test_quality_out_of_range(photo, tmp_path, quality):
     with pytest.raises(OutputError, match=rf"`quality` is {quality}; choose a whole number from 1 .* to 100"):
         write_picture(photo, tmp_path / "a.jpg", quality=quality)
@@ -162,6 +163,7 @@ class Reading(io.RawIOBase):
         raise OSError(9, "not writable")
 
 
+@pytest.mark.usefixtures("untyped")
 def test_where_nothing_can_be_written(photo):
     with pytest.raises(OutputError, match="open as text; open it with mode 'wb'"):
         write_picture(photo, io.StringIO(), format="png")

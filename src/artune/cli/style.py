@@ -36,6 +36,7 @@ from artune.cli.photographs import (
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.files import expanded
+from artune.images.formats import QUALITY
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
-JPEG_QUALITY = 95
 LOOK, PARTS, RUN, FOLDERS, OUTPUT = "The look", "Parts of the picture", "The run", "Many photographs", "The output"
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
@@ -174,7 +174,7 @@ def style(
     jpeg_quality: Annotated[
         int | None,
         typer.Option(
-            help=f"Quality of a JPEG, WebP, HEIC or AVIF file (default: {JPEG_QUALITY}).",
+            help=f"Quality of a JPEG, WebP, HEIC or AVIF file (default: {QUALITY}).",
             min=1,
             max=100,
             rich_help_panel=OUTPUT,
@@ -227,7 +227,7 @@ def style(
         resume=resume,
         keep_steps=keep_steps,
         bits=16 if sixteen else 8,
-        jpeg_quality=jpeg_quality or JPEG_QUALITY,
+        jpeg_quality=jpeg_quality,
         allow_huge=allow_huge,
         quiet=quiet,
         as_json=as_json,
@@ -267,7 +267,7 @@ class _Call:
     resume: bool = False
     keep_steps: Path | None = None
     bits: int = 8
-    jpeg_quality: int = JPEG_QUALITY
+    jpeg_quality: int | None = None
     allow_huge: bool = False
     quiet: bool = False
     as_json: bool = False

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+QUALITY = 95
+"""Quality of formats with a loss, where none is given."""
+
 
 @dataclass(frozen=True)
 class Format:

@@ -21,6 +21,7 @@ from artune.images.formats import (
     JPEG,
     JXL,
     PNG,
+    QUALITY,
     TIFF,
     WRITABLE,
     Format,
@@ -31,9 +32,6 @@ from artune.images.picture import Floats, Picture, Writable
 from artune.images.png import write_deep_png
 from artune.images.profiles import srgb_profile
 from artune.images.tiff import write_tiff
-
-QUALITY = 95
-"""Quality of formats with a loss, where none is given."""
 
 
 def check_suffix(path: Path | str, bits: int = 8, longer: int = 1, quality: int | None = None) -> None:

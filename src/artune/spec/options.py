@@ -69,7 +69,8 @@ def _option(place: tuple[str, ...], text: str) -> str:
 def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
     """Whether others leave an option without effect, and what to do then."""
     method = spec.method
-    counted = method.rungs is not None or (method.steps is not None and not method.pyramid)
+    counted = method.rungs is not None or bool(method.size_steps) or (method.steps is not None and not method.pyramid)
+    stated = method.rungs is not None, "where every size is given (`rungs`); leave out either"
     if spec.color == "content-match":
         space = spec.color_match == "moments", "on moments, which are the same in all; take `color_match` histogram"
     else:
@@ -82,7 +83,10 @@ def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
             f"with `color` {spec.color}; take content-match, or leave it out",
         ),
         "decay_every": (method.decay == 1, "with `decay` 1; give a decay below 1, or leave it out"),
-        "pyramid": (method.rungs is not None, "where every size is given (`rungs`); leave out either"),
+        "pyramid": stated,
+        "smallest_size": stated,
+        "size_factor": stated,
+        "size_steps": stated,
         "quality": (counted, "where the steps are given; leave out either"),
     }
 
