@@ -99,7 +99,7 @@ def tune(
     on_step: OnLadder | None = None,
     allow_huge: bool = False,
 ) -> Tuning:
-    """The strength that :func:`style` would choose, with its curves and its ladder of small pictures.
+    """The strength that ``style`` would choose, with its curves and its ladder of small pictures.
 
     Args:
         content: the photograph: a picture or a file.
@@ -152,7 +152,7 @@ def read(
     first: Source | Result | None = None,
     allow_huge: bool = False,
 ) -> Task[Any]:
-    """Read and check the pictures, and load the network; the arguments are those of :func:`style`."""
+    """Read and check the pictures, and load the network; the arguments are those of ``style``."""
     check_types(
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
         ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
@@ -182,7 +182,7 @@ def find_strength(
     Args:
         task: what was read.
         judge: who judges; default: the one that travels with the package.
-        kept: see :func:`tune`.
+        kept: see ``tune``.
         resume: a checkpoint: its strength is the one that it was begun with.
         on_step: called with the steps done and all steps of the search.
 
@@ -235,9 +235,9 @@ def finish(
     on_step: OnStep | None = None,
     on_tile: OnTile | None = None,
 ) -> Result:
-    """Run a plan to its end, or until it is cancelled; the arguments are those of :func:`style`.
+    """Run a plan to its end, or until it is cancelled; the arguments are those of ``style``.
 
-    Who wants to do more between two steps iterates over :func:`artune.transfer.methods.steps`, as this does.
+    Who wants to do more between two steps iterates over ``artune.transfer.methods.steps``, as this does.
     """
     for progress in steps(run, resume):
         watch = {"step": on_step, "part": on_tile}.get(progress.event)

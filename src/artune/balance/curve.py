@@ -116,9 +116,9 @@ class Balance:
     """The strength that was found.
 
     Attributes:
-        strength: where the less recognised of both is as good as it can be; with ``alike=0`` of :func:`balance`, where
+        strength: where the less recognised of both is as good as it can be; with ``alike=0`` of ``balance``, where
             they cross or come nearest to it.
-        low: least safe strength, from which the style keeps its share of its best (``kept`` of :func:`balance`); or
+        low: least safe strength, from which the style keeps its share of its best (``kept`` of ``balance``); or
             ``None`` where no strength keeps both, or one of them is recognised nowhere.
         high: largest safe strength, up to which the content keeps its share; or ``None`` likewise.
         reason: how it was found.
@@ -277,7 +277,7 @@ class Explored:
         return Curve(*zip(*sorted(points), strict=True))
 
     def balance(self, *, kept: float = KEPT) -> Balance:
-        """Of the curve; the confidence falls with what the second look had to move beyond :data:`FAR`.
+        """Of the curve; the confidence falls with what the second look had to move beyond ``FAR``.
 
         Where that is all of it, the looks contradict one another, and the strength is not what decides.
         """
@@ -298,7 +298,7 @@ def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT)
     Args:
         probe: asks the judges.
         untouched: what they say of style and content of the photograph itself, which is the weakest of the ladder.
-        kept: of the safe interval, in which the balance lies; see :func:`balance`.
+        kept: of the safe interval, in which the balance lies; see ``balance``.
     """
     strengths = tuple(map(strength_at, COARSE))
     styles, contents = probe(strengths, True)

@@ -96,7 +96,7 @@ class Tuning:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
-        """From a :meth:`summary`; without pictures.
+        """From a ``summary``; without pictures.
 
         Args:
             summary: the plain data.
@@ -118,7 +118,7 @@ class Tuning:
 def find_balance(
     task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnLadder | None = None
 ) -> Tuning:
-    """The strength of a task that leaves it open; see :func:`artune.tune`."""
+    """The strength of a task that leaves it open; see ``artune.tune``."""
     check_kept(kept)
     began = time.perf_counter()
     if judge is None and taught_judge(task.spec.method.network):

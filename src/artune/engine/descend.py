@@ -246,7 +246,7 @@ def descend(
     schedule: Schedule = constant,
     in_place: bool = False,
 ) -> Iterator[Step]:
-    """Descend ``f`` from ``x0``, one step at a time; see :func:`descend_by_parts`."""
+    """Descend ``f`` from ``x0``, one step at a time; see ``descend_by_parts``."""
     events = descend_by_parts(
         f, x0, method, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place
     )

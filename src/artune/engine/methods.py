@@ -1,6 +1,6 @@
 """Methods of descent. Each is a pure update of (iterate, slots); the slots are all that it remembers.
 
-A method says its own facts: see :class:`artune.engine.descend.Method`. A new one is a class here and a line in
+A method says its own facts: see ``artune.engine.descend.Method``. A new one is a class here and a line in
 ``METHODS``.
 
 Adam and L-BFGS are scale-free: multiplying the function by a number changes nothing. They count gradients in units of

@@ -195,7 +195,7 @@ def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
 
 
 class Gaussian(NamedTuple):
-    """The frozen side of :func:`wasserstein`: mean, covariance and its root, in fp64."""
+    """The frozen side of ``wasserstein``: mean, covariance and its root, in fp64."""
 
     mean: Float[Tensor, "b c"]
     cov: Float[Tensor, "b c c"]
@@ -224,7 +224,7 @@ def gaussian(m: Moments) -> Gaussian:
 
 
 class _Wasserstein(torch.autograd.Function):
-    """The distance of :func:`wasserstein` from sums, with its analytic gradient.
+    """The distance of ``wasserstein`` from sums, with its analytic gradient.
 
     With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). ``eigh``'s own gradient divides by
     differences of eigenvalues and is NaN where two are equal; and at a small size, half of a step would go into the

@@ -188,7 +188,7 @@ class Measured(NamedTuple):
     """What a term measures of a picture.
 
     Attributes:
-        value: what :meth:`Term.measure` returns.
+        value: what ``Term.measure`` returns.
         mask: where it was measured, at the size of the term's features.
     """
 
@@ -270,7 +270,7 @@ class Terms:
         return [(term, painting.mask) for term in self.every]
 
     def measured(self, painting: Styled, values: Sequence[Measured]) -> MeasuredPainting:
-        """What was measured of a painting, in the order of :meth:`of_painting`."""
+        """What was measured of a painting, in the order of ``of_painting``."""
         return MeasuredPainting(dict(zip(self.every, values, strict=True)), painting.share)
 
 
@@ -330,7 +330,7 @@ def assemble(
         terms: those that measured.
         regions: the parts of the picture.
         paintings: what the terms measured of the paintings of each region.
-        photograph: what they measured of the photograph, in the order of :meth:`Terms.of_photograph`.
+        photograph: what they measured of the photograph, in the order of ``Terms.of_photograph``.
         weights: of taps and of the two sides.
         formulas: which losses.
         extra: terms that are frozen already.

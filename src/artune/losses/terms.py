@@ -239,7 +239,7 @@ class MakeStyle(Protocol):
 
     @property
     def balance(self) -> float:
-        """Of the term: :class:`artune.losses.protocol.StyleTerm`."""
+        """Of the term: ``artune.losses.protocol.StyleTerm``."""
 
     def __call__(self, tap: str, scale: Scale, draws: Draws) -> AnyTerm: ...
 

@@ -305,7 +305,7 @@ def build(
     *,
     side: int,
 ) -> Tiled:
-    """What :func:`artune.losses.objective.build` does, tile by tile.
+    """What ``artune.losses.objective.build`` does, tile by tile.
 
     Args:
         backbone: the loss network.

@@ -100,7 +100,7 @@ class Checkpoint:
         memory: Collection[str],
         device: torch.device,
     ) -> "Checkpoint":
-        """What :meth:`save` wrote, if it is of this run and whole.
+        """What ``save`` wrote, if it is of this run and whole.
 
         Args:
             path: the file.

@@ -27,7 +27,7 @@ from artune.regions.masks import (
 from artune.spec.style import StyleSpec
 
 Source = sources.Source
-"""Whatever holds a picture; see :func:`artune.images.sources.as_picture`."""
+"""Whatever holds a picture; see ``artune.images.sources.as_picture``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ class Inputs:
 
 
 def read_source(source: Source, allow_huge: bool = False, role: str = "picture") -> Picture:
-    """A picture from whatever holds one; see :func:`artune.images.sources.as_picture`.
+    """A picture from whatever holds one; see ``artune.images.sources.as_picture``.
 
     Raises:
         PictureError: it cannot be read, or has values beyond [0, 1].

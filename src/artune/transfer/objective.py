@@ -106,7 +106,7 @@ class Sized:
 
         Args:
             content: the photograph at this size, ``[1, 3, h, w]``.
-            paintings: what :meth:`paintings` measured.
+            paintings: what ``paintings`` measured.
         """
         method, backbone, regions = self.plans[0].method, self.network.backbone, self._regions(content)
         tv = _ladder([plan.method.tv for plan in self.plans], content)

@@ -33,7 +33,7 @@ OptimiseRun = Run[OptimisePlan, Network]
 
 
 def load(spec: StyleSpec, weights: Path | None = None, on_bytes: OnBytes | None = None) -> Network:
-    """The loss network that a spec asks for; see :meth:`artune.Network.load`."""
+    """The loss network that a spec asks for; see ``artune.Network.load``."""
     return Network.load(spec, weights, on_bytes)
 
 
@@ -52,7 +52,7 @@ def plan(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
 
 
 def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
-    """The plan of a task, not yet checked against the memory; see :func:`plan`."""
+    """The plan of a task, not yet checked against the memory; see ``plan``."""
     network = task.network
     backbone = network.backbone
     resolved = resolve(

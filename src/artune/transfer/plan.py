@@ -158,8 +158,8 @@ def common_fields(
     regions: Sequence[float | None] = (),
     strength: float | None = None,
 ) -> dict[str, Any]:
-    """The fields of a :class:`Plan` that are resolved alike for every method; the arguments are those of
-    :func:`resolve`."""
+    """The fields of a ``Plan`` that are resolved alike for every method; the arguments are those of
+    ``resolve``."""
     own = spec.strength
     if own == "auto":
         own = USUAL_STRENGTH if strength is None else strength

@@ -52,7 +52,7 @@ def start(kind: str, content: Image, first: Painting, seed: int) -> Image:
 
     Args:
         kind: ``content``; ``gaussian``: noise around 0.5, clamped; ``uniform``: noise; ``grey``: 0.5 with noise of one
-            part in 255, without which every pixel of a flat picture is pulled alike; ``colours``: :func:`colour_noise`,
+            part in 255, without which every pixel of a flat picture is pulled alike; ``colours``: ``colour_noise``,
             clamped; anything else: ``first``, resized.
         content: the photograph at the first size.
         first: the first style, or what was given to start from.

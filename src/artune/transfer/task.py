@@ -30,7 +30,7 @@ class Loaded(Protocol):
         """Of its activations."""
 
     def check(self, spec: StyleSpec) -> None:
-        """Raise :class:`artune.errors.SpecError` if a spec asks for another one."""
+        """Raise ``artune.errors.SpecError`` if a spec asks for another one."""
 
 
 N = TypeVar("N", bound=Loaded)
@@ -38,7 +38,7 @@ N = TypeVar("N", bound=Loaded)
 
 @dataclass(frozen=True, eq=False)
 class Task(Generic[N]):
-    """One photograph to be styled, and how; a :class:`artune.transfer.plan.Plan` of it has every choice made.
+    """One photograph to be styled, and how; a ``artune.transfer.plan.Plan`` of it has every choice made.
 
     Attributes:
         spec: as it was given.
