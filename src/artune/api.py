@@ -7,19 +7,19 @@ from typing import Any
 import torch
 
 from artune.backbones.network import Network
-from artune.balance.curve import KEPT
+from artune.balance.curve import KEPT_SHARE
 from artune.balance.ladder import OnLadder, Tuning, find_balance
 from artune.errors import InputError, SpecError
 from artune.judges.embedding import Judge
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
-from artune.transfer.checkpoint import Search, another_run, begun, damaged
+from artune.transfer.checkpoint import StrengthSearch, damaged_error, other_run_error, read_origin
 from artune.transfer.inputs import Masked, RegionStyle, Source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.result import Result, result_of
 from artune.transfer.run import Progress, Run
-from artune.transfer.task import DECIDED, Task, check_types
+from artune.transfer.task import NO_OPEN_STRENGTH, Task, check_types
 
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
@@ -95,7 +95,7 @@ def tune(
     network: Network | None = None,
     first: Source | Result | None = None,
     judge: Judge | None = None,
-    kept: float = KEPT,
+    kept: float = KEPT_SHARE,
     on_step: OnLadder | None = None,
     allow_huge: bool = False,
 ) -> Tuning:
@@ -137,7 +137,7 @@ def tune(
     )
     tuning = find_strength(task, judge=judge, kept=kept, on_step=on_step)
     if tuning is None:
-        raise InputError(DECIDED)
+        raise InputError(NO_OPEN_STRENGTH)
     return tuning
 
 
@@ -173,7 +173,7 @@ def find_strength(
     task: Task[Any],
     *,
     judge: Judge | None = None,
-    kept: float = KEPT,
+    kept: float = KEPT_SHARE,
     resume: Path | None = None,
     on_step: OnLadder | None = None,
 ) -> Tuning | None:
@@ -193,16 +193,16 @@ def find_strength(
     """
     check_types(("on_tune", on_step, on_step is None or callable(on_step), "a function"))
     plan_run(task)  # what does not fit is refused before the search
-    search = None if resume is None else begun(resume)[1]
+    search = None if resume is None else read_origin(resume)[1]
     if not task.open:
         return None
     if resume is not None:
         if search is None:
-            raise another_run(resume)
+            raise other_run_error(resume)
         try:
             return Tuning.of(search.summary, search.seconds)
         except InputError as error:
-            raise damaged(resume, str(error)) from None
+            raise damaged_error(resume, str(error)) from None
     with torch.inference_mode(False):
         return find_balance(task, judge, kept=kept, on_step=on_step)
 
@@ -221,10 +221,10 @@ def plan(task: Task[Any], tuning: Tuning | None = None, *, resume: Path | None =
         ResourceError: not enough memory.
     """
     strength = None if tuning is None else tuning.balance.strength
-    search = None if tuning is None else Search(tuning.summary(), tuning.seconds)
+    search = None if tuning is None else StrengthSearch(tuning.summary(), tuning.seconds)
     run = plan_run(task, strength, search)
-    if resume is not None and run.key != begun(resume)[0]:
-        raise another_run(resume)
+    if resume is not None and run.key != read_origin(resume)[0]:
+        raise other_run_error(resume)
     return run
 
 

@@ -23,32 +23,32 @@ from artune.errors import InputError
 
 Values = Float[np.ndarray, " n"]
 
-LEVEL = 0.1
+LEAST_SCORE = 0.1
 """Smallest score that means something. A curve that changes by less over the whole ladder is flat; a style or content
 with a lower score is not recognised."""
-CLEAR = 0.5
+FULL_CHANGE = 0.5
 """Change of a curve over the ladder from which on the confidence is full."""
-ROUGH = 0.05
+MAX_MISFIT = 0.05
 """RMS misfit to a monotone fit above which a curve counts as not monotone."""
-KEPT = 0.8
+KEPT_SHARE = 0.8
 """Share of its best score that either curve keeps in the safe interval."""
-COARSE = (-1.2, 0.0, 1.2, 2.4)
+LADDER_LOG_ODDS = (-1.2, 0.0, 1.2, 2.4)
 """Log odds of the strengths of the first ladder."""
-UNTOUCHED = -3.0
+PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
-NEAR = 0.4
+REPLACED_WITHIN = 0.4
 """Distance in log odds below which the second look replaces a point of the first ladder."""
-FAR = 2.0
+MAX_SHIFT = 2.0
 """Largest correction by the second look, in log odds, that leaves the confidence as it is; at twice this distance the
 confidence is 0."""
-TIE = 0.5
+TIE_SCORE = 0.5
 """Style score when photograph and painting share a style: the judge picks either half the time."""
 MARGIN = 0.01
 """Added to a score and to its complement, so that the log odds are finite."""
-ALIKE = 0.2
+TOLERANCE = 0.2
 """Range of scores below the best one that count as nearly as good, with falling weight. At most half of the best score,
-at least ``LEVEL``."""
-ADVICE = "Look at the result, or set the strength"
+at least ``LEAST_SCORE``."""
+ADVICE = "Stage at the result, or set the strength"
 """What the user of a guess is told to do."""
 
 
@@ -61,7 +61,7 @@ class Reason(StrEnum):
     NOT_MONOTONE = "not monotone"
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """A strength, and what judges say of its picture.
 
     Attributes:
@@ -106,9 +106,9 @@ class Curve:
             raise InputError("a curve holds values that are not finite; judge the pictures again")
 
     @property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[CurvePoint, ...]:
         """One for each strength."""
-        return tuple(Point(*each) for each in zip(self.strengths, self.style, self.content, strict=True))
+        return tuple(CurvePoint(*each) for each in zip(self.strengths, self.style, self.content, strict=True))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Balance:
     """The strength that was found.
 
     Attributes:
-        strength: where the less recognised of both is as good as it can be; with ``alike=0`` of ``balance``, where
+        strength: where the less recognised of both is as good as it can be; with ``tolerance=0`` of ``balance``, where
             they cross or come nearest to it.
         low: least safe strength, from which the style keeps its share of its best (``kept`` of ``balance``); or
             ``None`` where no strength keeps both, or one of them is recognised nowhere.
@@ -137,17 +137,19 @@ class Balance:
     style: float
     content: float
     nearest: float
-    kept: float = KEPT
+    kept: float = KEPT_SHARE
 
     def __str__(self) -> str:
         """What a user is told."""
         text = f"strength {self.strength:.2f}"
         if self.reason is Reason.FLAT:
-            at_all = "is the photograph in this style already?" if self.style >= TIE / 2 else "none shows the style"
+            at_all = (
+                "is the photograph in this style already?" if self.style >= TIE_SCORE / 2 else "none shows the style"
+            )
             return f"{text}, the usual one: what is recognised is the same at every strength ({at_all})"
         if self.reason is Reason.NOT_MONOTONE:
             return f"{text}, a guess: what is recognised does not follow the strength. {ADVICE}"
-        if min(self.style, self.content) < LEVEL:
+        if min(self.style, self.content) < LEAST_SCORE:
             return (
                 f"{text}, a guess: too little is recognised there (style {self.style:.2f}, content "
                 f"{self.content:.2f}). {ADVICE}"
@@ -164,7 +166,12 @@ class Balance:
 
 
 def balance(
-    curve: Curve, *, ladder: Curve | None = None, kept: float = KEPT, alike: float = ALIKE, rough: float = ROUGH
+    curve: Curve,
+    *,
+    ladder: Curve | None = None,
+    kept: float = KEPT_SHARE,
+    tolerance: float = TOLERANCE,
+    max_misfit: float = MAX_MISFIT,
 ) -> Balance:
     """The strength at which style and content are recognised alike.
 
@@ -175,9 +182,9 @@ def balance(
         curve: what the judges say.
         ladder: what was seen in one look, if the curve is made of several: this is to rise and fall too.
         kept: share of its best that either keeps in the safe interval, in [0, 1].
-        alike: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
+        tolerance: how far below its best the lesser of both still counts, less and less; 0 for the crossing itself, safe
             or not, where the curves are exact enough.
-        rough: most root mean square distance of a curve that rises, or falls, from the nearest that does so everywhere.
+        max_misfit: most root mean square distance of a curve that rises, or falls, from the nearest that does so everywhere.
 
     Raises:
         InputError: ``kept`` is no share.
@@ -187,27 +194,27 @@ def balance(
     style, content = np.array(curve.style), np.array(curve.content)
     rising, falling = monotone(style, rising=True), monotone(content, rising=False)
     off = max(misfit(curve), misfit(ladder) if ladder else 0.0)
-    still = max(np.ptp(rising), np.ptp(falling)) < LEVEL
+    still = max(np.ptp(rising), np.ptp(falling)) < LEAST_SCORE
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not still
-    if still and moved < 2 * LEVEL:
+    if still and moved < 2 * LEAST_SCORE:
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
         means = float(rising.mean()), float(falling.mean())
         return Balance(strength, None, None, Reason.FLAT, 0.0, *means, strength, kept)
     gap = np.round(rising - falling, 12)  # rises; equal but for rounding is equal
     nearest = _nearest(odds, gap)
-    place = _middle(odds, rising, falling, alike) if alike else nearest
+    place = _middle(odds, rising, falling, tolerance) if tolerance else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
-    if off > rough or still:
+    if off > max_misfit or still:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
-    within = low <= high and min(rising[-1], falling[0]) >= LEVEL
-    if within and alike:
+    within = low <= high and min(rising[-1], falling[0]) >= LEAST_SCORE
+    if within and tolerance:
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
-    clear = min(1.0, moved / CLEAR, max(0.0, min(here)) / LEVEL)
-    confidence = 0.0 if still else clear * max(0.0, 1 - off / rough) * max(0.0, 1 - abs(here[0] - here[1]))
+    clear = min(1.0, moved / FULL_CHANGE, max(0.0, min(here)) / LEAST_SCORE)
+    confidence = 0.0 if still else clear * max(0.0, 1 - off / max_misfit) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
     return Balance(
         strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest), kept
@@ -224,12 +231,12 @@ def check_kept(kept: float) -> None:
         raise InputError(f"kept is {kept:g}; give the share of its best that either keeps, between 0 and 1")
 
 
-Probe = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
+ScoreStrengths = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
 """What judges say of style and of content at some strengths, coarsely (first) or well."""
 
 
 @dataclass(frozen=True)
-class Explored:
+class LadderScores:
     """A ladder, and the second look at one strength of it.
 
     Attributes:
@@ -241,7 +248,7 @@ class Explored:
     """
 
     first: Curve
-    second: Point
+    second: CurvePoint
 
     def __post_init__(self) -> None:
         if not 0 < self.second.strength < 1:  # nor NaN
@@ -253,19 +260,19 @@ class Explored:
         """Log odds by which the second look moves the curves of style and of content."""
         place, places = log_odds(self.second.strength), [log_odds(strength) for strength in self.first.strengths]
         style, content = (
-            sureness(seen) - sureness(float(np.interp(place, places, values)))
+            score_log_odds(seen) - score_log_odds(float(np.interp(place, places, values)))
             for seen, values in zip(self.second[1:], (self.first.style, self.first.content), strict=True)
         )
         return style, content
 
     @property
-    def corrected(self) -> tuple[Point | None, ...]:
+    def corrected(self) -> tuple[CurvePoint | None, ...]:
         """The points of the first ladder, put right; ``None`` for one whose place the second look takes."""
         style, content = self.shifts
         photograph, *rest = self.first.points
         return photograph, *(
-            Point(each.strength, _moved(each.style, style), _moved(each.content, content))
-            if abs(log_odds(each.strength) - log_odds(self.second.strength)) > NEAR
+            CurvePoint(each.strength, _moved(each.style, style), _moved(each.content, content))
+            if abs(log_odds(each.strength) - log_odds(self.second.strength)) > REPLACED_WITHIN
             else None
             for each in rest
         )
@@ -276,18 +283,18 @@ class Explored:
         points = [self.second, *(point for point in self.corrected if point)]
         return Curve(*zip(*sorted(points), strict=True))
 
-    def balance(self, *, kept: float = KEPT) -> Balance:
-        """Of the curve; the confidence falls with what the second look had to move beyond ``FAR``.
+    def balance(self, *, kept: float = KEPT_SHARE) -> Balance:
+        """Of the curve; the confidence falls with what the second look had to move beyond ``MAX_SHIFT``.
 
         Where that is all of it, the looks contradict one another, and the strength is not what decides.
         """
         found = balance(self.curve, ladder=self.first, kept=kept)
-        share = min(max(2 - max(map(abs, self.shifts)) / FAR, 0.0), 1.0)
+        share = min(max(2 - max(map(abs, self.shifts)) / MAX_SHIFT, 0.0), 1.0)
         reason = found.reason if share or found.reason is Reason.FLAT else Reason.NOT_MONOTONE
         return replace(found, reason=reason, confidence=share * found.confidence)
 
 
-def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT) -> Explored:
+def score_ladder(probe: ScoreStrengths, untouched: tuple[float, float], *, kept: float = KEPT_SHARE) -> LadderScores:
     """A ladder of strengths, put right by a good look at the one where they balance.
 
     A few strengths over the whole range are judged first, coarsely: what is said of small pictures is off, but by
@@ -300,23 +307,23 @@ def explore(probe: Probe, untouched: tuple[float, float], *, kept: float = KEPT)
         untouched: what they say of style and content of the photograph itself, which is the weakest of the ladder.
         kept: of the safe interval, in which the balance lies; see ``balance``.
     """
-    strengths = tuple(map(strength_at, COARSE))
+    strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
     styles, contents = probe(strengths, True)
     style, content = untouched
-    first = Curve((strength_at(UNTOUCHED), *strengths), (style, *styles), (content, *contents))
-    place = max(log_odds(balance(first, kept=kept).strength), UNTOUCHED + NEAR)
+    first = Curve((strength_at(PHOTOGRAPH_LOG_ODDS), *strengths), (style, *styles), (content, *contents))
+    place = max(log_odds(balance(first, kept=kept).strength), PHOTOGRAPH_LOG_ODDS + REPLACED_WITHIN)
     second = strength_at(place)
     (style,), (content,) = probe((second,), False)
-    return Explored(first, Point(second, style, content))
+    return LadderScores(first, CurvePoint(second, style, content))
 
 
 def _moved(probability: float, by: float) -> float:
     """A probability of other log odds."""
-    moved = (1 + 2 * MARGIN) / (1 + math.exp(-sureness(probability) - by)) - MARGIN
+    moved = (1 + 2 * MARGIN) / (1 + math.exp(-score_log_odds(probability) - by)) - MARGIN
     return min(max(moved, 0.0), 1.0)
 
 
-def sureness(probability: float) -> float:
+def score_log_odds(probability: float) -> float:
     """Log odds of a probability, with a margin."""
     inside = min(max(probability, 0.0), 1.0)
     return math.log((inside + MARGIN) / (1 - inside + MARGIN))
@@ -327,12 +334,12 @@ def monotone(values: Values, *, rising: bool) -> Values:
     return np.asarray(isotonic_regression(values, increasing=rising).x, np.float64)
 
 
-def _middle(x: Values, rising: Values, falling: Values, alike: float) -> float:
-    """Mean place of those where the lower of two lines is within ``alike`` of its best, weighted by how near it is."""
+def _middle(x: Values, rising: Values, falling: Values, tolerance: float) -> float:
+    """Mean place of those where the lower of two lines is within ``tolerance`` of its best, weighted by how near it is."""
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
     best = lower.max()
-    within = min(alike, max(best / 2, LEVEL))
+    within = min(tolerance, max(best / 2, LEAST_SCORE))
     return float(np.average(places, weights=np.clip(lower - best + within, 0, None)))
 
 

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.registry import defaults_of, taught_judge
-from artune.balance.curve import KEPT, Balance, Curve, Explored, check_kept, explore
-from artune.engine.descend import descend, drain
-from artune.engine.methods import Adam
+from artune.balance.curve import KEPT_SHARE, Balance, Curve, LadderScores, check_kept, score_ladder
+from artune.engine.descend import descend, run_to_end
+from artune.engine.optimisers import Adam
 from artune.errors import ArtuneWarning, InputError
 from artune.images.picture import Floats, Picture
 from artune.judges.embedding import Judge
@@ -29,16 +29,16 @@ from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.objective import Sized, covered_at, photograph_at, place_strengths
+from artune.transfer.objective import ObjectiveBuilder, covered_at, photograph_at, strengths_by_region
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
 from artune.transfer.plan import OptimisePlan
-from artune.transfer.rates import shares_of
+from artune.transfer.rates import result_shares
 from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
 
 
 @dataclass(frozen=True)
-class Look:
+class Stage:
     """How the pictures are made that a judge looks at.
 
     Attributes:
@@ -52,15 +52,15 @@ class Look:
     rate: float
 
 
-FIRST = Look(128, 32, 1.0)
+FIRST_STAGE = Stage(128, 32, 1.0)
 """The first ladder: several strengths, small and quick."""
-SECOND = Look(256, 30, 1.6)
+SECOND_STAGE = Stage(256, 30, 1.6)
 """The second look: the one strength that balances the first ladder, at twice the size, where a strength has the effect
 that it has in a whole run. The larger rate brings it as far in few steps."""
-MOST = 2.0
+MAX_STEPS_FACTOR = 2.0
 """Largest factor by which the second look of a small result gets more steps: with fewer pixels, more steps cost no more
 work."""
-AVERAGE = 0.8
+MAX_AVERAGE = 0.8
 """Largest decay of the average of the iterates: the usual decay would still show the start after so few steps."""
 
 OnLadder = Callable[[int, int], None]
@@ -73,26 +73,26 @@ class Tuning:
 
     Attributes:
         balance: the strength, the safe interval, and why it is the one.
-        explored: what the judge said of the ladder.
+        scores: what the judge said of the ladder.
         pictures: the photograph, small, those of the first ladder, and that of the second look.
         seconds: that the search took.
     """
 
     balance: Balance
-    explored: Explored
+    scores: LadderScores
     pictures: tuple[Picture, ...] = ()
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Plain data, for a record."""
         found = {**asdict(self.balance), "reason": str(self.balance.reason)}
-        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.explored.first, self.curve))
-        return {**found, "first": first, "second": self.explored.second._asdict(), "curve": curve}
+        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.scores.first, self.curve))
+        return {**found, "first": first, "second": self.scores.second._asdict(), "curve": curve}
 
     @property
     def curve(self) -> Curve:
         """From which the balance was read."""
-        return self.explored.curve
+        return self.scores.curve
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
@@ -106,17 +106,17 @@ class Tuning:
             InputError: it is something else.
         """
         try:
-            explored = TypeAdapter(Explored).validate_python({**summary})
+            scores = TypeAdapter(LadderScores).validate_python({**summary})
             found = TypeAdapter(Balance).validate_python({**summary})
         except (ValidationError, InputError) as error:
             raise InputError("what is said of the balance is not whole") from error
         if not 0 < found.strength < 1:
             raise InputError("what is said of the balance holds a strength that is none")
-        return cls(found, explored, seconds=seconds)
+        return cls(found, scores, seconds=seconds)
 
 
 def find_balance(
-    task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnLadder | None = None
+    task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT_SHARE, on_step: OnLadder | None = None
 ) -> Tuning:
     """The strength of a task that leaves it open; see ``artune.tune``."""
     check_kept(kept)
@@ -138,9 +138,9 @@ def find_balance(
         pictures.extend(found)
         return scorer.scores(found)
 
-    explored = explore(probe, (style, content), kept=kept)
+    scores = score_ladder(probe, (style, content), kept=kept)
     seconds = time.perf_counter() - began
-    return Tuning(_readable(explored.balance(kept=kept)), explored, tuple(pictures), seconds)
+    return Tuning(_readable(scores.balance(kept=kept)), scores, tuple(pictures), seconds)
 
 
 def _readable(found: Balance) -> Balance:
@@ -162,12 +162,12 @@ class Ladder:
         self.task, self.on_step, self.done = task, on_step, 0
         self.plan = plan_unchecked(task)
         self.shown = task.inputs.coloured(self.plan)
-        self.first, size = replace(FIRST, size=self.size(FIRST.size)), self.size(SECOND.size)
-        more = min(max(1.0, SECOND.size / size) ** 2, MOST)
-        self.second = replace(SECOND, size=size, steps=round(more * SECOND.steps))
+        self.first, size = replace(FIRST_STAGE, size=self.size(FIRST_STAGE.size)), self.size(SECOND_STAGE.size)
+        more = min(max(1.0, SECOND_STAGE.size / size) ** 2, MAX_STEPS_FACTOR)
+        self.second = replace(SECOND_STAGE, size=size, steps=round(more * SECOND_STAGE.steps))
         self.last: tuple[Tensor, Image, Image] | None = None
 
-    def pictures(self, strengths: Sequence[float], look: Look) -> list[Picture]:
+    def pictures(self, strengths: Sequence[float], look: Stage) -> list[Picture]:
         """Each begins where the nearest strength of the look before ended.
 
         Args:
@@ -179,8 +179,8 @@ class Ladder:
         method = plans[0].method
         content = photograph_at(self.shown, look.size, network.device)
         rung = Rung(size=look.size, steps=look.steps)
-        sized = Sized(plans, self.shown, network, rung)
-        objective = drain(sized.objective(content, drain(sized.paintings())))
+        sized = ObjectiveBuilder(plans, self.shown, network, rung)
+        objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
         places = torch.tensor(strengths).logit()
         if self.last is None:
             first = Painting(task.first) if task.first else self.shown.paintings[0]
@@ -193,11 +193,11 @@ class Ladder:
             given = method.start == "content"
             x = enlarged(images[nearest], content, photograph if given else None)
         gentle = method.start == "content"
-        rates = shares_of([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
+        rates = result_shares([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
         recipe = defaults_of(method.network, network.backbone.taps)
         optimiser = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
         for step in descend(
-            objective, x.contiguous(), optimiser, steps=look.steps, average=min(recipe.average, AVERAGE)
+            objective, x.contiguous(), optimiser, steps=look.steps, average=min(recipe.average, MAX_AVERAGE)
         ):
             x = step.image
             self.done += 1
@@ -205,8 +205,8 @@ class Ladder:
                 self.on_step(self.done, self.first.steps + self.second.steps)
         self.last = places, x, content
         # the photograph shines through as in a run of each
-        faded = [task.inputs.faded(shares_of(place_strengths(plan, task.inputs))) for plan in plans]
-        return [finished(x[i : i + 1], plan, faded[i], self.shown) for i, plan in enumerate(plans)]
+        blended = [task.inputs.blended(result_shares(strengths_by_region(plan, task.inputs))) for plan in plans]
+        return [finished(x[i : i + 1], plan, blended[i], self.shown) for i, plan in enumerate(plans)]
 
     def untouched(self) -> Picture:
         """The photograph at the first size."""
@@ -240,7 +240,7 @@ class Scorer:
 
     @classmethod
     def of(cls, inputs: Inputs, plan: OptimisePlan, judge: Judge) -> "Scorer":
-        """Look at the pictures of a run.
+        """Stage at the pictures of a run.
 
         Args:
             inputs: as they were read.

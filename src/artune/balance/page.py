@@ -46,7 +46,7 @@ def write_tuning(
 
 def tuning_chart(tuning: Tuning) -> Chart:
     """Both curves over the log odds of the strength, with what was seen, balance and safe interval."""
-    curve, first, second, found = tuning.curve, tuning.explored.first, tuning.explored.second, tuning.balance
+    curve, first, second, found = tuning.curve, tuning.scores.first, tuning.scores.second, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     seen = [log_odds(strength) for strength in first.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
@@ -74,9 +74,9 @@ def tuning_chart(tuning: Tuning) -> Chart:
 
 def curve_csv(tuning: Tuning) -> str:
     """A line for each picture of the ladder: what the judge said, and the same put right where it is in the curve."""
-    explored = tuning.explored
-    looks = ["photograph"] + ["first"] * (len(explored.corrected) - 1) + ["second"]
-    said, right = (*explored.first.points, explored.second), (*explored.corrected, explored.second)
+    scores = tuning.scores
+    looks = ["photograph"] + ["first"] * (len(scores.corrected) - 1) + ["second"]
+    said, right = (*scores.first.points, scores.second), (*scores.corrected, scores.second)
     rows = []
     for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
         values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]
@@ -88,15 +88,15 @@ def tuning_page(
     tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> str:
     """The page as HTML; every picture is inside."""
-    explored, found = tuning.explored, tuning.balance
+    scores, found = tuning.scores, tuning.balance
     low, high = (round(found.low or 1.0, 2), round(found.high or 0.0, 2))  # as they are read beside the pictures
-    said = [*explored.first.points, explored.second]
+    said = [*scores.first.points, scores.second]
     ladder = [
         {
             "picture": picture_uri(picture),
             "point": point,
             "safe": low <= round(point.strength, 2) <= high,
-            "second": point is explored.second,
+            "second": point is scores.second,
         }
         for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
     ]

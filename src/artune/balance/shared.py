@@ -9,11 +9,11 @@ from artune.errors import ArtuneError, InputError
 
 T = TypeVar("T")
 
-CHOSEN = 5
+SAMPLED_PHOTOGRAPHS = 5
 """Photographs whose strengths are found."""
 
 
-def spread(items: Sequence[T], count: int = CHOSEN) -> list[T]:
+def spread(items: Sequence[T], count: int = SAMPLED_PHOTOGRAPHS) -> list[T]:
     """As many items, evenly spaced over all of them: the middles of equal parts.
 
     Args:
@@ -34,7 +34,7 @@ def common_strength(strengths: Sequence[float]) -> float:
     return round(strength_at(median(map(log_odds, strengths))), 3)
 
 
-def shared_strength(photographs: Sequence[T], find: Callable[[T], float], count: int = CHOSEN) -> float:
+def shared_strength(photographs: Sequence[T], find: Callable[[T], float], count: int = SAMPLED_PHOTOGRAPHS) -> float:
     """One strength for all photographs; those that cannot be used are passed over.
 
     Args:

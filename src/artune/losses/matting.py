@@ -15,7 +15,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features, Image
 from artune.errors import MissingExtraError
-from artune.losses.objective import Frozen
+from artune.losses.objective import WeightedTerm
 from artune.losses.protocol import Mask, Source
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ Pixels = Float[np.ndarray, "h w 3"]
 EPSILON = 1e-5
 """Added to a window's covariance, in squared units of the pixel range: what varies by less than a few 8-bit steps is no
 edge but noise, or a block of JPEG, which would show in the result."""
-PAINTED = 0.01
+PAINTED_SHARE = 0.01
 """Of the energy that a photograph's pixels would have if neighbours had nothing to do with each other, about what a
 painted one has; the photograph itself has less than a ten-thousandth of that."""
-STIFF = 100.0
+SMOOTHING_WEIGHT = 100.0
 """Weight of the Laplacian beside the picture itself in smoothing of strength 1, by looking."""
 ITERATIONS = 1000
 """At most, of conjugate gradients."""
@@ -114,14 +114,14 @@ class Matting:
         return energy / self.diagonal.numel()
 
     def energy(self, measured: Tensor) -> Tensor:
-        """What ``distance`` is about when painted: ``PAINTED`` of the diagonal's part of it."""
+        """What ``distance`` is about when painted: ``PAINTED_SHARE`` of the diagonal's part of it."""
         centred = measured - measured.mean((2, 3), keepdim=True)
-        return PAINTED * (centred.square().sum(1).flatten(1) * self.diagonal).mean(1)
+        return PAINTED_SHARE * (centred.square().sum(1).flatten(1) * self.diagonal).mean(1)
 
 
 @torch.no_grad()
-def matting(content: Image, weight: float) -> Frozen[Tensor, None]:
-    """The regulariser for ``objective.build(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
+def matting(content: Image, weight: float) -> WeightedTerm[Tensor, None]:
+    """The regulariser for ``objective.build_objective(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
 
     Args:
         content: the photograph at the size of the result, ``[1, 3, h, w]``.
@@ -131,14 +131,14 @@ def matting(content: Image, weight: float) -> Frozen[Tensor, None]:
         MissingExtraError: where PyMatting is not installed.
     """
     term = Matting(content)
-    return Frozen(term.name, term, None, weight, term.energy(content) + 1e-12)
+    return WeightedTerm(term.name, term, None, weight, term.energy(content) + 1e-12)
 
 
 def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
     """The picture, smoothed along the photograph's edges (after Li 2018, 3.2): strokes go, edges and colours stay.
 
-    Departure: the Laplacian is not normalised by its diagonal, and ``STIFF`` is ours.
-    The ``x`` with the least ``STIFF strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
+    Departure: the Laplacian is not normalised by its diagonal, and ``SMOOTHING_WEIGHT`` is ours.
+    The ``x`` with the least ``SMOOTHING_WEIGHT strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
     the diagonal as preconditioner, to a thousandth or for ``ITERATIONS``.
 
     Args:
@@ -155,7 +155,7 @@ def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
     from scipy.sparse.linalg import cg
 
     matrix = laplacian(photograph)
-    system = (STIFF * strength * matrix + eye_array(matrix.shape[0])).tocsr()
+    system = (SMOOTHING_WEIGHT * strength * matrix + eye_array(matrix.shape[0])).tocsr()
     scales = diags_array(1 / system.diagonal())
     wanted = picture.reshape(-1, 3).astype(np.float64)
     columns = [cg(system, y, x0=y, rtol=1e-3, maxiter=ITERATIONS, M=scales)[0] for y in wanted.T]

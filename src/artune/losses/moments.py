@@ -12,7 +12,7 @@ from torch import Tensor
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
 positions than channels has a singular covariance, whose root has no finite gradient."""
-SPECK = 1e-6
+MEAN_RIDGE = 1e-6
 """Of the mean squared mean, added to a covariance: a flat picture's is the rounding of that, and not positive."""
 
 
@@ -171,8 +171,8 @@ def energy(m: Moments | Marginals) -> Float[Tensor, "b"]:
 
 
 def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
-    """Covariance plus ``RIDGE`` times its mean eigenvalue, and ``SPECK``."""
-    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + SPECK * mean.square().mean(1) + 1e-12
+    """Covariance plus ``RIDGE`` times its mean eigenvalue, and ``MEAN_RIDGE``."""
+    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + MEAN_RIDGE * mean.square().mean(1) + 1e-12
     eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
     return cov + level[:, None, None] * eye
 
@@ -256,7 +256,7 @@ class _Wasserstein(torch.autograd.Function):
         # the ridge follows the covariance's mean eigenvalue, and the squared mean
         trace = of_cov.diagonal(dim1=1, dim2=2).sum(1)[:, None]
         of_cov.diagonal(dim1=1, dim2=2).add_(RIDGE / channels * trace)
-        of_mean = 2 * (mean - wanted) + 2 * SPECK / channels * trace * mean
+        of_mean = 2 * (mean - wanted) + 2 * MEAN_RIDGE / channels * trace * mean
         # the covariance is the mean square less the squared mean
         of_mean -= 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
         of_first, of_second = per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov

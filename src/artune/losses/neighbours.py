@@ -4,15 +4,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-FAINT = 1e-6
+LENGTH_FLOOR = 1e-6
 """Of the target's mean squared length, added to every squared length: a feature that is zero has no direction."""
 CHUNK = 1024
 """Positions that are compared with all others at a time."""
 
 
-def faint(rows: Float[Tensor, "b n c"]) -> Float[Tensor, "b 1 1"]:
+def length_floor(rows: Float[Tensor, "b n c"]) -> Float[Tensor, "b 1 1"]:
     """A squared length that is small beside those of the rows."""
-    return FAINT * rows.square().sum(2).mean(1)[:, None, None] + 1e-12
+    return LENGTH_FLOOR * rows.square().sum(2).mean(1)[:, None, None] + 1e-12
 
 
 def directions(rows: Float[Tensor, "b n c"], level: Float[Tensor, "#b 1 1"]) -> Float[Tensor, "b n c"]:
@@ -39,7 +39,7 @@ def nearest(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[Tens
     """
     centre = b.mean(1, keepdim=True)
     a, b = a - centre, b - centre
-    level = faint(b)
+    level = length_floor(b)
     a, b = directions(a, level), directions(b, level)
     return (1 - (a * take(b, closest(a, b))).sum(2)).mean(1)
 
@@ -49,7 +49,7 @@ def relaxed_emd(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b m c"]) -> Float[
 
     The larger one of the mean distances of each row to the nearest one of the other side.
     """
-    level = faint(b)
+    level = length_floor(b)
     cost = 1 - directions(a, level) @ directions(b, level).transpose(1, 2)  # b n m
     return torch.maximum(cost.min(2).values.mean(1), cost.min(1).values.mean(1))
 
@@ -60,7 +60,7 @@ def markov(a: Float[Tensor, "b n d"], b: Float[Tensor, "#b m d"]) -> Float[Tenso
     Departure: the mean over patches and over the 9 positions of each, in place of the sum over all. The match is taken
     as constant.
     """
-    level = faint(b)
+    level = length_floor(b)
     match = take(b, closest(a, directions(b, level)))  # the length of a patch of a decides nothing
     return (a - match).square().sum(2).mean(1) / 9
 
@@ -72,7 +72,7 @@ def self_similarity(a: Float[Tensor, "b n c"], b: Float[Tensor, "#b n c"]) -> Fl
     over columns: at most 2. Departure: n times the paper's, whose mean over all entries shrinks with their number (the
     authors' program multiplies by n, too).
     """
-    level = faint(b)
+    level = length_floor(b)
 
     def shares(rows: Tensor) -> Tensor:
         rows = directions(rows, level)

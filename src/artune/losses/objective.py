@@ -19,11 +19,11 @@ from artune.losses.protocol import AnyTerm, Draws, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec.style import Scale
 
-FLOOR = 0.02
+ENERGY_SHARE = 0.02
 """Share of the style's energy added to the denominator of a relative distance: content and style may be the same
 picture, flat, or a single pixel."""
 
-ROUNDING = 1e-5
+NEGLIGIBLE = 1e-5
 """A total of relative distances, over their weights, below which a gradient is that of rounding errors, and taken as
 zero: a descent that heeds no scale would follow it at full speed."""
 
@@ -69,7 +69,7 @@ class Formulas:
 
 
 @dataclass(frozen=True)
-class Styled:
+class PaintingImage:
     """A painting, and the part of it that counts.
 
     Attributes:
@@ -84,7 +84,7 @@ class Styled:
 
 
 @dataclass(frozen=True)
-class Region:
+class RegionWeights:
     """A part of the picture with paintings of its own, and how strongly it is pulled to either side.
 
     Attributes:
@@ -99,7 +99,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Frozen(Generic[M, T]):
+class WeightedTerm(Generic[M, T]):
     """A term with its target, its weight and the distance that counts as 1.
 
     Attributes:
@@ -123,7 +123,7 @@ class Frozen(Generic[M, T]):
         return self.term.distance(self.term.measure(features, self.mask), self.target, step) / self.unit
 
 
-AnyFrozen = Frozen[Any, Any]
+AnyWeightedTerm = WeightedTerm[Any, Any]
 
 
 class Objective:
@@ -131,27 +131,27 @@ class Objective:
 
     Args:
         backbone: the loss network.
-        frozen: the terms.
+        terms: each with its target, weight and unit.
         balance: give the gradient of every term the same size at its taps, before its weight: an L1 norm of 1, as in
             Johnson's neural-style. Scaling the scalar loss instead would square the weight.
     """
 
-    def __init__(self, backbone: Backbone, frozen: Sequence[AnyFrozen], *, balance: bool = False) -> None:
+    def __init__(self, backbone: Backbone, terms: Sequence[AnyWeightedTerm], *, balance: bool = False) -> None:
         self.backbone, self.balance = backbone, balance
-        self.frozen = [f for f in frozen if not (isinstance(f.weight, float) and f.weight == 0)]
-        self.whole = sum(f.weight for f in self.frozen if isinstance(f.unit, Tensor))
-        self.taps = tuple(dict.fromkeys(tap for f in self.frozen for tap in f.term.taps))
+        self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
+        self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
+        self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Every term's distance, relative where it is calibrated, not weighted."""
         features = self.backbone(x, self.taps)
-        return {f.name: f.loss(features, step) for f in self.frozen}
+        return {f.name: f.loss(features, step) for f in self.terms}
 
     def __call__(self, x: Image, step: int) -> Evaluation:
         x = x.detach().requires_grad_()
         with torch.enable_grad():
             features = self.backbone(x, self.taps)
-            losses = {f.name: f.loss(features, step) for f in self.frozen}
+            losses = {f.name: f.loss(features, step) for f in self.terms}
             total = self.total(losses)
             if self.balance:
                 gradient = self._balanced(x, features, losses)
@@ -161,11 +161,11 @@ class Objective:
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
         """The weighted sum."""
-        return torch.stack([f.weight * losses[f.name] for f in self.frozen]).sum(0)
+        return torch.stack([f.weight * losses[f.name] for f in self.terms]).sum(0)
 
     def evaluation(self, total: Tensor, losses: Mapping[str, Tensor], gradient: Tensor) -> Evaluation:
         """What the engine takes; a gradient that is one of rounding is zero."""
-        arrived = (total <= ROUNDING * self.whole).detach()
+        arrived = (total <= NEGLIGIBLE * self.whole).detach()
         if arrived.any():
             gradient = gradient * ~arrived[:, None, None, None]
         return Evaluation(total.detach(), {name: value.detach() for name, value in losses.items()}, gradient)
@@ -173,7 +173,7 @@ class Objective:
     def _balanced(self, x: Image, features: Features, losses: Mapping[str, Tensor]) -> Tensor:
         """The gradient that flows back when each term's, at its taps, has an L1 norm of its weight."""
         pulls = {tap: torch.zeros_like(value) for tap, value in features.items()}
-        for f in self.frozen:
+        for f in self.terms:
             taps = [tap for tap in f.term.taps if features[tap].requires_grad]
             parts = torch.autograd.grad(losses[f.name].sum(), [features[tap] for tap in taps], retain_graph=True)
             size = torch.stack([part.float().abs().sum((1, 2, 3)) for part in parts]).sum(0)
@@ -196,7 +196,7 @@ class Measured(NamedTuple):
     mask: Mask | None
 
 
-Wanted = Sequence[tuple[AnyTerm, Mask | None]]
+MaskedTerms = Sequence[tuple[AnyTerm, Mask | None]]
 """Terms, and where in a picture each is measured: a mask at the picture's size, or ``None`` for all of it."""
 
 
@@ -255,7 +255,7 @@ class Terms:
         """All of them."""
         return *(term for term, _ in self.content), *(term for _, term, _ in self.style), self.variation
 
-    def of_photograph(self, regions: Sequence[Region]) -> Wanted:
+    def of_photograph(self, regions: Sequence[RegionWeights]) -> MaskedTerms:
         """What is measured of the photograph: content terms, style terms region by region, variation."""
         whole = _whole_mask(regions)
         covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
@@ -265,16 +265,16 @@ class Terms:
             (self.variation, covered),
         ]
 
-    def of_painting(self, painting: Styled) -> Wanted:
+    def of_painting(self, painting: PaintingImage) -> MaskedTerms:
         """What is measured of a painting: the energies of its content terms too, which floor the distances."""
         return [(term, painting.mask) for term in self.every]
 
-    def measured(self, painting: Styled, values: Sequence[Measured]) -> MeasuredPainting:
+    def measured(self, painting: PaintingImage, values: Sequence[Measured]) -> MeasuredPainting:
         """What was measured of a painting, in the order of ``of_painting``."""
         return MeasuredPainting(dict(zip(self.every, values, strict=True)), painting.share)
 
 
-def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
+def measure(backbone: Backbone, image: Image, wanted: MaskedTerms) -> list[Measured]:
     """What each term measures of a picture."""
     features = backbone(image, {tap for term, _ in wanted for tap in term.taps})
     masks = [at_tap(mask, *features[term.taps[0]].shape[-2:]) for term, mask in wanted]
@@ -282,13 +282,13 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
 
 
 @torch.no_grad()
-def build(
+def build_objective(
     backbone: Backbone,
     content: Image,
-    styled: Sequence[tuple[Region, Sequence[Styled]]],
+    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
 ) -> Objective:
     """An objective of one photograph: its paintings measured, and put together with it.
 
@@ -313,12 +313,12 @@ def build(
 def assemble(
     backbone: Backbone,
     terms: Terms,
-    regions: Sequence[Region],
+    regions: Sequence[RegionWeights],
     paintings: Paintings,
     photograph: Sequence[Measured],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
 ) -> Objective:
     """Mix and freeze what was measured.
 
@@ -338,15 +338,17 @@ def assemble(
     scale = formulas.scale
     whole = _whole_mask(regions)
     of_content = iter(photograph)
-    frozen: list[AnyFrozen] = []
+    weighted: list[AnyWeightedTerm] = []
     for term, share in terms.content:
         measured, mask = next(of_content)
         unit: float | Tensor = 1.0
         if scale == "calibrated":
             energies = [term.energy(painting.statistics[term].value) for some in paintings for painting in some]
-            unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
+            unit = term.energy(measured) + ENERGY_SHARE * torch.stack(energies).mean(0) + 1e-12
         area = regions[0].content if whole is None else _mean(whole)
-        frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
+        weighted.append(
+            WeightedTerm(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask)
+        )
     for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
         for loss, term, share in terms.style:
@@ -355,19 +357,19 @@ def assemble(
             target = term.freeze(parts)
             unit = 1.0
             if scale == "calibrated":
-                unit = term.distance(measured, target) + FLOOR * term.energy(parts) + 1e-12
+                unit = term.distance(measured, target) + ENERGY_SHARE * term.energy(parts) + 1e-12
             name = term.name if len(formulas.style) == 1 else f"{loss} {term.name}"
             name = name if len(regions) == 1 else f"{name} @{number}"
             weight = area * region.style * share * weights.style_total
-            frozen.append(Frozen(name, term, target, weight, unit, mask))
+            weighted.append(WeightedTerm(name, term, target, weight, unit, mask))
     variation = terms.variation
     here, mask = next(of_content)
     unit = 1.0
     if scale == "calibrated":
         both = [here, *(_mixed(variation, some) for some in paintings)]
         unit = sum(variation.distance(m, None) for m in both) / len(both) + variation.energy(here)
-    frozen.append(Frozen(variation.name, variation, None, weights.tv, unit, mask))
-    return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
+    weighted.append(WeightedTerm(variation.name, variation, None, weights.tv, unit, mask))
+    return Objective(backbone, [*weighted, *extra], balance=formulas.balance)
 
 
 def at_tap(mask: Mask | None, height: int, width: int) -> Float[Tensor, "b 1 {height} {width}"] | None:
@@ -383,7 +385,7 @@ def shares(layers: Mapping[str, float], scale: Scale) -> Mapping[str, float]:
     return {tap: weight / whole for tap, weight in layers.items()}
 
 
-def _whole_mask(regions: Sequence[Region]) -> Mask | None:
+def _whole_mask(regions: Sequence[RegionWeights]) -> Mask | None:
     """Where and how much the content counts."""
     if len(regions) == 1 and regions[0].mask is None:
         return None

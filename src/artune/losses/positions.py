@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from artune.losses.moments import widened
 
 
-class Part(NamedTuple):
+class MaskedFeatures(NamedTuple):
     """One picture's features at a tap.
 
     Attributes:
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     share: float = 1.0
 
 
-def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b n"]:
+def draw(part: MaskedFeatures, limit: int, generator: torch.Generator) -> Int[Tensor, "#b n"]:
     """Positions of a sample, ascending: all that have a mask above 0, or ``limit`` of more.
 
     Stratified: the positions, each as long as its mask, are cut into ``n`` pieces of equal length, and a point of each
@@ -42,7 +42,7 @@ def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b 
     return torch.searchsorted(ends, levels, right=True).clamp(max=weight.shape[1] - 1)
 
 
-def mass(part: Part) -> Float[Tensor, "#b n"]:
+def mass(part: MaskedFeatures) -> Float[Tensor, "#b n"]:
     """The mask over all positions, in fp64 where the device has it."""
     features, mask, _ = part
     height, width = features.shape[-2:]
@@ -51,7 +51,7 @@ def mass(part: Part) -> Float[Tensor, "#b n"]:
     return widened(mask.flatten(1))
 
 
-def available(part: Part) -> int:
+def available(part: MaskedFeatures) -> int:
     """Positions with a mask above 0."""
     return int((mass(part) > 0).sum(1).amax())
 
@@ -75,7 +75,7 @@ def patches(features: Float[Tensor, "b c h w"], index: Int[Tensor, "#b n"]) -> F
     return torch.cat([rows(features, one) for one in around], 2)
 
 
-def inside(part: Part) -> Part:
+def inside(part: MaskedFeatures) -> MaskedFeatures:
     """The part with a mask of the positions whose 3x3 neighbours all count, by the least of them; if there are any."""
     features, mask, _ = part
     mask = features.new_ones((1, 1, *features.shape[-2:])) if mask is None else mask
@@ -83,7 +83,7 @@ def inside(part: Part) -> Part:
     return part._replace(mask=least if least.any() else mask)
 
 
-def allot(parts: Sequence[Part], limit: int) -> list[int]:
+def allot(parts: Sequence[MaskedFeatures], limit: int) -> list[int]:
     """How many positions of each part make a sample of at most ``limit`` in which every part has its share."""
     count = min(limit, sum(available(part) for part in parts if part.share))
     whole = sum(part.share for part in parts)

@@ -20,18 +20,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
-from artune.engine.descend import Evaluation, Part, Parts, drain
+from artune.engine.descend import Evaluation, InParts, PartDone, run_to_end
 from artune.errors import SpecError
 from artune.losses.moments import widened
 from artune.losses.objective import (
-    AnyFrozen,
+    AnyWeightedTerm,
     Formulas,
+    MaskedTerms,
     Measured,
     Objective,
-    Region,
-    Styled,
+    PaintingImage,
+    RegionWeights,
     Terms,
-    Wanted,
     Weights,
     assemble,
     at_tap,
@@ -98,7 +98,7 @@ class Tile:
         return part, (slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))
 
 
-class Cut:
+class Tiling:
     """How a picture is cut for a network.
 
     Args:
@@ -112,7 +112,7 @@ class Cut:
     def __init__(self, backbone: Backbone, taps: Collection[str], height: int, width: int, side: int) -> None:
         self.backbone, self.taps = backbone, tuple(taps)
         self.strides = {tap: backbone.taps.get(tap, IMAGE_TAP).stride for tap in self.taps}
-        stride, halo = reach(backbone, taps)
+        stride, halo = stride_and_halo(backbone, taps)
         side = -(-max(side, 1) // stride) * stride
         across = spans(width, side, halo, stride)
         self.tiles = [Tile(rows, columns) for rows in spans(height, side, halo, stride) for columns in across]
@@ -130,7 +130,7 @@ class Cut:
         return {tap: (rows.stop, columns.stop) for tap, (rows, columns) in places.items()}
 
 
-def reach(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
+def stride_and_halo(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
     """The stride of the deepest of some taps, and the halo that a tile needs, pixels: as far as they look, aligned."""
     infos = [backbone.taps.get(tap, IMAGE_TAP) for tap in taps]
     stride = math.lcm(*(info.stride for info in infos))
@@ -150,7 +150,7 @@ def bands(height: int, width: int) -> Iterator[tuple[slice, int]]:
             yield slice(top + tall, top + tall + 1), -1
 
 
-class Tiled:
+class TiledObjective:
     """An objective, computed tile by tile.
 
     Args:
@@ -162,17 +162,17 @@ class Tiled:
 
     def __init__(self, whole: Objective, height: int, width: int, side: int) -> None:
         self.whole = whole
-        self.local = [f for f in whole.frozen if f.term.source == "none"]  # needs no network, but neighbours
-        self.seen = [f for f in whole.frozen if f.term.source != "none"]
+        self.local = [f for f in whole.terms if f.term.source == "none"]  # needs no network, but neighbours
+        self.seen = [f for f in whole.terms if f.term.source != "none"]
         taps = dict.fromkeys(tap for f in self.seen for tap in f.term.taps)
-        self.cut = Cut(whole.backbone, taps, height, width, side)
+        self.tiling = Tiling(whole.backbone, taps, height, width, side)
         self.height, self.width = height, width
 
     def _pieces(self) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
         """Windows of the picture, and what each adds to the sums of every term."""
         pieces: list[tuple[Window, Callable[[Image], list[Sums | None]]]] = []
         if self.seen:
-            pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.cut.tiles]
+            pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.tiling.tiles]
         if self.local:
             across = slice(0, self.width)
             found = bands(self.height, self.width)
@@ -181,17 +181,17 @@ class Tiled:
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Every term's distance, relative where it is calibrated, not weighted."""
-        return self._losses(drain(self._sums(x.detach())), step, x.dtype)
+        return self._losses(run_to_end(self._sums(x.detach())), step, x.dtype)
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
         """The weighted sum."""
         return self.whole.total(losses)
 
     def __call__(self, x: Image, step: int) -> Evaluation:
-        return drain(self.parts(x, step))
+        return run_to_end(self.in_parts(x, step))
 
     @torch.no_grad()
-    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
+    def in_parts(self, x: Image, step: int) -> InParts[Evaluation]:
         """Evaluate, tile by tile."""
         x = x.detach()
         found = yield from self._sums(x)
@@ -216,26 +216,26 @@ class Tiled:
             if pairs:
                 (back,) = torch.autograd.grad([p for p, _ in pairs], part, [slope for _, slope in pairs])
                 gradient[(..., *window)] += back
-            yield Part(len(pieces) + number, 2 * len(pieces))
+            yield PartDone(len(pieces) + number, 2 * len(pieces))
         return self.whole.evaluation(total, losses, gradient)
 
     @torch.no_grad()
-    def _sums(self, x: Image) -> Parts[list[Sums]]:
-        sums: list[Sums | None] = [None] * len(self.whole.frozen)
+    def _sums(self, x: Image) -> InParts[list[Sums]]:
+        sums: list[Sums | None] = [None] * len(self.whole.terms)
         pieces = self._pieces()
         for number, (window, measure) in enumerate(pieces, start=1):
             sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
-            yield Part(number, 2 * len(pieces))
+            yield PartDone(number, 2 * len(pieces))
         return [parts for parts in sums if parts is not None]  # every term is in some piece
 
     def _losses(self, sums: Sequence[Sums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
-        found = zip(self.whole.frozen, sums, strict=True)
+        found = zip(self.whole.terms, sums, strict=True)
         return {f.name: (_value(f, parts, step) / f.unit).to(kind) for f, parts in found}
 
     def _of_tile(self, tile: Tile, part: Image) -> list[Sums | None]:
-        features, places = self.cut.features(part, tile)
+        features, places = self.tiling.features(part, tile)
         out: list[Sums | None] = []
-        for f in self.whole.frozen:
+        for f in self.whole.terms:
             if f.term.source == "none":
                 out.append(None)
                 continue
@@ -251,16 +251,16 @@ class Tiled:
             _signed(f.term.measure({"image": part}, _cropped(f.mask, (rows, slice(None)))), sign)
             if f.term.source == "none"
             else None
-            for f in self.whole.frozen
+            for f in self.whole.terms
         ]
 
 
 @torch.no_grad()
-def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> Parts[list[Measured]]:
+def measure_in_tiles(backbone: Backbone, image: Image, wanted: MaskedTerms, *, side: int) -> InParts[list[Measured]]:
     """What each term measures of a picture, tile by tile; of one that compares position by position, all of them."""
     height, width = image.shape[-2:]
-    cut = Cut(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
-    sizes = cut.sizes(image)
+    tiling = Tiling(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
+    sizes = tiling.sizes(image)
     brought: dict[tuple[int, tuple[int, int]], Mask | None] = {}
     masks = []
     for term, mask in wanted:  # one that several terms share is brought to their size once
@@ -270,8 +270,8 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> P
         masks.append(brought[key])
     maps: dict[str, Tensor] = {}
     sums: list[Any] = [None] * len(wanted)
-    for number, tile in enumerate(cut.tiles, start=1):
-        features, places = cut.features(image[(..., *tile.window)], tile)
+    for number, tile in enumerate(tiling.tiles, start=1):
+        features, places = tiling.features(image[(..., *tile.window)], tile)
         for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
             tap = term.taps[0]
             if term.source == "none":
@@ -284,7 +284,7 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> P
                 kind = features[tap].dtype
                 maps[tap] = torch.empty(shape, dtype=kind, device=image.device, memory_format=torch.channels_last)
             maps[tap][(..., *places[tap])] = features[tap]
-        yield Part(number, len(cut.tiles))
+        yield PartDone(number, len(tiling.tiles))
     for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
         if isinstance(term, Pointwise):
             sums[index] = term.measure(maps, mask)
@@ -295,17 +295,17 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> P
     return [Measured(value, mask) for value, mask in zip(sums, masks, strict=True)]
 
 
-def build(
+def build_tiled_objective(
     backbone: Backbone,
     content: Image,
-    styled: Sequence[tuple[Region, Sequence[Styled]]],
+    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
     *,
     side: int,
-) -> Tiled:
-    """What ``artune.losses.objective.build`` does, tile by tile.
+) -> TiledObjective:
+    """What ``artune.losses.objective.build_objective`` does, tile by tile.
 
     Args:
         backbone: the loss network.
@@ -321,19 +321,19 @@ def build(
     """
     check_tiles(backbone, [*weights.content, *weights.style], formulas, extra)
     terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
-    by_tiles = partial(measure, backbone, side=side)
+    by_tiles = partial(measure_in_tiles, backbone, side=side)
     paintings = [
-        [terms.measured(style, drain(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
+        [terms.measured(style, run_to_end(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
         for _, styles in styled
     ]
-    photograph = drain(by_tiles(content, terms.of_photograph(regions)))
+    photograph = run_to_end(by_tiles(content, terms.of_photograph(regions)))
     whole = assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
     height, width = content.shape[-2:]
-    return Tiled(whole, height, width, side)
+    return TiledObjective(whole, height, width, side)
 
 
 def check_tiles(
-    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyFrozen] = ()
+    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyWeightedTerm] = ()
 ) -> None:
     """Raise unless a picture's tiles say all that the losses need of it.
 
@@ -370,7 +370,7 @@ def _additive(make: Make, formulas: Formulas) -> bool:
 @torch.no_grad()
 def _is_local(backbone: Backbone, taps: Collection[str]) -> bool:
     """Whether tiles of a small picture have the features of the whole: nothing global, and strides that align."""
-    stride, halo = reach(backbone, taps)
+    stride, halo = stride_and_halo(backbone, taps)
     side = -(-(halo + 1) // stride) * stride  # so that a halo ends before the picture does
     height, width = 2 * side + stride // 2 + 1, max(backbone.smallest, 2 * stride + 1)
     parameter = next(backbone.parameters(), torch.empty(0))
@@ -379,14 +379,14 @@ def _is_local(backbone: Backbone, taps: Collection[str]) -> bool:
     far = max(1e-3, 4 * torch.finfo(parameter.dtype).eps)
     for image in (fading, fading.transpose(2, 3).contiguous()):
         whole = backbone(image, taps)
-        cut = Cut(backbone, taps, image.shape[2], image.shape[3], side)
-        for tile in cut.tiles:
-            features, places = cut.features(image[(..., *tile.window)], tile)
+        tiling = Tiling(backbone, taps, image.shape[2], image.shape[3], side)
+        for tile in tiling.tiles:
+            features, places = tiling.features(image[(..., *tile.window)], tile)
             for tap, part in features.items():
                 same = whole[tap][(..., *places[tap])]
                 if same.shape != part.shape or (part - same).float().norm() > far * same.float().norm():
                     return False
-        if any(cut.sizes(image)[tap] != tuple(whole[tap].shape[-2:]) for tap in taps):
+        if any(tiling.sizes(image)[tap] != tuple(whole[tap].shape[-2:]) for tap in taps):
             return False
     return True
 
@@ -395,7 +395,7 @@ def _cropped(map_: Tensor | None, place: Window) -> Any:
     return None if map_ is None else map_[(..., *place)]
 
 
-def _value(f: AnyFrozen, sums: Sums, step: int) -> Tensor:
+def _value(f: AnyWeightedTerm, sums: Sums, step: int) -> Tensor:
     if isinstance(f.term, Pointwise):
         return f.term.value(sums, f.target)
     return f.term.distance(sums, f.target, step)

@@ -148,7 +148,7 @@ def equilibrium(
 
 def _balanced(places: Float[Array, "p"], style: Float[Array, "p"], content: Float[Array, "p"]) -> Balance:
     curve = Curve(tuple(map(strength_at, places.tolist())), tuple(style.tolist()), tuple(content.tolist()))
-    return balance(curve, alike=0.0, rough=ROUGH)
+    return balance(curve, tolerance=0.0, max_misfit=ROUGH)
 
 
 def _grouped(cells: Float[Array, "w c s"], group: NDArray[np.intp]) -> Float[Array, "p c s"]:

@@ -19,7 +19,7 @@ IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient"
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class StrengthSearch:
     """How a strength was found, before the run.
 
     Attributes:
@@ -65,7 +65,7 @@ class Checkpoint:
     state: State
     losses: Mapping[str, Sequence[float]]
     seconds: float
-    search: Search | None = None
+    search: StrengthSearch | None = None
 
     def save(self, path: Path) -> None:
         """Write it to one file, atomically.
@@ -82,7 +82,7 @@ class Checkpoint:
             level=self.level,
             step=state.step,
             mass=state.mass,
-            still=state.still,
+            still=state.unchanged,
             losses={name: list(values) for name, values in self.losses.items()},
             seconds=self.seconds,
             balance=dict(self.search.summary) if self.search else None,
@@ -116,19 +116,19 @@ class Checkpoint:
         tensors, data = load_checkpoint(path)
         about = _parsed(path, data)
         if about.key != key:
-            raise another_run(path)
+            raise other_run_error(path)
         if about.level >= len(rungs) or about.step > rungs[about.level].steps:
-            raise damaged(path, "it is further than the run goes")
+            raise damaged_error(path, "it is further than the run goes")
         width, height = fitted(*shape, rungs[about.level].size)
         if not {"x", "average"} <= tensors.keys() or any(
             tensors[name].shape != (1, 3, height, width) for name in IMAGES if name in tensors
         ):
-            raise damaged(path, f"it holds no picture of {width}x{height} pixels")
+            raise damaged_error(path, f"it holds no picture of {width}x{height} pixels")
         slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
         if about.step and slots.keys() != set(memory):
-            raise damaged(path, "the optimiser's memory is not whole")
+            raise damaged_error(path, "the optimiser's memory is not whole")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise damaged(path, "it holds values that are not finite")
+            raise damaged_error(path, "it holds values that are not finite")
         if "count" in slots:
             slots["count"] = slots["count"].cpu()
         state = State(
@@ -143,17 +143,17 @@ class Checkpoint:
         return cls(key, about.level, state, about.losses, about.seconds)
 
 
-def begun(path: Path) -> tuple[str, Search | None]:
+def read_origin(path: Path) -> tuple[str, StrengthSearch | None]:
     """Key of the run that left a checkpoint, and how its strength was found, where it was.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     about = _parsed(path, read_about(path))
-    return about.key, None if about.balance is None else Search(about.balance, about.balance_seconds)
+    return about.key, None if about.balance is None else StrengthSearch(about.balance, about.balance_seconds)
 
 
-def another_run(path: Path) -> CheckpointError:
+def other_run_error(path: Path) -> CheckpointError:
     """The error of a checkpoint that is not of the run that is asked for."""
     return CheckpointError(
         f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, or remove it "
@@ -165,9 +165,9 @@ def _parsed(path: Path, data: object) -> _About:
     try:
         return _About.model_validate(data)
     except ValidationError as error:
-        raise damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        raise damaged_error(path, f"{error.error_count()} of its fields are wrong") from None
 
 
-def damaged(path: Path, why: str) -> CheckpointError:
+def damaged_error(path: Path, why: str) -> CheckpointError:
     """The error of a checkpoint that cannot be gone on from."""
     return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")

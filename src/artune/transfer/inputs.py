@@ -168,9 +168,9 @@ class Inputs:
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         masked = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
         kept = tuple(region for region, seen in zip(masked, shown, strict=True) if seen)
-        return replace(inputs, regions=kept).faded([1.0] * len(kept))
+        return replace(inputs, regions=kept).blended([1.0] * len(kept))
 
-    def faded(self, shares: Sequence[float]) -> "Inputs":
+    def blended(self, shares: Sequence[float]) -> "Inputs":
         """The same with the photograph shining through in some regions.
 
         Args:

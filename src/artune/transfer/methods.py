@@ -8,7 +8,7 @@ from typing import Any, Generic
 from artune.assets import OnBytes
 from artune.spec.style import StyleSpec
 from artune.transfer import optimise
-from artune.transfer.checkpoint import Search
+from artune.transfer.checkpoint import StrengthSearch
 from artune.transfer.run import P, Progress, Run
 from artune.transfer.task import N, Task
 
@@ -38,7 +38,7 @@ def method_of(spec: StyleSpec) -> Method[Any, Any]:
     return METHODS[spec.method.kind]
 
 
-def plan_run(task: Task[Any], strength: float | None = None, search: Search | None = None) -> Run[Any, Any]:
+def plan_run(task: Task[Any], strength: float | None = None, search: StrengthSearch | None = None) -> Run[Any, Any]:
     """The run of a task: every choice made, and checked.
 
     Args:

@@ -10,27 +10,27 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.network import Network
-from artune.engine.descend import Evaluation, Parts, drain, evaluate
-from artune.engine.methods import METHODS
+from artune.engine.descend import Evaluation, InParts, evaluate_in_parts, run_to_end
+from artune.engine.optimisers import OPTIMISERS
 from artune.images.picture import Floats
 from artune.losses import tiled
 from artune.losses.matting import matting
 from artune.losses.objective import (
     Formulas,
+    MaskedTerms,
     Measured,
     MeasuredPainting,
     Objective,
+    PaintingImage,
     Paintings,
-    Region,
-    Styled,
+    RegionWeights,
     Terms,
-    Wanted,
     Weights,
     assemble,
     measure,
 )
 from artune.losses.protocol import Draws, Mask
-from artune.losses.tiled import Tiled
+from artune.losses.tiled import TiledObjective
 from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.inputs import Inputs, Painting
@@ -38,7 +38,7 @@ from artune.transfer.plan import OptimisePlan
 from artune.transfer.sizes import fitted, painting_size
 
 
-class SizedObjective:
+class MaskedObjective:
     """The objective of one size, without a gradient where the photograph is to stay.
 
     Args:
@@ -46,15 +46,15 @@ class SizedObjective:
         covered: ``[1, 1, h, w]``: where the result may differ from the photograph; ``None`` for everywhere.
     """
 
-    def __init__(self, objective: Objective | Tiled, covered: Mask | None) -> None:
+    def __init__(self, objective: Objective | TiledObjective, covered: Mask | None) -> None:
         self.objective, self.covered = objective, covered
 
     def __call__(self, x: Image, step: int) -> Evaluation:
-        return drain(self.parts(x, step))
+        return run_to_end(self.in_parts(x, step))
 
-    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
+    def in_parts(self, x: Image, step: int) -> InParts[Evaluation]:
         """Evaluate, tile by tile where the objective is computed in tiles."""
-        value = yield from evaluate(self.objective, x, step)
+        value = yield from evaluate_in_parts(self.objective, x, step)
         if self.covered is None:
             return value
         return value._replace(gradient=value.gradient.mul_(self.covered > 0))
@@ -68,7 +68,7 @@ class SizedObjective:
 
 
 @dataclass(frozen=True, eq=False)
-class Sized:
+class ObjectiveBuilder:
     """One size of a run: what its objectives have in common, whatever the photograph.
 
     Several plans that differ in their strength alone make the objective of a batch.
@@ -87,7 +87,7 @@ class Sized:
     rung: Rung
     side: int | None = None
 
-    def paintings(self) -> Parts[Paintings]:
+    def paintings(self) -> InParts[Paintings]:
         """Measure the paintings: once, for any number of photographs or frames."""
         terms = self.terms
         found: list[list[MeasuredPainting]] = []
@@ -101,7 +101,7 @@ class Sized:
             found.append(some)
         return found
 
-    def objective(self, content: Image, paintings: Paintings) -> Parts[SizedObjective]:
+    def objective(self, content: Image, paintings: Paintings) -> InParts[MaskedObjective]:
         """Measure a photograph, and put it together with the paintings.
 
         Args:
@@ -115,8 +115,8 @@ class Sized:
         extra = [matting(content, method.photoreal)] if method.photoreal else []
         whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
         height, width = content.shape[-2:]
-        objective = whole if self.side is None else Tiled(whole, height, width, self.side)
-        return SizedObjective(objective, covered_at(self.inputs, content))
+        objective = whole if self.side is None else TiledObjective(whole, height, width, self.side)
+        return MaskedObjective(objective, covered_at(self.inputs, content))
 
     @cached_property
     def terms(self) -> Terms:
@@ -129,20 +129,20 @@ class Sized:
         """The spec's losses, and their units."""
         return formulas_of(self.plans[0])
 
-    def _regions(self, content: Image) -> list[Region]:
+    def _regions(self, content: Image) -> list[RegionWeights]:
         """Mask and weights of every place."""
         regions = []
-        of_places = zip(*(place_weights(plan, self.inputs) for plan in self.plans), strict=True)
+        of_places = zip(*(weights_by_region(plan, self.inputs) for plan in self.plans), strict=True)
         for place, pairs in zip(self.inputs.regions, of_places, strict=True):
             of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
-            regions.append(Region(_mask(self.inputs.weight(place), content), style=of_style, content=of_content))
+            regions.append(RegionWeights(_mask(self.inputs.weight(place), content), style=of_style, content=of_content))
         return regions
 
-    def _measured(self, image: Image, wanted: Wanted) -> Parts[list[Measured]]:
+    def _measured(self, image: Image, wanted: MaskedTerms) -> InParts[list[Measured]]:
         if self.side is None:
             with torch.no_grad():
                 return measure(self.network.backbone, image, wanted)
-        return (yield from tiled.measure(self.network.backbone, image, wanted, side=self.side))
+        return (yield from tiled.measure_in_tiles(self.network.backbone, image, wanted, side=self.side))
 
 
 def formulas_of(plan: OptimisePlan) -> Formulas:
@@ -153,7 +153,7 @@ def formulas_of(plan: OptimisePlan) -> Formulas:
         content=method.content_loss,
         variation=method.variation,
         scale=method.scale,
-        draws=Draws(plan.seed, fixed=METHODS[method.optimiser].fixed_draws),
+        draws=Draws(plan.seed, fixed=OPTIMISERS[method.optimiser].fixed_draws),
         balance=method.balance_gradients,
     )
 
@@ -171,14 +171,14 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
     return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
 
 
-def place_strengths(plan: OptimisePlan, inputs: Inputs) -> list[float]:
+def strengths_by_region(plan: OptimisePlan, inputs: Inputs) -> list[float]:
     """The strength in each place; the rest comes last."""
     return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
 
 
-def place_weights(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
+def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
     """Weights of content and style in each place."""
-    return [plan.at(strength) for strength in place_strengths(plan, inputs)]
+    return [plan.at(strength) for strength in strengths_by_region(plan, inputs)]
 
 
 def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
@@ -186,11 +186,11 @@ def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
     return weights[0] if len(weights) == 1 else torch.tensor(weights, device=content.device)
 
 
-def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> Styled:
+def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
     size = painting_size(painting.picture, rung, plan)
     image = painting.picture.resized(*size).tensor().to(network.device)
     mask, least = _mask(painting.weight(), image), network.backbone.smallest
-    return Styled(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
+    return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
 
 
 def _mask(mask: Floats | None, image: Image) -> Mask | None:

@@ -13,15 +13,15 @@ import torch
 from artune.assets import OnBytes
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
-from artune.engine.descend import STILL, End, Part, Parts, State, Step, begin, descend_by_parts
+from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
 from artune.spec.style import StyleSpec
-from artune.transfer.budget import Room
+from artune.transfer.budget import MemoryBudget
 from artune.transfer.checkpoint import Checkpoint
-from artune.transfer.objective import Sized, SizedObjective, covered_at, photograph_at, place_weights
+from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
 from artune.transfer.plan import OptimisePlan, resolve, with_own_names
-from artune.transfer.rates import descent, schedule
+from artune.transfer.rates import optimiser_of, schedule
 from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import check_sizes
 from artune.transfer.start import carried, enlarged, start
@@ -72,11 +72,11 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
     return resolved
 
 
-def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> Room:
+def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> MemoryBudget:
     """What a plan of a task, or of a run, needs of the memory."""
     paintings = [painting.picture for painting in of.inputs.paintings]
     masks = sum(place.mask is not None for place in of.inputs.regions)
-    return Room(plan, of.inputs.photograph, paintings, of.network, masks)
+    return MemoryBudget(plan, of.inputs.photograph, paintings, of.network, masks)
 
 
 def tiled(run: OptimiseRun) -> bool:
@@ -100,18 +100,18 @@ def steps(run: OptimiseRun, left: Path | None = None) -> Iterator[Progress]:
         CheckpointError: the checkpoint is damaged, or of another run.
         ResourceError: memory ran out.
     """
-    with _memory_told(run.plan.size):
+    with _out_of_memory_explained(run.plan.size):
         yield from _steps(run, None if left is None else _checkpoint(run, left))
 
 
 def _checkpoint(run: OptimiseRun, path: Path) -> Checkpoint:
     method, shape = run.plan.method, run.inputs.photograph.size
-    return Checkpoint.load(path, run.key, method.rungs, shape, descent(method).memory, run.network.device)
+    return Checkpoint.load(path, run.key, method.rungs, shape, optimiser_of(method).memory, run.network.device)
 
 
 def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
     rungs = run.plan.method.rungs
-    trace = _Trace.of(run, left)
+    trace = _RunLog.of(run, left)
     if _is_photograph(run):
         level = len(rungs) - 1
         yield trace.progress("ends", level, begin(photograph_at(run.shown, rungs[-1].size, run.network.device)), done=0)
@@ -127,7 +127,7 @@ def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
 def _is_photograph(run: OptimiseRun) -> bool:
     """Whether nothing pulls the photograph away from itself."""
     plan = run.plan
-    styled = any(style for _, style in place_weights(plan, run.inputs))
+    styled = any(style for _, style in weights_by_region(plan, run.inputs))
     return (plan.method.start == "content" or plan.strength == 0) and not (styled or plan.method.tv)
 
 
@@ -149,33 +149,33 @@ def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
     if plan.method.start == "content":
         before = photograph_at(run.shown, rungs[level - 1].size, run.network.device)
     height, width = content.shape[-2:]
-    return begin(enlarged(state.image, content, before), carried(state, descent(plan.method), height, width))
+    return begin(enlarged(state.image, content, before), carried(state, optimiser_of(plan.method), height, width))
 
 
-def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
+def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
     """Descend at one size; where it ended, and why."""
     run, plan, rung = trace.run, trace.run.plan, trace.run.plan.method.rungs[level]
     side = budget_of(plan, run).side(rung.size)
     if side is not None:
         give_back_memory()
     yield trace.progress("begins", level, state)
-    sized = Sized((plan,), run.shown, run.network, rung, side)
+    sized = ObjectiveBuilder((plan,), run.shown, run.network, rung, side)
     content = photograph_at(run.shown, rung.size, run.network.device)
     paintings = yield from trace.parts(level, state, sized.paintings())
     objective = yield from trace.parts(level, state, sized.objective(content, paintings))
     del content, paintings  # a large picture needs the room
     end: End | None = None
-    for event in descend_by_parts(
+    for event in descend_in_parts(
         objective,
         state.x,
-        descent(plan.method, in_place=side is not None),
+        optimiser_of(plan.method, in_place=side is not None),
         steps=rung.steps,
         average=plan.method.average,
         state=state,
         schedule=schedule(plan.method, level),
         in_place=side is not None,
     ):
-        if isinstance(event, Part):
+        if isinstance(event, PartDone):
             yield trace.progress("part", level, state, objective, part=event)
             continue
         end = event.end
@@ -183,7 +183,7 @@ def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None
             state = event.state
             trace.note(event)
             yield trace.progress("step", level, state, objective)
-    if state.still >= STILL:
+    if state.unchanged >= STALLED_AFTER:
         end = End.STALLED
     trace.end = end or trace.end
     if end is End.DIVERGED or level == len(plan.method.rungs) - 1:
@@ -192,7 +192,7 @@ def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None
 
 
 @dataclass
-class _Trace:
+class _RunLog:
     """What a run tells of itself: its losses so far, its time, and why it ended.
 
     Attributes:
@@ -223,9 +223,9 @@ class _Trace:
         event: Event,
         level: int,
         state: State,
-        objective: SizedObjective | None = None,
+        objective: MaskedObjective | None = None,
         *,
-        part: Part | None = None,
+        part: PartDone | None = None,
         done: int | None = None,
     ) -> Progress:
         """The run as it stands."""
@@ -247,7 +247,7 @@ class _Trace:
             self.end if event == "ends" else None,
         )
 
-    def parts(self, level: int, state: State, computation: Parts[R]) -> Generator[Progress, None, R]:
+    def parts(self, level: int, state: State, computation: InParts[R]) -> Generator[Progress, None, R]:
         """Run a computation, and tell of its parts."""
         while True:
             try:
@@ -259,7 +259,7 @@ class _Trace:
 
 
 @contextmanager
-def _memory_told(size: int) -> Iterator[None]:
+def _out_of_memory_explained(size: int) -> Iterator[None]:
     """Say in words that memory ran out."""
     try:
         yield

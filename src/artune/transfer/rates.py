@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from artune.engine.descend import Method, Schedule
-from artune.engine.methods import METHODS, decayed
+from artune.engine.descend import Optimiser, Schedule
+from artune.engine.optimisers import OPTIMISERS, decayed
 from artune.errors import SpecError
 from artune.spec.style import Optimise, StyleSpec
 
-GENTLE = 0.2
+WEAK = 0.2
 """Strength below which steps shorten, to nothing at 0."""
 
 
-def descent(method: Optimise, *, in_place: bool = False) -> Method:
+def optimiser_of(method: Optimise, *, in_place: bool = False) -> Optimiser:
     """The method of descent that a spec asks for. A method takes those options that it has.
 
     Args:
         method: resolved; where the rate is still open, only the method's facts hold.
         in_place: write over the iterate, where the method can.
     """
-    kind = METHODS[method.optimiser]
+    kind = OPTIMISERS[method.optimiser]
     given: dict[str, Any] = {
         "rate": method.rate or 1.0,
         "history": method.history,
@@ -47,23 +47,23 @@ def usual_rate(spec: StyleSpec, of_network: float, weights: float, pixels: int, 
         SpecError: the method has no usual rate in the units of the literature.
     """
     method = spec.method
-    kind = METHODS[method.optimiser]
+    kind = OPTIMISERS[method.optimiser]
     rate = of_network if kind.usual_rate is None else kind.usual_rate
     if not kind.scale_free:
         if method.scale != "calibrated":
             raise SpecError(
                 f"{method.optimiser} has no usual rate with scale {method.scale}; give --rate "
-                "(artune.engine.methods.rate_from_255 converts one that was published for pictures in 0 .. 255)"
+                "(artune.engine.optimisers.rate_from_255 converts one that was published for pictures in 0 .. 255)"
             )
         return rate * pixels / weights
     if method.start == "content" and method.scale == "calibrated":
-        rate *= max(min(1.0, strength / GENTLE), 1e-9)
+        rate *= max(min(1.0, strength / WEAK), 1e-9)
     return rate
 
 
-def shares_of(strengths: Sequence[float]) -> list[float]:
-    """Share of the result in places of these strengths: below ``GENTLE`` the photograph shines through."""
-    return [min(1.0, strength / GENTLE) for strength in strengths]
+def result_shares(strengths: Sequence[float]) -> list[float]:
+    """Share of the result in places of these strengths: below ``WEAK`` the photograph shines through."""
+    return [min(1.0, strength / WEAK) for strength in strengths]
 
 
 def schedule(method: Optimise, level: int) -> Schedule:
@@ -80,6 +80,6 @@ def schedule(method: Optimise, level: int) -> Schedule:
     rungs = method.rungs or ()
     before = sum(rung.steps for rung in rungs[:level])
     share = 1.0
-    if not METHODS[method.optimiser].scale_free and method.scale == "calibrated":
+    if not OPTIMISERS[method.optimiser].scale_free and method.scale == "calibrated":
         share = (rungs[level].size / rungs[-1].size) ** 2
     return lambda step: share * decayed(method.decay, method.decay_every, before + step)

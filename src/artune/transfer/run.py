@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from artune.backbones.base import Image
-from artune.engine.descend import End, Part, State
+from artune.engine.descend import End, PartDone, State
 from artune.images.picture import Picture
 from artune.record import run_key
 from artune.spec.style import Rung
-from artune.transfer.checkpoint import Checkpoint, Search
+from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.plan import Plan
-from artune.transfer.rates import shares_of
+from artune.transfer.rates import result_shares
 from artune.transfer.task import N, Task
 
 P = TypeVar("P", bound=Plan)
@@ -43,13 +43,13 @@ class Run(Generic[P, N]):
     first: Painting
     network: N
     key: str
-    search: Search | None = None
+    search: StrengthSearch | None = None
 
     @classmethod
-    def of(cls, task: Task[N], plan: P, search: Search | None = None) -> "Run[P, N]":
+    def of(cls, task: Task[N], plan: P, search: StrengthSearch | None = None) -> "Run[P, N]":
         """The run of a task by a plan."""
         strengths = [*plan.region_strengths, plan.strength][: len(task.inputs.regions)]
-        inputs = task.inputs.faded(shares_of(strengths))
+        inputs = task.inputs.blended(result_shares(strengths))
         shown = inputs.coloured(plan)
         first = Painting(task.first) if task.first else shown.paintings[0]
         return cls(plan, inputs, shown, first, task.network, run_key(plan, inputs.digests), search)
@@ -84,7 +84,7 @@ class Progress:
     losses: Losses
     seconds: float
     measure: Callable[[Image], Mapping[str, float]]
-    part: Part | None = None
+    part: PartDone | None = None
     end: End | None = None
 
     @property

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.engine.descend import Method, Slots, State
+from artune.engine.descend import Optimiser, Slots, State
 from artune.errors import SpecError, UnknownNameError
 from artune.images import color
 from artune.images.picture import Picture
@@ -98,7 +98,7 @@ def enlarged(image: Image, content: Image, before: Image | None) -> Image:
     return (image if before is None else image.add_(content)).clamp_(0, 1)
 
 
-def carried(state: State, method: Method, height: int, width: int) -> Slots:
+def carried(state: State, method: Optimiser, height: int, width: int) -> Slots:
     """The method's memory, brought to a new size."""
 
     def resize(x: Tensor) -> Tensor:

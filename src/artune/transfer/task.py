@@ -10,7 +10,7 @@ from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
 from artune.transfer.start import given_start
 
-DECIDED = (
+NO_OPEN_STRENGTH = (
     "there is no strength to be found: it was given, or the weights of content and style were, or the scale is not "
     "calibrated, or each region has its own; leave them out"
 )
