@@ -125,10 +125,12 @@ def find_k(assets: Path, count: int) -> None:
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
     print(
-        f"first ladders are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; rough: {MAX_MISFIT:g}"
+        f"first stages are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; "
+        f"allowed: {MAX_MISFIT:g}"
     )
     print(
-        f"the second look moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; far: {MAX_SHIFT:g}"
+        f"the second stage moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; "
+        f"allowed: {MAX_SHIFT:g}"
     )
 
 

@@ -24,8 +24,8 @@ from artune.transfer.task import NO_OPEN_STRENGTH, Task, check_types
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
 OnTile = Callable[[Progress], bool | None]
-"""Called after every tile of a size that is computed in tiles, with the progress until the last step, whose ``part``
-says how many tiles of the step at work are done; returning true cancels the run there."""
+"""Called after every tile of a size that is computed in tiles; returning true cancels the run. ``Progress.part`` says
+how many tiles of the current step are done; the rest of the progress is that of the last step."""
 
 
 def style(
@@ -44,28 +44,33 @@ def style(
     recipe: str | None = None,
     **options: Any,
 ) -> Result:
-    """The photograph in the style of the paintings.
+    """Paint a photograph in the style of one or more paintings.
 
     Args:
-        content: the photograph: a picture or a file.
-        styles: one or more paintings; with ``regions``, they style the rest, and without one the rest stays as it is.
-        spec: how; default: all defaults.
-        regions: parts of the photograph with styles of their own.
+        content: the photograph: a picture, a file, or anything else that a picture can be read from.
+        styles: one or more paintings. With ``regions``, they are for the rest of the photograph; without paintings, the
+            rest stays as it is.
+        spec: how the photograph is to be styled; default: ``StyleSpec()``.
+        regions: parts of the photograph with paintings of their own.
         weights: file with the network's weights.
-        network: the name of one, as in the spec; or a loaded one, instead of ``weights``.
-        first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
-        resume: a checkpoint of the same run to go on from.
-        on_step: called after every step; returning true cancels, and the picture so far is the result.
-        on_tile: called between the tiles of a picture that does not fit as a whole; returning true cancels.
-        on_tune: called while the strength is looked for, with the steps done and all steps of that.
-        allow_huge: read pictures above 100 million pixels.
-        recipe: a published recipe by name, in place of ``spec``.
-        options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
+        network: name of a network, as in the spec; or a loaded network, instead of ``weights``.
+        first: picture to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
+        resume: checkpoint of the same run, to resume it.
+        on_step: called after every step. If it returns true, the run ends, and its result is the picture so far.
+        on_tile: called after every tile of a picture that does not fit into memory as a whole; likewise.
+        on_tune: called during the search for the strength, with the number of steps done and of all steps.
+        allow_huge: whether to read pictures above 100 million pixels.
+        recipe: name of a published recipe, instead of ``spec``.
+        options: fields of the spec or of its method, instead of ``spec`` or to change it:
+            ``style(a, b, strength=0.7)``.
+
+    Returns:
+        the picture and its record.
 
     Raises:
-        InputError: something given cannot be used.
-        WeightsError: missing or unfit weights.
-        ResourceError: not enough memory.
+        InputError: a picture, a mask, the spec or an option cannot be used.
+        WeightsError: weights are missing or do not fit.
+        ResourceError: there is not enough memory.
     """
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
@@ -99,25 +104,29 @@ def tune(
     on_step: OnLadder | None = None,
     allow_huge: bool = False,
 ) -> Tuning:
-    """The strength that ``style`` would choose, with its curves and its ladder of small pictures.
+    """Find the strength that ``style`` would choose for these pictures.
 
     Args:
-        content: the photograph: a picture or a file.
+        content: the photograph: a picture, a file, or anything else that a picture can be read from.
         styles: one or more paintings.
-        spec: how it is to be styled; its strength must be open.
-        regions: parts of the photograph with styles of their own.
+        spec: how the photograph is to be styled; its strength must be open.
+        regions: parts of the photograph with paintings of their own.
         weights: file with the network's weights.
-        network: a loaded one, instead of ``weights``.
-        first: what to start from, instead of the spec's ``start``.
-        judge: default: the one that travels with the package.
-        kept: share of its best that either keeps in the safe interval, in which the strength lies where there is one.
-        on_step: called with the steps done and all steps of the search.
-        allow_huge: read pictures above 100 million pixels.
+        network: a loaded network, instead of ``weights``.
+        first: picture to start from, instead of the spec's ``start``.
+        judge: the judge that scores the pictures; default: the one that is installed with the package.
+        kept: share of its best score, in [0, 1], that either curve keeps in the safe interval. The strength lies in
+            this interval if there is one.
+        on_step: called after every step of the search, with the number of steps done and of all steps.
+        allow_huge: whether to read pictures above 100 million pixels.
+
+    Returns:
+        the balance, both curves, and the small pictures of the ladder.
 
     Raises:
-        InputError: something given cannot be used, or there is no strength to be found.
-        WeightsError: missing or unfit weights.
-        ResourceError: not enough memory.
+        InputError: a picture, a mask or the spec cannot be used, or the spec leaves no strength open.
+        WeightsError: weights are missing or do not fit.
+        ResourceError: there is not enough memory.
     """
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec"),
@@ -177,22 +186,25 @@ def find_strength(
     resume: Path | None = None,
     on_step: OnLadder | None = None,
 ) -> Tuning | None:
-    """The strength of a task that leaves it open, as it balances; ``None`` where it is decided.
+    """Find the strength of a task that leaves it open.
 
     Args:
-        task: what was read.
-        judge: who judges; default: the one that travels with the package.
+        task: pictures and spec.
+        judge: the judge that scores the pictures; default: the one that is installed with the package.
         kept: see ``tune``.
-        resume: a checkpoint: its strength is the one that it was begun with.
-        on_step: called with the steps done and all steps of the search.
+        resume: checkpoint of the run, which has the strength; then nothing is searched.
+        on_step: called after every step of the search, with the number of steps done and of all steps.
+
+    Returns:
+        the result of the search; ``None`` if the strength is not open.
 
     Raises:
-        InputError: something given cannot be used.
-        CheckpointError: the checkpoint is damaged, or of another run.
-        ResourceError: not enough memory for the run that follows.
+        InputError: the spec does not fit the pictures or the network.
+        CheckpointError: the checkpoint is damaged, or belongs to another run.
+        ResourceError: there is not enough memory for the run itself.
     """
     check_types(("on_tune", on_step, on_step is None or callable(on_step), "a function"))
-    plan_run(task)  # what does not fit is refused before the search
+    plan_run(task)  # raises before the search if the run does not fit
     search = None if resume is None else read_origin(resume)[1]
     if not task.open:
         return None
@@ -208,17 +220,17 @@ def find_strength(
 
 
 def plan(task: Task[Any], tuning: Tuning | None = None, *, resume: Path | None = None) -> Run[Any, Any]:
-    """The run of a task, every choice made.
+    """Make every choice that a task leaves open, and return the run.
 
     Args:
-        task: what was read.
-        tuning: how its strength was found, where it was open.
-        resume: a checkpoint that must be of this run.
+        task: pictures and spec.
+        tuning: how the strength was found, if it was open.
+        resume: checkpoint to be resumed, which must belong to this run.
 
     Raises:
-        InputError: something does not fit the pictures or the network.
-        CheckpointError: the checkpoint is of another run.
-        ResourceError: not enough memory.
+        InputError: the spec does not fit the pictures or the network.
+        CheckpointError: the checkpoint belongs to another run.
+        ResourceError: there is not enough memory.
     """
     strength = None if tuning is None else tuning.balance.strength
     search = None if tuning is None else StrengthSearch(tuning.summary(), tuning.seconds)
@@ -237,7 +249,7 @@ def finish(
 ) -> Result:
     """Run a plan to its end, or until it is cancelled; the arguments are those of ``style``.
 
-    Who wants to do more between two steps iterates over ``artune.transfer.methods.steps``, as this does.
+    To do more between two steps, iterate over ``artune.transfer.methods.steps``, as this function does.
     """
     for progress in steps(run, resume):
         watch = {"step": on_step, "part": on_tile}.get(progress.event)
@@ -247,9 +259,9 @@ def finish(
 
 
 def _wanted(spec: StyleSpec | None, recipe: str | None, options: dict[str, Any]) -> StyleSpec:
-    """The spec that was asked for: as a whole, by the name of a recipe, or by options laid on either."""
+    """The spec that was given, or that of a recipe, with the options in place of its fields."""
     if recipe is not None:
         if spec is not None:
-            raise SpecError("`spec` and `recipe` are both given, and each says everything; leave out either")
+            raise SpecError("`spec` and `recipe` are both given, and each is a whole spec; leave out either")
         spec = find_recipe(recipe).spec
     return with_options(spec or StyleSpec(), options)

@@ -13,7 +13,7 @@ from artune import api
 from artune.api import style, tune
 from artune.backbones.network import Network
 from artune.balance.curve import LADDER_LOG_ODDS, PHOTOGRAPH_LOG_ODDS, Balance, Reason, strength_at
-from artune.balance.ladder import FIRST_STAGE, Ladder, Scorer, _readable
+from artune.balance.ladder import FIRST_STAGE, Ladder, Scorer, _rounded
 from artune.engine.descend import Evaluation, descend, run_to_end
 from artune.engine.optimisers import Adam
 from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError
@@ -236,7 +236,7 @@ def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypa
 @given(st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999))
 def test_numbers_that_are_told_stay_within_the_interval(one, two, three):
     low, strength, high = sorted((one, two, three))
-    found = _readable(Balance(strength, low, high, Reason.CROSSED, 1.0, 0.5, 0.5, strength))
+    found = _rounded(Balance(strength, low, high, Reason.CROSSED, 1.0, 0.5, 0.5, strength))
     assert found.low <= found.strength <= found.high
     assert (found.low, found.strength, found.high) == pytest.approx((low, strength, high), abs=1e-3)
 

@@ -1,7 +1,7 @@
 """Optimisers. Each is a pure function of (iterate, slots); the slots are everything that it remembers.
 
-``artune.engine.descend.Optimiser`` says what an optimiser must state about itself. A new optimiser is a class here and a
-line in ``OPTIMISERS``.
+``artune.engine.descend.Optimiser`` says what an optimiser must state about itself. A new optimiser is a class here, and
+a line in ``OPTIMISERS``.
 
 Adam and L-BFGS are scale-free: multiplying the function by a number does not change the iterates. They measure
 gradients in units of the largest gradient so far, so that no square overflows or underflows in fp32. Plain gradient
