@@ -170,9 +170,9 @@ def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
     def prepared(size):
         return planned(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
 
-    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; --size (\d+) fits") as error:
+    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; `size` (\d+) fits") as error:
         prepared(8000)
-    fits = int(str(error.value).split("--size ")[1].split()[0])
+    fits = int(str(error.value).split("`size` ")[1].split()[0])
     assert 1000 < fits < 4000
     prepared(fits)
     with pytest.raises(ResourceError):
@@ -206,11 +206,11 @@ def test_8192_fits_into_6_gib(photo, painting, network):
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ({"loss": {"remd": 1.0}}, r"loss remd is not additive over tiles; use .*w2.*, leave out --memory, or choose"),
+        ({"loss": {"remd": 1.0}}, r"loss remd is not additive over tiles; use .*w2.*, leave out `memory`, or choose"),
         ({"content_loss": "self-similarity"}, "loss self-similarity is not additive over tiles; use mse"),
-        ({"balance_gradients": True}, "leave out --balance-gradients, or leave out --memory"),
-        ({"photoreal": 1.0}, "photoreal needs the picture as a whole; .* --memory"),
-        ({"photoreal_smoothing": 1.0}, "photoreal-smoothing needs the picture as a whole"),
+        ({"balance_gradients": True}, "leave out `balance_gradients`, or leave out `memory`"),
+        ({"photoreal": 1.0}, "`photoreal` needs the picture as a whole; .* `memory`"),
+        ({"photoreal_smoothing": 1.0}, "`photoreal_smoothing` needs the picture as a whole"),
     ],
 )
 def test_what_needs_the_whole_is_refused_before_the_work(photo, painting, network, tight, monkeypatch, method, message):
@@ -220,5 +220,5 @@ def test_what_needs_the_whole_is_refused_before_the_work(photo, painting, networ
     free(
         monkeypatch, machine.OVERHEAD + bytes_of(memory) - PROCESS_BYTES
     )  # not asked for tiles, it is told of the memory
-    with pytest.raises(ResourceError, match=r"--size .* fits"):
+    with pytest.raises(ResourceError, match=r"`size` .* fits"):
         planned(photo, [painting], spec(**method), network=network)

@@ -99,7 +99,7 @@ def test_the_scales_of_the_literature(vgg, scale):
 
 def test_by_hand_in_the_smallest_network(generator):
     whole, parts = pair(Tiny(), (9, 7), 2, TINY)
-    assert len(parts.cut.tiles) == 12
+    assert len(parts.tiling.tiles) == 12
     assert_same(whole, parts, torch.rand((1, 3, 9, 7), generator=generator))
 
 
@@ -202,14 +202,14 @@ class Misaligned(Tiny):
 
 @pytest.mark.parametrize("network", [Narrow, Global, Misaligned])
 def test_a_network_that_does_not_tile_is_refused(network):
-    with pytest.raises(SpecError, match=r"network tiny looks at the picture as a whole; .* --memory"):
+    with pytest.raises(SpecError, match=r"network tiny needs the picture as a whole; .* `memory`"):
         pair(network(), (32, 32), 8, TINY)
 
 
 def test_a_network_that_says_so_is_refused():
     smooth = Tiny()
     smooth.local = False
-    with pytest.raises(SpecError, match="looks at the picture as a whole"):
+    with pytest.raises(SpecError, match="needs the picture as a whole"):
         pair(smooth, (32, 32), 8, TINY)
 
 
@@ -220,7 +220,7 @@ class Matched(STYLE_TERMS["gram"]):
 def test_losses_that_need_the_whole_are_refused(monkeypatch):
     monkeypatch.setattr(tiled, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
     monkeypatch.setattr(objective, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
-    with pytest.raises(SpecError, match="loss matched is not additive over tiles; use gram, leave out --memory, or"):
+    with pytest.raises(SpecError, match="loss matched is not additive over tiles; use gram, leave out `memory`, or"):
         pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.5}))
     pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.0}))
     with pytest.raises(SpecError, match="--balance-gradients"):

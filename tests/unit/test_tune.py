@@ -188,7 +188,7 @@ def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network
     tensors, about = load_checkpoint(path)
     damage(about["balance"])
     save_checkpoint(path, tensors, about)
-    with pytest.raises(CheckpointError, match=r"what is said of the balance .*; remove it to start anew"):
+    with pytest.raises(CheckpointError, match=r"the data of the balance .*; remove it to start anew"):
         style(photo, painting, spec=SPEC, network=network, resume=path)
 
 
@@ -199,13 +199,13 @@ def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
         (strength_at(PHOTOGRAPH_LOG_ODDS), strength_at(LADDER_LOG_ODDS[-1])), abs=1e-3
     )
     for kept in (-0.1, 1.1, float("nan")):
-        with pytest.raises(InputError, match=r"kept is .* between 0 and 1"):
+        with pytest.raises(InputError, match=r"`kept` is .* between 0 and 1"):
             tune(photo, painting, spec=SPEC, network=network, kept=kept)
 
 
 def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monkeypatch):
     monkeypatch.setattr("artune.balance.ladder.taught_judge", lambda name: name == "compact")
-    with pytest.warns(ArtuneWarning, match="compact taught the judge"):
+    with pytest.warns(ArtuneWarning, match="the judge .* was trained with compact"):
         tune(photo, painting, spec=SPEC, network=network)
     tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows
 

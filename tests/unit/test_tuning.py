@@ -316,8 +316,8 @@ def test_whether_curves_rise_and_fall_is_decided_by_either():
 @pytest.mark.parametrize(
     ("curve", "message"),
     [
-        (((0.5,), (0.5,), (0.5,)), "two at least"),
-        (((0.2, 0.5), (0.5,), (0.5, 0.4)), "as many of each"),
+        (((0.5,), (0.5,), (0.5,)), "at least two"),
+        (((0.2, 0.5), (0.5,), (0.5, 0.4)), "the same number of each"),
         (((0.5, 0.2), (0.1, 0.5), (0.5, 0.4)), "ascending"),
         (((0.0, 0.5), (0.1, 0.5), (0.5, 0.4)), "inside"),
         (((0.2, math.nan), (0.1, 0.5), (0.5, 0.4)), "ascending"),
