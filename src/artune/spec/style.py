@@ -55,7 +55,7 @@ class Model(BaseModel):
         return data
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy with some fields replaced, without validation; a dict is made immutable, so that the copy is hashable."""
+        """Copy with some fields replaced, without validation; a dict is made immutable, to keep it hashable."""
         frozen = {
             name: immutabledict(value) if isinstance(value, dict) else value for name, value in (update or {}).items()
         }
