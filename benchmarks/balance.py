@@ -31,7 +31,7 @@ from scipy.stats import binomtest
 
 from artune import api
 from artune.backbones.network import Network
-from artune.balance.curve import FAR, ROUGH, Curve, balance, log_odds, misfit, strength_at, sureness
+from artune.balance.curve import MAX_MISFIT, MAX_SHIFT, Curve, balance, log_odds, misfit, score_log_odds, strength_at
 from artune.balance.ladder import Scorer, Tuning
 from artune.images.picture import Picture
 from artune.images.read import read_picture
@@ -113,8 +113,8 @@ def find_k(assets: Path, count: int) -> None:
         for content, painting in some:
             found = api.tune(content, painting, spec=spec, network=network)
             places.setdefault(name, []).append(log_odds(found.balance.strength))
-            rough.append(misfit(found.explored.first))
-            moved.append(max(map(abs, found.explored.shifts)))
+            rough.append(misfit(found.scores.first))
+            moved.append(max(map(abs, found.scores.shifts)))
     places["both"] = [place for some in places.values() for place in some]
     for name, spread in places.items():
         draws = np.median(rng.choice(spread, (10_000, len(spread))), 1)
@@ -125,9 +125,13 @@ def find_k(assets: Path, count: int) -> None:
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
     print(
-        f"first ladders are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; rough: {ROUGH:g}"
+        f"first stages are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; "
+        f"allowed: {MAX_MISFIT:g}"
     )
-    print(f"the second look moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; far: {FAR:g}")
+    print(
+        f"the second stage moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; "
+        f"allowed: {MAX_SHIFT:g}"
+    )
 
 
 def dense(assets: Path, count: int, size: int, quality: str) -> None:
@@ -141,7 +145,7 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         task = api.read(content, [painting], spec, network=network)
         began = time.perf_counter()
         tuning = api.tune(content, painting, spec=spec, network=network, judge=judge)
-        fast, explored = tuning.balance, tuning.explored
+        fast, scores = tuning.balance, tuning.scores
         took = time.perf_counter() - began
         scorer = Scorer.of(task.inputs, plan_unchecked(task), judge)
         strengths = tuple(strength_at(odds) for odds in DENSE)
@@ -153,7 +157,7 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         curve = Curve(strengths, *map(tuple, scorer.scores([run(strength) for strength in strengths])))
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
-        differ.append(offsets(explored.first, curve))
+        differ.append(offsets(scores.first, curve))
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
         here = [v[0] for v in scorer.scores([run(fast.strength)])]
         there = [v[0] for v in scorer.scores([run(slow.strength)])]
@@ -181,8 +185,8 @@ def offsets(first: Curve, whole: Curve) -> np.ndarray:
     at = [log_odds(strength) for strength in first.strengths[1:]]
     rows = []
     for true, coarse in ((whole.style, first.style), (whole.content, first.content)):
-        said = [sureness(float(value)) for value in np.interp(at, places, true)]
-        rows.append(np.array(said) - [sureness(value) for value in coarse[1:]])
+        said = [score_log_odds(float(value)) for value in np.interp(at, places, true)]
+        rows.append(np.array(said) - [score_log_odds(value) for value in coarse[1:]])
     return np.array(rows)
 
 

@@ -37,7 +37,7 @@ from artune.backbones.network import Network
 from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.losses.objective import Region, Styled, Weights, build
+from artune.losses.objective import PaintingImage, RegionWeights, Weights, build_objective
 from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec
@@ -79,7 +79,7 @@ class Reference:
         for size, steps in self.plan:
             photograph = content.resized(*fitted(*content.size, size)).tensor()
             shown = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
-            objective = build(backbone, photograph, [(Region(), [Styled(shown)])], weights)
+            objective = build_objective(backbone, photograph, [(RegionWeights(), [PaintingImage(shown)])], weights)
             side = photograph.shape[-2:]
             if count == 0:
                 x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)

@@ -29,9 +29,9 @@ from artune.backbones.defaults import Defaults
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.engine.descend import descend
-from artune.engine.methods import Adam
+from artune.engine.optimisers import Adam
 from artune.images.read import read_picture
-from artune.losses.objective import Formulas, Region, Styled, Weights, build
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights, build_objective
 from artune.losses.terms import balance_of
 from artune.machine import has_bf16, keep_freed_memory
 
@@ -72,7 +72,9 @@ DEEP = ((1, 6, 11, 20, 29), 20)
 def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = OURS, loss: str = "w2") -> float:
     """Seconds of a whole step of artune."""
     content, painting = inputs(size)
-    objective = build(backbone, content, [(Region(), [Styled(painting)])], weights, Formulas({loss: 1.0}))
+    objective = build_objective(
+        backbone, content, [(RegionWeights(), [PaintingImage(painting)])], weights, Formulas({loss: 1.0})
+    )
     steps = descend(objective, content, Adam(), steps=runs + 2, average=0.95)
     next(steps)
     return median_time(lambda: next(steps), runs)

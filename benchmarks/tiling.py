@@ -23,7 +23,7 @@ from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.images.read import read_picture
 from artune.losses import objective, tiled
-from artune.losses.objective import Formulas, Region, Styled, Weights
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights
 from artune.losses.terms import balance_of
 
 DEFAULTS = Defaults()
@@ -34,10 +34,10 @@ def error(backbone: Backbone, height: int, width: int, side: int, loss: str) -> 
     content = read_picture(sample_photo("astronaut")).resized(width, height).tensor()
     painting = read_picture(sample_style("strokes")).resized(width, height).tensor()
     weights = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
-    given = (backbone, content, [(Region(), [Styled(painting)])], weights, Formulas({loss: 1.0}))
+    given = (backbone, content, [(RegionWeights(), [PaintingImage(painting)])], weights, Formulas({loss: 1.0}))
     x = content.lerp(painting, 0.3)
-    whole = objective.build(*given)(x, 0).gradient
-    parts = tiled.build(*given, side=side)(x, 0).gradient
+    whole = objective.build_objective(*given)(x, 0).gradient
+    parts = tiled.build_tiled_objective(*given, side=side)(x, 0).gradient
     return float((parts - whole).norm() / whole.norm())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from artune.engine.descend import Evaluation
-from artune.engine.methods import LBFGS, SGD, Adam
+from artune.engine.optimisers import LBFGS, SGD, Adam
 
 
 def function(value: Callable[[torch.Tensor], torch.Tensor]):

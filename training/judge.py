@@ -35,9 +35,9 @@ from torch.nn import functional as F
 from artune.backbones.defaults import Defaults
 from artune.backbones.network import Network
 from artune.engine.descend import descend
-from artune.engine.methods import Adam
+from artune.engine.optimisers import Adam
 from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
-from artune.losses.objective import Formulas, Region, Styled, Weights, build
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights, build_objective
 from artune.losses.terms import balance_of
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
@@ -164,7 +164,9 @@ def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) 
                 for i in (photographs, paintings)
             )
             x = (here + F.interpolate(x - last, (size, size), mode="bicubic")).clamp(0, 1)
-            f = build(backbone, here, [(Region(), [Styled(painted)])], weights, Formulas(style={loss: 1.0}))
+            f = build_objective(
+                backbone, here, [(RegionWeights(), [PaintingImage(painted)])], weights, Formulas(style={loss: 1.0})
+            )
             rate = 0.03 * min(1.0, float(strength.min()) / 0.1) if size == 80 else 0.03
             for step in descend(f, x, Adam(rate=rate), steps=steps, average=0.9):
                 x = step.image

@@ -7,25 +7,25 @@ from typing import Any
 import torch
 
 from artune.backbones.network import Network
-from artune.balance.curve import KEPT
+from artune.balance.curve import KEPT_SHARE
 from artune.balance.ladder import OnLadder, Tuning, find_balance
 from artune.errors import InputError, SpecError
 from artune.judges.embedding import Judge
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
-from artune.transfer.checkpoint import Search, another_run, begun, damaged
+from artune.transfer.checkpoint import StrengthSearch, damaged_error, other_run_error, read_origin
 from artune.transfer.inputs import Masked, RegionStyle, Source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.result import Result, result_of
 from artune.transfer.run import Progress, Run
-from artune.transfer.task import DECIDED, Task, check_types
+from artune.transfer.task import NO_OPEN_STRENGTH, Task, check_types
 
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
 OnTile = Callable[[Progress], bool | None]
-"""Called after every tile of a size that is computed in tiles, with the progress until the last step, whose ``part``
-says how many tiles of the step at work are done; returning true cancels the run there."""
+"""Called after every tile of a size that is computed in tiles; returning true cancels the run. ``Progress.part`` says
+how many tiles of the current step are done; the rest of the progress is that of the last step."""
 
 
 def style(
@@ -44,28 +44,33 @@ def style(
     recipe: str | None = None,
     **options: Any,
 ) -> Result:
-    """The photograph in the style of the paintings.
+    """Paint a photograph in the style of one or more paintings.
 
     Args:
-        content: the photograph: a picture or a file.
-        styles: one or more paintings; with ``regions``, they style the rest, and without one the rest stays as it is.
-        spec: how; default: all defaults.
-        regions: parts of the photograph with styles of their own.
+        content: the photograph: a picture, a file, or anything else that a picture can be read from.
+        styles: one or more paintings. With ``regions``, they are for the rest of the photograph; without paintings, the
+            rest stays as it is.
+        spec: how the photograph is to be styled; default: ``StyleSpec()``.
+        regions: parts of the photograph with paintings of their own.
         weights: file with the network's weights.
-        network: the name of one, as in the spec; or a loaded one, instead of ``weights``.
-        first: what to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
-        resume: a checkpoint of the same run to go on from.
-        on_step: called after every step; returning true cancels, and the picture so far is the result.
-        on_tile: called between the tiles of a picture that does not fit as a whole; returning true cancels.
-        on_tune: called while the strength is looked for, with the steps done and all steps of that.
-        allow_huge: read pictures above 100 million pixels.
-        recipe: a published recipe by name, in place of ``spec``.
-        options: fields of the spec or of its method, in place of ``spec``: ``style(a, b, strength=0.7)``.
+        network: name of a network, as in the spec; or a loaded network, instead of ``weights``.
+        first: picture to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
+        resume: checkpoint of the same run, to resume it.
+        on_step: called after every step. If it returns true, the run ends, and its result is the picture so far.
+        on_tile: called after every tile of a picture that does not fit into memory as a whole; likewise.
+        on_tune: called during the search for the strength, with the number of steps done and of all steps.
+        allow_huge: whether to read pictures above 100 million pixels.
+        recipe: name of a published recipe, instead of ``spec``.
+        options: fields of the spec or of its method, instead of ``spec`` or to change it:
+            ``style(a, b, strength=0.7)``.
+
+    Returns:
+        the picture and its record.
 
     Raises:
-        InputError: something given cannot be used.
-        WeightsError: missing or unfit weights.
-        ResourceError: not enough memory.
+        InputError: a picture, a mask, the spec or an option cannot be used.
+        WeightsError: weights are missing or do not fit.
+        ResourceError: there is not enough memory.
     """
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
@@ -95,29 +100,33 @@ def tune(
     network: Network | None = None,
     first: Source | Result | None = None,
     judge: Judge | None = None,
-    kept: float = KEPT,
+    kept: float = KEPT_SHARE,
     on_step: OnLadder | None = None,
     allow_huge: bool = False,
 ) -> Tuning:
-    """The strength that :func:`style` would choose, with its curves and its ladder of small pictures.
+    """Find the strength that ``style`` would choose for these pictures.
 
     Args:
-        content: the photograph: a picture or a file.
+        content: the photograph: a picture, a file, or anything else that a picture can be read from.
         styles: one or more paintings.
-        spec: how it is to be styled; its strength must be open.
-        regions: parts of the photograph with styles of their own.
+        spec: how the photograph is to be styled; its strength must be open.
+        regions: parts of the photograph with paintings of their own.
         weights: file with the network's weights.
-        network: a loaded one, instead of ``weights``.
-        first: what to start from, instead of the spec's ``start``.
-        judge: default: the one that travels with the package.
-        kept: share of its best that either keeps in the safe interval, in which the strength lies where there is one.
-        on_step: called with the steps done and all steps of the search.
-        allow_huge: read pictures above 100 million pixels.
+        network: a loaded network, instead of ``weights``.
+        first: picture to start from, instead of the spec's ``start``.
+        judge: the judge that scores the pictures; default: the one that is installed with the package.
+        kept: share of its best score, in [0, 1], that either curve keeps in the safe interval. The strength lies in
+            this interval if there is one.
+        on_step: called after every step of the search, with the number of steps done and of all steps.
+        allow_huge: whether to read pictures above 100 million pixels.
+
+    Returns:
+        the balance, both curves, and the small pictures of the ladder.
 
     Raises:
-        InputError: something given cannot be used, or there is no strength to be found.
-        WeightsError: missing or unfit weights.
-        ResourceError: not enough memory.
+        InputError: a picture, a mask or the spec cannot be used, or the spec leaves no strength open.
+        WeightsError: weights are missing or do not fit.
+        ResourceError: there is not enough memory.
     """
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec"),
@@ -137,7 +146,7 @@ def tune(
     )
     tuning = find_strength(task, judge=judge, kept=kept, on_step=on_step)
     if tuning is None:
-        raise InputError(DECIDED)
+        raise InputError(NO_OPEN_STRENGTH)
     return tuning
 
 
@@ -152,7 +161,7 @@ def read(
     first: Source | Result | None = None,
     allow_huge: bool = False,
 ) -> Task[Any]:
-    """Read and check the pictures, and load the network; the arguments are those of :func:`style`."""
+    """Read and check the pictures, and load the network; the arguments are those of ``style``."""
     check_types(
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
         ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
@@ -173,58 +182,61 @@ def find_strength(
     task: Task[Any],
     *,
     judge: Judge | None = None,
-    kept: float = KEPT,
+    kept: float = KEPT_SHARE,
     resume: Path | None = None,
     on_step: OnLadder | None = None,
 ) -> Tuning | None:
-    """The strength of a task that leaves it open, as it balances; ``None`` where it is decided.
+    """Find the strength of a task that leaves it open.
 
     Args:
-        task: what was read.
-        judge: who judges; default: the one that travels with the package.
-        kept: see :func:`tune`.
-        resume: a checkpoint: its strength is the one that it was begun with.
-        on_step: called with the steps done and all steps of the search.
+        task: pictures and spec.
+        judge: the judge that scores the pictures; default: the one that is installed with the package.
+        kept: see ``tune``.
+        resume: checkpoint of the run, which has the strength; then nothing is searched.
+        on_step: called after every step of the search, with the number of steps done and of all steps.
+
+    Returns:
+        the result of the search; ``None`` if the strength is not open.
 
     Raises:
-        InputError: something given cannot be used.
-        CheckpointError: the checkpoint is damaged, or of another run.
-        ResourceError: not enough memory for the run that follows.
+        InputError: the spec does not fit the pictures or the network.
+        CheckpointError: the checkpoint is damaged, or belongs to another run.
+        ResourceError: there is not enough memory for the run itself.
     """
     check_types(("on_tune", on_step, on_step is None or callable(on_step), "a function"))
-    plan_run(task)  # what does not fit is refused before the search
-    search = None if resume is None else begun(resume)[1]
+    plan_run(task)  # raises before the search if the run does not fit
+    search = None if resume is None else read_origin(resume)[1]
     if not task.open:
         return None
     if resume is not None:
         if search is None:
-            raise another_run(resume)
+            raise other_run_error(resume)
         try:
             return Tuning.of(search.summary, search.seconds)
         except InputError as error:
-            raise damaged(resume, str(error)) from None
+            raise damaged_error(resume, str(error)) from None
     with torch.inference_mode(False):
         return find_balance(task, judge, kept=kept, on_step=on_step)
 
 
 def plan(task: Task[Any], tuning: Tuning | None = None, *, resume: Path | None = None) -> Run[Any, Any]:
-    """The run of a task, every choice made.
+    """Make every choice that a task leaves open, and return the run.
 
     Args:
-        task: what was read.
-        tuning: how its strength was found, where it was open.
-        resume: a checkpoint that must be of this run.
+        task: pictures and spec.
+        tuning: how the strength was found, if it was open.
+        resume: checkpoint to be resumed, which must belong to this run.
 
     Raises:
-        InputError: something does not fit the pictures or the network.
-        CheckpointError: the checkpoint is of another run.
-        ResourceError: not enough memory.
+        InputError: the spec does not fit the pictures or the network.
+        CheckpointError: the checkpoint belongs to another run.
+        ResourceError: there is not enough memory.
     """
     strength = None if tuning is None else tuning.balance.strength
-    search = None if tuning is None else Search(tuning.summary(), tuning.seconds)
+    search = None if tuning is None else StrengthSearch(tuning.summary(), tuning.seconds)
     run = plan_run(task, strength, search)
-    if resume is not None and run.key != begun(resume)[0]:
-        raise another_run(resume)
+    if resume is not None and run.key != read_origin(resume)[0]:
+        raise other_run_error(resume)
     return run
 
 
@@ -235,9 +247,9 @@ def finish(
     on_step: OnStep | None = None,
     on_tile: OnTile | None = None,
 ) -> Result:
-    """Run a plan to its end, or until it is cancelled; the arguments are those of :func:`style`.
+    """Run a plan to its end, or until it is cancelled; the arguments are those of ``style``.
 
-    Who wants to do more between two steps iterates over :func:`artune.transfer.methods.steps`, as this does.
+    To do more between two steps, iterate over ``artune.transfer.methods.steps``, as this function does.
     """
     for progress in steps(run, resume):
         watch = {"step": on_step, "part": on_tile}.get(progress.event)
@@ -247,9 +259,9 @@ def finish(
 
 
 def _wanted(spec: StyleSpec | None, recipe: str | None, options: dict[str, Any]) -> StyleSpec:
-    """The spec that was asked for: as a whole, by the name of a recipe, or by options laid on either."""
+    """The spec that was given, or that of a recipe, with the options in place of its fields."""
     if recipe is not None:
         if spec is not None:
-            raise SpecError("`spec` and `recipe` are both given, and each says everything; leave out either")
+            raise SpecError("`spec` and `recipe` are both given, and each is a whole spec; leave out either")
         spec = find_recipe(recipe).spec
     return with_options(spec or StyleSpec(), options)

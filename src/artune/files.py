@@ -112,7 +112,7 @@ def _write(path: Path, data: bytes, shown: Path) -> None:
 
 @contextlib.contextmanager
 def _output_errors(path: Path) -> Iterator[None]:
-    """Errors of the system on writing, as an :class:`OutputError` that says what to do."""
+    """Errors of the system on writing, as an ``OutputError`` that says what to do."""
     try:
         yield
     except OutputError:

@@ -67,7 +67,7 @@ class FitStep:
 class Fitting(Generic[Batch]):
     """A training: the module, its optimiser, and how far it has come.
 
-    The caller of :meth:`run` shows progress, writes checkpoints and cancels, all between two steps.
+    The caller of ``run`` shows progress, writes checkpoints and cancels, all between two steps.
 
     Args:
         module: trained in place; ``train()`` is called before a step and ``eval()`` after it. Parameters that require
@@ -159,7 +159,7 @@ class Fitting(Generic[Batch]):
 
         Args:
             path: file to write.
-            run: plain data that identify this training, frozen weights included; :meth:`resume` compares them.
+            run: plain data that identify this training, frozen weights included; ``resume`` compares them.
 
         Raises:
             OutputError: the place cannot be written.
@@ -178,7 +178,7 @@ class Fitting(Generic[Batch]):
         save_checkpoint(path, tensors, about)
 
     def resume(self, path: Path, run: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint of :meth:`save`, bit-equal to a training that was not interrupted.
+        """Continue from a checkpoint of ``save``, bit-equal to a training that was not interrupted.
 
         Raises:
             CheckpointError: it is damaged, or belongs to another training.

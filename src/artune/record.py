@@ -1,4 +1,4 @@
-"""What happened: enough to tell, repeat or skip it."""
+"""The record of a run, from which the run can be reported or repeated; and its key, by which it is found again."""
 
 import hashlib
 import json
@@ -12,22 +12,23 @@ from artune import __version__
 from artune.spec.style import StyleSpec
 
 ALGORITHM = 9
-"""Raised by hand when the same spec gives other results."""
+"""Version of the results: it is raised by hand when the same spec gives another picture."""
 
 
 class Record(BaseModel):
-    """A finished run.
+    """The record of a finished run.
 
     Attributes:
-        key: of the resolved spec, the digests and the algorithm: the same key, the same picture.
-        spec: resolved: every default and automatic choice filled in.
-        digests: sha256 of each picture (its pixels) and of the weights.
-        losses: of each step, by name; relative where they are calibrated.
+        key: digest of the resolved spec, the digests and ``ALGORITHM``; the same key means the same picture.
+        spec: the resolved spec: every default and automatic choice is filled in.
+        digests: sha256 of the pixels of each picture, and of the weights.
+        losses: losses of each step, by name; calibrated losses are relative.
         end: why the run ended: done, stalled, diverged or cancelled.
-        steps: steps done.
-        timings: seconds: ``total`` of the run, ``balance`` before it.
-        balance: how the strength was found, where it was: strength, safe interval, reason, confidence and curves.
-        versions: of artune, its algorithm, Python, and the libraries that compute.
+        steps: number of steps done.
+        timings: seconds: ``total`` of the run; ``balance`` of the search before it.
+        balance: how the strength was found: strength, safe interval, reason, confidence and curves; ``None`` if it was
+            given.
+        versions: versions of artune, ``ALGORITHM``, Python, and the libraries that compute.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +45,7 @@ class Record(BaseModel):
 
 
 def run_key(spec: StyleSpec, digests: dict[str, str]) -> str:
-    """``sha256`` of the resolved spec, the digests and ``ALGORITHM``."""
+    """Key of a run: sha256 of the resolved spec, the digests and ``ALGORITHM``."""
     parts: dict[str, Any] = {
         "spec": spec.model_dump(mode="json", exclude={"automatic"}),
         "digests": dict(sorted(digests.items())),
@@ -54,13 +55,13 @@ def run_key(spec: StyleSpec, digests: dict[str, str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that decide on the bits of a result, beside the processor and its number of threads."""
+    """Versions of everything that may change the bits of a result, except processor and number of threads."""
     import torch
 
     return {
         "artune": __version__,
         "algorithm": str(ALGORITHM),
-        "torch": torch.__version__,  # with its build, which the metadata may leave out
+        "torch": torch.__version__,  # with the build, which the package's metadata may lack
         "numpy": version("numpy"),
         "pillow": version("pillow"),
         "python": platform.python_version(),

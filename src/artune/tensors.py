@@ -57,7 +57,7 @@ def _digest_of(tensors: "Mapping[str, Tensor]", text: str) -> str:
 
 
 def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
-    """What :func:`save_checkpoint` wrote.
+    """What ``save_checkpoint`` wrote.
 
     Raises:
         CheckpointError: when the file is damaged or is no checkpoint of artune.
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
 
 
 def read_about(path: Path) -> Any:
-    """The plain data of what :func:`save_checkpoint` wrote; the tensors are not read.
+    """The plain data of what ``save_checkpoint`` wrote; the tensors are not read.
 
     Raises:
         CheckpointError: when the file is damaged or is no checkpoint of artune.

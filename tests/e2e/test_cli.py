@@ -327,7 +327,10 @@ BAD = {
     "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: must be greater than or equal to 0"),
     "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "greater than or equal to 0"),
     "layer weight": (["photo.png", "painting.png", "--style-layers", "relu1_1:x"], "is not a weight"),
-    "style weights": (["photo.png", "painting.png", "--style-weights", "1,2"], "2 style weights for 1 styles"),
+    "style weights": (
+        ["photo.png", "painting.png", "--style-weights", "1,2"],
+        "2 --style-weights are given for 1 paintings",
+    ),
     "words": (["photo.png", "painting.png", "--style-weights", "a,b"], "not a list of numbers"),
     "too small": (["photo.png", "painting.png", "--size", "8"], "needs at least 16"),
     "size": (["photo.png", "painting.png", "--size", "big"], "must be a whole number from 1 to 65536, or original"),
@@ -370,11 +373,11 @@ BAD = {
     "smoothing": (["photo.png", "painting.png", "--photoreal-smoothing=-1"], "greater than or equal to 0"),
     "smooth in tiles": (
         ["photo.png", "painting.png", "--size", "2048", "--smooth", "--memory", "1500MiB"],
-        "leave out --smooth",
+        "smoothing (--smooth) needs the picture as a whole; switch it off, leave out --memory",
     ),
     "photoreal in tiles": (
         ["photo.png", "painting.png", "--size", "2048", "--photoreal", "1", "--memory", "1500MiB"],
-        "photoreal needs the picture as a whole",
+        "--photoreal needs the picture as a whole; leave it out, leave out --memory",
     ),
     "search of balanced gradients": (
         ["photo.png", "painting.png", "--optimiser", "lbfgs", "--line-search", "strong-wolfe", "--balance-gradients"],
@@ -415,7 +418,7 @@ BAD = {
     "folder of weights": (["photo.png", "painting.png", "--weights", "."], ". is a folder; give a file with weights"),
     "weights of no styles": (
         ["photo.png", "--region", "mask.png=painting.png", "--style-weights", "1"],
-        "style weights mix the styles of the rest, and there is none",
+        "--style-weights are given, but there is no painting outside of the regions",
     ),
     "patches in tiles": (
         ["photo.png", "painting.png", "--size", "2048", "--loss", "remd", "--memory", "900MiB"],
@@ -570,7 +573,7 @@ def test_names_that_are_too_long(files):
     assert "File name too long" in refused("style", files / long, files / "painting.png", "-o", files / "o.png")
     assert "File name too long" in refused(*style(files, out=long))
     assert "File name too long" in refused(*style(files, "--spec", files / long))
-    assert "it is no picture file either" in refused(*style(files, "--start", files / long))
+    assert "there is no such file, either" in refused(*style(files, "--start", files / long))
     assert "the name of the result is missing" in refused(*style(files, out=""), "-o", "")
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from artune.assets import read_weights
 from artune.engine.descend import descend
-from artune.engine.methods import Adam
+from artune.engine.optimisers import Adam
 from artune.errors import PictureError, SpecError, WeightsError
 from artune.images.picture import Picture
 from artune.images.read import decode_picture

@@ -7,11 +7,11 @@ import torch
 import artune
 from artune import api
 from artune.backbones.network import Network
-from artune.engine.descend import drain
+from artune.engine.descend import run_to_end
 from artune.errors import ArtuneWarning
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.methods import steps
-from artune.transfer.objective import Sized, photograph_at
+from artune.transfer.objective import ObjectiveBuilder, photograph_at
 from artune.transfer.result import result_of
 from tests.runs import planned
 
@@ -78,9 +78,9 @@ def test_the_last_losses_are_those_of_the_picture_that_is_delivered(photo, paint
     run = planned(photo, [painting], spec(strength, **given), network=network)
     result = api.finish(run, on_step=lambda p: p.done == stop)
     size = max(result.picture.size)
-    sized = Sized((run.plan,), run.shown, network, Rung(size=size, steps=1))
+    sized = ObjectiveBuilder((run.plan,), run.shown, network, Rung(size=size, steps=1))
     content = photograph_at(run.shown, size, network.device)
-    objective = drain(sized.objective(content, drain(sized.paintings())))
+    objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
     measured = objective.losses(result.picture.tensor(), 0)
     assert measured.keys() == result.record.losses.keys()
     for name, value in measured.items():

@@ -27,7 +27,7 @@ def test_weights_on_their_axis():
 def test_weights_that_have_no_place():
     with pytest.raises(InputError, match="one side alone"):
         with_strengths(SPEC, [0.5, 1])
-    with pytest.raises(SpecError, match=r"strength.* belongs to .*scale.* calibrated"):
+    with pytest.raises(SpecError, match=r"strength.* needs .*scale.* calibrated"):
         with_strengths(find_recipe("tutorial").spec, [0.5])
     with pytest.raises(InputError, match="above 0"):
         with_ratios(SPEC, [(0.0, 1.0)])

@@ -13,7 +13,7 @@ from artune.backbones.network import Network
 from artune.errors import ArtuneWarning, ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
-from artune.transfer.budget import PROCESS
+from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.optimise import tiled
 from tests.runs import budget, planned
 
@@ -38,10 +38,10 @@ def tight(photo, painting, network):
 
     def memory(**method) -> str:
         room = budget(planned(photo, [painting], spec(**method), network=network))
-        small, large = room.demand(128), room.demand(256)
+        small, large = room.need(128), room.need(256)
         needed = max(large.tiled(128), small.whole)
         assert needed < large.whole
-        return f"{PROCESS + math.ceil((needed + min(large.whole, large.tiled(256))) / 2)}B"
+        return f"{PROCESS_BYTES + math.ceil((needed + min(large.whole, large.tiled(256))) / 2)}B"
 
     return memory
 
@@ -154,10 +154,10 @@ def test_regions_transparency_and_colours_in_tiles(photo, painting, network, tig
 
 
 def test_where_the_machine_is_too_small_a_memory_is_chosen(photo, painting, network, monkeypatch, tight):
-    left = machine.OVERHEAD + bytes_of(tight()) - PROCESS
+    left = machine.OVERHEAD + bytes_of(tight()) - PROCESS_BYTES
     free(monkeypatch, left)
     job = planned(photo, [painting], spec(), network=network)
-    assert bytes_of(job.plan.memory) >= PROCESS + budget(job).demand(256).tiled(128)
+    assert bytes_of(job.plan.memory) >= PROCESS_BYTES + budget(job).need(256).tiled(128)
     assert "memory" in job.plan.automatic
     assert budget(job).side(256) == 128
     free(monkeypatch, left + 1000)  # a little more is the same run
@@ -170,9 +170,9 @@ def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
     def prepared(size):
         return planned(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
 
-    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; --size (\d+) fits") as error:
+    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; `size` (\d+) fits") as error:
         prepared(8000)
-    fits = int(str(error.value).split("--size ")[1].split()[0])
+    fits = int(str(error.value).split("`size` ")[1].split()[0])
     assert 1000 < fits < 4000
     prepared(fits)
     with pytest.raises(ResourceError):
@@ -200,23 +200,25 @@ def test_8192_fits_into_6_gib(photo, painting, network):
         large = StyleSpec(size=8192, memory="6GiB", precision=precision)
         job = planned(square, [painting], large, network=replace(network, dtype=dtype))
         assert (budget(job).side(8192) or 0) >= least
-        assert budget(job).demand(8192).tiled(budget(job).side(8192)) + PROCESS <= 6 * 2**30
+        assert budget(job).need(8192).tiled(budget(job).side(8192)) + PROCESS_BYTES <= 6 * 2**30
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ({"loss": {"remd": 1.0}}, r"loss remd is not additive over tiles; use .*w2.*, leave out --memory, or choose"),
+        ({"loss": {"remd": 1.0}}, r"loss remd is not additive over tiles; use .*w2.*, leave out `memory`, or choose"),
         ({"content_loss": "self-similarity"}, "loss self-similarity is not additive over tiles; use mse"),
-        ({"balance_gradients": True}, "leave out --balance-gradients, or leave out --memory"),
-        ({"photoreal": 1.0}, "photoreal needs the picture as a whole; .* --memory"),
-        ({"photoreal_smoothing": 1.0}, "photoreal-smoothing needs the picture as a whole"),
+        ({"balance_gradients": True}, "leave out `balance_gradients`, or leave out `memory`"),
+        ({"photoreal": 1.0}, "`photoreal` needs the picture as a whole; .* `memory`"),
+        ({"photoreal_smoothing": 1.0}, "`photoreal_smoothing` needs the picture as a whole"),
     ],
 )
 def test_what_needs_the_whole_is_refused_before_the_work(photo, painting, network, tight, monkeypatch, method, message):
     memory = tight()
     with pytest.raises(SpecError, match=message):
         planned(photo, [painting], spec(memory, **method), network=network)
-    free(monkeypatch, machine.OVERHEAD + bytes_of(memory) - PROCESS)  # not asked for tiles, it is told of the memory
-    with pytest.raises(ResourceError, match=r"--size .* fits"):
+    free(
+        monkeypatch, machine.OVERHEAD + bytes_of(memory) - PROCESS_BYTES
+    )  # not asked for tiles, it is told of the memory
+    with pytest.raises(ResourceError, match=r"`size` .* fits"):
         planned(photo, [painting], spec(**method), network=network)

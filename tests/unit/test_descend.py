@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from artune.engine.descend import End, Evaluation, descend
-from artune.engine.methods import SGD, Adam, decayed
+from artune.engine.optimisers import SGD, Adam, decayed
 from tests.functions import START, UNBOUNDED, bowl, function, last, rosenbrock
 
 

@@ -26,7 +26,7 @@ from artune.cli.display import (
     training_display,
     with_flags,
 )
-from artune.engine.descend import Part
+from artune.engine.descend import PartDone
 from artune.errors import ArtuneWarning, InputError
 from artune.fitting import FitStep
 from artune.spec.style import Rung
@@ -92,9 +92,9 @@ def test_the_log_of_a_run_in_tiles(clock, capsys):
     with step_display(quiet=False) as show:
         show(steps([(2048, 4)], 1, content=0.5))
         clock[0] = 100.0
-        show(steps([(2048, 4)], 2, Part(4, 16), content=0.25))
+        show(steps([(2048, 4)], 2, PartDone(4, 16), content=0.25))
         clock[0] = 130.0
-        show(steps([(2048, 4)], 2, Part(5, 16), content=0.25))
+        show(steps([(2048, 4)], 2, PartDone(5, 16), content=0.25))
     assert capsys.readouterr().err == ("2048 px: step 2 of 4, tile 4/16, content 0.250, about 3 min left\n")
 
 

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck
 
 from artune.losses import moments as fn
 from artune.losses.neighbours import closest, markov, nearest, relaxed_emd, self_similarity
-from artune.losses.positions import Part, allot, available, draw, inside, patches, rows
+from artune.losses.positions import MaskedFeatures, allot, available, draw, inside, patches, rows
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced, transport
 from artune.losses.variation import total_variation
 
@@ -36,7 +36,7 @@ def seeded():
 
 
 def test_every_position_is_drawn_once_where_they_are_few(generator):
-    part = Part(torch.zeros(2, 3, 5, 4))
+    part = MaskedFeatures(torch.zeros(2, 3, 5, 4))
     assert draw(part, 20, generator).tolist() == [list(range(20))]
     assert draw(part, 99, generator).tolist() == [list(range(20))]
 
@@ -47,7 +47,7 @@ def test_no_position_without_mask_is_drawn(seed, limit, values):
     mask = torch.tensor(values).view(1, 1, 3, 4)
     if not mask.any():
         return
-    part = Part(torch.zeros(1, 1, 3, 4), mask)
+    part = MaskedFeatures(torch.zeros(1, 1, 3, 4), mask)
     index = draw(part, limit, torch.Generator().manual_seed(seed))
     assert index.shape == (1, min(limit, available(part)))
     assert (mask.flatten()[index] > 0).all()
@@ -55,21 +55,21 @@ def test_no_position_without_mask_is_drawn(seed, limit, values):
 
 def test_positions_are_drawn_in_proportion_to_the_mask(generator):
     mask = torch.tensor([0.1, 0.2, 0.7, 1.0]).repeat_interleave(25).view(1, 1, 10, 10)
-    part = Part(torch.zeros(1, 1, 10, 10), mask)
+    part = MaskedFeatures(torch.zeros(1, 1, 10, 10), mask)
     drawn = torch.cat([draw(part, 40, generator) for _ in range(50)]).flatten()
     counts = torch.bincount(drawn // 25, minlength=4) / 2000
     torch.testing.assert_close(counts, torch.tensor([0.05, 0.1, 0.35, 0.5]), atol=0.01, rtol=0)
 
 
 def test_a_sample_is_spread_over_the_picture(generator):
-    index = draw(Part(torch.zeros(1, 1, 100, 10)), 10, generator)
+    index = draw(MaskedFeatures(torch.zeros(1, 1, 100, 10)), 10, generator)
     assert (index[0] // 100).tolist() == list(range(10))
 
 
 def test_masks_of_a_batch_are_drawn_from_apart(generator):
     mask = torch.zeros(2, 1, 2, 2)
     mask[0, 0, 0], mask[1, 0, 1] = 1, 1
-    assert draw(Part(torch.zeros(2, 1, 2, 2), mask), 9, generator).tolist() == [[0, 1], [2, 3]]
+    assert draw(MaskedFeatures(torch.zeros(2, 1, 2, 2), mask), 9, generator).tolist() == [[0, 1], [2, 3]]
 
 
 def test_rows_are_the_features_at_their_positions(generator):
@@ -91,20 +91,20 @@ def test_patches_are_the_nine_around_each_position():
 def test_patches_lie_inside_the_mask_where_any_do():
     mask = torch.zeros(1, 1, 6, 6)
     mask[..., :4, :3] = torch.tensor([0.5, 1.0, 1.0])
-    within = inside(Part(torch.zeros(1, 1, 6, 6), mask)).mask
+    within = inside(MaskedFeatures(torch.zeros(1, 1, 6, 6), mask)).mask
     assert within.nonzero()[:, 2:].tolist() == [[1, 1], [2, 1]]
     assert within.max() == 0.5
-    assert inside(Part(torch.zeros(1, 1, 6, 6))).mask.sum() == 16
+    assert inside(MaskedFeatures(torch.zeros(1, 1, 6, 6))).mask.sum() == 16
     thin = torch.zeros(1, 1, 6, 6)
     thin[..., 2, 2] = 1
-    assert torch.equal(inside(Part(torch.zeros(1, 1, 6, 6), thin)).mask, thin)
+    assert torch.equal(inside(MaskedFeatures(torch.zeros(1, 1, 6, 6), thin)).mask, thin)
 
 
 def test_samples_of_several_pictures_follow_their_shares():
     small, large = torch.zeros(1, 1, 4, 5), torch.zeros(1, 1, 8, 10)
-    assert allot([Part(small, None, 3.0), Part(large, None, 1.0)], 40) == [30, 10]
-    assert allot([Part(small, None, 1.0), Part(large, None, 1.0)], 1000) == [50, 50]
-    assert allot([Part(small, None, 1.0), Part(large, None, 0.0)], 1000) == [20, 0]
+    assert allot([MaskedFeatures(small, None, 3.0), MaskedFeatures(large, None, 1.0)], 40) == [30, 10]
+    assert allot([MaskedFeatures(small, None, 1.0), MaskedFeatures(large, None, 1.0)], 1000) == [50, 50]
+    assert allot([MaskedFeatures(small, None, 1.0), MaskedFeatures(large, None, 0.0)], 1000) == [20, 0]
 
 
 # transport

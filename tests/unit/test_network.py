@@ -26,7 +26,7 @@ def test_a_run_names_the_networks_own_layers_and_what_it_did(photo, painting):
     assert method.smooth is True
     with pytest.raises(SpecError, match="smooth False, the network given has True"):
         run(photo, painting, network, smooth=False)
-    with pytest.raises(SpecError, match=r"content_layers: two of the layers are block of tiny"):
+    with pytest.raises(SpecError, match=r"`content_layers`: two of the layers are block of tiny"):
         run(photo, painting, network, content_layers={"outcome": 1.0, "block": 1.0})
 
 

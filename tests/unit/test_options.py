@@ -17,11 +17,11 @@ from artune.spec.style import StyleSpec
         ({"style_weights": (1.0, -1.0)}, r"style_weights\.1: .*greater than or equal to 0"),
         ({"style_weights": (0.0, 0.0)}, "above 0"),
         ({"method": {"style_layers": {"relu1_1": math.inf}}}, "finite"),
-        ({"method": {"style_layers": {"relu1_1": 0}}}, "at least one needs"),
+        ({"method": {"style_layers": {"relu1_1": 0}}}, "give at least one a weight"),
         ({"stength": 0.5}, "did you mean strength"),
         ({"method": {"tvv": 0.5}}, "did you mean tv"),
         ({"method": {"scale": "gatys"}}, "use loss gram"),
-        ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength belongs to scale calibrated"),
+        ({"method": {"scale": "tutorial", "loss": "gram"}, "strength": 0.7}, "strength needs scale calibrated"),
         ({"method": {"rate": 0}}, "greater than 0"),
         ({"size": 0}, "size"),
         ({"size": "big"}, "original"),
@@ -77,7 +77,7 @@ def test_messages_of_a_file_name_fields_as_they_stand_there():
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "leaves no rate to `decay`"),
+        ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "so `decay` has no effect"),
         ({"line_search": "strong-wolfe"}, "use `optimiser` lbfgs"),
         ({"decay": 0.0}, "`decay`: must be greater than 0"),
         ({"decay": 1.5}, "`decay`: must be less than or equal to 1"),

@@ -8,8 +8,8 @@ import torch
 from torch.autograd import gradcheck
 
 from artune.errors import InputError, MissingExtraError
-from artune.losses.matting import EPSILON, PAINTED, STIFF, Matting, laplacian, matting, smooth_like
-from artune.losses.objective import Region, Styled, Weights, build
+from artune.losses.matting import EPSILON, PAINTED_SHARE, SMOOTHING_WEIGHT, Matting, laplacian, matting, smooth_like
+from artune.losses.objective import PaintingImage, RegionWeights, Weights, build_objective
 from tests.tiny import Tiny
 
 
@@ -57,7 +57,7 @@ def test_energy_by_loops(photograph, content, rng):
 def test_energy_of_the_unit_by_loops(photograph, content):
     flat = photograph.reshape(25, 3)
     diagonal = by_loops(photograph).diagonal()
-    want = PAINTED * (diagonal[:, None] * (flat - flat.mean(0)) ** 2).sum() / 25
+    want = PAINTED_SHARE * (diagonal[:, None] * (flat - flat.mean(0)) ** 2).sum() / 25
     assert Matting(content).energy(content).item() == pytest.approx(want, rel=1e-5)
 
 
@@ -88,7 +88,8 @@ def test_it_is_part_of_an_objective(generator):
     content, style = (torch.rand((1, 3, 8, 6), generator=generator) for _ in range(2))
     weights = Weights({"double": 1.0}, {"double": 1.0})
     plain, extra = (
-        build(Tiny(), content, [(Region(), [Styled(style)])], weights, extra=e) for e in ([], [matting(content, 2.0)])
+        build_objective(Tiny(), content, [(RegionWeights(), [PaintingImage(style)])], weights, extra=e)
+        for e in ([], [matting(content, 2.0)])
     )
     x = (content + style) / 2
     a, b = plain(x, 0), extra(x, 0)
@@ -98,7 +99,7 @@ def test_it_is_part_of_an_objective(generator):
 
 def test_smoothing_solves_its_equation(photograph, rng):
     picture = 0.3 + 0.4 * rng.random((5, 5, 3))
-    system = STIFF * 0.05 * by_loops(photograph) + np.eye(25)
+    system = SMOOTHING_WEIGHT * 0.05 * by_loops(photograph) + np.eye(25)
     want = np.linalg.solve(system, picture.reshape(25, 3)).reshape(5, 5, 3).clip(0, 1)
     np.testing.assert_allclose(smooth_like(picture, photograph, 0.05), want, atol=2e-3)
 

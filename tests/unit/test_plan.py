@@ -67,7 +67,7 @@ def test_a_resolved_spec_is_a_spec(styles, regions):
 def test_style_weights_are_shares():
     assert resolved(StyleSpec(style_weights=(1, 3)), styles=2).style_weights == (0.25, 0.75)
     assert resolved(StyleSpec(), styles=4).style_weights == (0.25,) * 4
-    with pytest.raises(SpecError, match="2 style weights for 3 styles"):
+    with pytest.raises(SpecError, match="2 `style_weights` are given for 3 paintings"):
         resolved(StyleSpec(style_weights=(1, 3)), styles=3)
 
 
@@ -85,7 +85,7 @@ def test_weights_of_the_literature():
     spec = resolved(StyleSpec(method=Optimise(loss="gram", scale="gatys")))
     assert (spec.method.content_weight, spec.method.style_weight) == (1.0, 1e3)
     assert sum(spec.method.style_layers.values()) == pytest.approx(1)
-    with pytest.raises(SpecError, match="raw has no usual weights; give `content_weight`"):
+    with pytest.raises(SpecError, match="`scale` raw has no default weights; give `content_weight`"):
         resolved(StyleSpec(method=Optimise(scale="raw", content_weight=1.0)))
 
 
@@ -139,6 +139,6 @@ def test_the_usual_rate_of_sgd_goes_with_the_pixels_and_against_the_weights():
 
 def test_strength_beside_both_weights_is_refused():
     both = Optimise(content_weight=1.0, style_weight=2.0)
-    with pytest.raises(SpecError, match="leave nothing to `strength`"):
+    with pytest.raises(SpecError, match="so `strength` has no effect"):
         resolved(StyleSpec(strength=0.9, method=both))
     assert resolved(StyleSpec(method=both)).method.style_weight == 2.0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from artune.engine.descend import End, descend
-from artune.engine.methods import LBFGS
+from artune.engine.optimisers import LBFGS
 from tests.functions import START, bowl, function, last, rosenbrock, valley
 
 

@@ -207,9 +207,9 @@ def test_starts(photo, painting, network, tmp_path):
     assert len({result.picture.digest() for result in results}) == len(STARTS)  # the file is the style
     for result in results:
         assert result.record.losses["total"][-1] < result.record.losses["total"][0]
-    with pytest.raises(UnknownNameError, match=r"'unifrom': it is no picture file .* did you mean uniform\?.*colours"):
+    with pytest.raises(UnknownNameError, match=r"'unifrom': there is no such file.* did you mean uniform\?.*colours"):
         style(photo, painting, spec=spec(start="unifrom"), network=network)
-    with pytest.raises(UnknownNameError, match="names no files: give the picture again"):
+    with pytest.raises(UnknownNameError, match="contains no picture: give it again"):
         style(photo, painting, spec=spec(start="file"), network=network)
 
 
@@ -229,7 +229,7 @@ def test_an_earlier_result_to_start_from(photo, painting, network, tmp_path):
     assert one.record.losses["total"][0] < earlier.record.losses["total"][0]
     again = style(photo, painting, spec=one.record.spec, network=network, first=saved)
     assert again.record.key == one.record.key
-    with pytest.raises(SpecError, match="both start 'grey' and first"):
+    with pytest.raises(SpecError, match="`start` 'grey' and `first`"):
         style(photo, painting, spec=spec(start="grey"), network=network, first=saved)
     with pytest.raises(PictureError, match="type int is no picture"):
         style(photo, painting, spec=spec(), network=network, first=3)
@@ -260,7 +260,7 @@ def test_plain_descent_with_too_high_a_rate_has_diverged(photo, painting, networ
 
 def test_plain_descent_in_the_units_of_the_literature_needs_a_rate(photo, painting, network):
     literature = {"optimiser": "sgd", "loss": "gram", "scale": "gatys"}
-    with pytest.raises(SpecError, match="no usual rate with scale gatys; give --rate"):
+    with pytest.raises(SpecError, match="no default rate with `scale` gatys; give `rate`"):
         style(photo, painting, spec=spec(**literature), network=network)
     assert style(photo, painting, spec=spec(**literature, rate=1e-6), network=network).record.end == "done"
 
@@ -299,7 +299,7 @@ def test_a_picture_that_diverges_keeps_the_last_good_one(photo, painting, networ
 @pytest.mark.parametrize("shape", [(1, 1), (1, 200), (3, 200)])
 def test_too_small_for_the_network(painting, network, shape):
     thin = Picture(np.full((*shape, 3), 0.5, np.float32))
-    with pytest.raises(SpecError, match=r"network compact needs at least 16 .* --size \d+ or more"):
+    with pytest.raises(SpecError, match=r"network compact needs at least 16 .* `size` \d+ or more"):
         style(thin, painting, spec=StyleSpec(size=15, precision="fp32"), network=network)
 
 
@@ -353,9 +353,9 @@ def test_the_saved_picture_carries_its_spec_and_gives_the_same_again(photo, pain
 def test_not_enough_memory_names_a_size_that_fits(photo, painting, network, monkeypatch):
     monkeypatch.setattr(machine, "memory_free", lambda: 350_000_000)
     big = StyleSpec(size=8000, precision="fp32")
-    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* --size (\d+) fits") as error:
+    with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* `size` (\d+) fits") as error:
         style(photo, painting, spec=big, network=network)
-    fits = int(str(error.value).split("--size ")[1].split()[0])
+    fits = int(str(error.value).split("`size` ")[1].split()[0])
     assert 100 < fits < 1000
 
 
@@ -364,7 +364,7 @@ def test_memory_that_runs_out_on_the_way(photo, painting, network, monkeypatch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
     monkeypatch.setattr("artune.transfer.objective.assemble", fail)
-    with pytest.raises(ResourceError, match="choose a smaller --size"):
+    with pytest.raises(ResourceError, match="choose a smaller `size`"):
         style(photo, painting, spec=spec(), network=network)
 
 

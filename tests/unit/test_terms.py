@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from artune.losses.objective import FLOOR, Formulas, Region, Styled, Weights, build
+from artune.losses.objective import ENERGY_SHARE, Formulas, PaintingImage, RegionWeights, Weights, build_objective
 from artune.losses.protocol import Draws
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation, balance_of
 from artune.spec.style import Optimise
@@ -14,7 +14,7 @@ def pair(generator):
 
 
 def whole(style):
-    return [(Region(), [Styled(style)])]
+    return [(RegionWeights(), [PaintingImage(style)])]
 
 
 def measured(term, image):
@@ -86,14 +86,14 @@ def test_only_sums_are_additive(loss):
 def test_relative_distances_at_both_ends(pair, loss):
     content, style = pair[0], 0.3 * pair[1].flip(3)
     weights = Weights({"double": 1.0}, {"double": 1.0, "half": 1.0}, 1.0, 1.0, 1.0)
-    objective = build(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))
+    objective = build_objective(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))
     at_content, at_style = objective.losses(content), objective.losses(style)
     assert at_content["content double"].item() == pytest.approx(0, abs=1e-6)
     for tap in ("double", "half"):
         term = STYLE_TERMS[loss](tap)
         of_style = measured(term, style)
         apart = term.distance(measured(term, content), term.freeze(of_style)).item()
-        want = apart / (apart + FLOOR * term.energy(of_style).item())
+        want = apart / (apart + ENERGY_SHARE * term.energy(of_style).item())
         assert at_content[f"style {tap}"].item() == pytest.approx(want, rel=1e-4)
         if loss not in ("nearest", "remd"):  # three positive channels, or one, are hardly ever 1 apart by their cosine
             assert want > 0.9
@@ -104,7 +104,7 @@ def test_relative_distances_at_both_ends(pair, loss):
 @pytest.mark.parametrize("value", [0.0, 0.5])
 def test_same_flat_picture_on_both_sides_stays_finite(loss, value):
     flat = torch.full((1, 3, 8, 8), value)
-    objective = build(
+    objective = build_objective(
         Tiny(), flat, whole(flat), Weights({"double": 1.0}, {"double": 1.0}, 1.0, 1.0, 1.0), Formulas({loss: 1.0})
     )
     evaluation = objective(flat, 0)
@@ -118,7 +118,7 @@ def test_weights_of_a_ladder_broadcast(pair):
     content, style = pair
     ladder = torch.tensor([0.0, 1.0, 2.0])
     weights = Weights({"double": 1.0}, {"double": 1.0}, 1.0, ladder)
-    objective = build(Tiny(), content, whole(style), weights)
+    objective = build_objective(Tiny(), content, whole(style), weights)
     totals = objective(content.expand(3, -1, -1, -1), 0).total
     torch.testing.assert_close(totals[2], 2 * totals[1])
     assert totals[0].item() == 0
@@ -126,7 +126,7 @@ def test_weights_of_a_ladder_broadcast(pair):
 
 def test_objective_gradient_is_that_of_its_total(pair):
     content, style = (x.double() for x in pair)
-    objective = build(Tiny(), content, whole(style), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 3.0, 0.5))
+    objective = build_objective(Tiny(), content, whole(style), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 3.0, 0.5))
     x = (content + style) / 2
     bump = torch.zeros_like(x)
     bump[0, 0, 3, 2] = 1e-4
@@ -140,7 +140,7 @@ def test_layers_are_averaged_where_calibrated_and_summed_in_the_literature(pair)
     layers = {"double": 1.0, "half": 3.0}
     for scale, divisor in (("calibrated", 4.0), ("tutorial", 1.0)):
         weights = Weights({"double": 2.0}, layers, 5.0, 7.0)
-        objective = build(Tiny(), content, whole(style), weights, Formulas({"gram": 1.0}, scale=scale))
+        objective = build_objective(Tiny(), content, whole(style), weights, Formulas({"gram": 1.0}, scale=scale))
         parts = objective.losses(x)
         want = 5 * parts["content double"] * (2 if divisor == 1 else 1)
         want = want + 7 * (parts["style double"] + 3 * parts["style half"]) / divisor
@@ -148,7 +148,7 @@ def test_layers_are_averaged_where_calibrated_and_summed_in_the_literature(pair)
 
 
 def test_terms_without_weight_are_not_computed(pair):
-    objective = build(Tiny(), pair[0], whole(pair[1]), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 0.0, 0.0))
+    objective = build_objective(Tiny(), pair[0], whole(pair[1]), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 0.0, 0.0))
     assert objective.taps == ("double",)
 
 
@@ -156,8 +156,10 @@ def test_two_styles_mix_by_moments(pair, generator):
     content, first = pair
     second = torch.rand((1, 3, 8, 6), generator=generator)
     weights = Weights({"double": 1.0}, {"double": 1.0})
-    one = build(Tiny(), content, [(Region(), [Styled(first), Styled(second, 0.0)])], weights)
-    alone = build(Tiny(), content, whole(first), weights)
+    one = build_objective(
+        Tiny(), content, [(RegionWeights(), [PaintingImage(first), PaintingImage(second, 0.0)])], weights
+    )
+    alone = build_objective(Tiny(), content, whole(first), weights)
     for name, value in alone.losses(second).items():
         torch.testing.assert_close(one.losses(second)[name], value, rtol=2e-2, atol=2e-3)
 
@@ -174,7 +176,7 @@ def test_relative_content_is_over_the_energy_of_its_target_in_every_scale(pair):
 def test_content_is_zero_at_itself_and_finite_where_flat(pair, content):
     for x in (pair[0], torch.zeros_like(pair[0]), torch.full_like(pair[0], 0.5)):
         weights = Weights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
-        objective = build(Tiny(), x, whole(pair[1]), weights, Formulas(content=content))
+        objective = build_objective(Tiny(), x, whole(pair[1]), weights, Formulas(content=content))
         assert objective.losses(x)["content double"].item() == pytest.approx(0, abs=1e-6)
         evaluation = objective(x + 0.1 * pair[1], 0)
         assert evaluation.total.isfinite().all()
@@ -261,7 +263,7 @@ def test_two_equal_styles_are_as_one(pair, loss):
 def few(monkeypatch, limit):
     for loss in POSITIONS:
         monkeypatch.setattr(STYLE_TERMS[loss], "limit", limit)
-    monkeypatch.setattr("artune.losses.sampled.MOVED", limit)
+    monkeypatch.setattr("artune.losses.sampled.PAIRED_POSITIONS", limit)
 
 
 @pytest.mark.parametrize("loss", [*sorted(POSITIONS), "self-similarity"])
@@ -328,9 +330,11 @@ def test_colour_counts_more_in_every_variation(pair, kind):
 def test_losses_of_one_tap_have_names_of_their_own(pair):
     content, style = pair
     weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
-    both = build(Tiny(), content, whole(style), weights, Formulas({"w2": 3.0, "moments": 1.0}))
+    both = build_objective(Tiny(), content, whole(style), weights, Formulas({"w2": 3.0, "moments": 1.0}))
     x = (content + style) / 2
-    alone = [build(Tiny(), content, whole(style), weights, Formulas({loss: 1.0})) for loss in ("w2", "moments")]
+    alone = [
+        build_objective(Tiny(), content, whole(style), weights, Formulas({loss: 1.0})) for loss in ("w2", "moments")
+    ]
     w2, moments = (objective(x, 0).total for objective in alone)
     losses = both(x, 0).losses
     torch.testing.assert_close(losses["w2 style double"], w2)
@@ -342,7 +346,7 @@ def test_losses_of_one_tap_have_names_of_their_own(pair):
 
 
 def balanced(content, painting, weights, **formulas):
-    return build(Tiny(), content, whole(painting), weights, Formulas(balance=True, **formulas))
+    return build_objective(Tiny(), content, whole(painting), weights, Formulas(balance=True, **formulas))
 
 
 def test_a_balanced_gradient_by_hand(pair):
@@ -376,7 +380,7 @@ def test_every_balanced_term_has_its_weight_at_its_tap(pair):
 def test_one_balanced_term_pulls_in_its_own_direction(pair, loss):
     content, style = pair
     weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
-    plain = build(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))(content, 0).gradient
+    plain = build_objective(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))(content, 0).gradient
     gradient = balanced(content, style, weights, style={loss: 1.0})(content, 0).gradient
     torch.testing.assert_close(gradient / gradient.norm(), plain / plain.norm(), rtol=1e-3, atol=1e-5)
 
@@ -397,8 +401,8 @@ def test_balanced_gradients_stay_within_their_masks(pair):
     left, right = torch.zeros(1, 1, 8, 6), torch.zeros(1, 1, 8, 6)
     left[..., :4], right[..., 4:] = 1, 1
     weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
-    regions = [(Region(left), [Styled(style)]), (Region(right), [Styled(style.flip(1))])]
-    gradient = build(Tiny(), content, regions, weights, Formulas(balance=True))(content, 0).gradient
+    regions = [(RegionWeights(left), [PaintingImage(style)]), (RegionWeights(right), [PaintingImage(style.flip(1))])]
+    gradient = build_objective(Tiny(), content, regions, weights, Formulas(balance=True))(content, 0).gradient
     shares = [(gradient * mask).abs().sum().item() for mask in (left, right)]
     assert shares == pytest.approx([2 * 4 / 6, 2 * 2 / 6], rel=1e-3)  # doubled, each as much as its area
 
@@ -415,8 +419,9 @@ def test_regions_of_one_style_that_are_alike_weigh_as_the_whole(generator, scale
     content, mask = torch.cat([half, half], 3), torch.zeros(1, 1, 6, 8)
     mask[..., :4] = 1
     weights, formulas = Weights({"double": 1.0}, {"double": 1.0}), Formulas({"gram": 1.0}, scale=scale)
-    parts = [(Region(mask), [Styled(painting)]), (Region(1 - mask), [Styled(painting)])]
+    parts = [(RegionWeights(mask), [PaintingImage(painting)]), (RegionWeights(1 - mask), [PaintingImage(painting)])]
     totals = [
-        build(Tiny(), content, regions, weights, formulas)(content, 0).total for regions in (parts, whole(painting))
+        build_objective(Tiny(), content, regions, weights, formulas)(content, 0).total
+        for regions in (parts, whole(painting))
     ]
     torch.testing.assert_close(*totals)

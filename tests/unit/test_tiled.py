@@ -8,9 +8,9 @@ from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
 from artune.losses import objective, tiled
-from artune.losses.objective import Formulas, Frozen, Region, Styled, Terms, Weights
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, WeightedTerm, Weights
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
-from artune.losses.tiled import Tiled, bands, reach, spans
+from artune.losses.tiled import TiledObjective, bands, spans, stride_and_halo
 from tests.tiny import Tiny
 
 SMALL = ((8, 1), (8, 1), (12, 1))
@@ -51,9 +51,9 @@ def picture(height, width, seed=0):
 def pair(backbone, size, side, weights=TAPS, formulas=Formulas(), regions=None):
     """The objective as a whole, and in tiles."""
     content = picture(*size)
-    regions = regions or [(Region(), [Styled(picture(40, 36, seed=1))])]
+    regions = regions or [(RegionWeights(), [PaintingImage(picture(40, 36, seed=1))])]
     given = (backbone, content, regions, weights, formulas)
-    return objective.build(*given), tiled.build(*given, side=side)
+    return objective.build_objective(*given), tiled.build_tiled_objective(*given, side=side)
 
 
 def assert_same(whole, parts, x, within=1e-5):
@@ -99,7 +99,7 @@ def test_the_scales_of_the_literature(vgg, scale):
 
 def test_by_hand_in_the_smallest_network(generator):
     whole, parts = pair(Tiny(), (9, 7), 2, TINY)
-    assert len(parts.cut.tiles) == 12
+    assert len(parts.tiling.tiles) == 12
     assert_same(whole, parts, torch.rand((1, 3, 9, 7), generator=generator))
 
 
@@ -112,12 +112,15 @@ def test_soft_masks_and_several_styles(vgg):
     mask = F.interpolate(torch.rand((1, 1, 5, 5), generator=torch.Generator().manual_seed(3)), (51, 70))
     guided = (picture(40, 36)[:, :1] > 0.5).float()
     regions = [
-        (Region(mask, style=2.0), [Styled(picture(40, 36, 1), 0.3, guided), Styled(picture(50, 61, 4), 0.7)]),
-        (Region(1 - mask, content=0.5), [Styled(picture(33, 33, 5))]),
+        (
+            RegionWeights(mask, style=2.0),
+            [PaintingImage(picture(40, 36, 1), 0.3, guided), PaintingImage(picture(50, 61, 4), 0.7)],
+        ),
+        (RegionWeights(1 - mask, content=0.5), [PaintingImage(picture(33, 33, 5))]),
     ]
     for loss in STYLES:
         whole, parts = pair(vgg, (51, 70), 16, formulas=Formulas({loss: 1.0}), regions=regions)
-        for one, other in zip(whole.frozen, parts.whole.frozen, strict=True):
+        for one, other in zip(whole.terms, parts.whole.terms, strict=True):
             assert torch.equal(one.mask, other.mask)
         assert_same(whole, parts, picture(51, 70, seed=2))
 
@@ -125,7 +128,7 @@ def test_soft_masks_and_several_styles(vgg):
 def test_nothing_left_where_a_region_is_not(vgg):
     mask = torch.zeros(1, 1, 48, 64)
     mask[..., :20] = 1
-    regions = [(Region(mask), [Styled(picture(40, 36, 1))])]
+    regions = [(RegionWeights(mask), [PaintingImage(picture(40, 36, 1))])]
     whole, parts = pair(vgg, (48, 64), 16, regions=regions)
     assert_same(whole, parts, picture(48, 64, seed=2))
     assert parts(picture(48, 64, seed=2), 0).gradient[..., 40:].abs().max() == 0
@@ -133,7 +136,7 @@ def test_nothing_left_where_a_region_is_not(vgg):
 
 def test_no_gradient_where_the_style_has_arrived(vgg):
     flat = torch.full((1, 3, 32, 32), 0.5)
-    parts = tiled.build(vgg, flat, [(Region(), [Styled(flat)])], TAPS, side=16)
+    parts = tiled.build_tiled_objective(vgg, flat, [(RegionWeights(), [PaintingImage(flat)])], TAPS, side=16)
     assert parts(flat, 0).gradient.abs().max() == 0
 
 
@@ -162,9 +165,9 @@ def test_bands_part_no_neighbours(monkeypatch, height, generator):
 
 
 def test_the_halo_is_as_wide_as_the_network_looks(compact):
-    assert reach(compact, ["relu1_1"]) == (1, 1)
-    assert reach(compact, ["image"]) == (1, 0)
-    stride, halo = reach(compact, ["relu5_1", "relu1_1"])
+    assert stride_and_halo(compact, ["relu1_1"]) == (1, 1)
+    assert stride_and_halo(compact, ["image"]) == (1, 0)
+    stride, halo = stride_and_halo(compact, ["relu5_1", "relu1_1"])
     assert stride == 16
     assert halo >= compact.taps["relu5_1"].receptive_field // 2
     assert halo % 16 == 0
@@ -199,14 +202,14 @@ class Misaligned(Tiny):
 
 @pytest.mark.parametrize("network", [Narrow, Global, Misaligned])
 def test_a_network_that_does_not_tile_is_refused(network):
-    with pytest.raises(SpecError, match=r"network tiny looks at the picture as a whole; .* --memory"):
+    with pytest.raises(SpecError, match=r"network tiny needs the picture as a whole; .* `memory`"):
         pair(network(), (32, 32), 8, TINY)
 
 
 def test_a_network_that_says_so_is_refused():
     smooth = Tiny()
     smooth.local = False
-    with pytest.raises(SpecError, match="looks at the picture as a whole"):
+    with pytest.raises(SpecError, match="needs the picture as a whole"):
         pair(smooth, (32, 32), 8, TINY)
 
 
@@ -217,17 +220,17 @@ class Matched(STYLE_TERMS["gram"]):
 def test_losses_that_need_the_whole_are_refused(monkeypatch):
     monkeypatch.setattr(tiled, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
     monkeypatch.setattr(objective, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
-    with pytest.raises(SpecError, match="loss matched is not additive over tiles; use gram, leave out --memory, or"):
+    with pytest.raises(SpecError, match="loss matched is not additive over tiles; use gram, leave out `memory`, or"):
         pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.5}))
     pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.0}))
-    with pytest.raises(SpecError, match="--balance-gradients"):
+    with pytest.raises(SpecError, match="`balance_gradients`"):
         pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0}, balance=True))
-    lines = Frozen("lines", Matched("image"), None, 1.0, 1.0)
+    lines = WeightedTerm("lines", Matched("image"), None, 1.0, 1.0)
     with pytest.raises(SpecError, match="loss style image is not additive"):
-        tiled.build(
+        tiled.build_tiled_objective(
             Tiny(),
             picture(32, 32),
-            [(Region(), [Styled(picture(32, 32))])],
+            [(RegionWeights(), [PaintingImage(picture(32, 32))])],
             TINY,
             Formulas({"gram": 1.0}),
             [lines],
@@ -237,10 +240,12 @@ def test_losses_that_need_the_whole_are_refused(monkeypatch):
 
 def test_every_tile_is_a_part_of_the_evaluation(vgg):
     terms = Terms.of(TAPS, Formulas())
-    measuring = tiled.measure(vgg, picture(48, 64), terms.of_photograph([Region()]), side=16)
+    measuring = tiled.measure_in_tiles(vgg, picture(48, 64), terms.of_photograph([RegionWeights()]), side=16)
     assert [*measuring] == [(i, 12) for i in range(1, 13)]
-    objective = tiled.build(vgg, picture(48, 64), [(Region(), [Styled(picture(40, 36, 1))])], TAPS, side=16)
-    assert [*objective.parts(picture(48, 64), 0)] == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
+    objective = tiled.build_tiled_objective(
+        vgg, picture(48, 64), [(RegionWeights(), [PaintingImage(picture(40, 36, 1))])], TAPS, side=16
+    )
+    assert [*objective.in_parts(picture(48, 64), 0)] == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
 
 
 def test_bf16_features_keep_fp32_statistics():
@@ -248,7 +253,7 @@ def test_bf16_features_keep_fp32_statistics():
     weights = Weights({"relu4_1": 1.0}, {"relu1_1": 1.0, "relu4_1": 1.0}, 0.5, 4.0, 0.1)
     whole, parts = pair(network, (80, 96), 32, weights)
     x = picture(80, 96, seed=2)
-    assert isinstance(parts, Tiled)
+    assert isinstance(parts, TiledObjective)
     a, b = whole(x, 0), parts(x, 0)
     torch.testing.assert_close(b.total, a.total, rtol=1e-3, atol=0)
     assert (a.gradient - b.gradient).norm() < 0.05 * a.gradient.norm()

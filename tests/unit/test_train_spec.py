@@ -34,7 +34,7 @@ def test_every_field_is_checked():
         gram(rate=0.0, batch=1)
     with pytest.raises(SpecError, match="`edges`: must be 'none', 'plain' or 'denoised', not 'some'"):
         gram(edges="some")
-    with pytest.raises(SpecError, match="epochs takes no true"):
+    with pytest.raises(SpecError, match="`epochs` cannot be true"):
         gram(epochs=True)
 
 

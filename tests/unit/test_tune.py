@@ -12,10 +12,10 @@ import artune
 from artune import api
 from artune.api import style, tune
 from artune.backbones.network import Network
-from artune.balance.curve import COARSE, UNTOUCHED, Balance, Reason, strength_at
-from artune.balance.ladder import FIRST, Ladder, Scorer, _readable
-from artune.engine.descend import Evaluation, descend, drain
-from artune.engine.methods import Adam
+from artune.balance.curve import LADDER_LOG_ODDS, PHOTOGRAPH_LOG_ODDS, Balance, Reason, strength_at
+from artune.balance.ladder import FIRST_STAGE, Ladder, Scorer, _rounded
+from artune.engine.descend import Evaluation, descend, run_to_end
+from artune.engine.optimisers import Adam
 from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError
 from artune.images.picture import Picture
 from artune.judges.embedding import Judge
@@ -24,7 +24,7 @@ from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.tensors import load_checkpoint, save_checkpoint
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.methods import steps as steps_of
-from artune.transfer.objective import Sized, photograph_at
+from artune.transfer.objective import ObjectiveBuilder, photograph_at
 from artune.transfer.optimise import plan_unchecked
 from artune.transfer.result import result_of
 from tests.runs import planned
@@ -60,8 +60,8 @@ def test_a_batch_of_strengths_is_each_of_them(photo, painting, network, left, re
     x = torch.rand(3, *content.shape[1:], generator=torch.Generator().manual_seed(0))
 
     def objective(*plans):
-        sized = Sized(plans, task.inputs, network, rung)
-        return drain(sized.objective(content, drain(sized.paintings())))
+        sized = ObjectiveBuilder(plans, task.inputs, network, rung)
+        return run_to_end(sized.objective(content, run_to_end(sized.paintings())))
 
     together = objective(*plans)(x, 0)
     for index, plan in enumerate(plans):
@@ -121,10 +121,10 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     run = api.plan(task, tuning)
     assert run.plan.strength == tuning.balance.strength
     assert "strength" in run.plan.automatic
-    curve, explored, pictures = tuning.curve, tuning.explored, tuning.pictures
-    assert len(explored.first.strengths) == len(COARSE) + 1 == len(pictures) - 1
-    assert explored.second.strength in curve.strengths
-    assert explored.first.strengths[0] == strength_at(UNTOUCHED)
+    curve, scores, pictures = tuning.curve, tuning.scores, tuning.pictures
+    assert len(scores.first.strengths) == len(LADDER_LOG_ODDS) + 1 == len(pictures) - 1
+    assert scores.second.strength in curve.strengths
+    assert scores.first.strengths[0] == strength_at(PHOTOGRAPH_LOG_ODDS)
     assert pictures[0].digest() == photo.resized(*pictures[0].size).digest()
     record = result_of([*steps_of(run)][-1]).record
     assert record.balance is not None
@@ -188,22 +188,24 @@ def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network
     tensors, about = load_checkpoint(path)
     damage(about["balance"])
     save_checkpoint(path, tensors, about)
-    with pytest.raises(CheckpointError, match=r"what is said of the balance .*; remove it to start anew"):
+    with pytest.raises(CheckpointError, match=r"the data of the balance .*; remove it to start anew"):
         style(photo, painting, spec=SPEC, network=network, resume=path)
 
 
 def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
     all_, usual = (tune(photo, painting, spec=SPEC, network=network, kept=kept).balance for kept in (0.0, 0.8))
     assert (all_.kept, usual.kept) == (0.0, 0.8)
-    assert (all_.low, all_.high) == pytest.approx((strength_at(UNTOUCHED), strength_at(COARSE[-1])), abs=1e-3)
+    assert (all_.low, all_.high) == pytest.approx(
+        (strength_at(PHOTOGRAPH_LOG_ODDS), strength_at(LADDER_LOG_ODDS[-1])), abs=1e-3
+    )
     for kept in (-0.1, 1.1, float("nan")):
-        with pytest.raises(InputError, match=r"kept is .* between 0 and 1"):
+        with pytest.raises(InputError, match=r"`kept` is .* between 0 and 1"):
             tune(photo, painting, spec=SPEC, network=network, kept=kept)
 
 
 def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monkeypatch):
     monkeypatch.setattr("artune.balance.ladder.taught_judge", lambda name: name == "compact")
-    with pytest.warns(ArtuneWarning, match="compact taught the judge"):
+    with pytest.warns(ArtuneWarning, match="the judge .* was trained with compact"):
         tune(photo, painting, spec=SPEC, network=network)
     tune(photo, painting, spec=SPEC, network=network, judge=Judge.load())  # whose teacher nobody knows
 
@@ -215,7 +217,7 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network, monk
 def test_ladders_are_of_the_same_work_whatever_the_run_costs(photo, painting, network, size, quality, steps):
     spec = artune.spec.options.with_options(StyleSpec(), {"size": size, "enlarge": True, "quality": quality})
     ladder = Ladder(api.read(photo, [painting], spec, network=network))
-    assert (ladder.first.steps, ladder.second.steps) == (FIRST.steps, steps)
+    assert (ladder.first.steps, ladder.second.steps) == (FIRST_STAGE.steps, steps)
 
 
 def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypatch):
@@ -234,7 +236,7 @@ def test_the_second_look_takes_longer_strides(photo, painting, network, monkeypa
 @given(st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999), st.floats(0.0001, 0.9999))
 def test_numbers_that_are_told_stay_within_the_interval(one, two, three):
     low, strength, high = sorted((one, two, three))
-    found = _readable(Balance(strength, low, high, Reason.CROSSED, 1.0, 0.5, 0.5, strength))
+    found = _rounded(Balance(strength, low, high, Reason.CROSSED, 1.0, 0.5, 0.5, strength))
     assert found.low <= found.strength <= found.high
     assert (found.low, found.strength, found.high) == pytest.approx((low, strength, high), abs=1e-3)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from artune.balance import page as report
-from artune.balance.curve import Balance, Curve, Explored, Point, Reason, log_odds
+from artune.balance.curve import Balance, Curve, CurvePoint, LadderScores, Reason, log_odds
 from artune.balance.ladder import Tuning
 from artune.images.picture import Picture
 from artune.report.charts import Chart
 
 FIRST = Curve((0.05, 0.2, 0.5, 0.9), (0.01, 0.31, 0.51, 0.43), (0.97, 0.86, 0.72, 0.25))
-SECOND = Point(0.55, 0.62, 0.68)
+SECOND = CurvePoint(0.55, 0.62, 0.68)
 BALANCE = Balance(0.4, 0.204, 0.496, Reason.CROSSED, 0.9, 0.6, 0.7, 0.45)
 
 
@@ -27,7 +27,7 @@ def flat(level):
 @pytest.fixture
 def tuning():
     pictures = tuple(flat(place / 10) for place in range(5))
-    return Tuning(BALANCE, Explored(FIRST, SECOND), pictures)
+    return Tuning(BALANCE, LadderScores(FIRST, SECOND), pictures)
 
 
 @pytest.mark.usefixtures("untyped")

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artune.balance.curve import (
-    COARSE,
-    NEAR,
-    ROUGH,
-    UNTOUCHED,
+    LADDER_LOG_ODDS,
+    MAX_MISFIT,
+    PHOTOGRAPH_LOG_ODDS,
+    REPLACED_WITHIN,
     Balance,
     Curve,
-    Explored,
-    Point,
+    CurvePoint,
+    LadderScores,
     Reason,
     balance,
-    explore,
     misfit,
     monotone,
+    score_ladder,
     strength_at,
 )
 from artune.errors import InputError
@@ -70,7 +70,7 @@ def test_the_middle_of_a_stretch_by_hand():
 def test_the_crossing_itself_where_it_is_asked_for(rise, fall, at):
     """Of two straight lines, however unlike their slopes are."""
     style, content = (tuple(0.5 + slope * (odds(s) - at) / 8 for s in LADDER) for slope in (rise, -fall))
-    assert odds(balance(Curve(LADDER, style, content), alike=0.0).strength) == pytest.approx(at, abs=0.01)
+    assert odds(balance(Curve(LADDER, style, content), tolerance=0.0).strength) == pytest.approx(at, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_crossing_itself_where_it_is_asked_for(rise, fall, at):
     ],
 )
 def test_on_a_plateau_too_the_crossing_is_where_they_cross(style, content, at):
-    found = balance(Curve(LADDER, style, content), alike=0.0)
+    found = balance(Curve(LADDER, style, content), tolerance=0.0)
     assert odds(found.nearest) == pytest.approx(at, abs=0.01)
     assert odds(found.strength) == pytest.approx(at, abs=0.01)
 
@@ -152,16 +152,16 @@ def test_a_second_look_is_taken_where_the_first_balances(at, slope):
         values = [1 / (1 + math.exp(-slope * (odds(s) - at))) for s in strengths]
         return values, [1 - value for value in values]
 
-    weakest = strength_at(UNTOUCHED)
+    weakest = strength_at(PHOTOGRAPH_LOG_ODDS)
     untouched = [values[0] for values in probe((weakest,), True)]
     asked.clear()
-    curve = explore(probe, tuple(untouched)).curve
+    curve = score_ladder(probe, tuple(untouched)).curve
     (coarse, first), (fine, second) = asked
     assert (first, second) == (True, False)
-    assert [odds(s) for s in coarse] == pytest.approx(COARSE)
+    assert [odds(s) for s in coarse] == pytest.approx(LADDER_LOG_ODDS)
     ladder = (weakest, *coarse)
     assert fine == pytest.approx((balance(Curve(ladder, *map(tuple, probe(ladder, True)))).strength,))
-    kept = [s for s in ladder if abs(odds(s) - odds(fine[0])) > NEAR]
+    kept = [s for s in ladder if abs(odds(s) - odds(fine[0])) > REPLACED_WITHIN]
     assert curve.strengths == tuple(sorted([*kept, *fine]))
 
 
@@ -177,7 +177,7 @@ def test_a_ladder_that_is_off_by_as_much_everywhere_is_put_right(at, slope, styl
         places = [slope * (odds(s) - at) for s in strengths]
         return [sure(place + off[0]) for place in places], [sure(off[1] - place) for place in places]
 
-    found = explore(probe, tuple(values[0] for values in probe((strength_at(UNTOUCHED),), False)))
+    found = score_ladder(probe, tuple(values[0] for values in probe((strength_at(PHOTOGRAPH_LOG_ODDS),), False)))
     curve, true = found.curve, probe(found.curve.strengths, False)
     # up to 0.24 before; what is left is that curves are read along straight lines, the steeper the worse
     np.testing.assert_allclose((curve.style, curve.content), true, atol=0.13)
@@ -194,7 +194,7 @@ def test_what_is_certain_is_moved_too():
     def probe(strengths, first):
         return [0.0 if first else 1.0] * len(strengths), [1.0 if first else 0.0] * len(strengths)
 
-    curve = explore(probe, (0.0, 1.0)).curve
+    curve = score_ladder(probe, (0.0, 1.0)).curve
     _, *style = curve.style  # the photograph is what it is
     _, *content = curve.content
     assert style == pytest.approx([1.0] * len(style))
@@ -212,9 +212,9 @@ def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_styl
     def probe(strengths, first):
         return (style, content) if first else ([seen_style], [seen_content])
 
-    found = explore(probe, (unstyled, whole))
+    found = score_ladder(probe, (unstyled, whole))
     assert all(0 <= value <= 1 for value in (*found.curve.style, *found.curve.content))
-    assert found.curve.points[0] == found.first.points[0] == (strength_at(UNTOUCHED), unstyled, whole)
+    assert found.curve.points[0] == found.first.points[0] == (strength_at(PHOTOGRAPH_LOG_ODDS), unstyled, whole)
     assert found.second[1:] == (seen_style, seen_content)
     assert found.second in found.curve.points
     assert (found.first.style, found.first.content) == ((unstyled, *style), (whole, *content))
@@ -224,12 +224,12 @@ def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_styl
 
 @given(st.lists(PROBABILITY, min_size=5, max_size=5), st.lists(PROBABILITY, min_size=5, max_size=5))
 def test_a_second_look_that_agrees_moves_nothing(style, content):
-    places = (UNTOUCHED, *COARSE)
+    places = (PHOTOGRAPH_LOG_ODDS, *LADDER_LOG_ODDS)
 
     def probe(strengths, first):
         return tuple([float(np.interp(odds(s), places, values)) for s in strengths] for values in (style, content))
 
-    found = explore(probe, (style[0], content[0]))
+    found = score_ladder(probe, (style[0], content[0]))
     assert found.shifts == pytest.approx((0, 0), abs=1e-9)
     for seen, right in zip(found.first.points, found.corrected, strict=True):
         assert right is None or right == pytest.approx(seen, abs=1e-6)
@@ -257,11 +257,11 @@ def test_what_the_second_look_moves_far_is_believed_less(off, share, sign, side)
     first = Curve(LADDER, *lines)
     seen = [0.5, 0.5]
     seen[side] = 1.02 / (1 + math.exp(-sign * off)) - 0.01  # with the margin
-    explored = Explored(first, Point(0.5, *seen))
+    scores = LadderScores(first, CurvePoint(0.5, *seen))
     shifts = [0.0, 0.0]
     shifts[side] = sign * off
-    assert explored.shifts == pytest.approx(shifts, abs=1e-9)
-    found, plain = explored.balance(), balance(explored.curve, ladder=first)
+    assert scores.shifts == pytest.approx(shifts, abs=1e-9)
+    found, plain = scores.balance(), balance(scores.curve, ladder=first)
     assert found.confidence == pytest.approx(share * plain.confidence)
     assert (found.reason is Reason.NOT_MONOTONE) == (share == 0 or plain.reason is Reason.NOT_MONOTONE)
     assert ("a guess" in str(found)) == (found.reason is Reason.NOT_MONOTONE)
@@ -270,13 +270,13 @@ def test_what_the_second_look_moves_far_is_believed_less(off, share, sign, side)
 def test_looks_of_which_either_is_rough():
     """A first ladder that wobbles; and a second look that finds less of the style than is in the photograph."""
     falling = (1.0, 0.95, 0.85, 0.6, 0.3)
-    wobbling = Explored(Curve(LADDER, (0.0, 0.1, 0.6, 0.4, 0.9), falling), Point(0.9, 0.9, 0.3))
-    below = Explored(Curve(LADDER, (0.3, 0.4, 0.6, 0.7, 0.8), falling), Point(0.5, 0.2, 0.85))
-    assert misfit(wobbling.first) > ROUGH
+    wobbling = LadderScores(Curve(LADDER, (0.0, 0.1, 0.6, 0.4, 0.9), falling), CurvePoint(0.9, 0.9, 0.3))
+    below = LadderScores(Curve(LADDER, (0.3, 0.4, 0.6, 0.7, 0.8), falling), CurvePoint(0.5, 0.2, 0.85))
+    assert misfit(wobbling.first) > MAX_MISFIT
     assert misfit(below.first) == 0
-    assert misfit(below.curve) > ROUGH
-    for explored in (wobbling, below):
-        assert explored.balance().reason is Reason.NOT_MONOTONE
+    assert misfit(below.curve) > MAX_MISFIT
+    for scores in (wobbling, below):
+        assert scores.balance().reason is Reason.NOT_MONOTONE
 
 
 @pytest.mark.parametrize("least", [0.0, 5e-324, 1e-9, 0.02])
@@ -309,15 +309,15 @@ def test_whether_curves_rise_and_fall_is_decided_by_either():
     assert balance(rough).reason is Reason.NOT_MONOTONE
     assert balance(rough, ladder=smooth).reason is Reason.NOT_MONOTONE
     assert balance(smooth, ladder=smooth).confidence > guess.confidence == 0
-    assert balance(rough, rough=0.25).reason is Reason.CROSSED
-    assert balance(rough, rough=0.5).confidence > balance(rough, rough=0.25).confidence > 0
+    assert balance(rough, max_misfit=0.25).reason is Reason.CROSSED
+    assert balance(rough, max_misfit=0.5).confidence > balance(rough, max_misfit=0.25).confidence > 0
 
 
 @pytest.mark.parametrize(
     ("curve", "message"),
     [
-        (((0.5,), (0.5,), (0.5,)), "two at least"),
-        (((0.2, 0.5), (0.5,), (0.5, 0.4)), "as many of each"),
+        (((0.5,), (0.5,), (0.5,)), "at least two"),
+        (((0.2, 0.5), (0.5,), (0.5, 0.4)), "the same number of each"),
         (((0.5, 0.2), (0.1, 0.5), (0.5, 0.4)), "ascending"),
         (((0.0, 0.5), (0.1, 0.5), (0.5, 0.4)), "inside"),
         (((0.2, math.nan), (0.1, 0.5), (0.5, 0.4)), "ascending"),

@@ -93,7 +93,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def weights(self, tap: str) -> dict[str, Tensor]:
-        """The network's own tensors, not copies, by the names that :meth:`load` takes: at least those up to a tap."""
+        """The network's own tensors, not copies, by the names that ``load`` takes: at least those up to a tap."""
 
     def tap(self, name: str) -> str:
         """The network's own name of a tap.

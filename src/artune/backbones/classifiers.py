@@ -148,7 +148,7 @@ def published(name: str) -> Asset:
 
 
 def convention_of(name: str) -> InputConvention:
-    """What the weights of :func:`published` expect of a picture."""
+    """What the weights of ``published`` expect of a picture."""
     if name in PORTED:
         return CENTRED
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()

@@ -1,6 +1,6 @@
 """The graph of a classifier of torchvision: tracing, editing, cutting to the taps asked for, and describing the taps.
 
-The description (:class:`TapInfo`) is computed without running the network, from shapes on the meta device and from the
+The description (``TapInfo``) is computed without running the network, from shapes on the meta device and from the
 kernels and strides of convolutions and pooling.
 """
 
@@ -87,7 +87,7 @@ def without_additions(graph: fx.Graph, names: Names) -> Names:
 
 
 def with_pooling(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module], pooling: Pooling) -> Names:
-    """Replace every max pooling in the graph by :func:`pool`. Returns the nodes by name."""
+    """Replace every max pooling in the graph by ``pool``. Returns the nodes by name."""
     new = {}
     for node in list(graph.nodes):
         window = _max_pooling(node, modules)
@@ -114,7 +114,7 @@ def _max_pooling(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, 
 def with_plain_activations(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module]) -> Names:
     """Make no activation run in place, so that a tap before a ReLU keeps its value. Returns the nodes by name.
 
-    :func:`cut` lets activations run in place again where that is safe.
+    ``cut`` lets activations run in place again where that is safe.
     """
     new = {}
     for node in list(graph.nodes):
@@ -214,7 +214,7 @@ class _Window:
 
 
 def describe(graph: fx.Graph, modules: Mapping[str, nn.Module], sizes: Shapes, side: int) -> dict[fx.Node, TapInfo]:
-    """The :class:`TapInfo` of every node whose output is a feature map.
+    """The ``TapInfo`` of every node whose output is a feature map.
 
     The receptive field is the largest over all paths from the picture.
 

@@ -33,7 +33,7 @@ class NetworkRecord:
     """All that is known of a network; a new one is a file that builds it and a line in ``NETWORKS``.
 
     Attributes:
-        builder: makes it with random weights, given its pooling and its input convention; see :meth:`build`.
+        builder: makes it with random weights, given its pooling and its input convention; see ``build``.
         about: one line for ``artune networks``.
         weights: where its weights come from; ``None`` where they are published nowhere, and a file must be given.
         convention: what its weights expect of a picture.

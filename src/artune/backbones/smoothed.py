@@ -38,7 +38,7 @@ def smooth(x: Float[Tensor, "b c h w"], temperature: float = 1.0) -> Float[Tenso
 
 
 class Smoothed(Backbone):
-    """A network whose activations are smoothed (:func:`smooth`), all but the picture itself.
+    """A network whose activations are smoothed (``smooth``), all but the picture itself.
 
     Args:
         inner: the network.

@@ -1,7 +1,7 @@
 """VGG networks (Simonyan and Zisserman 2015) with a tap before and after every ReLU.
 
 ``conv4_2`` is the output of the convolution, ``relu4_2`` that of its ReLU. Keras names its layers after the
-convolution but returns what follows the ReLU: its ``block4_conv2`` is ``relu4_2`` here (:func:`other_names`).
+convolution but returns what follows the ReLU: its ``block4_conv2`` is ``relu4_2`` here (``other_names``).
 """
 
 import re

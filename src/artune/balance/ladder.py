@@ -1,7 +1,8 @@
-"""The strength at which both photograph and painting are recognised, found for the pictures at hand.
+"""Search for the balance: the strength at which photograph and painting are both recognised, for given pictures.
 
-A ladder of strengths is optimised as one batch at a small size, and every picture of it is judged; then the one at
-which they balance goes on, larger where the result is, and what is said of it puts the curves right.
+The search has two stages. The first one makes a ladder of small pictures at several strengths, as one batch, and judges
+all of them. The second one continues with the strength at which the first one balances, at a larger size, and corrects
+the curves by the scores of this picture.
 """
 
 import math
@@ -18,9 +19,9 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.registry import defaults_of, taught_judge
-from artune.balance.curve import KEPT, Balance, Curve, Explored, check_kept, explore
-from artune.engine.descend import descend, drain
-from artune.engine.methods import Adam
+from artune.balance.curve import KEPT_SHARE, Balance, Curve, LadderScores, check_kept, score_ladder
+from artune.engine.descend import descend, run_to_end
+from artune.engine.optimisers import Adam
 from artune.errors import ArtuneWarning, InputError
 from artune.images.picture import Floats, Picture
 from artune.judges.embedding import Judge
@@ -29,22 +30,23 @@ from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.objective import Sized, covered_at, photograph_at, place_strengths
+from artune.transfer.objective import ObjectiveBuilder, covered_at, photograph_at, strengths_by_region
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
 from artune.transfer.plan import OptimisePlan
-from artune.transfer.rates import shares_of
+from artune.transfer.rates import result_shares
 from artune.transfer.sizes import fitted
 from artune.transfer.start import enlarged, start
 
 
 @dataclass(frozen=True)
-class Look:
-    """How the pictures are made that a judge looks at.
+class Stage:
+    """Settings of one stage of the search.
 
     Attributes:
-        size: longer side, pixels.
-        steps: whatever the run costs: in fewer, the strong ones show too little of the style to be told from the weak.
-        rate: what multiplies the network's.
+        size: longer side of the pictures, pixels.
+        steps: number of steps. It does not depend on the steps of the run: after fewer steps, pictures of high strength
+            show too little of the style to differ from those of low strength.
+        rate: factor of the network's default rate.
     """
 
     size: int
@@ -52,79 +54,82 @@ class Look:
     rate: float
 
 
-FIRST = Look(128, 32, 1.0)
-"""The first ladder: several strengths, small and quick."""
-SECOND = Look(256, 30, 1.6)
-"""The second look: the one strength that balances the first ladder, at twice the size, where a strength has the effect
-that it has in a whole run. The larger rate brings it as far in few steps."""
-MOST = 2.0
-"""Largest factor by which the second look of a small result gets more steps: with fewer pixels, more steps cost no more
-work."""
-AVERAGE = 0.8
-"""Largest decay of the average of the iterates: the usual decay would still show the start after so few steps."""
+FIRST_STAGE = Stage(128, 32, 1.0)
+"""The first stage: several strengths, small and quick."""
+SECOND_STAGE = Stage(256, 30, 1.6)
+"""The second stage: the one strength that balances the first stage, at twice the size. At this size, a strength has the
+same effect as in a whole run. The larger rate makes up for the few steps."""
+MAX_STEPS_FACTOR = 2.0
+"""Largest factor of the steps of the second stage if the result is smaller than that stage: with fewer pixels, more
+steps take the same time."""
+MAX_AVERAGE = 0.8
+"""Largest decay of the average of the iterates. With the default decay, the start would still be visible after so few
+steps."""
 
 OnLadder = Callable[[int, int], None]
-"""Called with the steps done and all steps of the search."""
+"""Called after every step of the search, with the number of steps done and of all steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """How a strength was found.
+    """The result of the search for the balance.
 
     Attributes:
-        balance: the strength, the safe interval, and why it is the one.
-        explored: what the judge said of the ladder.
-        pictures: the photograph, small, those of the first ladder, and that of the second look.
-        seconds: that the search took.
+        balance: the strength, the safe interval, and how they were found.
+        scores: the judge's scores of both stages.
+        pictures: the photograph at the size of the first stage, the pictures of the first stage, and that of the
+            second.
+        seconds: duration of the search.
     """
 
     balance: Balance
-    explored: Explored
+    scores: LadderScores
     pictures: tuple[Picture, ...] = ()
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
-        """Plain data, for a record."""
+        """Plain data for a record or a checkpoint."""
         found = {**asdict(self.balance), "reason": str(self.balance.reason)}
-        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.explored.first, self.curve))
-        return {**found, "first": first, "second": self.explored.second._asdict(), "curve": curve}
+        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.scores.first, self.curve))
+        return {**found, "first": first, "second": self.scores.second._asdict(), "curve": curve}
 
     @property
     def curve(self) -> Curve:
-        """From which the balance was read."""
-        return self.explored.curve
+        """The curve from which the balance was computed."""
+        return self.scores.curve
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
-        """From a :meth:`summary`; without pictures.
+        """The tuning of a ``summary``, without pictures.
 
         Args:
-            summary: the plain data.
-            seconds: that it took.
+            summary: plain data, as ``summary`` returns them.
+            seconds: duration of the search.
 
         Raises:
-            InputError: it is something else.
+            InputError: the data are not those of a tuning.
         """
         try:
-            explored = TypeAdapter(Explored).validate_python({**summary})
+            scores = TypeAdapter(LadderScores).validate_python({**summary})
             found = TypeAdapter(Balance).validate_python({**summary})
         except (ValidationError, InputError) as error:
-            raise InputError("what is said of the balance is not whole") from error
+            raise InputError("the data of the balance are incomplete or wrong") from error
         if not 0 < found.strength < 1:
-            raise InputError("what is said of the balance holds a strength that is none")
-        return cls(found, explored, seconds=seconds)
+            raise InputError(f"the balance has strength {found.strength}, which is not inside (0, 1)")
+        return cls(found, scores, seconds=seconds)
 
 
 def find_balance(
-    task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT, on_step: OnLadder | None = None
+    task: OptimiseTask, judge: Judge | None = None, *, kept: float = KEPT_SHARE, on_step: OnLadder | None = None
 ) -> Tuning:
-    """The strength of a task that leaves it open; see :func:`artune.tune`."""
+    """Search for the balance of a task whose strength is open; see ``artune.tune``."""
     check_kept(kept)
     began = time.perf_counter()
     if judge is None and taught_judge(task.spec.method.network):
         warnings.warn(
-            f"{task.spec.method.network} taught the judge that finds the balance, and now makes the pictures: it is "
-            "not independent here, and may find its own work too good; look at the result, or set the strength",
+            f"the judge that finds the balance was trained with {task.spec.method.network}, which now makes the "
+            "pictures: the judge is not independent, and may score them too high; look at the result, or set the "
+            "`strength`",
             ArtuneWarning,
             stacklevel=2,
         )
@@ -138,49 +143,49 @@ def find_balance(
         pictures.extend(found)
         return scorer.scores(found)
 
-    explored = explore(probe, (style, content), kept=kept)
+    scores = score_ladder(probe, (style, content), kept=kept)
     seconds = time.perf_counter() - began
-    return Tuning(_readable(explored.balance(kept=kept)), explored, tuple(pictures), seconds)
+    return Tuning(_rounded(scores.balance(kept=kept)), scores, tuple(pictures), seconds)
 
 
-def _readable(found: Balance) -> Balance:
-    """With numbers that can be read, and typed again; the strength stays within the interval."""
+def _rounded(found: Balance) -> Balance:
+    """The balance with numbers of three digits; the strength stays within the safe interval."""
     low = None if found.low is None else math.floor(found.low * 1000) / 1000
     high = None if found.high is None else math.ceil(found.high * 1000) / 1000
     return replace(found, strength=round(found.strength, 3), low=low, high=high)
 
 
 class Ladder:
-    """Pictures of one task at several strengths, optimised together.
+    """Pictures of one task at several strengths, optimised as one batch.
 
     Args:
-        task: what is asked for.
-        on_step: told of every step.
+        task: the photograph, the paintings and the spec.
+        on_step: called after every step.
     """
 
     def __init__(self, task: OptimiseTask, on_step: OnLadder | None = None) -> None:
         self.task, self.on_step, self.done = task, on_step, 0
         self.plan = plan_unchecked(task)
         self.shown = task.inputs.coloured(self.plan)
-        self.first, size = replace(FIRST, size=self.size(FIRST.size)), self.size(SECOND.size)
-        more = min(max(1.0, SECOND.size / size) ** 2, MOST)
-        self.second = replace(SECOND, size=size, steps=round(more * SECOND.steps))
+        self.first, size = replace(FIRST_STAGE, size=self.size(FIRST_STAGE.size)), self.size(SECOND_STAGE.size)
+        more = min(max(1.0, SECOND_STAGE.size / size) ** 2, MAX_STEPS_FACTOR)
+        self.second = replace(SECOND_STAGE, size=size, steps=round(more * SECOND_STAGE.steps))
         self.last: tuple[Tensor, Image, Image] | None = None
 
-    def pictures(self, strengths: Sequence[float], look: Look) -> list[Picture]:
-        """Each begins where the nearest strength of the look before ended.
+    def pictures(self, strengths: Sequence[float], stage: Stage) -> list[Picture]:
+        """Make the pictures of one stage. In the second stage, each starts from the first picture nearest in strength.
 
         Args:
             strengths: inside (0, 1).
-            look: how they are made: ``first``, then ``second``.
+            stage: ``first``, then ``second``.
         """
         task, network = self.task, self.task.network
         plans = tuple(plan_unchecked(task, strength) for strength in strengths)
         method = plans[0].method
-        content = photograph_at(self.shown, look.size, network.device)
-        rung = Rung(size=look.size, steps=look.steps)
-        sized = Sized(plans, self.shown, network, rung)
-        objective = drain(sized.objective(content, drain(sized.paintings())))
+        content = photograph_at(self.shown, stage.size, network.device)
+        rung = Rung(size=stage.size, steps=stage.steps)
+        sized = ObjectiveBuilder(plans, self.shown, network, rung)
+        objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
         places = torch.tensor(strengths).logit()
         if self.last is None:
             first = Painting(task.first) if task.first else self.shown.paintings[0]
@@ -193,28 +198,28 @@ class Ladder:
             given = method.start == "content"
             x = enlarged(images[nearest], content, photograph if given else None)
         gentle = method.start == "content"
-        rates = shares_of([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
-        recipe = defaults_of(method.network, network.backbone.taps)
-        optimiser = Adam(rate=look.rate * recipe.rate * torch.tensor(rates, device=x.device))
+        rates = result_shares([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
+        defaults = defaults_of(method.network, network.backbone.taps)
+        optimiser = Adam(rate=stage.rate * defaults.rate * torch.tensor(rates, device=x.device))
         for step in descend(
-            objective, x.contiguous(), optimiser, steps=look.steps, average=min(recipe.average, AVERAGE)
+            objective, x.contiguous(), optimiser, steps=stage.steps, average=min(defaults.average, MAX_AVERAGE)
         ):
             x = step.image
             self.done += 1
             if self.on_step:
                 self.on_step(self.done, self.first.steps + self.second.steps)
         self.last = places, x, content
-        # the photograph shines through as in a run of each
-        faded = [task.inputs.faded(shares_of(place_strengths(plan, task.inputs))) for plan in plans]
-        return [finished(x[i : i + 1], plan, faded[i], self.shown) for i, plan in enumerate(plans)]
+        # a low strength blends with the photograph, as it does in a run
+        blended = [task.inputs.blended(result_shares(strengths_by_region(plan, task.inputs))) for plan in plans]
+        return [finished(x[i : i + 1], plan, blended[i], self.shown) for i, plan in enumerate(plans)]
 
     def untouched(self) -> Picture:
-        """The photograph at the first size."""
+        """The photograph at the size of the first stage."""
         photograph = self.task.inputs.photograph
         return photograph.resized(*fitted(*photograph.size, self.first.size))
 
     def size(self, wanted: int) -> int:
-        """A longer side that the network takes, and not above that of the result."""
+        """The wanted longer side, but at least what the network needs, and at most that of the result."""
         photograph = self.task.inputs.photograph
         least = -(-self.task.network.backbone.smallest * max(photograph.size) // min(photograph.size))
         return min(max(wanted, least), self.plan.size)
@@ -222,14 +227,14 @@ class Ladder:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A judge who has seen the photograph and the paintings of a run.
+    """A judge together with the embeddings of a run's photograph and paintings, to score results of that run.
 
     Attributes:
-        judge: who judges.
-        inputs: the pictures.
-        content: embedding of the photograph's content, ``[1, c]``.
-        paintings: of the contents of all paintings, ``[n, c]``.
-        own: of each place: the embedding of the style that it gets, and that of the photograph's there.
+        judge: gives the embeddings and the scores.
+        inputs: the pictures of the run.
+        content: content embedding of the photograph, ``[1, c]``.
+        paintings: content embeddings of all paintings, ``[n, c]``.
+        own: for each region, the style embedding of its paintings, and that of the photograph in this region.
     """
 
     judge: Judge
@@ -240,17 +245,17 @@ class Scorer:
 
     @classmethod
     def of(cls, inputs: Inputs, plan: OptimisePlan, judge: Judge) -> "Scorer":
-        """Look at the pictures of a run.
+        """Compute the embeddings of a run's pictures.
 
         Args:
-            inputs: as they were read.
-            plan: proportions of several styles, and whose colours count.
-            judge: who judges.
+            inputs: the pictures as they were read.
+            plan: has the weights of several paintings, and the mode of colour.
+            judge: gives the embeddings.
         """
         shown = inputs.coloured(plan)
         photograph = inputs.photograph.tensor()
         contents, own = [], []
-        for place, seen in zip(inputs.regions, shown.regions, strict=True):
+        for region, seen in zip(inputs.regions, shown.regions, strict=True):
             found = [
                 judge.embed(painting.picture.tensor(), _mask(painting.weight(), painting.picture))
                 for painting in seen.paintings
@@ -259,14 +264,14 @@ class Scorer:
             shares = plan.style_weights if len(found) > 1 else (1.0,)
             weights = torch.tensor(shares)[:, None, None]
             mixed = F.normalize((torch.stack([each.style for each in found]) * weights).sum(0), dim=1)
-            here = judge.embed(photograph, _mask(inputs.weight(place), inputs.photograph))
+            here = judge.embed(photograph, _mask(inputs.weight(region), inputs.photograph))
             own.append((mixed, here.style))
         return cls(judge, inputs, judge.embed(photograph).content, torch.cat(contents), tuple(own))
 
     def scores(self, pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
-        """How surely the style and the content of results, all of one size, are recognised; 0 is chance."""
+        """Style scores and content scores of results, which must have the same size; 0 is chance, 1 is certain."""
         images = torch.cat([picture.tensor() for picture in pictures])
-        masks = [_mask(self.inputs.weight(place), pictures[0]) for place in self.inputs.regions]
+        masks = [_mask(self.inputs.weight(region), pictures[0]) for region in self.inputs.regions]
         areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
         found = [self.judge.embed(images, mask) for mask in masks]
         styles = torch.stack(

@@ -1,4 +1,4 @@
-"""The page of one pair of pictures: both curves, the balance, and the pictures from content to style."""
+"""The report page of one tuning: both curves, the balance, and the pictures of the ladder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,22 +16,22 @@ from artune.report.tables import Table
 from artune.transfer.result import Result
 
 FILES = ("picture.png", "chart.png", "chart.svg", "curve.csv", "record.json", "index.html")
-"""What is written, in this order."""
+"""Names of the files that are written, in this order."""
 STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
-"""Strengths that may be labelled on the chart's axis."""
+"""Strengths that are labelled on the chart's axis if they lie within its range."""
 
 
 def write_tuning(
     folder: Path, tuning: Tuning, result: Result, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> None:
-    """Write the page and what it shows, all or none of it.
+    """Write the page and its files; if one of them cannot be written, none is.
 
     Args:
-        folder: where; it is made.
-        tuning: how the strength was found.
-        result: the picture of that strength.
+        folder: folder to write to; it is created.
+        tuning: the result of the search.
+        result: the result at the strength that was found.
         pictures: photograph and painting.
-        names: theirs.
+        names: names of photograph and painting.
 
     Raises:
         OutputError: no permission, no space.
@@ -45,8 +45,8 @@ def write_tuning(
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
-    """Both curves over the log odds of the strength, with what was seen, balance and safe interval."""
-    curve, first, second, found = tuning.curve, tuning.explored.first, tuning.explored.second, tuning.balance
+    """Chart of both curves over the log odds of the strength, with all scores, the balance and the safe interval."""
+    curve, first, second, found = tuning.curve, tuning.scores.first, tuning.scores.second, tuning.balance
     places = [log_odds(strength) for strength in curve.strengths]
     seen = [log_odds(strength) for strength in first.strengths]
     safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
@@ -66,17 +66,20 @@ def tuning_chart(tuning: Tuning) -> Chart:
         ticks=strength_ticks(places[0], places[-1]),
         marked=(log_odds(found.strength), "balance"),
         span=safe,
-        dots="put right",
-        rings="seen first",
-        diamonds="second look",
+        dots="corrected",
+        rings="first stage",
+        diamonds="second stage",
     )
 
 
 def curve_csv(tuning: Tuning) -> str:
-    """A line for each picture of the ladder: what the judge said, and the same put right where it is in the curve."""
-    explored = tuning.explored
-    looks = ["photograph"] + ["first"] * (len(explored.corrected) - 1) + ["second"]
-    said, right = (*explored.first.points, explored.second), (*explored.corrected, explored.second)
+    """CSV with a row for each picture of the ladder: its scores, and its corrected scores if it is in the curve.
+
+    The column ``look`` says in which stage the picture was made.
+    """
+    scores = tuning.scores
+    looks = ["photograph"] + ["first"] * (len(scores.corrected) - 1) + ["second"]
+    said, right = (*scores.first.points, scores.second), (*scores.corrected, scores.second)
     rows = []
     for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
         values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]
@@ -87,16 +90,19 @@ def curve_csv(tuning: Tuning) -> str:
 def tuning_page(
     tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> str:
-    """The page as HTML; every picture is inside."""
-    explored, found = tuning.explored, tuning.balance
-    low, high = (round(found.low or 1.0, 2), round(found.high or 0.0, 2))  # as they are read beside the pictures
-    said = [*explored.first.points, explored.second]
+    """The page as HTML, with all pictures embedded."""
+    scores, found = tuning.scores, tuning.balance
+    low, high = (
+        round(found.low or 1.0, 2),
+        round(found.high or 0.0, 2),
+    )  # rounded like the strengths below the pictures
+    said = [*scores.first.points, scores.second]
     ladder = [
         {
             "picture": picture_uri(picture),
             "point": point,
             "safe": low <= round(point.strength, 2) <= high,
-            "second": point is explored.second,
+            "second": point is scores.second,
         }
         for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
     ]
@@ -119,5 +125,5 @@ def tuning_page(
 
 
 def strength_ticks(low: float, high: float) -> dict[float, str]:
-    """Labels of the strengths between two log odds, and a little beyond."""
+    """Axis labels of the strengths in a range of log odds, and slightly beyond it, by their log odds."""
     return {log_odds(s): f"{s:g}" for s in STRENGTHS if low - 0.3 <= log_odds(s) <= high + 0.3}

@@ -1,4 +1,4 @@
-"""One strength for many photographs, such as the frames of a film: found on a few of them."""
+"""One strength for many photographs, such as the frames of a film. It is found on a few of them."""
 
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -9,16 +9,16 @@ from artune.errors import ArtuneError, InputError
 
 T = TypeVar("T")
 
-CHOSEN = 5
-"""Photographs whose strengths are found."""
+SAMPLED_PHOTOGRAPHS = 5
+"""Number of photographs for which a strength is found."""
 
 
-def spread(items: Sequence[T], count: int = CHOSEN) -> list[T]:
-    """As many items, evenly spaced over all of them: the middles of equal parts.
+def spread(items: Sequence[T], count: int = SAMPLED_PHOTOGRAPHS) -> list[T]:
+    """Choose items that are evenly spaced over all items: the middle of each of ``count`` equal parts.
 
     Args:
         items: in order, such as frames in time.
-        count: 1 at least; where there are fewer items, all are returned.
+        count: number of items to choose, at least 1; if there are fewer items, all are returned.
     """
     if len(items) <= count:
         return list(items)
@@ -26,24 +26,24 @@ def spread(items: Sequence[T], count: int = CHOSEN) -> list[T]:
 
 
 def common_strength(strengths: Sequence[float]) -> float:
-    """The median in log odds, on whose scale strengths are evenly spaced, to three digits.
+    """Median of strengths, taken in log odds and rounded to three digits.
 
     Args:
-        strengths: inside (0, 1), one at least.
+        strengths: at least one, inside (0, 1).
     """
     return round(strength_at(median(map(log_odds, strengths))), 3)
 
 
-def shared_strength(photographs: Sequence[T], find: Callable[[T], float], count: int = CHOSEN) -> float:
-    """One strength for all photographs; those that cannot be used are passed over.
+def shared_strength(photographs: Sequence[T], find: Callable[[T], float], count: int = SAMPLED_PHOTOGRAPHS) -> float:
+    """Find one strength for all photographs. A photograph that cannot be used is skipped.
 
     Args:
-        photographs: in order, one at least.
-        find: the strength of one of them, inside (0, 1).
-        count: for how many of them it is found.
+        photographs: in order, at least one.
+        find: finds the strength of one photograph, inside (0, 1).
+        count: number of photographs for which a strength is found.
 
     Raises:
-        InputError: for none of the chosen photographs a strength was found; with the reason of the last.
+        InputError: no strength was found for any of the chosen photographs; with the reason for the last one.
     """
     found = []
     reason: ArtuneError | None = None

@@ -1,4 +1,4 @@
-"""The command line: a thin shell around :mod:`artune.transfer`."""
+"""The command line: a thin shell around ``artune.transfer``."""
 
 from typing import Annotated
 

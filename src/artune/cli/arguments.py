@@ -1,4 +1,4 @@
-"""From what was typed to what is meant: paths, specs, numbers, layers. Photographs: :mod:`artune.cli.photographs`."""
+"""From what was typed to what is meant: paths, specs, numbers, layers. Photographs: ``artune.cli.photographs``."""
 
 import os
 from collections import Counter

@@ -149,7 +149,7 @@ def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM
 
 
 def parse_style_mask(text: str) -> tuple[str, str]:
-    """A style picture and its mask, of ``STYLE=MASK``; divided as in :func:`parse_region`.
+    """A style picture and its mask, of ``STYLE=MASK``; divided as in ``parse_region``.
 
     Raises:
         InputError: with the form that is needed.

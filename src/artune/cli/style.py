@@ -284,7 +284,7 @@ class _Call:
         from artune.images.write import check_suffix
         from artune.machine import keep_freed_memory
         from artune.transfer.optimise import tiled
-        from artune.transfer.task import DECIDED
+        from artune.transfer.task import NO_OPEN_STRENGTH
 
         partial = partial_of(out)
         left = partial if self.resume and partial.exists() else None
@@ -298,7 +298,7 @@ class _Call:
         with balancing(self.quiet) as on_step:
             tuning = api.find_strength(task, resume=left, on_step=on_step)
         if self.auto and tuning is None:
-            raise SpecError(DECIDED)
+            raise SpecError(NO_OPEN_STRENGTH)
         if tuning and not self.quiet:
             say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
         run = api.plan(task, tuning, resume=left)
@@ -414,9 +414,9 @@ class _Call:
     def _shared_strength(self, photographs: Sequence[Path], network: "Network", segmenter: "Segmenter | None") -> float:
         """One strength for all photographs, found on a few of them."""
         from artune.api import tune
-        from artune.balance.shared import CHOSEN, shared_strength
+        from artune.balance.shared import SAMPLED_PHOTOGRAPHS, shared_strength
 
-        count, asked = min(CHOSEN, len(photographs)), iter(range(1, CHOSEN + 1))
+        count, asked = min(SAMPLED_PHOTOGRAPHS, len(photographs)), iter(range(1, SAMPLED_PHOTOGRAPHS + 1))
 
         def find(photograph: Path) -> float:
             with balancing(self.quiet, f"finding one strength, photograph {next(asked)} of {count}") as on_step:

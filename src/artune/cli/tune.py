@@ -46,13 +46,13 @@ def tune(
     with loading():
         from artune import api
         from artune.backbones.network import Network
-        from artune.balance.curve import KEPT, check_kept
+        from artune.balance.curve import KEPT_SHARE, check_kept
         from artune.balance.page import FILES, write_tuning
         from artune.files import check_writable
         from artune.machine import keep_freed_memory
         from artune.transfer.methods import steps
         from artune.transfer.result import result_of
-        from artune.transfer.task import DECIDED
+        from artune.transfer.task import NO_OPEN_STRENGTH
 
     if kept is not None:
         check_kept(kept)
@@ -72,9 +72,9 @@ def tune(
         loaded = Network.load(wanted, weights, on_bytes)
     task = api.read(content, [style], wanted, network=loaded, allow_huge=allow_huge)
     with balancing(quiet) as on_step:
-        tuning = api.find_strength(task, kept=KEPT if kept is None else kept, on_step=on_step)
+        tuning = api.find_strength(task, kept=KEPT_SHARE if kept is None else kept, on_step=on_step)
     if tuning is None:
-        raise InputError(DECIDED)
+        raise InputError(NO_OPEN_STRENGTH)
     if not quiet:
         say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
     run = api.plan(task, tuning)

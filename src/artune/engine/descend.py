@@ -1,4 +1,4 @@
-"""The one loop of descent. It is a generator: between two steps the caller shows, saves or stops what is going on."""
+"""The loop of gradient descent. It is a generator: between two steps the caller can show, save or stop the descent."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,18 +14,18 @@ from torch import Tensor
 from artune.engine.strips import strips
 
 Slots = Mapping[str, Tensor]
-"""What a method remembers from step to step, by name."""
+"""What an optimiser remembers from step to step, by name."""
 Resize = Callable[[Tensor], Tensor]
-"""Brings a tensor shaped like the iterate to a new size."""
+"""Function that resizes a tensor shaped like the iterate."""
 
 
 class Evaluation(NamedTuple):
-    """What a function returns at (x, step).
+    """Value and gradient of a function at (x, step).
 
     Attributes:
-        total: the value to lower, ``[b]``.
-        losses: its named parts, ``[b]`` each.
-        gradient: of the sum of ``total``, shaped like ``x``.
+        total: the value to minimise, ``[b]``.
+        losses: the named terms of which ``total`` is made, ``[b]`` each.
+        gradient: gradient of the sum of ``total``, shaped like ``x``.
     """
 
     total: Float[Tensor, "b"]
@@ -35,17 +35,17 @@ class Evaluation(NamedTuple):
 
 @runtime_checkable
 class Function(Protocol):
-    """Anything that has a value and a gradient at an iterate and a step."""
+    """Function that is minimised: it returns its value and gradient at an iterate and a step."""
 
     def __call__(self, x: Tensor, step: int) -> Evaluation: ...
 
 
-class Part(NamedTuple):
-    """A part of a long evaluation is finished, such as a tile.
+class PartDone(NamedTuple):
+    """Event: one part of a long computation, such as a tile, is done.
 
     Attributes:
-        done: parts finished.
-        total: parts in all.
+        done: number of parts done.
+        total: number of all parts.
     """
 
     done: int
@@ -53,27 +53,27 @@ class Part(NamedTuple):
 
 
 R = TypeVar("R")
-Parts = Generator[Part, None, R]
-"""A computation that stops after each of its parts, and returns its result at the end."""
+InParts = Generator[PartDone, None, R]
+"""Computation in parts: a generator that yields after each part and returns the result at the end."""
 
 
 @runtime_checkable
-class PartwiseFunction(Protocol):
-    """A function whose evaluation takes long, and can stop after each part of it."""
+class FunctionInParts(Protocol):
+    """Function that can be evaluated in parts, because one evaluation takes long."""
 
-    def parts(self, x: Tensor, step: int) -> Parts[Evaluation]:
-        """Evaluate, part by part."""
+    def in_parts(self, x: Tensor, step: int) -> InParts[Evaluation]:
+        """Evaluate the function, and yield after each part."""
 
 
-def evaluate(f: Function, x: Tensor, step: int) -> Parts[Evaluation]:
-    """Evaluate a function, by parts where it has any."""
-    if isinstance(f, PartwiseFunction):
-        return (yield from f.parts(x, step))
+def evaluate_in_parts(f: Function, x: Tensor, step: int) -> InParts[Evaluation]:
+    """Evaluate a function; in parts if it is a ``FunctionInParts``."""
+    if isinstance(f, FunctionInParts):
+        return (yield from f.in_parts(x, step))
     return f(x, step)
 
 
-def drain(parts: Parts[R]) -> R:
-    """Run a computation to its end; its result."""
+def run_to_end(parts: InParts[R]) -> R:
+    """Run a computation in parts to its end, and return its result."""
     while True:
         try:
             next(parts)
@@ -83,18 +83,18 @@ def drain(parts: Parts[R]) -> R:
 
 
 Closure = Callable[[Tensor], Evaluation]
-"""The function at one step, for a method that evaluates it at other iterates."""
+"""The function at a fixed step, as a function of the iterate alone: for an optimiser with a line search."""
 Schedule = Callable[[int], float]
-"""Share of a method's rate at each step, from 0."""
+"""Factor of an optimiser's rate as a function of the step, which counts from 0."""
 
 
 class Move(NamedTuple):
-    """Where a method goes.
+    """The next iterate, as an optimiser returns it.
 
     Attributes:
-        x: the next iterate. It is the same tensor that was given, where the method found no better one.
-        slots: what to remember.
-        value: the function at ``x``, where the method has evaluated it already.
+        x: the next iterate. If the optimiser found no better one, it is the tensor that was given.
+        slots: what the optimiser remembers for the next step.
+        value: the function at ``x``, if the optimiser has evaluated it already.
     """
 
     x: Tensor
@@ -103,13 +103,13 @@ class Move(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """How many tensors of the iterate's size a descent holds at once, at most.
+    """Largest number of tensors of the iterate's size that a descent holds at once.
 
-    They are the iterate, its average, the gradient, what the method remembers, and what it needs in between.
+    Counted are the iterate, its average, the gradient, the optimiser's slots, and temporary tensors.
 
     Attributes:
-        whole: where the iterate is computed as a whole.
-        tiled: where it is computed in tiles, with the method writing in place if it can.
+        whole: when the function is evaluated on the iterate as a whole.
+        tiled: when it is evaluated in tiles, and the optimiser writes in place if it can.
     """
 
     whole: int
@@ -117,17 +117,17 @@ class Copies(NamedTuple):
 
 
 @runtime_checkable
-class Method(Protocol):
-    """How the next iterate follows from a gradient, and what a caller must know of that.
+class Optimiser(Protocol):
+    """Rule that computes the next iterate from the gradient, and what a caller must know about the rule.
 
     Attributes:
-        memory: names of its slots.
-        scale_free: whether multiplying the function by a number changes nothing. Where it does, a rate belongs to one
-            function at one size.
-        usual_rate: step size for a caller who has none. Of a method that is not scale-free, it is for one pixel and
-            weights that sum to 1. ``None``: it depends on the network.
-        fixed_draws: whether the function must not change from step to step, because the method compares gradients of
-            different steps. Random numbers inside it are then drawn once.
+        memory: names of the slots.
+        scale_free: whether the iterates stay the same when the function is multiplied by a number. If not, a rate is
+            valid for one function at one size only.
+        usual_rate: default step size; ``None`` if it depends on the network. For an optimiser that is not scale-free,
+            it is the rate for one pixel and weights that sum to 1.
+        fixed_draws: whether random numbers inside the function must stay the same at every step, because the optimiser
+            compares gradients of different steps.
     """
 
     memory: ClassVar[frozenset[str]]
@@ -137,25 +137,25 @@ class Method(Protocol):
 
     @property
     def box(self) -> tuple[float, float] | None:
-        """Lowest and highest value of an iterate; ``None``: there are no limits."""
+        """Smallest and largest allowed value of an iterate; ``None`` for no limits."""
 
     @property
     def copies(self) -> Copies:
-        """Tensors of the iterate's size that a descent with it holds."""
+        """Tensors of the iterate's size that a descent with this optimiser holds."""
 
     def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, closure: Closure) -> Move:
-        """The next iterate and what to remember.
+        """Compute the next iterate.
 
         Args:
             x: the iterate.
-            value: the function there.
-            slots: what was remembered; empty at the first step.
+            value: the function at ``x``.
+            slots: what the optimiser remembers; empty at the first step.
             share: factor of the rate at this step.
-            closure: the function at another iterate, for a method that searches.
+            closure: evaluates the function at another iterate, for a line search.
         """
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
-        """What to remember when the iterate changes size."""
+        """Slots for the next size of the iterate."""
 
 
 class End(StrEnum):
@@ -169,16 +169,16 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """All that a descent needs to go on with the same bits.
+    """State of a descent: continuing from it gives the same bits as a descent without interruption.
 
     Attributes:
         x: the iterate, not averaged.
-        average: decayed sum of the iterates, not yet divided by its mass.
+        average: sum of the iterates with decaying weights, not yet divided by ``mass``.
         mass: sum of the weights in ``average``.
-        step: steps done.
-        slots: what the method remembers.
-        still: steps in a row in which the total hardly changed.
-        total: total of the last evaluation, ``[b]``, or ``None`` before the first.
+        step: number of steps done.
+        slots: what the optimiser remembers.
+        unchanged: number of steps in a row in which the total hardly changed.
+        total: total of the last evaluation, ``[b]``; ``None`` before the first one.
     """
 
     x: Tensor
@@ -186,26 +186,26 @@ class State:
     mass: float = 0.0
     step: int = 0
     slots: Slots = field(default_factory=dict)
-    still: int = 0
+    unchanged: int = 0
     total: Tensor | None = None
 
     @property
     def image(self) -> Tensor:
-        """Average of the iterates so far; before the first step the start."""
+        """Average of the iterates so far; the initial iterate before the first step."""
         return self.average / self.mass if self.mass else self.x
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did.
+    """Event: one step of the descent is done.
 
     Attributes:
-        index: steps done, from 1.
-        total: the value before this step's move, ``[b]``.
-        losses: its named parts.
-        state: all that is needed to go on from here.
-        seconds: since the descent began.
-        end: why the descent ended; set on the last step alone.
+        index: number of steps done, this one included.
+        total: the function before this step's move, ``[b]``.
+        losses: the named terms of ``total``, ``[b]`` each.
+        state: state after this step.
+        seconds: time since the descent began.
+        end: why the descent ended; ``None`` except on the last step.
     """
 
     index: int
@@ -221,24 +221,24 @@ class Step:
         return self.state.image
 
 
-STILL = 10
-"""Steps in a row without a change of the total after which a descent has stalled."""
+STALLED_AFTER = 10
+"""Number of steps in a row without a change of the total after which a descent counts as stalled."""
 
 
 def constant(step: int) -> float:
-    """The whole rate at every step."""
+    """Schedule of a constant rate."""
     return 1.0
 
 
 def begin(x0: Tensor, slots: Slots | None = None) -> State:
-    """State before the first step; the average is a zero that takes no memory."""
+    """State before the first step. Its average is an expanded zero, which takes no memory."""
     return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})
 
 
 def descend(
     f: Function,
     x0: Tensor,
-    method: Method,
+    optimiser: Optimiser,
     *,
     steps: int,
     average: float = 0.0,
@@ -246,48 +246,48 @@ def descend(
     schedule: Schedule = constant,
     in_place: bool = False,
 ) -> Iterator[Step]:
-    """Descend ``f`` from ``x0``, one step at a time; see :func:`descend_by_parts`."""
-    events = descend_by_parts(
-        f, x0, method, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place
+    """Minimise ``f`` from ``x0``, one step at a time, as ``descend_in_parts`` does, but yield steps only."""
+    events = descend_in_parts(
+        f, x0, optimiser, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place
     )
     return (event for event in events if isinstance(event, Step))
 
 
 @torch.no_grad()
-def descend_by_parts(
+def descend_in_parts(
     f: Function,
     x0: Tensor,
-    method: Method,
+    optimiser: Optimiser,
     *,
     steps: int,
     average: float = 0.0,
     state: State | None = None,
     schedule: Schedule = constant,
     in_place: bool = False,
-) -> Iterator[Step | Part]:
-    """Descend ``f`` from ``x0``, one step at a time.
+) -> Iterator[Step | PartDone]:
+    """Minimise ``f`` from ``x0``, one step at a time.
 
     Args:
         f: returns total, losses and gradient at (x, step).
-        x0: where to start, ``[b, ...]``; not used with ``state``.
-        method: how to move.
-        steps: how many in all; those in ``state`` count.
+        x0: initial iterate, ``[b, ...]``; not used if ``state`` is given.
+        optimiser: computes the next iterate.
+        steps: number of all steps, those in ``state`` included.
         average: decay of the average of the iterates, in [0, 1); 0 keeps the last iterate alone.
-        state: where an earlier descent was left. The result has the same bits as without the interruption.
-        schedule: share of the method's rate at each step.
-        in_place: write over the average of the iterates. A step's state is then valid until the next step.
+        state: state of an interrupted descent. The result has the same bits as without the interruption.
+        schedule: factor of the optimiser's rate at each step.
+        in_place: overwrite the average of the iterates. A step's state is then valid until the next step.
 
     Yields:
-        a part after each part of an evaluation that has parts; a step after each move. ``end`` of the last step is DONE
-        after all steps; STALLED, where the gradient is zero, the method found nothing better, or the total did not
-        change for ``STILL`` steps; DIVERGED, where a value, a gradient or a move is not finite: the picture is then the
-        last good one.
+        a ``PartDone`` after each part of an evaluation in parts, and a ``Step`` after each move. ``end`` of the last
+        step is DONE after all steps; STALLED if the gradient is zero, the optimiser found no better iterate, or the
+        total did not change for ``STALLED_AFTER`` steps; DIVERGED if a value, a gradient or a move is not finite: the
+        state is then the last finite one.
     """
     state = state or begin(x0)
     began = time.perf_counter()
     known: Evaluation | None = None  # at state.x
-    while state.step < steps and state.still < STILL:
-        value = known or (yield from evaluate(f, state.x, state.step))
+    while state.step < steps and state.unchanged < STALLED_AFTER:
+        value = known or (yield from evaluate_in_parts(f, state.x, state.step))
         index, seconds = state.step + 1, time.perf_counter() - began
         least, most = torch.aminmax(value.gradient)
         if not (value.total.isfinite().all() and least.isfinite() and most.isfinite()):
@@ -296,24 +296,26 @@ def descend_by_parts(
         if least == most == 0:
             yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
             return
-        x, slots, known = method.update(state.x, value, state.slots, schedule(state.step), partial(f, step=state.step))
+        x, slots, known = optimiser.update(
+            state.x, value, state.slots, schedule(state.step), partial(f, step=state.step)
+        )
         if x is state.x:
             yield Step(index, value.total, value.losses, state, seconds, End.STALLED)
             return
         if not torch.stack(torch.aminmax(x)).isfinite().all():
             yield Step(index, value.total, value.losses, state, seconds, End.DIVERGED)
             return
-        still = 0
+        unchanged = 0
         if state.total is not None and torch.allclose(value.total, state.total, rtol=1e-7, atol=0):
-            still = state.still + 1
+            unchanged = state.unchanged + 1
         total, losses = value.total, value.losses
-        del value  # its gradient is as large as the iterate, and the next one needs the room
+        del value  # frees its gradient, which is as large as the iterate, before the next one is computed
         summed = state.average if in_place and state.step else torch.empty_like(x)
         for strip in strips(x):
             torch.add(average * state.average[strip], (1 - average) * x[strip], out=summed[strip])
         mass = average * state.mass + (1 - average)
-        state = State(x, summed, mass, index, slots, still, total)
-        end = End.STALLED if still >= STILL else End.DONE if index >= steps else None
+        state = State(x, summed, mass, index, slots, unchanged, total)
+        end = End.STALLED if unchanged >= STALLED_AFTER else End.DONE if index >= steps else None
         yield Step(index, total, losses, state, seconds, end)
         if end is End.STALLED:
             return

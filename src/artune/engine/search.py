@@ -1,4 +1,4 @@
-"""Line search: a length along a direction that fulfils the strong Wolfe conditions."""
+"""Line search: find a step length along a direction that fulfils the strong Wolfe conditions."""
 
 from collections.abc import Callable
 from math import copysign, isfinite, sqrt
@@ -7,21 +7,22 @@ from typing import NamedTuple
 from artune.engine.descend import Evaluation
 
 DECREASE = 1e-4
-"""Share of the decrease that the slope at the start promises, which a length must bring (c1)."""
+"""Constant c1 of the sufficient decrease condition: the function must fall by this share of what the slope at the start
+predicts."""
 FLATTEN = 0.9
-"""Share of the slope at the start that may be left at a length (c2)."""
+"""Constant c2 of the curvature condition: the slope must fall to this share of the slope at the start."""
 EVALUATIONS = 20
-"""Lengths that are tried at most."""
+"""Largest number of lengths that are tried."""
 
 
 class Trial(NamedTuple):
-    """A length and what was found there.
+    """The function at one step length.
 
     Attributes:
-        length: in units of the direction.
-        height: the function, infinite where it is not finite.
-        slope: its derivative by the length.
-        value: all that the function returned.
+        length: step length, in units of the direction.
+        height: value of the function; infinite if it is not finite.
+        slope: derivative of the function with respect to the length.
+        value: everything that the function returned.
     """
 
     length: float
@@ -31,17 +32,17 @@ class Trial(NamedTuple):
 
 
 def strong_wolfe(trial: Callable[[float], Trial], start: Trial) -> Trial | None:
-    """A length with enough decrease and a flatter slope (Nocedal and Wright 2006, algorithms 3.5 and 3.6).
+    """Find a length that fulfils the strong Wolfe conditions (Nocedal and Wright 2006, algorithms 3.5 and 3.6).
 
-    Departures: the first length is 1; a height that is not finite counts as too high; no length is the longest.
+    Departures: the first length is 1; a height that is not finite counts as too high; there is no largest length.
 
     Args:
-        trial: evaluates a length.
-        start: at length 0; its slope is negative.
+        trial: evaluates the function at a length.
+        start: the function at length 0; its slope is negative.
 
     Returns:
-        a length that fulfils both conditions; where ``EVALUATIONS`` did not find one, one that fulfils the first;
-        ``None`` where none does.
+        a length that fulfils both conditions. If ``EVALUATIONS`` lengths did not contain one, a length with sufficient
+        decrease; ``None`` if there is none.
     """
     before, here = start, trial(1.0)
     for left in reversed(range(EVALUATIONS - 1)):
@@ -59,7 +60,7 @@ def strong_wolfe(trial: Callable[[float], Trial], start: Trial) -> Trial | None:
 
 
 def _zoom(trial: Callable[[float], Trial], start: Trial, low: Trial, high: Trial, left: int) -> Trial | None:
-    """Narrow an interval that holds a good length down to one; ``low`` is its better end (algorithm 3.6)."""
+    """Narrow down an interval that contains an acceptable length (algorithm 3.6); ``low`` is its better end."""
     for _ in range(left):
         a, b = sorted((low.length, high.length))
         margin = 0.1 * (b - a)
@@ -85,7 +86,7 @@ def _is_flat(here: Trial, start: Trial) -> bool:
 
 
 def _minimum(a: Trial, b: Trial) -> float:
-    """Minimum of the cubic through two heights and slopes (equation 3.59); not a number where it has none."""
+    """Minimum of the cubic with these heights and slopes (equation 3.59); NaN if it has none."""
     if not (isfinite(a.height) and isfinite(b.height)):
         return float("nan")
     d1 = a.slope + b.slope - 3 * (a.height - b.height) / (a.length - b.length)

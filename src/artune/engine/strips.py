@@ -1,4 +1,4 @@
-"""Cut a large iterate into strips of rows.
+"""Strips of rows of a large iterate.
 
 Arithmetic on one strip at a time needs temporary memory for a strip, not for the whole iterate.
 """
@@ -8,7 +8,7 @@ from types import EllipsisType
 from torch import Tensor
 
 VALUES = 2**20
-"""Numbers in a strip, at most; so few stay in a processor's cache."""
+"""Largest number of values in a strip; so few stay in a processor's cache."""
 
 Strip = tuple[EllipsisType | slice, ...]
 

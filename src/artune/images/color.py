@@ -51,7 +51,7 @@ def to_yiq(rgb: Floats) -> Floats:
 
 
 def from_yiq(yiq: Floats) -> Floats:
-    """The inverse of :func:`to_yiq`; nothing is clipped."""
+    """The inverse of ``to_yiq``; nothing is clipped."""
     return _apply(np.linalg.inv(_YIQ_OF_RGB), yiq)
 
 

@@ -126,7 +126,7 @@ class Picture:
         quality: int | None = None,
         replace: bool = True,
     ) -> None:
-        """Write the picture to a file or a binary file object; see :func:`artune.images.write.write_picture`."""
+        """Write the picture to a file or a binary file object; see ``artune.images.write.write_picture``."""
         from artune.images.write import write_picture
 
         write_picture(self, target, format=format, bits=bits, quality=quality, replace=replace)

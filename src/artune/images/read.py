@@ -71,7 +71,7 @@ def read_picture(path: Path | str, *, allow_huge: bool = False, role: str = "pic
 
 
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
-    """A picture from the bytes of a file; see :func:`read_picture`."""
+    """A picture from the bytes of a file; see ``read_picture``."""
     with _decoding(where):
         opened = _open(data)
         if tiff.is_tiff(data):
@@ -123,7 +123,7 @@ def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
 
 @contextmanager
 def _decoding(where: str) -> Iterator[None]:
-    """What a decoder raises, as a :class:`PictureError`."""
+    """What a decoder raises, as a ``PictureError``."""
     try:
         yield
     except (PictureError, ArtuneWarning):

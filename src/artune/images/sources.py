@@ -34,7 +34,7 @@ class Readable(Protocol):
 
 
 Source = Picture | str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image.Image | ArrayLike
-"""What :func:`as_picture` takes."""
+"""What ``as_picture`` takes."""
 
 
 def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture") -> Picture:
@@ -48,7 +48,7 @@ def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture
             - an image of Pillow, with its profile, rotation and transparency;
             - a NumPy array, a PyTorch tensor, or any other array: ``[h, w]``, ``[h, w, c]``, ``[c, h, w]``, or a batch
               of one of these, with 1 (grey), 3 (RGB) or 4 (RGBA) channels; ``uint8``, ``uint16``, or floats in [0, 1];
-            - a :class:`Picture`, which is returned as it is.
+            - a ``Picture``, which is returned as it is.
         allow_huge: take more than ``artune.images.read.HUGE`` pixels.
         role: what the picture is for, in messages (``photograph``).
 

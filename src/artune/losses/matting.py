@@ -1,7 +1,8 @@
-"""Photorealism: a picture stays, window by window, an affine function of the photograph's colours.
+"""Photorealism: a loss that keeps a picture, in every small window, an affine function of the photograph's colours.
 
-The matting Laplacian L (Levin, Lischinski and Weiss 2008, equation 12) of a photograph is a matrix with ``v' L v = 0``
-for every such ``v``; straight edges stay straight, and a wall stays a wall. It comes from PyMatting, an optional extra.
+The matting Laplacian L of a photograph (Levin, Lischinski and Weiss 2008, equation 12) is a matrix with ``v' L v = 0``
+for every such channel ``v``. So straight edges stay straight, and flat areas stay flat. The Laplacian comes from
+PyMatting, which is an optional extra.
 """
 
 import warnings
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features, Image
 from artune.errors import MissingExtraError
-from artune.losses.objective import Frozen
+from artune.losses.objective import WeightedTerm
 from artune.losses.protocol import Mask, Source
 
 if TYPE_CHECKING:
@@ -24,28 +25,31 @@ if TYPE_CHECKING:
 Pixels = Float[np.ndarray, "h w 3"]
 
 EPSILON = 1e-5
-"""Added to a window's covariance, in squared units of the pixel range: what varies by less than a few 8-bit steps is no
-edge but noise, or a block of JPEG, which would show in the result."""
-PAINTED = 0.01
-"""Of the energy that a photograph's pixels would have if neighbours had nothing to do with each other, about what a
-painted one has; the photograph itself has less than a ten-thousandth of that."""
-STIFF = 100.0
-"""Weight of the Laplacian beside the picture itself in smoothing of strength 1, by looking."""
+"""Added to a window's covariance, in squared units of the pixel range. Differences of less than a few 8-bit steps are
+noise or JPEG blocks, not edges; without this term, they would show in the result."""
+PAINTED_SHARE = 0.01
+"""Typical Laplacian energy of a painted picture, as a share of the energy of independent pixels with the variances of
+the photograph. The photograph itself has less than a ten-thousandth of it."""
+SMOOTHING_WEIGHT = 100.0
+"""Weight of the Laplacian relative to the data term in smoothing of strength 1; chosen by eye."""
 ITERATIONS = 1000
-"""At most, of conjugate gradients."""
+"""Largest number of iterations of conjugate gradients."""
 
 
 def laplacian(photograph: Pixels) -> "csr_matrix":
-    """Matting Laplacian of a picture in [0, 1], over windows of 3x3 pixels; ``[h w, h w]``, in double precision.
+    """Matting Laplacian of a picture in [0, 1], for windows of 3x3 pixels.
 
-    About 25 entries, 400 bytes, for every pixel.
+    Returns:
+        a sparse matrix ``[h w, h w]`` in double precision, with about 25 entries (400 bytes) for each pixel.
 
     Raises:
-        MissingExtraError: where PyMatting is not installed.
+        MissingExtraError: PyMatting is not installed.
     """
     threads = torch.get_num_threads()
     try:
-        from pymatting.laplacian import cf_laplacian  # late: it takes a second, and compiles at its first use ever
+        from pymatting.laplacian import (
+            cf_laplacian,  # imported late: it takes a second, and compiles code at its first use
+        )
     except ImportError as error:
         raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
     try:
@@ -56,7 +60,7 @@ def laplacian(photograph: Pixels) -> "csr_matrix":
 
 
 class _Product(torch.autograd.Function):
-    """``v' L v`` for every picture of a batch and summed over channels; the gradient is 2 L v, and L symmetric."""
+    """``v' L v`` of every picture of a batch, summed over channels. L is symmetric, so the gradient is 2 L v."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, matrix: Tensor) -> Tensor:
@@ -73,13 +77,13 @@ class _Product(torch.autograd.Function):
 
 
 class Matting:
-    """``v' L v`` over the number of pixels, summed over channels (Luan 2017, equations 2 and 3).
+    """``v' L v`` divided by the number of pixels, summed over channels (Luan 2017, equations 2 and 3).
 
     Args:
         content: the photograph, ``[1, 3, h, w]``.
 
     Raises:
-        MissingExtraError: where PyMatting is not installed.
+        MissingExtraError: PyMatting is not installed.
     """
 
     name = "photoreal"
@@ -90,7 +94,7 @@ class Matting:
     def __init__(self, content: Image) -> None:
         matrix = laplacian(content[0].permute(1, 2, 0).cpu().numpy())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that sparse rows are new to torch
+            warnings.simplefilter("ignore", UserWarning)  # torch warns that its sparse CSR tensors are in beta
             self.matrix = torch.sparse_csr_tensor(
                 torch.from_numpy(matrix.indptr.astype(np.int32)),
                 torch.from_numpy(matrix.indices.astype(np.int32)),
@@ -100,7 +104,7 @@ class Matting:
         self.diagonal = torch.from_numpy(matrix.diagonal()).to(content)
 
     def measure(self, features: Features, mask: Mask | None = None) -> Tensor:
-        """The picture; all of it counts."""
+        """The picture; the mask is not used."""
         return features["image"]
 
     def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
@@ -114,40 +118,40 @@ class Matting:
         return energy / self.diagonal.numel()
 
     def energy(self, measured: Tensor) -> Tensor:
-        """What ``distance`` is about when painted: ``PAINTED`` of the diagonal's part of it."""
+        """Typical ``distance`` of a painted picture: ``PAINTED_SHARE`` of the energy by the diagonal of L alone."""
         centred = measured - measured.mean((2, 3), keepdim=True)
-        return PAINTED * (centred.square().sum(1).flatten(1) * self.diagonal).mean(1)
+        return PAINTED_SHARE * (centred.square().sum(1).flatten(1) * self.diagonal).mean(1)
 
 
 @torch.no_grad()
-def matting(content: Image, weight: float) -> Frozen[Tensor, None]:
-    """The regulariser for ``objective.build(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
+def matting(content: Image, weight: float) -> WeightedTerm[Tensor, None]:
+    """The photorealism term, for ``build_objective(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
 
     Args:
         content: the photograph at the size of the result, ``[1, 3, h, w]``.
-        weight: beside the other relative distances.
+        weight: weight in the total.
 
     Raises:
-        MissingExtraError: where PyMatting is not installed.
+        MissingExtraError: PyMatting is not installed.
     """
     term = Matting(content)
-    return Frozen(term.name, term, None, weight, term.energy(content) + 1e-12)
+    return WeightedTerm(term.name, term, None, weight, term.energy(content) + 1e-12)
 
 
 def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
-    """The picture, smoothed along the photograph's edges (after Li 2018, 3.2): strokes go, edges and colours stay.
+    """Smooth a picture along the photograph's edges (after Li 2018, section 3.2): strokes go, edges and colours stay.
 
-    Departure: the Laplacian is not normalised by its diagonal, and ``STIFF`` is ours.
-    The ``x`` with the least ``STIFF strength x' L x + |x - y|^2`` for every channel ``y``, by conjugate gradients with
-    the diagonal as preconditioner, to a thousandth or for ``ITERATIONS``.
+    For each channel ``y``, the result is the ``x`` that minimises ``SMOOTHING_WEIGHT strength x' L x + |x - y|^2``. It
+    is computed by conjugate gradients with the diagonal as preconditioner, to a relative residual of 0.001 or for
+    ``ITERATIONS``. Departures: the Laplacian is not normalised by its diagonal, and ``SMOOTHING_WEIGHT`` is our own.
 
     Args:
         picture: ``[h, w, 3]`` in [0, 1].
-        photograph: of the same size.
-        strength: 0 leaves the picture as it is; larger is smoother.
+        photograph: ``[h, w, 3]`` in [0, 1].
+        strength: 0 leaves the picture as it is; larger values smooth more.
 
     Raises:
-        MissingExtraError: where PyMatting is not installed.
+        MissingExtraError: PyMatting is not installed.
     """
     if strength == 0:
         return picture
@@ -155,7 +159,7 @@ def smooth_like(picture: Pixels, photograph: Pixels, strength: float) -> Pixels:
     from scipy.sparse.linalg import cg
 
     matrix = laplacian(photograph)
-    system = (STIFF * strength * matrix + eye_array(matrix.shape[0])).tocsr()
+    system = (SMOOTHING_WEIGHT * strength * matrix + eye_array(matrix.shape[0])).tocsr()
     scales = diags_array(1 / system.diagonal())
     wanted = picture.reshape(-1, 3).astype(np.float64)
     columns = [cg(system, y, x0=y, rtol=1e-3, maxiter=ITERATIONS, M=scales)[0] for y in wanted.T]

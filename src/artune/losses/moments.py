@@ -1,6 +1,6 @@
-"""Losses by moments of the features: Gram matrices, means and deviations, the Wasserstein distance of Gaussians.
+"""Distances of moments of features: Gram matrices, means and deviations, the Wasserstein distance of Gaussians.
 
-Statistics are fp32 whatever the features are: Gram matrices overflow in fp16 and lose digits in bf16.
+Statistics are fp32 for features of any precision: Gram matrices overflow in fp16, and lose digits in bf16.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -12,19 +12,18 @@ from torch import Tensor
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
 positions than channels has a singular covariance, whose root has no finite gradient."""
-SPECK = 1e-6
-"""Of the mean squared mean, added to a covariance: a flat picture's is the rounding of that, and not positive."""
-
-
+MEAN_RIDGE = 1e-6
+"""Added to a covariance, as a share of the mean of the squared means. The covariance of a flat picture consists of
+rounding errors of this size, and need not be positive."""
 CHUNK = 16384
-"""Positions that are widened to fp32 at a time."""
+"""Number of positions that are converted to fp32 at a time."""
 
 
 class Moments(NamedTuple):
-    """First and second moments of features over positions, as sums: those of two tiles add up.
+    """First and second moments of features over positions, as sums; those of two tiles add up.
 
     Attributes:
-        positions: their number, ``[b]``.
+        positions: number of positions, ``[b]``.
         mass: sum of the mask, ``[b]``; without a mask the number of positions.
         first: sum of the features, ``[b, c]``.
         second: sum of their outer products, ``[b, c, c]``.
@@ -37,10 +36,10 @@ class Moments(NamedTuple):
 
 
 class _Sums(torch.autograd.Function):
-    """Weighted sum of the rows of ``[b, n, c]`` and of their outer products, in fp32; weights ``[b, n, 1]`` or none.
+    """Weighted sum of the rows of ``[b, n, c]`` and of their outer products, in fp32; weights ``[b, n, 1]`` or
+    ``None``.
 
-    Its own gradient needs one product where autograd would make two, and keeps the features in the
-    precision in which they came.
+    Its own backward needs one matrix product where autograd needs two, and keeps the features in their own precision.
     """
 
     @staticmethod
@@ -50,7 +49,7 @@ class _Sums(torch.autograd.Function):
         kind = torch.promote_types(rows.dtype, torch.float32)
         first = rows.new_zeros((batch, channels), dtype=kind)
         second = rows.new_zeros((batch, channels, channels), dtype=kind)
-        for begin in range(0, count, CHUNK):  # a widened copy that stays in the processor's cache
+        for begin in range(0, count, CHUNK):  # so that the fp32 copy stays in the processor's cache
             wide = _wide(rows[:, begin : begin + CHUNK])
             weighted = wide if weight is None else wide * weight[:, begin : begin + CHUNK]
             first += weighted.sum(1)
@@ -80,7 +79,7 @@ def _wide(x: Tensor) -> Tensor:
 
 
 class Marginals(NamedTuple):
-    """First and second moments of every channel alone, as sums: those of two tiles add up.
+    """First and second moments of each channel by itself, as sums; those of two tiles add up.
 
     Attributes:
         mass: sum of the mask, ``[b]``; without a mask the number of positions.
@@ -94,9 +93,9 @@ class Marginals(NamedTuple):
 
 
 class _MarginalSums(torch.autograd.Function):
-    """Weighted sum of ``[b, c, n]`` over n, and of its squares, in fp32; weights ``[b, 1, n]`` or none.
+    """Weighted sum of ``[b, c, n]`` over n, and of its squares, in fp32; weights ``[b, 1, n]`` or ``None``.
 
-    Its own gradient keeps the features in the precision in which they came.
+    Its own backward keeps the features in their own precision.
     """
 
     @staticmethod
@@ -114,7 +113,7 @@ class _MarginalSums(torch.autograd.Function):
 
 
 def marginals(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Marginals:
-    """Moments of every channel over positions, weighted by a mask of values in [0, 1]."""
+    """Moments of each channel over positions, weighted by a mask of values in [0, 1]."""
     rows = features.flatten(2)  # b c n; a view where channels come first
     weight = None if mask is None else _wide(mask.flatten(2)).expand(len(rows), -1, -1)
     first, second = _MarginalSums.apply(rows, weight)
@@ -138,15 +137,15 @@ def mix(parts: list[Sums], weights: list[float]) -> Sums:
 
 
 def mean_and_deviation(m: Marginals) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
-    """Mean and standard deviation of every channel; the deviation is at least 1e-6, where its gradient is zero."""
+    """Mean and standard deviation of each channel. The deviation is at least 1e-6; there its gradient is zero."""
     mean = m.first / m.mass[:, None]
     return mean, (m.second / m.mass[:, None] - mean.square()).clamp(min=1e-12).sqrt()
 
 
 def deviation_distance(m: Marginals, target: tuple[Float[Tensor, "#b c"], Float[Tensor, "#b c"]]) -> Float[Tensor, "b"]:
-    """|mu - mu'|^2 + |sigma - sigma'|^2: what adaptive instance normalisation equates (Huang and Belongie 2017).
+    """|mu - mu'|^2 + |sigma - sigma'|^2: distance of the statistics of AdaIN (Huang and Belongie 2017).
 
-    Departure: squared norms, in squared feature units like the others, not norms.
+    Departure: squared norms instead of norms, so that the unit is that of the other distances: squared feature units.
     """
     pairs = zip(mean_and_deviation(m), target, strict=True)
     mean, deviation = ((ours - theirs).square().sum(1) for ours, theirs in pairs)
@@ -154,7 +153,7 @@ def deviation_distance(m: Marginals, target: tuple[Float[Tensor, "#b c"], Float[
 
 
 def gram(m: Moments) -> Float[Tensor, "b c c"]:
-    """Gram matrix as a mean over positions (Gatys 2016, equation 3, over the number of positions)."""
+    """Gram matrix as a mean over positions (Gatys 2016, equation 3, divided by the number of positions)."""
     return m.second / m.mass[:, None, None]
 
 
@@ -171,17 +170,17 @@ def energy(m: Moments | Marginals) -> Float[Tensor, "b"]:
 
 
 def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
-    """Covariance plus ``RIDGE`` times its mean eigenvalue, and ``SPECK``."""
-    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + SPECK * mean.square().mean(1) + 1e-12
+    """Add ``RIDGE`` times the mean eigenvalue, and ``MEAN_RIDGE`` times the mean squared mean, to the diagonal."""
+    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + MEAN_RIDGE * mean.square().mean(1) + 1e-12
     eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
     return cov + level[:, None, None] * eye
 
 
 def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and vectors; NaN where the matrix is not finite, which LAPACK would refuse."""
+    """Eigenvalues and eigenvectors; NaN if the matrix is not finite, because LAPACK raises an error then."""
     if not m.isfinite().all():
         return m.new_full(m.shape[:-1], torch.nan), torch.full_like(m, torch.nan)
-    # of order 1: LAPACK does not converge where entries are so small that their products vanish
+    # scaled to order 1: LAPACK does not converge if entries are so small that their products underflow
     level = m.diagonal(dim1=1, dim2=2).amax(1).clamp(min=1e-30)
     values, vectors = torch.linalg.eigh(m / level[:, None, None])
     return values * level[:, None], vectors
@@ -195,7 +194,7 @@ def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
 
 
 class Gaussian(NamedTuple):
-    """The frozen side of :func:`wasserstein`: mean, covariance and its root, in fp64."""
+    """Target of ``wasserstein``: mean, covariance, and its matrix root, in fp64."""
 
     mean: Float[Tensor, "b c"]
     cov: Float[Tensor, "b c c"]
@@ -203,32 +202,32 @@ class Gaussian(NamedTuple):
 
 
 def precise(m: Moments) -> Moments:
-    """Moments in fp64, where the device has it, for a matrix root.
+    """Moments in fp64 if the device has it, for a matrix root.
 
-    An eigenvalue of 1e-8 of the largest one is a sound one of the product of two covariances with ridges, and lost in
-    fp32: then the order in which the sums were taken would change the distance's gradient by a thousandth.
+    The product of two covariances with ridges has eigenvalues down to 1e-8 of the largest one, which fp32 cannot
+    represent. In fp32, the order of summation would change the gradient of the distance by a thousandth.
     """
     return Moments(*map(widened, m))
 
 
 def widened(x: Tensor) -> Tensor:
-    """In fp64, where the device has it."""
+    """Convert to fp64 if the device has it."""
     return x if x.device.type == "mps" else x.double()
 
 
 def gaussian(m: Moments) -> Gaussian:
-    """Mean, covariance with a ridge, and the root of that."""
+    """Mean, covariance with a ridge, and the matrix root of this covariance."""
     mean, cov = mean_and_covariance(precise(m))
     cov = add_ridge(mean, cov)
     return Gaussian(mean, cov, matrix_root(cov))
 
 
 class _Wasserstein(torch.autograd.Function):
-    """The distance of :func:`wasserstein` from sums, with its analytic gradient.
+    """The distance of ``wasserstein`` from sums, with its analytic gradient.
 
-    With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). ``eigh``'s own gradient divides by
-    differences of eigenvalues and is NaN where two are equal; and at a small size, half of a step would go into the
-    many small products that autograd makes of this.
+    With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). The gradient of ``eigh`` itself divides
+    by differences of eigenvalues, and is NaN if two are equal. It is slow, too: at a small size, autograd's many small
+    products would take half of a step.
     """
 
     @staticmethod
@@ -237,7 +236,7 @@ class _Wasserstein(torch.autograd.Function):
         mean, cov = mean_and_covariance(moments)
         cov = add_ridge(mean, cov)
         values, vectors = _eigh(target.root @ cov @ target.root)
-        floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # nothing below is known
+        floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # smaller ones are rounding errors
         roots = values.clamp(min=floor).sqrt()
         traces = cov.diagonal(dim1=1, dim2=2).sum(1) + target.cov.diagonal(dim1=1, dim2=2).sum(1)
         apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * roots.sum(1)
@@ -256,7 +255,7 @@ class _Wasserstein(torch.autograd.Function):
         # the ridge follows the covariance's mean eigenvalue, and the squared mean
         trace = of_cov.diagonal(dim1=1, dim2=2).sum(1)[:, None]
         of_cov.diagonal(dim1=1, dim2=2).add_(RIDGE / channels * trace)
-        of_mean = 2 * (mean - wanted) + 2 * SPECK / channels * trace * mean
+        of_mean = 2 * (mean - wanted) + 2 * MEAN_RIDGE / channels * trace * mean
         # the covariance is the mean square less the squared mean
         of_mean -= 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
         of_first, of_second = per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov
@@ -273,9 +272,9 @@ def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
 
 
 def gram_distance(m: Moments, target: Float[Tensor, "#b c c"]) -> Float[Tensor, "b"]:
-    """Frobenius norm of the difference of two Gram matrices: in squared feature units.
+    """Frobenius norm of the difference of two Gram matrices, in squared feature units.
 
-    Floored inside the root, whose gradient at zero is infinite.
+    A small constant is added inside the square root, whose gradient is infinite at zero.
     """
     square = (gram(m) - target).square().sum((1, 2))
     return (square + 1e-12 * target.square().sum((1, 2)) + 1e-20).sqrt()

@@ -1,7 +1,7 @@
-"""The objective: a network, terms with their frozen targets, and one weight for each.
+"""The objective: the weighted sum of terms, each with its target, on the features of a network.
 
-Every calibrated distance is relative: a style distance of 1 is still the content, 0 is fully the style; so weights
-mean the same at every size, on every tap and every network.
+Calibrated distances are relative: a style distance of 1 is that of the photograph, and 0 is that of the painting. So a
+weight has the same effect at every size, at every tap and with every network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,25 +19,27 @@ from artune.losses.protocol import AnyTerm, Draws, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec.style import Scale
 
-FLOOR = 0.02
-"""Share of the style's energy added to the denominator of a relative distance: content and style may be the same
-picture, flat, or a single pixel."""
+ENERGY_SHARE = 0.02
+"""Share of the painting's energy that is added to the denominator of a relative distance. It avoids a division by zero
+if photograph and painting are the same picture, flat, or a single pixel."""
 
-ROUNDING = 1e-5
-"""A total of relative distances, over their weights, below which a gradient is that of rounding errors, and taken as
-zero: a descent that heeds no scale would follow it at full speed."""
+NEGLIGIBLE = 1e-5
+"""Mean relative distance below which the gradient consists of rounding errors, and is set to zero. A scale-free
+optimiser would otherwise follow it at the full rate."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What counts how much.
+    """Weights of the taps, and of content, style and total variation.
+
+    A total of shape ``[b]`` has one weight for each picture of a batch.
 
     Attributes:
         content: weight of each content tap.
         style: weight of each style tap.
-        content_total: multiplies the content side; ``[b]`` makes a ladder.
-        style_total: multiplies the style side; ``[b]`` makes a ladder.
-        tv: multiplies the total variation; ``[b]`` makes a ladder.
+        content_total: factor of all content terms; a number or ``[b]``.
+        style_total: factor of all style terms; a number or ``[b]``.
+        tv: factor of the total variation; a number or ``[b]``.
     """
 
     content: Mapping[str, float]
@@ -49,15 +51,15 @@ class Weights:
 
 @dataclass(frozen=True)
 class Formulas:
-    """Which losses, and in which units.
+    """The loss functions and their units.
 
     Attributes:
-        style: keys of ``STYLE_TERMS``, each with its weight among them.
+        style: keys of ``STYLE_TERMS``, each with its relative weight.
         content: a key of ``CONTENT_TERMS``.
         variation: a key of ``VARIATIONS``.
-        scale: ``calibrated`` distances are relative; the others are those of the literature.
-        draws: where random numbers come from.
-        balance: gradients of all terms get the same size at their taps.
+        scale: units of the losses: ``calibrated`` distances are relative; the others are those of the literature.
+        draws: source of random numbers.
+        balance: whether the gradients of all terms get the same size at their taps.
     """
 
     style: Mapping[str, float] = field(default_factory=lambda: {"w2": 1.0})
@@ -69,13 +71,13 @@ class Formulas:
 
 
 @dataclass(frozen=True)
-class Styled:
-    """A painting, and the part of it that counts.
+class PaintingImage:
+    """A painting as a tensor, and the part of it that counts.
 
     Attributes:
-        image: ``[1, 3, h, w]``, of its own size.
-        share: its proportion among the styles of a region.
-        mask: ``[1, 1, h, w]`` in [0, 1], or ``None`` for all of it.
+        image: the painting at its own size, ``[1, 3, h, w]`` in [0, 1].
+        share: weight of the painting among the paintings of its region.
+        mask: weight of each pixel, ``[1, 1, h, w]`` in [0, 1]; ``None``: all pixels count.
     """
 
     image: Image
@@ -84,13 +86,13 @@ class Styled:
 
 
 @dataclass(frozen=True)
-class Region:
-    """A part of the picture with paintings of its own, and how strongly it is pulled to either side.
+class RegionWeights:
+    """Mask and weights of a region of the picture with paintings of its own.
 
     Attributes:
-        mask: ``[1, 1, h, w]`` in [0, 1] at the picture's size, or ``None`` for all of it.
-        style: multiplies the style side here, beside ``Weights.style_total``; ``[b]`` makes a ladder.
-        content: multiplies the content side here, beside ``Weights.content_total``; ``[b]`` makes a ladder.
+        mask: ``[1, 1, h, w]`` in [0, 1] at the size of the picture; ``None``: the whole picture.
+        style: factor of the style terms in this region, beside ``Weights.style_total``; a number or ``[b]``.
+        content: factor of the content terms in this region, beside ``Weights.content_total``; a number or ``[b]``.
     """
 
     mask: Mask | None = None
@@ -99,16 +101,16 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Frozen(Generic[M, T]):
-    """A term with its target, its weight and the distance that counts as 1.
+class WeightedTerm(Generic[M, T]):
+    """A term with its target, its weight and its unit.
 
     Attributes:
-        name: of the loss in a step.
-        term: what compares.
-        target: what it compares with.
-        weight: in the total; ``[b]`` makes a ladder.
+        name: name of the loss.
+        term: measures the picture, and compares the measurement with the target.
+        target: what the term compares with.
+        weight: weight in the total; a number or ``[b]``.
         unit: the distance that counts as 1.
-        mask: where the term counts, at its tap's size.
+        mask: weight of each position, at the size of the term's tap.
     """
 
     name: str
@@ -119,39 +121,39 @@ class Frozen(Generic[M, T]):
     mask: Mask | None = None
 
     def loss(self, features: Features, step: int) -> Float[Tensor, "b"]:
-        """The distance, relative where it is calibrated, not weighted."""
+        """The distance in its unit, without the weight."""
         return self.term.distance(self.term.measure(features, self.mask), self.target, step) / self.unit
 
 
-AnyFrozen = Frozen[Any, Any]
+AnyWeightedTerm = WeightedTerm[Any, Any]
 
 
 class Objective:
-    """Total loss of a picture, by a network and frozen terms; call it with a picture and a step.
+    """The weighted sum of all terms, as a function of a picture and a step.
 
     Args:
         backbone: the loss network.
-        frozen: the terms.
-        balance: give the gradient of every term the same size at its taps, before its weight: an L1 norm of 1, as in
-            Johnson's neural-style. Scaling the scalar loss instead would square the weight.
+        terms: each with its target, weight and unit.
+        balance: give the gradient of every term the same size at its taps, an L1 norm of 1, before it is multiplied by
+            its weight, as in Johnson's neural-style. Scaling the loss itself would square the weight.
     """
 
-    def __init__(self, backbone: Backbone, frozen: Sequence[AnyFrozen], *, balance: bool = False) -> None:
+    def __init__(self, backbone: Backbone, terms: Sequence[AnyWeightedTerm], *, balance: bool = False) -> None:
         self.backbone, self.balance = backbone, balance
-        self.frozen = [f for f in frozen if not (isinstance(f.weight, float) and f.weight == 0)]
-        self.whole = sum(f.weight for f in self.frozen if isinstance(f.unit, Tensor))
-        self.taps = tuple(dict.fromkeys(tap for f in self.frozen for tap in f.term.taps))
+        self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
+        self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
+        self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
-        """Every term's distance, relative where it is calibrated, not weighted."""
+        """Distance of every term in its unit, by name, without the weights."""
         features = self.backbone(x, self.taps)
-        return {f.name: f.loss(features, step) for f in self.frozen}
+        return {f.name: f.loss(features, step) for f in self.terms}
 
     def __call__(self, x: Image, step: int) -> Evaluation:
         x = x.detach().requires_grad_()
         with torch.enable_grad():
             features = self.backbone(x, self.taps)
-            losses = {f.name: f.loss(features, step) for f in self.frozen}
+            losses = {f.name: f.loss(features, step) for f in self.terms}
             total = self.total(losses)
             if self.balance:
                 gradient = self._balanced(x, features, losses)
@@ -160,20 +162,20 @@ class Objective:
         return self.evaluation(total, losses, gradient)
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
-        """The weighted sum."""
-        return torch.stack([f.weight * losses[f.name] for f in self.frozen]).sum(0)
+        """The weighted sum of the losses."""
+        return torch.stack([f.weight * losses[f.name] for f in self.terms]).sum(0)
 
     def evaluation(self, total: Tensor, losses: Mapping[str, Tensor], gradient: Tensor) -> Evaluation:
-        """What the engine takes; a gradient that is one of rounding is zero."""
-        arrived = (total <= ROUNDING * self.whole).detach()
+        """The evaluation for the engine. Its gradient is zero where it would consist of rounding errors."""
+        arrived = (total <= NEGLIGIBLE * self.whole).detach()
         if arrived.any():
             gradient = gradient * ~arrived[:, None, None, None]
         return Evaluation(total.detach(), {name: value.detach() for name, value in losses.items()}, gradient)
 
     def _balanced(self, x: Image, features: Features, losses: Mapping[str, Tensor]) -> Tensor:
-        """The gradient that flows back when each term's, at its taps, has an L1 norm of its weight."""
+        """Gradient of the picture if the gradient of each term at its taps has an L1 norm equal to its weight."""
         pulls = {tap: torch.zeros_like(value) for tap, value in features.items()}
-        for f in self.frozen:
+        for f in self.terms:
             taps = [tap for tap in f.term.taps if features[tap].requires_grad]
             parts = torch.autograd.grad(losses[f.name].sum(), [features[tap] for tap in taps], retain_graph=True)
             size = torch.stack([part.float().abs().sum((1, 2, 3)) for part in parts]).sum(0)
@@ -185,28 +187,28 @@ class Objective:
 
 
 class Measured(NamedTuple):
-    """What a term measures of a picture.
+    """A term's measurement of a picture.
 
     Attributes:
-        value: what :meth:`Term.measure` returns.
-        mask: where it was measured, at the size of the term's features.
+        value: what ``Term.measure`` returned.
+        mask: the mask of the measurement, at the size of the term's tap.
     """
 
     value: Any
     mask: Mask | None
 
 
-Wanted = Sequence[tuple[AnyTerm, Mask | None]]
-"""Terms, and where in a picture each is measured: a mask at the picture's size, or ``None`` for all of it."""
+MaskedTerms = Sequence[tuple[AnyTerm, Mask | None]]
+"""Terms to be measured, each with its mask at the size of the picture; ``None``: the whole picture."""
 
 
 @dataclass(frozen=True)
 class MeasuredPainting:
-    """What every term measures of a painting.
+    """All measurements of a painting.
 
     Attributes:
-        statistics: by term.
-        share: its proportion among the paintings of a region.
+        statistics: the measurement of each term.
+        share: weight of the painting among the paintings of its region.
     """
 
     statistics: Mapping[AnyTerm, Measured]
@@ -214,19 +216,20 @@ class MeasuredPainting:
 
 
 Paintings = Sequence[Sequence[MeasuredPainting]]
-"""The paintings of every region, measured."""
+"""The measured paintings of each region."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of an objective, each with its share of its side.
+    """The terms of an objective, without targets.
 
-    They are made once: what they measure of the paintings serves every photograph, or frame, of that size.
+    They are made once for each size: their measurements of the paintings serve every photograph, or frame, of that
+    size.
 
     Attributes:
-        content: terms that compare with the photograph.
-        style: terms that compare with the paintings, each with the name of its loss.
-        variation: total variation.
+        content: terms that compare with the photograph, each with its share of the content weight.
+        style: name of the loss, term that compares with the paintings, and its share of the style weight.
+        variation: the term of total variation.
     """
 
     content: tuple[tuple[AnyTerm, float], ...]
@@ -235,7 +238,7 @@ class Terms:
 
     @classmethod
     def of(cls, weights: Weights, formulas: Formulas) -> Self:
-        """The terms of some taps and losses."""
+        """Make a term for each tap and each loss."""
         scale, draws = formulas.scale, formulas.draws
         return cls(
             tuple(
@@ -252,11 +255,11 @@ class Terms:
 
     @property
     def every(self) -> tuple[AnyTerm, ...]:
-        """All of them."""
+        """All terms."""
         return *(term for term, _ in self.content), *(term for _, term, _ in self.style), self.variation
 
-    def of_photograph(self, regions: Sequence[Region]) -> Wanted:
-        """What is measured of the photograph: content terms, style terms region by region, variation."""
+    def of_photograph(self, regions: Sequence[RegionWeights]) -> MaskedTerms:
+        """Terms to be measured on the photograph: content terms, style terms region by region, total variation."""
         whole = _whole_mask(regions)
         covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
         return [
@@ -265,40 +268,40 @@ class Terms:
             (self.variation, covered),
         ]
 
-    def of_painting(self, painting: Styled) -> Wanted:
-        """What is measured of a painting: the energies of its content terms too, which floor the distances."""
+    def of_painting(self, painting: PaintingImage) -> MaskedTerms:
+        """Terms to be measured on a painting: all of them, because the units contain its content energies, too."""
         return [(term, painting.mask) for term in self.every]
 
-    def measured(self, painting: Styled, values: Sequence[Measured]) -> MeasuredPainting:
-        """What was measured of a painting, in the order of :meth:`of_painting`."""
+    def measured(self, painting: PaintingImage, values: Sequence[Measured]) -> MeasuredPainting:
+        """Collect the measurements of a painting, given in the order of ``of_painting``."""
         return MeasuredPainting(dict(zip(self.every, values, strict=True)), painting.share)
 
 
-def measure(backbone: Backbone, image: Image, wanted: Wanted) -> list[Measured]:
-    """What each term measures of a picture."""
+def measure(backbone: Backbone, image: Image, wanted: MaskedTerms) -> list[Measured]:
+    """Measure each term on a picture."""
     features = backbone(image, {tap for term, _ in wanted for tap in term.taps})
     masks = [at_tap(mask, *features[term.taps[0]].shape[-2:]) for term, mask in wanted]
     return [Measured(term.measure(features, mask), mask) for (term, _), mask in zip(wanted, masks, strict=True)]
 
 
 @torch.no_grad()
-def build(
+def build_objective(
     backbone: Backbone,
     content: Image,
-    styled: Sequence[tuple[Region, Sequence[Styled]]],
+    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
 ) -> Objective:
-    """An objective of one photograph: its paintings measured, and put together with it.
+    """Measure photograph and paintings, and make the objective of them.
 
     Args:
         backbone: the loss network.
         content: the photograph, ``[1, 3, h, w]``.
-        styled: its regions, each with its paintings.
-        weights: of taps and of the two sides.
-        formulas: which losses.
-        extra: terms that are frozen already.
+        styled: the regions of the photograph, each with its paintings.
+        weights: weights of taps, content and style.
+        formulas: the loss functions.
+        extra: more terms, with their targets.
     """
     terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
     paintings = [
@@ -313,40 +316,42 @@ def build(
 def assemble(
     backbone: Backbone,
     terms: Terms,
-    regions: Sequence[Region],
+    regions: Sequence[RegionWeights],
     paintings: Paintings,
     photograph: Sequence[Measured],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
 ) -> Objective:
-    """Mix and freeze what was measured.
+    """Compute targets and units from the measurements, and make the objective of them.
 
-    A region's terms weigh as much as its share of the picture, so that a pixel is pulled as strongly in a small region
-    as in a large one.
+    The weight of a region's terms is proportional to its area, so that the gradient at a pixel is as large in a small
+    region as in a large one.
 
     Args:
         backbone: the loss network.
-        terms: those that measured.
-        regions: the parts of the picture.
-        paintings: what the terms measured of the paintings of each region.
-        photograph: what they measured of the photograph, in the order of :meth:`Terms.of_photograph`.
-        weights: of taps and of the two sides.
-        formulas: which losses.
-        extra: terms that are frozen already.
+        terms: the terms that were measured.
+        regions: masks and weights of the regions.
+        paintings: measurements of the paintings of each region.
+        photograph: measurements of the photograph, in the order of ``Terms.of_photograph``.
+        weights: weights of taps, content and style.
+        formulas: the loss functions.
+        extra: more terms, with their targets.
     """
     scale = formulas.scale
     whole = _whole_mask(regions)
     of_content = iter(photograph)
-    frozen: list[AnyFrozen] = []
+    weighted: list[AnyWeightedTerm] = []
     for term, share in terms.content:
         measured, mask = next(of_content)
         unit: float | Tensor = 1.0
         if scale == "calibrated":
             energies = [term.energy(painting.statistics[term].value) for some in paintings for painting in some]
-            unit = term.energy(measured) + FLOOR * torch.stack(energies).mean(0) + 1e-12
+            unit = term.energy(measured) + ENERGY_SHARE * torch.stack(energies).mean(0) + 1e-12
         area = regions[0].content if whole is None else _mean(whole)
-        frozen.append(Frozen(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask))
+        weighted.append(
+            WeightedTerm(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask)
+        )
     for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
         for loss, term, share in terms.style:
@@ -355,36 +360,36 @@ def assemble(
             target = term.freeze(parts)
             unit = 1.0
             if scale == "calibrated":
-                unit = term.distance(measured, target) + FLOOR * term.energy(parts) + 1e-12
+                unit = term.distance(measured, target) + ENERGY_SHARE * term.energy(parts) + 1e-12
             name = term.name if len(formulas.style) == 1 else f"{loss} {term.name}"
             name = name if len(regions) == 1 else f"{name} @{number}"
             weight = area * region.style * share * weights.style_total
-            frozen.append(Frozen(name, term, target, weight, unit, mask))
+            weighted.append(WeightedTerm(name, term, target, weight, unit, mask))
     variation = terms.variation
     here, mask = next(of_content)
     unit = 1.0
     if scale == "calibrated":
         both = [here, *(_mixed(variation, some) for some in paintings)]
         unit = sum(variation.distance(m, None) for m in both) / len(both) + variation.energy(here)
-    frozen.append(Frozen(variation.name, variation, None, weights.tv, unit, mask))
-    return Objective(backbone, [*frozen, *extra], balance=formulas.balance)
+    weighted.append(WeightedTerm(variation.name, variation, None, weights.tv, unit, mask))
+    return Objective(backbone, [*weighted, *extra], balance=formulas.balance)
 
 
 def at_tap(mask: Mask | None, height: int, width: int) -> Float[Tensor, "b 1 {height} {width}"] | None:
-    """A mask at the size of a tap: the mean over what each of its pixels stands for."""
+    """Resize a mask to the size of a tap, by averaging."""
     if mask is None or mask.shape[-2:] == (height, width):
         return mask
     return F.adaptive_avg_pool2d(mask, (height, width))
 
 
 def shares(layers: Mapping[str, float], scale: Scale) -> Mapping[str, float]:
-    """Calibrated losses are weighted means over their taps, those of the literature weighted sums."""
+    """Share of each tap or loss. Calibrated losses are weighted means, so their shares sum to 1; others are sums."""
     whole = sum(layers.values()) if scale == "calibrated" else 1.0
     return {tap: weight / whole for tap, weight in layers.items()}
 
 
-def _whole_mask(regions: Sequence[Region]) -> Mask | None:
-    """Where and how much the content counts."""
+def _whole_mask(regions: Sequence[RegionWeights]) -> Mask | None:
+    """Weight of the content at each pixel; ``None`` for a single region without a mask."""
     if len(regions) == 1 and regions[0].mask is None:
         return None
     masks = [_per_picture(region.content) * region.mask for region in regions if region.mask is not None]
@@ -392,12 +397,12 @@ def _whole_mask(regions: Sequence[Region]) -> Mask | None:
 
 
 def _per_picture(weight: float | Tensor) -> float | Tensor:
-    """A weight ``[b]`` as one of maps."""
+    """A weight ``[b]`` in a shape that multiplies maps."""
     return weight[:, None, None, None] if isinstance(weight, Tensor) else weight
 
 
 def _mean(mask: Mask) -> float | Tensor:
-    """Of a mask, or of each of a batch."""
+    """Mean of a mask, or of each mask of a batch."""
     return float(mask.mean()) if len(mask) == 1 else mask.mean((1, 2, 3))
 
 

@@ -1,6 +1,6 @@
-"""Features at a sample of positions: what the losses work on that compare positions, not moments.
+"""Samples of features at random positions, for the losses that compare positions instead of moments.
 
-Positions are drawn in proportion to a mask, so that the formulas need no weights.
+The probability of a position is proportional to the mask, so that the losses need no weights.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from artune.losses.moments import widened
 
 
-class Part(NamedTuple):
-    """One picture's features at a tap.
+class MaskedFeatures(NamedTuple):
+    """Features of one picture at a tap, with a mask.
 
     Attributes:
-        features: at all positions.
-        mask: how likely a position is drawn, beside the others; ``None`` for equally.
-        share: its proportion among several pictures.
+        features: features at all positions.
+        mask: probability of each position, up to a factor; ``None``: all are equally likely.
+        share: weight of the picture among several pictures.
     """
 
     features: Float[Tensor, "b c h w"]
@@ -28,11 +28,14 @@ class Part(NamedTuple):
     share: float = 1.0
 
 
-def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b n"]:
-    """Positions of a sample, ascending: all that have a mask above 0, or ``limit`` of more.
+def draw(part: MaskedFeatures, limit: int, generator: torch.Generator) -> Int[Tensor, "#b n"]:
+    """Draw a stratified sample of positions; at most ``limit`` of those with a mask above 0.
 
-    Stratified: the positions, each as long as its mask, are cut into ``n`` pieces of equal length, and a point of each
-    piece is drawn. Where there are no more than ``limit`` and all count alike, each is drawn once.
+    The cumulated mask is divided into ``n`` intervals of equal length, and a point of each interval is drawn. If there
+    are at most ``limit`` positions, and all have the same mask, each is drawn once.
+
+    Returns:
+        indices of the positions, ascending.
     """
     weight = mass(part)
     count = min(limit, max(1, available(part)))
@@ -42,8 +45,8 @@ def draw(part: Part, limit: int, generator: torch.Generator) -> Int[Tensor, "#b 
     return torch.searchsorted(ends, levels, right=True).clamp(max=weight.shape[1] - 1)
 
 
-def mass(part: Part) -> Float[Tensor, "#b n"]:
-    """The mask over all positions, in fp64 where the device has it."""
+def mass(part: MaskedFeatures) -> Float[Tensor, "#b n"]:
+    """The mask at all positions, flat, in fp64 if the device has it."""
     features, mask, _ = part
     height, width = features.shape[-2:]
     if mask is None:
@@ -51,20 +54,20 @@ def mass(part: Part) -> Float[Tensor, "#b n"]:
     return widened(mask.flatten(1))
 
 
-def available(part: Part) -> int:
-    """Positions with a mask above 0."""
+def available(part: MaskedFeatures) -> int:
+    """Number of positions with a mask above 0."""
     return int((mass(part) > 0).sum(1).amax())
 
 
 def rows(features: Float[Tensor, "b c h w"], index: Int[Tensor, "#b n"]) -> Float[Tensor, "b n c"]:
-    """Features at positions, at least fp32."""
+    """Features at the given positions, in fp32 or better."""
     every = features.flatten(2).transpose(1, 2)  # b h*w c; a view
     some = every.gather(1, index.unsqueeze(2).expand(len(every), -1, every.shape[2]))
     return some.to(torch.promote_types(some.dtype, torch.float32))
 
 
 def patches(features: Float[Tensor, "b c h w"], index: Int[Tensor, "#b n"]) -> Float[Tensor, "b n d"]:
-    """Features of the 3x3 positions around each one, ``d = 9 c``; at the border the nearest there are."""
+    """Features of the 3x3 positions around each position, ``d = 9 c``. The border is replicated."""
     height, width = features.shape[-2:]
     y, x = index // width, index % width
     around = [
@@ -75,16 +78,19 @@ def patches(features: Float[Tensor, "b c h w"], index: Int[Tensor, "#b n"]) -> F
     return torch.cat([rows(features, one) for one in around], 2)
 
 
-def inside(part: Part) -> Part:
-    """The part with a mask of the positions whose 3x3 neighbours all count, by the least of them; if there are any."""
+def inside(part: MaskedFeatures) -> MaskedFeatures:
+    """Replace the mask by its minimum over 3x3 positions, unless that is 0 everywhere.
+
+    So only positions are drawn whose 3x3 neighbours all lie within the mask and the picture.
+    """
     features, mask, _ = part
     mask = features.new_ones((1, 1, *features.shape[-2:])) if mask is None else mask
     least = -F.max_pool2d(-F.pad(mask.float(), (1, 1, 1, 1)), 3, 1)
     return part._replace(mask=least if least.any() else mask)
 
 
-def allot(parts: Sequence[Part], limit: int) -> list[int]:
-    """How many positions of each part make a sample of at most ``limit`` in which every part has its share."""
+def allot(parts: Sequence[MaskedFeatures], limit: int) -> list[int]:
+    """Numbers of positions to draw from each picture: about ``limit`` in all, in proportion to the shares."""
     count = min(limit, sum(available(part) for part in parts if part.share))
     whole = sum(part.share for part in parts)
     return [max(1, round(count * part.share / whole)) if part.share else 0 for part in parts]

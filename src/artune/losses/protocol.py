@@ -1,4 +1,4 @@
-"""What a term of an objective is, and where its random numbers come from."""
+"""The interface of a term of the objective, and its source of random numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,38 +13,39 @@ from artune.backbones.base import Features
 Mask = Float[Tensor, "#masks 1 h w"]
 Source = Literal["content", "style", "none"]
 M = TypeVar("M")
-"""What a term measures of a picture."""
+"""Type of a term's measurement of a picture."""
 T = TypeVar("T")
-"""What a term freezes: its target."""
+"""Type of a term's target."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Where a term's random numbers come from: a function of the seed and the step.
+    """Source of a term's random numbers, which are a function of seed and step.
 
     Attributes:
-        seed: of the run.
-        fixed: the same at every step of a size, for methods that remember gradients (L-BFGS).
+        seed: seed of the run.
+        fixed: whether the numbers are the same at every step of a size, for an optimiser that compares gradients of
+            different steps (L-BFGS).
     """
 
     seed: int = 0
     fixed: bool = False
 
     def generator(self, step: int) -> torch.Generator:
-        """For the numbers of one step; always on the CPU, so that they are the same on every device."""
+        """Generator for one step; always on the CPU, so that the numbers are the same on every device."""
         return torch.Generator().manual_seed((self.seed * 1_000_003 + (0 if self.fixed else step)) % 2**63)
 
 
 @runtime_checkable
 class Term(Protocol[M, T]):
-    """One loss at one place of the network.
+    """One loss on the features of one or more taps.
 
     Attributes:
-        name: its name in a step's losses.
-        taps: what it needs of the network.
-        source: which picture its target comes from.
-        additive: whether what it measures on two tiles, a tuple of tensors, adds up to what it measures on the whole;
-            of a term that is ``Pointwise``, its errors do.
+        name: name of the loss.
+        taps: taps whose features it needs.
+        source: picture that its target comes from.
+        additive: whether its measurements of two tiles, tuples of tensors, add up to that of both. For a ``Pointwise``
+            term, this holds for its errors instead.
     """
 
     name: str
@@ -53,19 +54,19 @@ class Term(Protocol[M, T]):
     additive: bool
 
     def measure(self, features: Features, mask: Mask | None = None) -> M:
-        """Statistics of a picture, differentiable, with the batch axis kept."""
+        """Measure the statistics of a picture; differentiable, the batch axis is kept."""
 
     def mix(self, parts: Sequence[M], weights: Sequence[float]) -> M:
-        """Statistics of several styles at once."""
+        """Statistics of a mixture of several paintings with the given weights."""
 
     def freeze(self, measured: M) -> T:
-        """The target: whatever can be computed once."""
+        """Compute the target from the measurement of a painting or the photograph; done once."""
 
     def distance(self, measured: M, target: T, step: int = 0) -> Float[Tensor, "b"]:
-        """How far a picture is from the target; a term that draws does so by the step."""
+        """Distance of a picture from the target. Random numbers, if any, follow from the step."""
 
     def energy(self, measured: M) -> Float[Tensor, "b"]:
-        """Size of the features, in the units of ``distance``: what a calibrated distance is floored with."""
+        """Energy of the features in the units of ``distance``; a share of it is added to the unit of the term."""
 
 
 AnyTerm = Term[Any, Any]
@@ -76,8 +77,8 @@ class StyleTerm(Term[M, T], Protocol):
     """A term that compares with a painting.
 
     Attributes:
-        balance: style weight over content weight at strength 0.5: the median balance of pairs of pictures
-            (``docs/balance.md``), at which the content is about as far away as with the other losses
+        balance: ratio of style weight to content weight at strength 0.5. It is the median balance of a set of pairs of
+            pictures (``docs/balance.md``). With it, the content distance is about the same as with the other losses
             (``docs/losses.md``).
     """
 
@@ -86,13 +87,13 @@ class StyleTerm(Term[M, T], Protocol):
 
 @runtime_checkable
 class Pointwise(Protocol):
-    """What a term has besides that compares position by position: its target is a map, ``[b, c, h, w]``.
+    """Additional interface of a term that compares position by position: its target is a map, ``[b, c, h, w]``.
 
-    Its ``distance`` is the value of its errors.
+    Its ``distance`` is ``value(errors(...))``.
     """
 
     def errors(self, measured: Any, target: Any) -> tuple[Tensor, ...]:
-        """Sums over positions, ``[b]`` each: those of two tiles add up."""
+        """Sums of errors over positions, ``[b]`` each; those of two tiles add up."""
 
     def value(self, errors: Any, target: Any) -> Float[Tensor, "b"]:
-        """The distance; ``target`` is that of the whole, of which only the shape counts."""
+        """Distance from the sums of errors. ``target`` is that of the whole picture; only its shape is used."""

@@ -1,6 +1,7 @@
-"""Terms on positions: they compare a sample of features, drawn by seed and step, and refuse tiles.
+"""Terms that compare samples of features at random positions. They cannot be computed in tiles.
 
-The style's sample is drawn once per size; the picture's anew at every step, unless the draws are fixed.
+The sample of a painting is drawn once for each size. The sample of the picture is drawn anew at every step, unless the
+draws are fixed.
 """
 
 from collections.abc import Sequence
@@ -12,37 +13,39 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses.neighbours import markov, nearest, relaxed_emd, self_similarity
-from artune.losses.positions import Part, allot, draw, inside, mass, patches, rows
+from artune.losses.positions import MaskedFeatures, allot, draw, inside, mass, patches, rows
 from artune.losses.protocol import Draws, Mask, Source
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced
 from artune.spec.style import Scale
 
-SORTED = 8192
-"""Positions of a sample that is sorted."""
-MATCHED = 4096
-"""Positions that look for their nearest neighbour, and among which (Kolkin 2022: 64x64)."""
-MOVED = 1024
-"""Positions on either side of an earth mover's distance, and whose self-similarity is kept (Kolkin 2019)."""
+SORTED_POSITIONS = 8192
+"""Number of positions of a sample that is sorted (sliced, histogram)."""
+MATCHED_POSITIONS = 4096
+"""Number of positions in each of two samples that are matched with nearest neighbours (Kolkin 2022: 64x64)."""
+PAIRED_POSITIONS = 1024
+"""Number of positions in a sample of which all pairs are compared: relaxed earth mover's distance and self-similarity
+(Kolkin 2019)."""
 PATCHES = 1024
-"""Patches on either side."""
+"""Number of patches in each of two samples that are matched."""
 DIRECTIONS = 32
-"""Directions of one step, where every step has others."""
-UNLIKE = 0.2
-"""Energy of a self-similarity: it makes a photograph and a painting as far apart, beside it, as squared differences do
-beside the energy of the features."""
+"""Number of directions of the sliced Wasserstein distance if each step draws new ones."""
+SELF_SIMILARITY_ENERGY = 0.2
+"""Energy of the self-similarity loss. With it, the ratio of distance to energy, for a photograph and a painting, is the
+same as with squared differences of features."""
 
-FIXED = 4
-"""How many times more positions of the picture are drawn where they stay the same: those left out never move, and would
-show as grain."""
+FIXED_FACTOR = 4
+"""Factor of the positions of the picture if they are the same at every step: positions that are never drawn do not
+change, and would show as grain."""
 
 Rows = Float[Tensor, "b n c"]
 
 
 class _Sampled:
-    """What the style terms share that compare samples of the positions of one tap.
+    """Base of the style terms that compare samples of the positions of one tap.
 
     Attributes:
-        limit: positions of a sample; of the picture ``FIXED`` times as many where they are fixed.
+        limit: number of positions of a sample; for the picture it is ``FIXED_FACTOR`` times as large if draws are
+            fixed.
     """
 
     source: Source = "style"
@@ -53,48 +56,48 @@ class _Sampled:
     def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
         self.name, self.taps, self.draws = f"style {tap}", (tap,), draws
 
-    def measure(self, features: Features, mask: Mask | None = None) -> list[Part]:
-        return [Part(features[self.taps[0]], mask)]
+    def measure(self, features: Features, mask: Mask | None = None) -> list[MaskedFeatures]:
+        return [MaskedFeatures(features[self.taps[0]], mask)]
 
-    def mix(self, parts: Sequence[list[Part]], weights: Sequence[float]) -> list[Part]:
+    def mix(self, parts: Sequence[list[MaskedFeatures]], weights: Sequence[float]) -> list[MaskedFeatures]:
         return [part._replace(share=weight) for (part,), weight in zip(parts, weights, strict=True)]
 
-    def freeze(self, measured: list[Part]) -> Any:
+    def freeze(self, measured: list[MaskedFeatures]) -> Any:
         return self.sample(measured, self.limit, self.draws.generator(0))
 
-    def at(self, measured: list[Part], generator: torch.Generator) -> Rows:
-        """The picture's sample at a step."""
-        return self.sample(measured, self.limit * (FIXED if self.draws.fixed else 1), generator)
+    def at(self, measured: list[MaskedFeatures], generator: torch.Generator) -> Rows:
+        """Sample of the picture at a step."""
+        return self.sample(measured, self.limit * (FIXED_FACTOR if self.draws.fixed else 1), generator)
 
-    def sample(self, parts: Sequence[Part], limit: int, generator: torch.Generator) -> Rows:
-        """Features at positions of all parts, in proportion to their shares."""
+    def sample(self, parts: Sequence[MaskedFeatures], limit: int, generator: torch.Generator) -> Rows:
+        """Features at positions of all pictures, in proportion to their shares."""
         some = zip(parts, allot(parts, limit), strict=True)
         return torch.cat([rows(part.features, draw(part, count, generator)) for part, count in some if count], 1)
 
 
 class _SquaredUnits(_Sampled):
-    """Those of them whose distance is in squared feature units."""
+    """Base of the sampled terms whose distance is in squared feature units."""
 
-    def energy(self, measured: list[Part]) -> Tensor:
+    def energy(self, measured: list[MaskedFeatures]) -> Tensor:
         whole = sum(part.share for part in measured)
         return torch.stack([part.share / whole * _mean_square(part) for part in measured]).sum(0)
 
 
 class _Cosines(_Sampled):
-    """Those of them whose distance is one of cosines: unrelated directions are 1 apart."""
+    """Base of the sampled terms whose distance is a cosine distance; that of unrelated features is 1."""
 
-    def energy(self, measured: list[Part]) -> Tensor:
+    def energy(self, measured: list[MaskedFeatures]) -> Tensor:
         features = measured[0].features
         return torch.ones(len(features), device=features.device)
 
 
 class Sliced(_SquaredUnits):
-    """Sliced Wasserstein distance: ``DIRECTIONS`` at a step, or as many as channels where they are fixed."""
+    """Sliced Wasserstein distance, along ``DIRECTIONS`` at each step; along as many as channels if draws are fixed."""
 
-    limit = SORTED
+    limit = SORTED_POSITIONS
     balance: ClassVar[float] = 15.0
 
-    def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
+    def distance(self, measured: list[MaskedFeatures], target: Rows, step: int = 0) -> Tensor:
         generator = self.draws.generator(step)
         ours = self.at(measured, generator)
         channels = ours.shape[2]
@@ -103,59 +106,59 @@ class Sliced(_SquaredUnits):
 
 
 class Histogram(_SquaredUnits):
-    """Distance of the histograms of every channel."""
+    """Distance of the histograms of each channel."""
 
-    limit = SORTED
+    limit = SORTED_POSITIONS
     balance: ClassVar[float] = 15.0
 
-    def freeze(self, measured: list[Part]) -> Tensor:
+    def freeze(self, measured: list[MaskedFeatures]) -> Tensor:
         return quantiles(super().freeze(measured))
 
-    def distance(self, measured: list[Part], target: Tensor, step: int = 0) -> Tensor:
+    def distance(self, measured: list[MaskedFeatures], target: Tensor, step: int = 0) -> Tensor:
         return histogram(self.at(measured, self.draws.generator(step)), target)
 
 
 class Nearest(_Cosines):
-    """Cosine distance of centred features to the nearest of the style."""
+    """Cosine distance of centred features to the nearest features of the style."""
 
-    limit = MATCHED
+    limit = MATCHED_POSITIONS
     balance: ClassVar[float] = 4.0
 
-    def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
+    def distance(self, measured: list[MaskedFeatures], target: Rows, step: int = 0) -> Tensor:
         return nearest(self.at(measured, self.draws.generator(step)), target)
 
 
 class RelaxedEMD(_Cosines):
-    """Relaxed earth mover's distance of cosine distances."""
+    """Relaxed earth mover's distance with cosine distances as costs."""
 
-    limit = MOVED
+    limit = PAIRED_POSITIONS
     balance: ClassVar[float] = 5.0
 
-    def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
+    def distance(self, measured: list[MaskedFeatures], target: Rows, step: int = 0) -> Tensor:
         return relaxed_emd(self.at(measured, self.draws.generator(step)), target)
 
 
 class MarkovRandomField(_SquaredUnits):
     """Squared distance of patches of 3x3 positions to their best matches in the style.
 
-    Only patches count that lie within the mask and the picture; where there is none, those around a position that does.
+    Only patches within the mask and the picture are used. If there are none, patches whose centre lies in the mask are.
     """
 
     limit = PATCHES
     balance: ClassVar[float] = 2.5
 
-    def sample(self, parts: Sequence[Part], limit: int, generator: torch.Generator) -> Rows:
-        """Patches of all parts, in proportion to their shares."""
+    def sample(self, parts: Sequence[MaskedFeatures], limit: int, generator: torch.Generator) -> Rows:
+        """Patches of all pictures, in proportion to their shares."""
         parts = [inside(part) for part in parts]
         some = zip(parts, allot(parts, limit), strict=True)
         return torch.cat([patches(part.features, draw(part, count, generator)) for part, count in some if count], 1)
 
-    def distance(self, measured: list[Part], target: Rows, step: int = 0) -> Tensor:
+    def distance(self, measured: list[MaskedFeatures], target: Rows, step: int = 0) -> Tensor:
         return markov(self.at(measured, self.draws.generator(step)), target)
 
 
 class SelfSimilarity:
-    """Content as the distances of its positions to each other, the same in every scale."""
+    """Content loss on the cosine distances of positions to each other (STROTSS); the same in every scale."""
 
     source: Source = "content"
     taps: tuple[str, ...]
@@ -164,25 +167,25 @@ class SelfSimilarity:
     def __init__(self, tap: str, scale: Scale = "calibrated", draws: Draws = Draws()) -> None:
         self.name, self.taps, self.draws = f"content {tap}", (tap,), draws
 
-    def measure(self, features: Features, mask: Mask | None = None) -> Part:
-        return Part(features[self.taps[0]], mask)
+    def measure(self, features: Features, mask: Mask | None = None) -> MaskedFeatures:
+        return MaskedFeatures(features[self.taps[0]], mask)
 
     def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
         raise ValueError("there is one content")
 
-    def freeze(self, measured: Part) -> Tensor:
+    def freeze(self, measured: MaskedFeatures) -> Tensor:
         return measured.features
 
-    def distance(self, measured: Part, target: Tensor, step: int = 0) -> Tensor:
-        index = draw(measured, MOVED, self.draws.generator(step))
+    def distance(self, measured: MaskedFeatures, target: Tensor, step: int = 0) -> Tensor:
+        index = draw(measured, PAIRED_POSITIONS, self.draws.generator(step))
         return self_similarity(rows(measured.features, index), rows(target, index))
 
-    def energy(self, measured: Part) -> Tensor:
-        return torch.full((len(measured.features),), UNLIKE, device=measured.features.device)
+    def energy(self, measured: MaskedFeatures) -> Tensor:
+        return torch.full((len(measured.features),), SELF_SIMILARITY_ENERGY, device=measured.features.device)
 
 
-def _mean_square(part: Part) -> Tensor:
-    """Mean squared length of the features, by the mask."""
+def _mean_square(part: MaskedFeatures) -> Tensor:
+    """Mean squared length of the features, weighted by the mask."""
     squares = part.features.float().square().sum(1).flatten(1)  # b n
     weight = mass(part).float()
     return (squares * weight).sum(1) / weight.sum(1)

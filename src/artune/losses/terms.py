@@ -1,6 +1,6 @@
-"""Terms of an objective: each measures features, freezes a target once, and compares.
+"""Terms on moments of the features, content terms, total variation, and the tables of all terms by name.
 
-A term is one table line away from the user: see ``STYLE_TERMS``.
+To offer a new term to the user, add it to ``STYLE_TERMS`` or ``CONTENT_TERMS``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,16 +23,16 @@ class SquaredErrors(NamedTuple):
     """Squared differences of features, summed over channels and positions.
 
     Attributes:
-        error: the sum, weighted by the mask, ``[b]``.
-        mass: what they are relative to, ``[b]``: the sum of the mask, without one the number of positions; or the
-            target's energy.
+        error: sum of the squared differences, weighted by the mask, ``[b]``.
+        mass: denominator of the mean, ``[b]``: sum of the mask (number of positions without a mask), or energy of the
+            target.
     """
 
     error: Float[Tensor, "b"]
     mass: Float[Tensor, "b"]
 
     def mean(self) -> Float[Tensor, "b"]:
-        """By mass."""
+        """The sum divided by the mass."""
         return self.error / self.mass.clamp(min=1e-6)
 
 
@@ -86,7 +86,7 @@ class Content:
 
 
 class Relative(Content):
-    """Squared difference of the features over the energy of the target's, in every scale."""
+    """Squared difference of the features, divided by the energy of the target; the same in every scale."""
 
     def errors(self, measured: tuple[Tensor, Mask | None], target: Tensor) -> SquaredErrors:
         features, mask = measured
@@ -100,7 +100,7 @@ class Relative(Content):
 
 
 class _Moments:
-    """What the terms share that compare first and second moments of the features of one tap."""
+    """Base of the terms that compare first and second moments of the features of one tap."""
 
     source: Source = "style"
     taps: tuple[str, ...]
@@ -122,7 +122,8 @@ class _Moments:
 class Wasserstein(_Moments):
     """Squared 2-Wasserstein distance between Gaussians fitted to the features.
 
-    Scales: ``mean`` divides it by the number of channels, as Crowson's style-transfer-pytorch does.
+    Scales: ``mean`` divides it by the number of channels, as Crowson's style-transfer-pytorch does; in the other scales
+    it is in squared feature units.
     """
 
     balance: ClassVar[float] = 4.0
@@ -138,10 +139,11 @@ class Wasserstein(_Moments):
 class Gram(_Moments):
     """Distance of Gram matrices.
 
-    Scales: ``calibrated`` is the norm of the difference, in squared feature units; the others are squares of it:
-    ``tutorial`` the mean over entries of matrices divided by the number of channels (PyTorch's tutorial), ``gatys``
-    a quarter of the sum over them divided by channels only (Gatys 2016, equation 4, for any two sizes), ``raw`` the
-    sum with no denominator at all, for a style of another size as if it had the picture's number of positions.
+    Scales: ``calibrated`` is the Frobenius norm of the difference, in squared feature units. The other scales use the
+    squared norm. ``tutorial`` is the mean squared difference of matrices divided by the number of channels (PyTorch's
+    tutorial). ``gatys`` is the squared norm divided by 4 channels^2 (Gatys 2016, equation 4, with matrices as means
+    over positions, so that the two sizes may differ). ``raw`` is the squared norm for matrices as sums over the
+    positions of the picture, without a denominator.
     """
 
     balance: ClassVar[float] = 4.0
@@ -162,7 +164,7 @@ class Gram(_Moments):
 
 
 class Deviations:
-    """Means and standard deviations of the channels; they alone are summed, so it is the cheapest."""
+    """Distance of the means and standard deviations of the channels (AdaIN statistics); the cheapest style term."""
 
     source: Source = "style"
     taps: tuple[str, ...]
@@ -189,17 +191,17 @@ class Deviations:
 
 
 CHROMA = 8.0
-"""Weight of colour beside brightness in the calibrated total variation: grain of a painting is one of brightness, and
-what a short descent leaves of colour noise is none of the style's."""
+"""Weight of colour relative to brightness in the calibrated total variation. The grain of a painting varies in
+brightness; noise in colour comes from the short descent, not from the style."""
 
 
 class TotalVariation:
-    """Difference of neighbouring pixels; calibrated, the square of that of colours counts ``CHROMA`` times.
+    """Total variation: differences of neighbouring pixels.
 
     Args:
-        scale: ``gatys`` and ``raw`` are sums, as in the literature, the others means; calibrated weighs colours.
-        kind: squared or absolute differences, and of which neighbours; the colours' absolute difference counts the
-            root of ``CHROMA``.
+        scale: ``gatys`` and ``raw`` are sums, as in the literature, the others are means. ``calibrated`` multiplies
+            squared differences of colour by ``CHROMA``, absolute differences by its square root.
+        kind: squared or absolute differences, and which neighbours; see ``artune.losses.variation``.
     """
 
     name = "tv"
@@ -230,16 +232,16 @@ class TotalVariation:
 
 
 Make = Callable[[str, Scale, Draws], AnyTerm]
-"""Makes a term of a tap, a scale and draws."""
+"""Function that makes a term for a tap, a scale and draws."""
 
 
 @runtime_checkable
 class MakeStyle(Protocol):
-    """Makes a style term of a tap, a scale and draws; it knows the term's balance."""
+    """Class of a style term: makes a term for a tap, a scale and draws, and has the term's balance."""
 
     @property
     def balance(self) -> float:
-        """Of the term: :class:`artune.losses.protocol.StyleTerm`."""
+        """Balance of the term; see ``artune.losses.protocol.StyleTerm``."""
 
     def __call__(self, tap: str, scale: Scale, draws: Draws) -> AnyTerm: ...
 
@@ -263,5 +265,5 @@ VARIATIONS: Mapping[str, Callable[[Scale], AnyTerm]] = {
 
 
 def balance_of(losses: Mapping[str, float]) -> float:
-    """Style weight over content weight at strength 0.5, of several losses with their weights."""
+    """Ratio of style weight to content weight at strength 0.5, for several losses with their weights."""
     return sum(weight * STYLE_TERMS[loss].balance for loss, weight in losses.items()) / sum(losses.values())

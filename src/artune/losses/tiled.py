@@ -1,12 +1,14 @@
-"""The objective of a picture that is too large for the network as a whole: computed tile by tile, and the same.
+"""The objective of a picture that is too large for the network as a whole, computed tile by tile with the same result.
 
-What additive terms measure of two tiles adds up to what they measure of both. So a first pass over the tiles, without
-gradients, gives the sums of the whole picture; a small graph gives the losses and their derivative by the sums; and a
-second pass takes each tile's sums back to its pixels through that derivative, which is the same for all. Nothing is
-left out: a tile's core is seen with a halo as wide as the network looks, cut where the strides of the whole picture
-fall, and the picture's own borders are borders.
+The sums that an additive term measures on two tiles add up to its sums on both. So the evaluation has two passes. The
+first pass, without gradients, adds up the sums of all tiles. From these, a small graph gives the losses and their
+derivatives with respect to the sums. The second pass backpropagates these derivatives, which are the same for all
+tiles, through the sums of each tile to its pixels.
 
-The method is gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) over space instead of layers.
+The result is exact: each tile is computed with a halo as wide as the receptive field, tiles are aligned to the strides
+of the network, and the border of the picture is padded as it is for the whole.
+
+This is gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) over space instead of layers.
 """
 
 import math
@@ -20,18 +22,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
-from artune.engine.descend import Evaluation, Part, Parts, drain
+from artune.engine.descend import Evaluation, InParts, PartDone, run_to_end
 from artune.errors import SpecError
 from artune.losses.moments import widened
 from artune.losses.objective import (
-    AnyFrozen,
+    AnyWeightedTerm,
     Formulas,
+    MaskedTerms,
     Measured,
     Objective,
-    Region,
-    Styled,
+    PaintingImage,
+    RegionWeights,
     Terms,
-    Wanted,
     Weights,
     assemble,
     at_tap,
@@ -44,32 +46,38 @@ Window = tuple[slice, slice]
 """Rows and columns of a picture, pixels."""
 
 BAND = 2**20
-"""Pixels of a band in which total variation is computed."""
+"""Pixels of one of the bands in which total variation is computed."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of rows, or of columns, pixels: a core, and what the network is shown of its surroundings."""
+    """A range of rows, or of columns, of a tile.
+
+    Attributes:
+        window: the pixels that the network sees: the core and its halo.
+        core: the pixels whose features are used.
+        last: whether the core ends at the border of the picture.
+    """
 
     window: slice
     core: slice
     last: bool
 
     def at(self, stride: int) -> tuple[slice, int]:
-        """The core among the features of the window, and where it begins among those of the whole."""
+        """Indices of the core in the features of the window, and its first index in the features of the picture."""
         begin = (self.core.start - self.window.start) // stride
         end = None if self.last else (self.core.stop - self.window.start) // stride
         return slice(begin, end), self.core.start // stride
 
 
 def spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
-    """Stretches whose cores cover a length once. All but the last core are ``side`` long.
+    """Ranges whose cores cover a length once. All cores but the last have length ``side``.
 
     Args:
-        length: of the picture, pixels.
-        side: of a core, a multiple of ``stride``.
-        halo: as wide as the network looks, a multiple of ``stride``.
-        stride: of the deepest tap; no core is shorter, so that none is without features.
+        length: height or width of the picture, pixels.
+        side: length of a core, a multiple of ``stride``.
+        halo: width of the halo, a multiple of ``stride``; at least the receptive radius of the network.
+        stride: stride of the deepest tap. No core is shorter, so that each core has features.
     """
     starts = [*range(0, max(length - stride, 0) + 1, side)]
     stops = [*starts[1:], length]
@@ -81,57 +89,62 @@ def spans(length: int, side: int, halo: int, stride: int) -> list[Span]:
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the picture."""
+    """A rectangle of the picture: a core, and a halo around it."""
 
     rows: Span
     columns: Span
 
     @property
     def window(self) -> Window:
-        """What the network is shown."""
+        """The pixels that the network sees."""
         return self.rows.window, self.columns.window
 
     def core(self, features: Tensor, stride: int) -> tuple[Tensor, Window]:
-        """The core's part of the window's features, and where it lies among those of the whole."""
+        """Features of the core, from those of the window; and their indices in the features of the picture."""
         (rows, top), (columns, left) = self.rows.at(stride), self.columns.at(stride)
         part = features[..., rows, columns]
         return part, (slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))
 
 
-class Cut:
-    """How a picture is cut for a network.
+class Tiling:
+    """The tiles of a picture for a network.
 
     Args:
         backbone: the network.
-        taps: that are wanted of it.
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        side: of a tile's core, pixels; rounded up to the deepest stride.
+        taps: the taps that are computed.
+        height: height of the picture, pixels.
+        width: width of the picture, pixels.
+        side: side of a tile's core, pixels; rounded up to a multiple of the deepest stride.
     """
 
     def __init__(self, backbone: Backbone, taps: Collection[str], height: int, width: int, side: int) -> None:
         self.backbone, self.taps = backbone, tuple(taps)
         self.strides = {tap: backbone.taps.get(tap, IMAGE_TAP).stride for tap in self.taps}
-        stride, halo = reach(backbone, taps)
+        stride, halo = stride_and_halo(backbone, taps)
         side = -(-max(side, 1) // stride) * stride
         across = spans(width, side, halo, stride)
         self.tiles = [Tile(rows, columns) for rows in spans(height, side, halo, stride) for columns in across]
 
     def features(self, part: Image, tile: Tile) -> tuple[Features, Mapping[str, Window]]:
-        """Those of a tile's core, from what its window shows, and where they lie among those of the whole."""
+        """Features of a tile's core, from the pixels of its window; and their indices in those of the picture."""
         whole = self.backbone(part, self.taps)
         cores = {tap: tile.core(whole[tap], self.strides[tap]) for tap in self.taps}
-        return {tap: core for tap, (core, _) in cores.items()}, {tap: place for tap, (_, place) in cores.items()}
+        return {tap: core for tap, (core, _) in cores.items()}, {tap: window for tap, (_, window) in cores.items()}
 
     def sizes(self, image: Image) -> dict[str, tuple[int, int]]:
-        """Height and width of each tap's features of the whole picture: where its last tile ends."""
+        """Height and width of each tap's features of the whole picture, which end where the last tile ends."""
         last = self.tiles[-1]
-        _, places = self.features(image[(..., *last.window)], last)
-        return {tap: (rows.stop, columns.stop) for tap, (rows, columns) in places.items()}
+        _, windows = self.features(image[(..., *last.window)], last)
+        return {tap: (rows.stop, columns.stop) for tap, (rows, columns) in windows.items()}
 
 
-def reach(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
-    """The stride of the deepest of some taps, and the halo that a tile needs, pixels: as far as they look, aligned."""
+def stride_and_halo(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
+    """Stride of the deepest tap, and width of the halo that a tile needs: the receptive radius, rounded up to the
+    stride.
+
+    Returns:
+        stride and halo, pixels.
+    """
     infos = [backbone.taps.get(tap, IMAGE_TAP) for tap in taps]
     stride = math.lcm(*(info.stride for info in infos))
     radius = max((info.receptive_field for info in infos), default=1) // 2
@@ -139,9 +152,10 @@ def reach(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
 
 
 def bands(height: int, width: int) -> Iterator[tuple[slice, int]]:
-    """Rows of the picture, and a sign, such that sums over neighbours add up to those of the whole.
+    """Bands of rows, each with a sign, such that signed sums over pairs of neighbours add up to those of the picture.
 
-    Strips share a row, so that no neighbours are parted; the pairs within it are taken away again.
+    Neighbouring bands share a row, so that each vertical pair lies in a band. The pairs within that row are then
+    counted twice, so the row itself is a band with sign -1.
     """
     tall = max(BAND // width, 1)
     for top in range(0, height, tall):
@@ -150,29 +164,31 @@ def bands(height: int, width: int) -> Iterator[tuple[slice, int]]:
             yield slice(top + tall, top + tall + 1), -1
 
 
-class Tiled:
-    """An objective, computed tile by tile.
+class TiledObjective:
+    """An objective that is computed tile by tile.
 
     Args:
-        whole: the objective; its terms are additive.
-        height: of the pictures to come, pixels.
-        width: of the pictures to come, pixels.
-        side: of a tile's core, pixels.
+        whole: the objective; all of its terms must be additive.
+        height: height of the pictures that it will be called with, pixels.
+        width: width of these pictures, pixels.
+        side: side of a tile's core, pixels.
     """
 
     def __init__(self, whole: Objective, height: int, width: int, side: int) -> None:
         self.whole = whole
-        self.local = [f for f in whole.frozen if f.term.source == "none"]  # needs no network, but neighbours
-        self.seen = [f for f in whole.frozen if f.term.source != "none"]
+        self.local = [
+            f for f in whole.terms if f.term.source == "none"
+        ]  # total variation: needs neighbours, but no network
+        self.seen = [f for f in whole.terms if f.term.source != "none"]
         taps = dict.fromkeys(tap for f in self.seen for tap in f.term.taps)
-        self.cut = Cut(whole.backbone, taps, height, width, side)
+        self.tiling = Tiling(whole.backbone, taps, height, width, side)
         self.height, self.width = height, width
 
     def _pieces(self) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
-        """Windows of the picture, and what each adds to the sums of every term."""
+        """Windows of the picture, each with the function that computes its part of every term's sums."""
         pieces: list[tuple[Window, Callable[[Image], list[Sums | None]]]] = []
         if self.seen:
-            pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.cut.tiles]
+            pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.tiling.tiles]
         if self.local:
             across = slice(0, self.width)
             found = bands(self.height, self.width)
@@ -180,18 +196,18 @@ class Tiled:
         return pieces
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
-        """Every term's distance, relative where it is calibrated, not weighted."""
-        return self._losses(drain(self._sums(x.detach())), step, x.dtype)
+        """Distance of every term in its unit, by name, without the weights."""
+        return self._losses(run_to_end(self._sums(x.detach())), step, x.dtype)
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, "b"]:
-        """The weighted sum."""
+        """The weighted sum of the losses."""
         return self.whole.total(losses)
 
     def __call__(self, x: Image, step: int) -> Evaluation:
-        return drain(self.parts(x, step))
+        return run_to_end(self.in_parts(x, step))
 
     @torch.no_grad()
-    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
+    def in_parts(self, x: Image, step: int) -> InParts[Evaluation]:
         """Evaluate, tile by tile."""
         x = x.detach()
         found = yield from self._sums(x)
@@ -216,33 +232,33 @@ class Tiled:
             if pairs:
                 (back,) = torch.autograd.grad([p for p, _ in pairs], part, [slope for _, slope in pairs])
                 gradient[(..., *window)] += back
-            yield Part(len(pieces) + number, 2 * len(pieces))
+            yield PartDone(len(pieces) + number, 2 * len(pieces))
         return self.whole.evaluation(total, losses, gradient)
 
     @torch.no_grad()
-    def _sums(self, x: Image) -> Parts[list[Sums]]:
-        sums: list[Sums | None] = [None] * len(self.whole.frozen)
+    def _sums(self, x: Image) -> InParts[list[Sums]]:
+        sums: list[Sums | None] = [None] * len(self.whole.terms)
         pieces = self._pieces()
         for number, (window, measure) in enumerate(pieces, start=1):
             sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
-            yield Part(number, 2 * len(pieces))
-        return [parts for parts in sums if parts is not None]  # every term is in some piece
+            yield PartDone(number, 2 * len(pieces))
+        return [parts for parts in sums if parts is not None]  # every term is measured on some piece
 
     def _losses(self, sums: Sequence[Sums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
-        found = zip(self.whole.frozen, sums, strict=True)
+        found = zip(self.whole.terms, sums, strict=True)
         return {f.name: (_value(f, parts, step) / f.unit).to(kind) for f, parts in found}
 
     def _of_tile(self, tile: Tile, part: Image) -> list[Sums | None]:
-        features, places = self.cut.features(part, tile)
+        features, windows = self.tiling.features(part, tile)
         out: list[Sums | None] = []
-        for f in self.whole.frozen:
+        for f in self.whole.terms:
             if f.term.source == "none":
                 out.append(None)
                 continue
-            place = places[f.term.taps[0]]
-            measured = f.term.measure(features, _cropped(f.mask, place))
+            window = windows[f.term.taps[0]]
+            measured = f.term.measure(features, _cropped(f.mask, window))
             if isinstance(f.term, Pointwise):
-                measured = f.term.errors(measured, _cropped(f.target, place))
+                measured = f.term.errors(measured, _cropped(f.target, window))
             out.append(measured)
         return out
 
@@ -251,40 +267,40 @@ class Tiled:
             _signed(f.term.measure({"image": part}, _cropped(f.mask, (rows, slice(None)))), sign)
             if f.term.source == "none"
             else None
-            for f in self.whole.frozen
+            for f in self.whole.terms
         ]
 
 
 @torch.no_grad()
-def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> Parts[list[Measured]]:
-    """What each term measures of a picture, tile by tile; of one that compares position by position, all of them."""
+def measure_in_tiles(backbone: Backbone, image: Image, wanted: MaskedTerms, *, side: int) -> InParts[list[Measured]]:
+    """Measure each term on a picture, tile by tile. A pointwise term needs the features of all positions."""
     height, width = image.shape[-2:]
-    cut = Cut(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
-    sizes = cut.sizes(image)
+    tiling = Tiling(backbone, dict.fromkeys(tap for term, _ in wanted for tap in term.taps), height, width, side)
+    sizes = tiling.sizes(image)
     brought: dict[tuple[int, tuple[int, int]], Mask | None] = {}
     masks = []
-    for term, mask in wanted:  # one that several terms share is brought to their size once
+    for term, mask in wanted:  # a mask that several terms share is resized once
         key = id(mask), sizes[term.taps[0]]
         if key not in brought:
             brought[key] = at_tap(mask, *sizes[term.taps[0]])
         masks.append(brought[key])
     maps: dict[str, Tensor] = {}
     sums: list[Any] = [None] * len(wanted)
-    for number, tile in enumerate(cut.tiles, start=1):
-        features, places = cut.features(image[(..., *tile.window)], tile)
+    for number, tile in enumerate(tiling.tiles, start=1):
+        features, windows = tiling.features(image[(..., *tile.window)], tile)
         for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
             tap = term.taps[0]
             if term.source == "none":
                 continue
             if not isinstance(term, Pointwise):
-                sums[index] = _added(sums[index], term.measure(features, _cropped(mask, places[tap])))
+                sums[index] = _added(sums[index], term.measure(features, _cropped(mask, windows[tap])))
                 continue
             if tap not in maps:
                 shape = (*features[tap].shape[:2], *sizes[tap])
                 kind = features[tap].dtype
                 maps[tap] = torch.empty(shape, dtype=kind, device=image.device, memory_format=torch.channels_last)
-            maps[tap][(..., *places[tap])] = features[tap]
-        yield Part(number, len(cut.tiles))
+            maps[tap][(..., *windows[tap])] = features[tap]
+        yield PartDone(number, len(tiling.tiles))
     for index, ((term, _), mask) in enumerate(zip(wanted, masks, strict=True)):
         if isinstance(term, Pointwise):
             sums[index] = term.measure(maps, mask)
@@ -295,54 +311,54 @@ def measure(backbone: Backbone, image: Image, wanted: Wanted, *, side: int) -> P
     return [Measured(value, mask) for value, mask in zip(sums, masks, strict=True)]
 
 
-def build(
+def build_tiled_objective(
     backbone: Backbone,
     content: Image,
-    styled: Sequence[tuple[Region, Sequence[Styled]]],
+    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
     weights: Weights,
     formulas: Formulas = Formulas(),
-    extra: Sequence[AnyFrozen] = (),
+    extra: Sequence[AnyWeightedTerm] = (),
     *,
     side: int,
-) -> Tiled:
-    """What :func:`artune.losses.objective.build` does, tile by tile.
+) -> TiledObjective:
+    """Do the same as ``artune.losses.objective.build_objective``, tile by tile.
 
     Args:
         backbone: the loss network.
         content: the photograph, ``[1, 3, h, w]``.
-        styled: its regions, each with its paintings.
-        weights: of taps and of the two sides.
-        formulas: which losses.
-        extra: terms that are frozen already.
-        side: of a tile's core, pixels; rounded up to the deepest stride.
+        styled: the regions of the photograph, each with its paintings.
+        weights: weights of taps, content and style.
+        formulas: the loss functions.
+        extra: more terms, with their targets.
+        side: side of a tile's core, pixels; rounded up to a multiple of the deepest stride.
 
     Raises:
-        SpecError: a loss or the network looks at the picture as a whole.
+        SpecError: a loss or the network cannot be computed in tiles.
     """
     check_tiles(backbone, [*weights.content, *weights.style], formulas, extra)
     terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
-    by_tiles = partial(measure, backbone, side=side)
+    by_tiles = partial(measure_in_tiles, backbone, side=side)
     paintings = [
-        [terms.measured(style, drain(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
+        [terms.measured(style, run_to_end(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
         for _, styles in styled
     ]
-    photograph = drain(by_tiles(content, terms.of_photograph(regions)))
+    photograph = run_to_end(by_tiles(content, terms.of_photograph(regions)))
     whole = assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
     height, width = content.shape[-2:]
-    return Tiled(whole, height, width, side)
+    return TiledObjective(whole, height, width, side)
 
 
 def check_tiles(
-    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyFrozen] = ()
+    backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyWeightedTerm] = ()
 ) -> None:
-    """Raise unless a picture's tiles say all that the losses need of it.
+    """Raise unless all losses and the network can be computed in tiles.
 
     Raises:
-        SpecError: naming the loss or the network.
+        SpecError: one of them cannot; the message names it.
     """
-    instead = "leave out --memory, or choose a smaller --size"
+    instead = "leave out `memory`, or choose a smaller `size`"
     if formulas.balance:
-        raise SpecError(f"balanced gradients need the picture as a whole; leave out --balance-gradients, or {instead}")
+        raise SpecError(f"balanced gradients need the picture as a whole; leave out `balance_gradients`, or {instead}")
     asked: list[tuple[Mapping[str, Make], str]] = [
         (STYLE_TERMS, loss) for loss, weight in formulas.style.items() if weight
     ]
@@ -356,11 +372,9 @@ def check_tiles(
         if not term.additive:
             raise SpecError(f"loss {term.name} is not additive over tiles; leave it out, {instead}")
     if not backbone.local:
-        raise SpecError(
-            f"smoothing looks at the picture as a whole; leave out --smooth (or give --no-smooth), {instead}"
-        )
+        raise SpecError(f"smoothing (`smooth`) needs the picture as a whole; switch it off, {instead}")
     if not _is_local(backbone, taps):
-        raise SpecError(f"network {backbone.name} looks at the picture as a whole; use another, {instead}")
+        raise SpecError(f"network {backbone.name} needs the picture as a whole; use another `network`, {instead}")
 
 
 def _additive(make: Make, formulas: Formulas) -> bool:
@@ -369,40 +383,43 @@ def _additive(make: Make, formulas: Formulas) -> bool:
 
 @torch.no_grad()
 def _is_local(backbone: Backbone, taps: Collection[str]) -> bool:
-    """Whether tiles of a small picture have the features of the whole: nothing global, and strides that align."""
-    stride, halo = reach(backbone, taps)
-    side = -(-(halo + 1) // stride) * stride  # so that a halo ends before the picture does
+    """Whether the tiles of a small test picture have the same features as the whole picture.
+
+    They differ if a layer of the network is global, or if its strides are not aligned.
+    """
+    stride, halo = stride_and_halo(backbone, taps)
+    side = -(-(halo + 1) // stride) * stride  # larger than the halo, so that a window is not the whole picture
     height, width = 2 * side + stride // 2 + 1, max(backbone.smallest, 2 * stride + 1)
     parameter = next(backbone.parameters(), torch.empty(0))
     noise = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
-    fading = (noise * torch.linspace(1, 0.1, height).view(-1, 1)).to(parameter.device)  # its halves are not alike
+    fading = (noise * torch.linspace(1, 0.1, height).view(-1, 1)).to(parameter.device)  # two halves that differ
     far = max(1e-3, 4 * torch.finfo(parameter.dtype).eps)
     for image in (fading, fading.transpose(2, 3).contiguous()):
         whole = backbone(image, taps)
-        cut = Cut(backbone, taps, image.shape[2], image.shape[3], side)
-        for tile in cut.tiles:
-            features, places = cut.features(image[(..., *tile.window)], tile)
+        tiling = Tiling(backbone, taps, image.shape[2], image.shape[3], side)
+        for tile in tiling.tiles:
+            features, windows = tiling.features(image[(..., *tile.window)], tile)
             for tap, part in features.items():
-                same = whole[tap][(..., *places[tap])]
+                same = whole[tap][(..., *windows[tap])]
                 if same.shape != part.shape or (part - same).float().norm() > far * same.float().norm():
                     return False
-        if any(cut.sizes(image)[tap] != tuple(whole[tap].shape[-2:]) for tap in taps):
+        if any(tiling.sizes(image)[tap] != tuple(whole[tap].shape[-2:]) for tap in taps):
             return False
     return True
 
 
-def _cropped(map_: Tensor | None, place: Window) -> Any:
-    return None if map_ is None else map_[(..., *place)]
+def _cropped(map_: Tensor | None, window: Window) -> Any:
+    return None if map_ is None else map_[(..., *window)]
 
 
-def _value(f: AnyFrozen, sums: Sums, step: int) -> Tensor:
+def _value(f: AnyWeightedTerm, sums: Sums, step: int) -> Tensor:
     if isinstance(f.term, Pointwise):
         return f.term.value(sums, f.target)
     return f.term.distance(sums, f.target, step)
 
 
 def _added(old: Sums | None, new: Sums | None) -> Sums | None:
-    """Sums of two tiles, in fp64 where the device has it: there are thousands."""
+    """Add the sums of two tiles, in fp64 if the device has it, because there may be thousands of tiles."""
     if new is None:
         return old
     new = _made(new, [widened(part) for part in new])
@@ -414,5 +431,5 @@ def _signed(sums: Sums, sign: int) -> Sums:
 
 
 def _made(like: Sums, parts: Sequence[Tensor]) -> Sums:
-    """The same kind of tuple, for most have names."""
+    """A tuple of the same type as ``like``, which may be a named tuple."""
     return getattr(like, "_make", tuple)(parts)

@@ -1,4 +1,4 @@
-"""Optimal transport along lines: where a distribution has one dimension, sorting solves it."""
+"""Optimal transport of one-dimensional distributions, which sorting solves."""
 
 import numpy as np
 import torch
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 def quantiles(rows: Float[Tensor, "b n c"], *, ties: bool = True) -> Float[Tensor, "b c n"]:
-    """Every channel's values in ascending order: its quantiles at the levels (i + 1/2) / n.
+    """Values of each channel in ascending order: quantiles at the levels (i + 1/2) / n.
 
     Args:
         rows: a value for each position and channel.
-        ties: whether many values are equal, as behind a ReLU. Where few are, NumPy's vector instructions sort twice as
-            fast on a CPU; where many are, half as fast.
+        ties: whether many values are equal, as after a ReLU. On a CPU, NumPy sorts twice as fast as torch if few values
+            are equal, and half as fast if many are.
     """
     values = rows.transpose(1, 2).contiguous()
     if ties or values.device.type != "cpu":
@@ -23,10 +23,10 @@ def quantiles(rows: Float[Tensor, "b n c"], *, ties: bool = True) -> Float[Tenso
 
 
 def transport(values: Float[Tensor, "b c n"], target: Float[Tensor, "#b c m"]) -> Float[Tensor, "b c"]:
-    """Squared 2-Wasserstein distance of two distributions along each channel, from their quantiles.
+    """Squared 2-Wasserstein distance of two distributions in each channel, from their quantiles.
 
-    The mean over levels of the squared difference of the quantile functions; the target's is interpolated linearly
-    where the numbers differ.
+    It is the mean over levels of the squared difference of the quantile functions. If the numbers of quantiles differ,
+    those of the target are interpolated linearly.
     """
     if target.shape[2] != values.shape[2]:
         target = F.interpolate(target, values.shape[2], mode="linear", align_corners=False)
@@ -34,11 +34,11 @@ def transport(values: Float[Tensor, "b c n"], target: Float[Tensor, "#b c m"]) -
 
 
 def histogram(rows: Float[Tensor, "b n c"], target: Float[Tensor, "#b c m"]) -> Float[Tensor, "b"]:
-    """Squared distance to the same features with the target's histograms, summed over channels.
+    """Squared distance of features to the same features after histogram matching, summed over channels.
 
-    Risser, Wilmot and Barnes 2017, as a mean over positions. Departure: histograms are matched exactly, by
-    rank, not by bins; which makes it the transport along every channel. What a position is matched with depends on its
-    rank alone, so that its gradient is zero almost everywhere.
+    Risser, Wilmot and Barnes 2017, as a mean over positions. Departure: histograms are matched exactly, by rank,
+    instead of by bins, so the loss is the optimal transport in each channel. The matched value depends on the rank
+    alone, so no gradient flows through the matching.
     """
     return transport(quantiles(rows), target).sum(1)
 
@@ -48,8 +48,8 @@ def sliced(
 ) -> Float[Tensor, "b"]:
     """Sliced 2-Wasserstein distance, squared (Heitz 2021), times the number of channels.
 
-    The mean over directions is a share 1 / c of a squared distance in c dimensions; times c it is in squared feature
-    units like the others.
+    The mean over directions is about 1 / c of a squared distance in c dimensions. Multiplied by c, it is in the unit of
+    the other distances: squared feature units.
     """
     channels, count = directions.shape
     apart = transport(quantiles(a @ directions, ties=False), quantiles(b @ directions, ties=False))
@@ -57,7 +57,7 @@ def sliced(
 
 
 def orthonormal(channels: int, count: int, generator: torch.Generator) -> Float[Tensor, "{channels} {count}"]:
-    """Random directions at right angles to each other, ``count`` of at most ``channels``: the Q of a normal matrix."""
+    """Random orthonormal directions, at most ``channels``: the Q factor of a matrix of normal random numbers."""
     normal = torch.randn((channels, count), generator=generator, dtype=torch.float64)
     directions: Tensor = torch.linalg.qr(normal).Q
     return directions.float()

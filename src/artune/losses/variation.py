@@ -15,12 +15,12 @@ NEIGHBOURS: dict[Variation, tuple[tuple[int, int, float], ...]] = {
     "l1": _NEAR,
     "nine-point": (*_NEAR, (1, 1, 0.25), (1, -1, 0.25)),
 }
-"""Rows down, columns right and weight of the neighbours, each pair once. The diagonal ones of the nine-point stencil
-count a quarter, as in Crowson's style-transfer-pytorch: 1/12 beside 1/3."""
+"""Neighbours of a pixel: rows down, columns to the right, weight. Each pair is listed once. The diagonal neighbours of
+the nine-point stencil have a quarter of the weight of the others (1/12 and 1/3 in Crowson's style-transfer-pytorch)."""
 
 
 class _Squares(torch.autograd.Function):
-    """Sum over near neighbours of the squared difference; its own gradient takes half the passes over the picture."""
+    """Sum of squared differences to the pixels below and to the right. Its backward is twice as fast as autograd's."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> Tensor:
@@ -45,17 +45,22 @@ def total_variation(
     kind: Variation = "l2",
     chroma: float = 1.0,
 ) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
-    """Sum over neighbours of how much they differ, over all channels, and how many neighbours there are.
+    """Sum of the differences of neighbouring pixels over all channels, and the number of pairs.
 
-    ``l2``: squared differences to the pixels below and to the right (Mahendran and Vedaldi 2015, beta = 2); ``l1``:
-    absolute ones (Rudin, Osher and Fatemi 1992, anisotropic), which leave edges and flatten what lies between;
-    ``nine-point``: squared ones to all eight neighbours, diagonal ones weighted by a quarter, and counted so.
+    ``l2``: squared differences to the pixels below and to the right (Mahendran and Vedaldi 2015, beta = 2). ``l1``:
+    absolute differences (Rudin, Osher and Fatemi 1992, anisotropic), which keep edges and flatten the areas between
+    them. ``nine-point``: squared differences to all eight neighbours; diagonal pairs have weight 1/4, in the number of
+    pairs, too.
 
     Args:
-        image: a picture.
-        mask: where it counts; a pair by the product of both.
+        image: a picture, ``[b, c, h, w]``.
+        mask: weight of each pixel; the weight of a pair is the product of both.
         kind: see above.
-        chroma: weight of the square of what a pixel's channels differ from their mean, beside that of the mean itself.
+        chroma: weight of colour relative to brightness: factor of the square of a channel's difference from the mean of
+            the pixel's channels.
+
+    Returns:
+        the sum and the number of pairs, ``[b]`` each.
     """
     if chroma != 1:
         image = chroma**0.5 * image + (1 - chroma**0.5) * image.mean(1, keepdim=True)
@@ -75,7 +80,7 @@ def total_variation(
 
 
 def _shifted(x: Tensor, down: int, right: int) -> tuple[Tensor, Tensor]:
-    """Pixels, and their neighbours so many rows down and columns right."""
+    """Pixels, and their neighbours ``down`` rows below and ``right`` columns to the right."""
     height, width = x.shape[-2:]
     first, last = max(0, -right), width - max(0, right)
     return x[..., : height - down, first:last], x[..., down:, first + right : last + right]

@@ -1,9 +1,11 @@
-"""Distances of a result from its style and its content, by a network that took no part in making it.
+"""Style distance and content distance of a result, by a network that took no part in making it.
 
-Style: at each tap, mean mu and covariance C of the features over positions give
+Style distance: with mean mu and covariance C of a tap's features over positions,
 ``d(a, b) = |mu_a - mu_b|^2 / |mu_b|^2 + |C_a - C_b|_F^2 / |C_b|_F^2``. The style distance is
-``d(result, style) / d(content, style)``, averaged over taps: 1 for the unchanged content, 0 for the style.
-Content: 1 - cosine of the features, centred per channel, divided by the mean of that for unrelated photographs.
+``d(result, style) / d(content, style)``, averaged over taps: 1 for the unchanged photograph, 0 for the painting.
+
+Content distance: 1 - cosine of the features, which are centred per channel; divided by the mean of this for unrelated
+photographs, and averaged over taps: 0 for the unchanged photograph, 1 for an unrelated one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +24,13 @@ from artune.losses.moments import mean_and_covariance, moments
 SIDE = 384
 """Height and width to which pictures are resized, pixels."""
 FINE, STROKES, CONTENT = (1, 3), (6, 7, 9, 11), (10, 12)
-"""Taps of SqueezeNet 1.1, as places in its ``features``: shallow and deep ones for style, and those for content."""
+"""Taps of SqueezeNet 1.1, as indices of its ``features``: shallow taps and deep taps for style, and taps for
+content."""
 
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances of one result.
+    """The distances of one result.
 
     Attributes:
         fine: style distance over shallow taps.
@@ -41,11 +44,14 @@ class Distances:
 
 
 class Referee:
-    """Measures distances with SqueezeNet 1.1 (Iandola 2016), which must be neither loss nor teacher of a result.
+    """Measures distances with SqueezeNet 1.1 (Iandola 2016).
+
+    It must not have taken part in making the results: neither as the loss network, nor in training it.
 
     Args:
-        weights: of torchvision's squeezenet1_1, its ``features``.
-        unrelated: photographs without a common subject, ``[1, 3, h, w]`` each; neighbours in the list are compared.
+        weights: weights of the ``features`` of torchvision's squeezenet1_1.
+        unrelated: photographs without a common subject, ``[1, 3, h, w]`` in [0, 1] each. Neighbours in the list are
+            compared, for the distance of unrelated photographs.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], unrelated: Sequence[Image]) -> None:

@@ -125,7 +125,7 @@ class LabelMap:
         return mask
 
     def find(self, asked: str) -> int | None:
-        """Place of a label among ``labels``; ``None`` if there is none such. See :meth:`mask`."""
+        """Place of a label among ``labels``; ``None`` if there is none such. See ``mask``."""
         asked = asked.strip().lower()
         for place, label in enumerate(self.labels):
             if asked == label.name.lower() != "":
@@ -186,7 +186,7 @@ def read_labels(path: Path | str, picture: Picture) -> LabelMap | None:
 
     Args:
         path: the file.
-        picture: what :func:`artune.read_picture` read of it.
+        picture: what ``artune.read_picture`` read of it.
     """
     names = label_names(Path(path))
     stored = _stored(Path(path))

@@ -1,6 +1,6 @@
-"""What to do: frozen, checked, JSON-able, and free of torch.
+"""The spec of a run: frozen, validated, serialisable to JSON, and free of torch.
 
-A spec says what the user said; ``None`` stands for "choose for me". A resolved spec has every choice filled in.
+A spec holds what the user chose; ``None`` leaves a choice to artune. A resolved spec has every choice filled in.
 """
 
 import re
@@ -25,12 +25,12 @@ Layers = Annotated[
     AfterValidator(_frozen),
     PlainSerializer(dict, return_type=dict[str, float]),
 ]
-"""Names with their weights; frozen like the spec that holds them, and a plain object in JSON."""
+"""Names with weights: an immutable mapping, so that a spec can be hashed; a plain object in JSON."""
 
 LARGEST = 65_536
-"""Longest side of a result, pixels."""
+"""Largest longer side of a result, pixels."""
 LEAST_MEMORY = 2**20
-"""Bytes below which `memory` cannot be meant: a number without a unit, as a rule."""
+"""Smallest `memory` that is accepted, bytes. A smaller value is probably a number without its unit."""
 
 Quality = Literal["draft", "normal", "best"]
 Scale = Literal["calibrated", "tutorial", "gatys", "mean", "raw"]
@@ -39,7 +39,7 @@ Color = Literal["style", "content-luminance", "content-match"]
 
 
 class Model(BaseModel):
-    """A frozen model that knows all its fields."""
+    """Base of all specs: immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -50,12 +50,12 @@ class Model(BaseModel):
             field = cls.model_fields.get(name)
             if (
                 isinstance(value, bool) and field is not None and field.annotation not in (bool, bool | None)
-            ):  # to pydantic, true is 1
-                raise ValueError(f"{name} takes no {str(value).lower()}")
+            ):  # pydantic would accept true as 1
+                raise ValueError(f"`{name}` cannot be {str(value).lower()}")
         return data
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields replaced, unchecked; a dict among them is frozen, so that the copy can be hashed."""
+        """Copy with some fields replaced, without validation; a dict is made immutable, to keep it hashable."""
         frozen = {
             name: immutabledict(value) if isinstance(value, dict) else value for name, value in (update or {}).items()
         }
@@ -63,7 +63,7 @@ class Model(BaseModel):
 
 
 class Rung(Model):
-    """One size of the coarse-to-fine pyramid."""
+    """One size of the coarse-to-fine pyramid, and its steps."""
 
     size: Annotated[int, Field(ge=1)]
     """Longer side, pixels."""
@@ -85,9 +85,9 @@ class Optimise(Model):
     smooth: bool | None = None
     """Softmax over the activations (SWAG); default: for networks like ResNet."""
     content_layers: Layers | None = None
-    """Taps that keep the content, each with its weight; default: the network's recipe."""
+    """Taps that keep the content, each with its weight; default: those of the network."""
     style_layers: Layers | None = None
-    """Taps that carry the style, each with its weight; default: the network's recipe."""
+    """Taps that carry the style, each with its weight; default: those of the network."""
     loss: Layers = immutabledict(w2=1.0)
     """Style loss, or several with their weights: w2 (Wasserstein-2 of Gaussians), gram, moments (mean and standard
     deviation), sliced (Wasserstein), histogram, nearest (neighbours), remd (relaxed earth mover), mrf (patches)."""
@@ -97,11 +97,11 @@ class Optimise(Model):
     """Units of the losses: calibrated (relative, so that weights mean the same everywhere), or those of published code:
     tutorial and gatys for Gram matrices, mean (over channels and positions) for w2, raw (sums)."""
     content_weight: NotNegative | None = None
-    """Weight of the content side; default: from the strength; 1 in the units of the literature."""
+    """Weight of all content losses; default: from the strength, or 1 for scale tutorial and gatys."""
     style_weight: NotNegative | None = None
-    """Weight of the style side; default: from the strength; scale tutorial 1e6, gatys 1e3."""
+    """Weight of all style losses; default: from the strength, or 1e6 for scale tutorial, 1e3 for gatys."""
     tv: NotNegative | None = None
-    """Weight of total variation; default: the recipe's."""
+    """Weight of total variation; default: that of the network, times the strength."""
     variation: str = "l2"
     """Total variation: l2 (squared differences), l1 (absolute ones), or nine-point (squared ones to all eight
     neighbours)."""
@@ -112,36 +112,36 @@ class Optimise(Model):
     balance_gradients: bool = False
     """Give the gradient of every term the same size at its tap, before its weight."""
     optimiser: Literal["adam", "lbfgs", "sgd"] = "adam"
-    """Method of descent."""
+    """Optimiser."""
     line_search: Literal["none", "strong-wolfe"] = "none"
     """Line search of L-BFGS."""
     history: Annotated[int, Field(ge=1, le=1000)] = 10
     """Pairs of differences that L-BFGS remembers; published code often keeps 100, and each takes four copies of the
     picture."""
     rate: Positive | None = None
-    """Step size: of adam and lbfgs in units of the pixel range, of sgd what multiplies the gradient; default: the
-    method's."""
+    """Step size: for adam and lbfgs in units of the pixel range, for sgd the factor of the gradient; default: that of
+    the optimiser or the network."""
     decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Factor of the rate after every `decay_every` steps."""
     decay_every: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Steps between two decays."""
     average: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay of the average of the iterates; default: the recipe's."""
+    """Decay of the average of the iterates; default: that of the network."""
     quality: Quality = "normal"
-    """Cost against quality."""
+    """Steps, and so time, against quality."""
     steps: Steps | None = None
     """Steps over all sizes; default: by quality."""
     pyramid: bool = True
-    """From coarse to fine; else at the last size alone."""
+    """Run through several sizes, from coarse to fine; else at the last size only."""
     smallest_size: Annotated[int, Field(ge=1, le=LARGEST)] = 96
-    """Longer side below which there is no size but the last, pixels."""
+    """Smallest size before the last one: longer side, pixels."""
     size_factor: Annotated[float, Field(ge=1.01, le=1000, allow_inf_nan=False)] = 2.0
-    """Each size over the one before."""
+    """Factor from each size to the next."""
     size_steps: tuple[()] | tuple[Steps, Steps, Steps] = ()
-    """Steps at the first size, at each between, and at the last; default: by quality."""
+    """Steps at the first size, at each size between, and at the last; default: by quality."""
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
-    """Sizes and their steps, in proportion where the last is not the size of the result, or `steps` not their sum;
-    default: by `smallest_size`, `size_factor` and `size_steps`."""
+    """Sizes and their steps; they are scaled if the last is not the size of the result, or if `steps` is not their sum.
+    Default: by `smallest_size`, `size_factor` and `size_steps`."""
     start: Annotated[str, Field(min_length=1)] = "content"
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
     covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
@@ -155,7 +155,7 @@ class Optimise(Model):
     @classmethod
     def _some_weight(cls, value: Layers | None) -> Layers | None:
         if value is not None and not any(value.values()):
-            raise ValueError("at least one needs a weight above 0")
+            raise ValueError("all weights are 0; give at least one a weight above 0")
         return value
 
     @model_validator(mode="after")
@@ -169,12 +169,10 @@ class Optimise(Model):
         if self.line_search != "none" and self.optimiser != "lbfgs":
             raise ValueError(f"`line_search` {self.line_search} is for lbfgs; use `optimiser` lbfgs, or leave it out")
         if self.line_search != "none" and self.decay != 1:
-            raise ValueError(
-                "`line_search` finds the length of each step, and leaves no rate to `decay`; leave out either"
-            )
+            raise ValueError("`line_search` finds the length of each step, so `decay` has no effect; leave out either")
         if self.line_search != "none" and self.balance_gradients:
             raise ValueError(
-                "`line_search` needs true gradients, and `balance_gradients` changes them; leave out either"
+                "`line_search` needs the true gradient, but `balance_gradients` changes it; leave out either"
             )
         return self
 
@@ -188,28 +186,28 @@ class StyleSpec(Model):
     enlarge: bool = True
     """Enlarge a photograph that is smaller than the size."""
     strength: Share | Literal["auto"] = "auto"
-    """0 is the photograph, 1 is style alone; `auto`: where both are recognised alike, found for these pictures."""
+    """0 is the photograph, 1 is style alone; `auto`: the balance of both, found for these pictures."""
     style_weights: tuple[NotNegative, ...] | None = None
-    """Proportions of several styles; default: equal."""
+    """Weights of several styles; default: equal."""
     region_strengths: tuple[Share, ...] | None = None
     """Strength in each region; default: the strength."""
     style_scale: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
-    """Size of the style's strokes: longer side of the painting over that of the result; it is never enlarged."""
+    """Size of the strokes: longer side of the painting over that of the result. A painting is never enlarged."""
     color: Color = "style"
-    """Whose colours: those of the style; the photograph's, by its luminance alone (content-luminance); or those of a
-    style that was brought to the photograph's colours (content-match)."""
+    """Colours of the result: those of the style (style); those of the photograph, of which only the luminance is styled
+    (content-luminance); or those of a style whose colours were matched to the photograph first (content-match)."""
     color_space: Literal["lab", "yiq"] = "lab"
-    """Where luminance and colours are told apart."""
+    """Colour space in which luminance and colours are separated."""
     color_match: Literal["moments", "histogram"] = "moments"
     """How colours are matched: mean and covariance, or histograms."""
     memory: str = "all"
     """Memory that a run may take, such as 4GiB; a picture that needs more is computed tile by tile."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the network's activations; statistics are always fp32."""
+    """Precision of the network's activations; statistics are always fp32."""
     automatic: tuple[str, ...] = ()
     """In a resolved spec: the fields that were chosen for the user."""
 
@@ -226,15 +224,15 @@ class StyleSpec(Model):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted({*value} - {*cls.model_fields, *Optimise.model_fields}):
-            raise ValueError(f"there are no fields {', '.join(unknown)}")
+            raise ValueError(f"a spec has no fields {', '.join(unknown)}")
         return value
 
     @model_validator(mode="after")
     def _strength_counts(self) -> Self:
         if self.method.scale != "calibrated" and self.strength != "auto" and "strength" not in self.automatic:
             raise ValueError(
-                f"`strength` belongs to `scale` calibrated; with `scale` {self.method.scale} give `content_weight` and "
-                "`style_weight`"
+                f"`strength` needs `scale` calibrated; with `scale` {self.method.scale}, give `content_weight` and "
+                "`style_weight` instead"
             )
         return self
 
@@ -242,12 +240,16 @@ class StyleSpec(Model):
     @classmethod
     def _some_weight(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value and not any(value):
-            raise ValueError("at least one style needs a weight above 0")
+            raise ValueError("all are 0; give at least one style a weight above 0")
         return value
 
 
 def bytes_of(size: str) -> int:
-    """Bytes of a size such as 4GiB, 500MB or 6e9."""
+    """Number of bytes of a size such as 4GiB, 500MB or 6e9.
+
+    Raises:
+        ValueError: the text is not such a size.
+    """
     found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", size, re.IGNORECASE)
     try:
         number = float(found[1]) if found else -1.0

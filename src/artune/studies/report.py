@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from artune.balance.curve import KEPT
+from artune.balance.curve import KEPT_SHARE
 from artune.files import write_together
 from artune.report.charts import Chart, Series, line_chart
 from artune.report.page import drawing, page, picture_uri
@@ -46,7 +46,7 @@ def write_report(folder: Path, result: StudyResult) -> None:
         "artune.studies",
         "classes.html",
         sentence=str(found.equilibrium) if found.equilibrium else "",
-        kept=KEPT,
+        kept=KEPT_SHARE,
         count=len(judged),
         contents=len({each.run.content.file for each in judged}),
         styles=len({each.run.style.file for each in judged}),

@@ -1,4 +1,4 @@
-"""What a size takes of the memory, as a whole and in tiles, and which of the two it is."""
+"""Memory that a run needs at each size, as a whole and in tiles, and the choice between the two."""
 
 import math
 from collections.abc import Sequence
@@ -10,34 +10,34 @@ from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.losses.objective import Formulas
-from artune.losses.tiled import check_tiles, reach
+from artune.losses.tiled import check_tiles, stride_and_halo
 from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import Rung, bytes_of
 from artune.transfer.plan import OptimisePlan, ResolvedOptimise
-from artune.transfer.rates import descent
+from artune.transfer.rates import optimiser_of
 from artune.transfer.sizes import fitted, painting_size
 
-PROCESS = 896 * 2**20
-"""Bytes of a process with PyTorch and a network, before any picture, and what the C library keeps of what was freed."""
-SIDES = range(2048, 0, -128)
-"""Sides of tiles, pixels; the larger, the less of them is halo."""
-USUAL = 1024
-"""Side where the memory is the machine's."""
-SMALLEST = 32
-"""Longer side, pixels, below which none is offered instead of one that does not fit."""
-MASK = 16
-"""Bytes per pixel that a region takes in tiles: its mask at every tap. As a whole, a step makes as much again of it."""
+PROCESS_BYTES = 896 * 2**20
+"""Bytes of a process with PyTorch and a network but no picture, and of freed memory that the C library keeps."""
+TILE_SIDES = range(2048, 0, -128)
+"""Possible sides of tiles, pixels, from the largest: the larger the tile, the smaller the share of its halo."""
+USUAL_TILE_SIDE = 1024
+"""Largest side of tiles if `memory` is not given, pixels."""
+SMALLEST_SIZE = 32
+"""Smallest longer side, pixels, that is suggested instead of a size that does not fit."""
+MASK_BYTES = 16
+"""Bytes per pixel of a region's masks at all taps. A step on the picture as a whole takes twice as much."""
 
 
 @dataclass(frozen=True)
-class Demand:
-    """Bytes that one size takes, besides those of the process.
+class MemoryNeed:
+    """Bytes that one size needs, without those of the process.
 
     Attributes:
-        whole: computed as a whole.
-        fixed: in tiles, whatever their side.
-        per_pixel: for each pixel of a tile and its halo.
-        halo: pixels around a tile.
+        whole: bytes if the size is computed as a whole.
+        fixed: bytes in tiles that do not depend on the side of the tiles.
+        per_pixel: bytes in tiles for each pixel of a tile and its halo.
+        halo: width of a tile's halo, pixels.
     """
 
     whole: float
@@ -46,23 +46,23 @@ class Demand:
     halo: int
 
     def tiled(self, side: int) -> float:
-        """In tiles of that side."""
+        """Bytes if the size is computed in tiles of this side."""
         return self.fixed + self.per_pixel * (side + 2 * self.halo) ** 2
 
-    def side(self, room: float) -> int | None:
-        """The largest side of tiles that the room holds, if it holds any."""
-        return next((side for side in SIDES if self.tiled(side) <= room), None)
+    def side(self, limit: float) -> int | None:
+        """Largest side of tiles that needs at most ``limit`` bytes; ``None`` if there is none."""
+        return next((side for side in TILE_SIDES if self.tiled(side) <= limit), None)
 
 
-class Room:
-    """What fits into the memory, of a run with these pictures and this network.
+class MemoryBudget:
+    """Memory that a run has and needs.
 
     Args:
-        spec: resolved.
-        photograph: as it was read.
-        paintings: all of them, as they were read.
-        network: that looks at them.
-        masks: regions of the photograph.
+        spec: the plan of the run.
+        photograph: the photograph as it was read.
+        paintings: all paintings as they were read.
+        network: the loss network.
+        masks: number of regions with a mask.
     """
 
     def __init__(
@@ -78,71 +78,74 @@ class Room:
         method = spec.method
         self.taps = [tap for tap in method.taps if tap != "image"]
 
-    def demand(self, longer: int) -> Demand:
-        """What the size with that longer side takes."""
+    def need(self, longer: int) -> MemoryNeed:
+        """Bytes that a size with this longer side needs."""
         method, infos, itemsize = self.spec.method, self.network.backbone.taps, self.network.dtype.itemsize
         pixels = math.prod(fitted(*self.photograph.size, longer))
         rung = Rung(size=longer, steps=0)
         painted = sum(math.prod(painting_size(painting, rung, self.spec)) for painting in self.paintings)
         values = max((infos[tap].values for tap in self.taps), default=3.0)
-        before = (pixels + painted) * (values * itemsize + 36)  # features of all, once
-        masks = pixels * MASK * self.masks
+        before = (pixels + painted) * (values * itemsize + 36)  # all features, before the steps
+        masks = pixels * MASK_BYTES * self.masks
         whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
-        fixed = pixels * (12 * descent(method).copies.tiled + maps * itemsize) + masks + 12 * painted + inputs
-        return Demand(whole, fixed, 2.5 * values * itemsize + 72, reach(self.network.backbone, self.taps)[1])
+        fixed = pixels * (12 * optimiser_of(method).copies.tiled + maps * itemsize) + masks + 12 * painted + inputs
+        return MemoryNeed(
+            whole, fixed, 2.5 * values * itemsize + 72, stride_and_halo(self.network.backbone, self.taps)[1]
+        )
 
-    def given(self) -> int:
-        """Bytes of the spec's memory, besides those of the process."""
-        return bytes_of(self.spec.memory) - PROCESS
+    def limit(self) -> int:
+        """Bytes of the spec's ``memory``, without those of the process."""
+        return bytes_of(self.spec.memory) - PROCESS_BYTES
 
     def side(self, longer: int) -> int | None:
-        """Side of the tiles in which a size is computed; ``None`` where it is computed as a whole.
+        """Side of the tiles in which a size is computed; ``None`` if it is computed as a whole.
 
-        It follows from the spec alone, so that a run that is resumed gives the same bits whatever is free by then.
+        It follows from the spec alone, not from the memory that is free, so that a resumed run gives the same bits.
 
         Raises:
-            ResourceError: the spec's memory holds neither.
+            ResourceError: the spec's ``memory`` is too small even for the smallest tiles.
         """
         if self.spec.memory == "all":
             return None
-        demand = self.demand(longer)
-        if demand.whole <= self.given():
+        need = self.need(longer)
+        if need.whole <= self.limit():
             return None
-        side = demand.side(self.given())
+        side = need.side(self.limit())
         if side is None:
-            least = math.ceil((demand.tiled(SIDES[-1]) + PROCESS) / 2**20)
+            least = math.ceil((need.tiled(TILE_SIDES[-1]) + PROCESS_BYTES) / 2**20)
             raise ResourceError(
                 f"{self._shape(longer)} pixels need {least}MiB in the smallest tiles, "
-                f"and memory is {self.spec.memory}; give more with --memory, or choose a smaller --size"
+                f"and `memory` is {self.spec.memory}; give more `memory`, or choose a smaller `size`"
             )
         return side
 
     def checked(self) -> OptimisePlan:
-        """The spec, with a memory to work in where the machine does not hold the last size as a whole.
+        """The plan, with ``memory`` set if the machine cannot hold the last size as a whole.
 
         Raises:
-            SpecError: the given memory holds tiles alone, and a loss or the network needs the whole.
-            ResourceError: nothing fits; with the longest side that does.
+            SpecError: the spec's ``memory`` is enough for tiles only, but a loss or the network needs the whole
+                picture.
+            ResourceError: a size does not fit; the message names the largest one that does.
         """
-        sizes = [rung.size for rung in reversed(self.spec.method.rungs)]  # what the largest needs is told
-        given = device_memory_free(self.network.device)
-        free = math.inf if given is None else given - OVERHEAD
+        sizes = [rung.size for rung in reversed(self.spec.method.rungs)]  # from the largest, which an error is to name
+        available = device_memory_free(self.network.device)
+        free = math.inf if available is None else available - OVERHEAD
         if self.spec.memory != "all":
-            if any(self.demand(size).whole > self.given() for size in sizes):
+            if any(self.need(size).whole > self.limit() for size in sizes):
                 self.check_tiling()
             sides = [self.side(size) for size in sizes]
             for size, side in zip(sizes, sides, strict=True):
-                self._check_free(self.demand(size).whole if side is None else self.demand(size).tiled(side), size, free)
+                self._check_free(self.need(size).whole if side is None else self.need(size).tiled(side), size, free)
             return self.spec
-        demand = self.demand(max(sizes))
-        if demand.whole <= free:
+        need = self.need(max(sizes))
+        if need.whole <= free:
             return self.spec
-        side = demand.side(min(free, demand.tiled(USUAL))) if self._can_tile() else None
-        self._check_free(demand.whole if side is None else demand.tiled(side), max(sizes), free)
-        assert side is not None  # what is too large as a whole was refused
-        memory = f"{math.ceil((demand.tiled(side) + PROCESS) / 2**20)}MiB"
+        side = need.side(min(free, need.tiled(USUAL_TILE_SIDE))) if self._can_tile() else None
+        self._check_free(need.whole if side is None else need.tiled(side), max(sizes), free)
+        assert side is not None  # _check_free raised otherwise
+        memory = f"{math.ceil((need.tiled(side) + PROCESS_BYTES) / 2**20)}MiB"
         automatic = tuple(sorted({*self.spec.automatic, "memory"}))
         return self.spec.model_copy(update={"memory": memory, "automatic": automatic})
 
@@ -150,14 +153,14 @@ class Room:
         """Raise if a loss or the network needs the picture as a whole.
 
         Raises:
-            SpecError: naming it.
+            SpecError: one of them does; the message names it.
         """
         method = self.spec.method
         for name in ("photoreal", "photoreal_smoothing"):
             if getattr(method, name):
-                flag = name.replace("_", "-")
                 raise SpecError(
-                    f"{flag} needs the picture as a whole; leave it out, leave out --memory, or choose a smaller --size"
+                    f"`{name}` needs the picture as a whole; leave it out, leave out `memory`, or choose a smaller "
+                    "`size`"
                 )
         formulas = Formulas(
             style=method.loss,
@@ -175,19 +178,20 @@ class Room:
             return False
         return True
 
-    def _check_free(self, need: float, longer: int, free: float) -> None:
-        if need <= free:
+    def _check_free(self, bytes_needed: float, longer: int, free: float) -> None:
+        if bytes_needed <= free:
             return
         smaller = longer
         tiles = self._can_tile()
-        while smaller >= SMALLEST:
-            demand = self.demand(smaller)
-            if demand.whole <= free or (tiles and demand.side(free)):
+        while smaller >= SMALLEST_SIZE:
+            need = self.need(smaller)
+            if need.whole <= free or (tiles and need.side(free)):
                 break
             smaller = int(smaller * 0.95)
         raise ResourceError(
-            f"{self._shape(longer)} pixels need about {_gib(need + OVERHEAD)}, {_gib(free + OVERHEAD)} are free; "
-            + (f"--size {smaller} fits" if smaller >= SMALLEST else "no size fits")
+            f"{self._shape(longer)} pixels need about {_gib(bytes_needed + OVERHEAD)}, "
+            f"{_gib(free + OVERHEAD)} are free; "
+            + (f"`size` {smaller} fits" if smaller >= SMALLEST_SIZE else "no size fits")
         )
 
     def _shape(self, longer: int) -> str:
@@ -196,10 +200,10 @@ class Room:
 
 
 def step_bytes(values: float, dtype: torch.dtype, method: ResolvedOptimise) -> float:
-    """Bytes per picture pixel at the peak of a step: activations with their gradients, the picture with its copies."""
-    bytes_per_pixel = 2.2 * values * dtype.itemsize + 12 * descent(method).copies.whole  # 3 channels of 4 bytes
+    """Peak bytes of a step per pixel of the picture: activations and their gradients, the picture and its copies."""
+    bytes_per_pixel = 2.2 * values * dtype.itemsize + 12 * optimiser_of(method).copies.whole  # 3 channels of 4 bytes
     if method.photoreal or method.photoreal_smoothing:
-        bytes_per_pixel += 900  # 25 entries of the Laplacian, in double and as they are used
+        bytes_per_pixel += 900  # 25 entries of the Laplacian, in double and in single precision
     return bytes_per_pixel
 
 

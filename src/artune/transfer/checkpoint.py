@@ -1,4 +1,4 @@
-"""Where a run was left: all that is needed to go on, to the bit."""
+"""Checkpoints: the state of a run in a file. A resumed run gives the same bits as one without interruption."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from artune.tensors import load_checkpoint, read_about, save_checkpoint
 from artune.transfer.sizes import fitted
 
 IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
-"""Tensors shaped like the picture."""
+"""Names of the tensors that are shaped like the picture."""
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
-    """How a strength was found, before the run.
+class StrengthSearch:
+    """How the strength of a run was found.
 
     Attributes:
-        summary: plain data, for the record and for checkpoints.
-        seconds: that the search took.
+        summary: plain data for the record and for checkpoints.
+        seconds: duration of the search.
     """
 
     summary: Mapping[str, Any]
@@ -32,7 +32,7 @@ class Search:
 
 
 class _About(BaseModel):
-    """What a checkpoint says beside its tensors."""
+    """Plain data of a checkpoint, beside its tensors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -49,15 +49,15 @@ class _About(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run between two steps.
+    """State of a run between two steps.
 
     Attributes:
-        key: of the run.
-        level: place of the size at work among the sizes, from 0.
-        state: of the descent.
-        losses: of all steps so far, by name.
-        seconds: spent so far.
-        search: how the strength was found, where it was.
+        key: key of the run.
+        level: index of the current size among the sizes, from 0.
+        state: state of the descent.
+        losses: losses of all steps so far, by name.
+        seconds: duration so far.
+        search: how the strength was found; ``None`` if it was given.
     """
 
     key: str
@@ -65,10 +65,10 @@ class Checkpoint:
     state: State
     losses: Mapping[str, Sequence[float]]
     seconds: float
-    search: Search | None = None
+    search: StrengthSearch | None = None
 
     def save(self, path: Path) -> None:
-        """Write it to one file, atomically.
+        """Write the checkpoint to one file, atomically.
 
         Raises:
             OutputError: no permission, no space.
@@ -82,7 +82,7 @@ class Checkpoint:
             level=self.level,
             step=state.step,
             mass=state.mass,
-            still=state.still,
+            still=state.unchanged,
             losses={name: list(values) for name, values in self.losses.items()},
             seconds=self.seconds,
             balance=dict(self.search.summary) if self.search else None,
@@ -100,35 +100,35 @@ class Checkpoint:
         memory: Collection[str],
         device: torch.device,
     ) -> "Checkpoint":
-        """What :meth:`save` wrote, if it is of this run and whole.
+        """Read a checkpoint and check that it belongs to this run.
 
         Args:
             path: the file.
-            key: of the run.
-            rungs: its sizes and steps.
+            key: key of the run.
+            rungs: sizes and steps of the run.
             shape: width and height of the photograph.
-            memory: names of the slots that its method of descent has.
-            device: where to put the tensors.
+            memory: names of the slots of the optimiser.
+            device: device for the tensors.
 
         Raises:
-            CheckpointError: damaged, or of another run.
+            CheckpointError: the checkpoint is damaged, or belongs to another run.
         """
         tensors, data = load_checkpoint(path)
         about = _parsed(path, data)
         if about.key != key:
-            raise another_run(path)
+            raise other_run_error(path)
         if about.level >= len(rungs) or about.step > rungs[about.level].steps:
-            raise damaged(path, "it is further than the run goes")
+            raise damaged_error(path, "it has more sizes or steps than the run")
         width, height = fitted(*shape, rungs[about.level].size)
         if not {"x", "average"} <= tensors.keys() or any(
             tensors[name].shape != (1, 3, height, width) for name in IMAGES if name in tensors
         ):
-            raise damaged(path, f"it holds no picture of {width}x{height} pixels")
+            raise damaged_error(path, f"it holds no picture of {width}x{height} pixels")
         slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
         if about.step and slots.keys() != set(memory):
-            raise damaged(path, "the optimiser's memory is not whole")
+            raise damaged_error(path, "the optimiser's state is not complete")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise damaged(path, "it holds values that are not finite")
+            raise damaged_error(path, "it holds values that are not finite")
         if "count" in slots:
             slots["count"] = slots["count"].cpu()
         state = State(
@@ -143,21 +143,24 @@ class Checkpoint:
         return cls(key, about.level, state, about.losses, about.seconds)
 
 
-def begun(path: Path) -> tuple[str, Search | None]:
-    """Key of the run that left a checkpoint, and how its strength was found, where it was.
+def read_origin(path: Path) -> tuple[str, StrengthSearch | None]:
+    """Read the key of the run that a checkpoint belongs to, and how the strength of this run was found.
+
+    Returns:
+        the key; and the search for the strength, ``None`` if the strength was given.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     about = _parsed(path, read_about(path))
-    return about.key, None if about.balance is None else Search(about.balance, about.balance_seconds)
+    return about.key, None if about.balance is None else StrengthSearch(about.balance, about.balance_seconds)
 
 
-def another_run(path: Path) -> CheckpointError:
-    """The error of a checkpoint that is not of the run that is asked for."""
+def other_run_error(path: Path) -> CheckpointError:
+    """Error for a checkpoint that belongs to another run than the one to be resumed."""
     return CheckpointError(
-        f"{path} belongs to another run: its pictures, options or weights are others; give the same ones, or remove it "
-        "to start anew"
+        f"{path} belongs to another run, with other pictures, options or weights; give the same ones, or remove it to "
+        "start anew"
     )
 
 
@@ -165,9 +168,9 @@ def _parsed(path: Path, data: object) -> _About:
     try:
         return _About.model_validate(data)
     except ValidationError as error:
-        raise damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        raise damaged_error(path, f"{error.error_count()} of its fields are wrong") from None
 
 
-def damaged(path: Path, why: str) -> CheckpointError:
-    """The error of a checkpoint that cannot be gone on from."""
+def damaged_error(path: Path, why: str) -> CheckpointError:
+    """Error for a checkpoint that is damaged."""
     return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")

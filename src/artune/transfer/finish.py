@@ -1,4 +1,4 @@
-"""From the last iterate to the picture that is shown: edges, colours, and the photograph where it is to stay."""
+"""The last steps from iterate to result: smoothing, colours, and the photograph where no style is wanted."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ from artune.transfer.inputs import Inputs
 
 
 def smoothed(image: Image, spec: StyleSpec, shown: Inputs) -> Image:
-    """An iterate in [0, 1], smoothed along the photograph's edges if the spec says so; this takes seconds.
+    """Clamp an iterate to [0, 1], and smooth it along the photograph's edges if the spec says so, which takes seconds.
 
     Args:
         image: the iterate, ``[1, 3, h, w]``.
-        spec: resolved.
-        shown: the pictures as the network saw them.
+        spec: the plan of the run.
+        shown: the pictures in the colours that the network saw.
     """
     strength = spec.method.photoreal_smoothing
     if not strength:
@@ -31,13 +31,13 @@ def smoothed(image: Image, spec: StyleSpec, shown: Inputs) -> Image:
 
 
 def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs) -> Picture:
-    """The picture that an iterate stands for.
+    """Turn an iterate into a picture: set its colours, transparency and metadata, and blend it with the photograph.
 
     Args:
         image: the iterate, ``[1, 3, h, w]``.
-        spec: resolved.
+        spec: the plan of the run.
         inputs: the pictures as they were read.
-        shown: the pictures as the network saw them.
+        shown: the pictures in the colours that the network saw.
     """
     height, width = image.shape[-2:]
     photograph, covered = inputs.photograph, inputs.covered_at(width, height)

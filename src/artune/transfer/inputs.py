@@ -1,4 +1,4 @@
-"""What a run is given: the photograph, the paintings, and the regions of the photograph with paintings of their own."""
+"""The inputs of a run: photograph, paintings, and regions of the photograph with paintings of their own."""
 
 import hashlib
 import warnings
@@ -27,18 +27,18 @@ from artune.regions.masks import (
 from artune.spec.style import StyleSpec
 
 Source = sources.Source
-"""Whatever holds a picture; see :func:`artune.images.sources.as_picture`."""
+"""Anything that a picture can be read from; see ``artune.images.sources.as_picture``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """A style picture of which only a part counts.
+    """A painting of which only a part counts.
 
-    Its border is left as it is: a mask that is white all over keeps a frame that belongs to the style.
+    The border of the painting is not removed. So a mask that is white everywhere keeps a frame as part of the style.
 
     Attributes:
         picture: the painting.
-        mask: the part.
+        mask: mask of the part.
     """
 
     picture: Source
@@ -47,15 +47,15 @@ class Masked:
 
 @dataclass(frozen=True, eq=False)
 class RegionStyle:
-    """A region that is asked for: a part of the photograph with a painting of its own.
+    """Request for a region: a part of the photograph that gets a painting of its own.
 
-    Where ``mask`` and the mask of ``style`` are both label maps, it stands for one region for each label that both
-    have, as in deep photo style transfer (Luan et al. 2017): sky takes its style from sky, trees from trees.
+    If ``mask`` and the mask of ``style`` are both label maps, there is one region for each label that both have, as in
+    deep photo style transfer (Luan et al. 2017): sky takes its style from sky, trees from trees.
 
     Attributes:
-        mask: the part; values between 0 and 1 share it with the other styles.
-        style: its painting.
-        strength: in this part; default: the spec's.
+        mask: mask of the region; values between 0 and 1 mix its style with the other styles.
+        style: painting of the region.
+        strength: strength in the region, in [0, 1]; default: that of the spec.
     """
 
     mask: MaskSource
@@ -69,18 +69,18 @@ class RegionStyle:
 
 @dataclass(frozen=True, eq=False)
 class Painting:
-    """A style picture that was read.
+    """A painting that was read.
 
     Attributes:
-        picture: its pixels.
-        mask: ``[h, w]``: what of it counts, or ``None`` for all.
+        picture: the painting.
+        mask: weight of each pixel, ``[h, w]`` in [0, 1]; ``None``: all pixels count.
     """
 
     picture: Picture
     mask: Floats | None = None
 
     def weight(self) -> Floats | None:
-        """Mask and transparency in one; ``None`` where all counts."""
+        """Product of mask and alpha, ``[h, w]``; ``None`` if all pixels count."""
         if self.mask is None:
             return self.picture.alpha
         return with_alpha([self.mask], self.picture.alpha)[0]
@@ -88,11 +88,11 @@ class Painting:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A part of the photograph with paintings of its own, read and checked.
+    """A part of the photograph and its paintings, read and checked.
 
     Attributes:
-        paintings: one, or several to be mixed.
-        mask: ``[h, w]`` at the photograph's size, or ``None`` for all of it; transparency apart.
+        paintings: one painting, or several to be mixed.
+        mask: ``[h, w]`` in [0, 1] at the size of the photograph, without its alpha; ``None``: the whole photograph.
     """
 
     paintings: tuple[Painting, ...]
@@ -104,12 +104,13 @@ class Inputs:
     """All pictures of a run.
 
     Attributes:
-        photograph: the content.
-        regions: those asked for and then, if it has styles of its own, the rest of the photograph.
-        strengths: of each region asked for, or ``None`` for that of the spec.
-        covered: ``[h, w]``: how much of each pixel is styled, or ``None`` where all is; transparency apart.
-        digests: sha256 of every picture and mask, by its part in the run; of paintings as they are used, without
-            their borders.
+        photograph: the photograph.
+        regions: the requested regions; then the rest of the photograph, if there are paintings for it.
+        strengths: strength of each requested region; ``None``: that of the spec.
+        covered: share of the result at each pixel, ``[h, w]`` in [0, 1], without alpha; the photograph has the rest.
+            ``None``: all pixels are styled.
+        digests: sha256 of every picture and mask, by its role in the run; for a painting, of the pixels that are used,
+            without its border.
     """
 
     photograph: Picture
@@ -127,11 +128,11 @@ class Inputs:
         *,
         allow_huge: bool = False,
     ) -> "Inputs":
-        """Read and check everything.
+        """Read and check all pictures and masks.
 
         Raises:
-            InputError: nothing to take a style from.
-            PictureError: a picture or a mask that cannot be used.
+            InputError: there is no painting.
+            PictureError: a picture or a mask cannot be used.
         """
         if not (styles or regions):
             raise InputError("no style picture was given; give at least one")
@@ -158,7 +159,7 @@ class Inputs:
             masks = [np.ones(photograph.alpha.shape, np.float32)]
         else:
             masks = normalised(masks, rest=bool(paintings))
-            found = found[: len(masks)]  # the regions may leave no rest
+            found = found[: len(masks)]  # there may be no rest
             if len(asked) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
                 return inputs  # one region that is the whole photograph
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
@@ -168,13 +169,13 @@ class Inputs:
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         masked = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
         kept = tuple(region for region, seen in zip(masked, shown, strict=True) if seen)
-        return replace(inputs, regions=kept).faded([1.0] * len(kept))
+        return replace(inputs, regions=kept).blended([1.0] * len(kept))
 
-    def faded(self, shares: Sequence[float]) -> "Inputs":
-        """The same with the photograph shining through in some regions.
+    def blended(self, shares: Sequence[float]) -> "Inputs":
+        """Inputs whose result is blended with the photograph.
 
         Args:
-            shares: of the result in each region, in [0, 1].
+            shares: share of the result in each region, in [0, 1]; the photograph has the rest.
         """
         pairs = zip(shares, self.regions, strict=True)
         masks = [share * region.mask for share, region in pairs if region.mask is not None]
@@ -182,11 +183,14 @@ class Inputs:
         return replace(self, covered=None if covered is None or covered.min() >= 1 else covered)
 
     def weight(self, region: Region) -> Floats | None:
-        """How much each pixel counts in a region: its mask and the photograph's transparency in one."""
+        """Product of a region's mask and the photograph's alpha, ``[h, w]``; ``None`` if all pixels count."""
         return None if region.mask is None else with_alpha([region.mask], self.photograph.alpha)[0]
 
     def covered_at(self, width: int, height: int) -> Floats | None:
-        """How far each pixel of a result of that size may leave the photograph: ``[height, width]`` in [0, 1]."""
+        """Share of the result at each pixel, ``[height, width]`` in [0, 1]; ``None`` if it is 1 everywhere.
+
+        It is 0 where the photograph is transparent.
+        """
         covered = None if self.covered is None else resized_mask(self.covered, width, height)
         if self.photograph.alpha is None:
             return covered
@@ -200,7 +204,7 @@ class Inputs:
         return [painting for region in self.regions for painting in region.paintings]
 
     def coloured(self, spec: StyleSpec) -> "Inputs":
-        """The same with the colours that the network is to see; see ``StyleSpec.color``."""
+        """Inputs in the colours that the network sees; see ``StyleSpec.color``."""
         if spec.color == "style":
             return self
         photograph = self.photograph
@@ -233,16 +237,16 @@ class Inputs:
 
 
 def read_source(source: Source, allow_huge: bool = False, role: str = "picture") -> Picture:
-    """A picture from whatever holds one; see :func:`artune.images.sources.as_picture`.
+    """Read a picture from any source; see ``artune.images.sources.as_picture``.
 
     Raises:
-        PictureError: it cannot be read, or has values beyond [0, 1].
+        PictureError: the picture cannot be read, or has values outside [0, 1].
     """
     return sources.as_picture(source, allow_huge=allow_huge, role=role)
 
 
 def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
-    """A painting without its border or, where it comes with a mask, as it is."""
+    """Read a painting. Its border is removed, unless it comes with a mask."""
     if not isinstance(source, Masked):
         painting = Painting(without_border(read_source(source, allow_huge, "style picture")))
     else:
@@ -259,7 +263,7 @@ def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool
 
 
 def _paired(regions: Sequence[RegionStyle], allow_huge: bool) -> list[RegionStyle]:
-    """The regions, those of two label maps divided into one for each label that both have."""
+    """Replace each region of two label maps by one region for each label that both have."""
     divided: list[RegionStyle] = []
     for number, region in enumerate(regions, start=1):
         if not isinstance(region, RegionStyle):
@@ -292,7 +296,7 @@ def _paired(regions: Sequence[RegionStyle], allow_huge: bool) -> list[RegionStyl
 
 
 def _is_one_part(mask: MaskSource) -> bool:
-    """Whether a mask is a file from which one part was chosen."""
+    """Whether a mask is a file of which one label was chosen."""
     return isinstance(mask, str | Path) and bool(split_label(mask)[1])
 
 

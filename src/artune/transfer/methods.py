@@ -1,4 +1,4 @@
-"""The methods of making a picture, by the ``kind`` of a spec's method. A new one is a file, and a line in the table."""
+"""Table of the methods of making a picture, by ``kind``. A new method is a file, and a line in the table."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,19 +8,20 @@ from typing import Any, Generic
 from artune.assets import OnBytes
 from artune.spec.style import StyleSpec
 from artune.transfer import optimise
-from artune.transfer.checkpoint import Search
+from artune.transfer.checkpoint import StrengthSearch
 from artune.transfer.run import P, Progress, Run
 from artune.transfer.task import N, Task
 
 
 @dataclass(frozen=True)
 class Method(Generic[P, N]):
-    """A method of making a picture.
+    """A method of making a picture, as three functions.
 
     Attributes:
-        load: what it needs for many pictures, such as a network: of a spec, from a file of weights if one is given.
-        plan: of a task, at a strength where the spec leaves it open: every choice made, and checked.
-        steps: runs a plan, from a checkpoint if one is given.
+        load: loads what serves many pictures, such as a network. Arguments: spec, file of weights or ``None``, callback
+            of downloads or ``None``.
+        plan: makes the plan of a task and checks it. Arguments: task, strength if the spec leaves it open.
+        steps: runs a plan step by step. Arguments: run, checkpoint to resume from or ``None``.
     """
 
     load: Callable[[StyleSpec, Path | None, OnBytes | None], N]
@@ -34,34 +35,37 @@ METHODS: Mapping[str, Method[Any, Any]] = {
 
 
 def method_of(spec: StyleSpec) -> Method[Any, Any]:
-    """The method that a spec, or a plan, asks for."""
+    """The method of a spec or a plan."""
     return METHODS[spec.method.kind]
 
 
-def plan_run(task: Task[Any], strength: float | None = None, search: Search | None = None) -> Run[Any, Any]:
-    """The run of a task: every choice made, and checked.
+def plan_run(task: Task[Any], strength: float | None = None, search: StrengthSearch | None = None) -> Run[Any, Any]:
+    """Make the plan of a task, check it, and return the run.
 
     Args:
-        task: what is asked for.
-        strength: where the spec leaves it open; default: the usual one.
-        search: how that strength was found.
+        task: pictures and spec.
+        strength: the strength, if the spec leaves it open; default: 0.5.
+        search: how this strength was found.
 
     Raises:
-        InputError: something does not fit the pictures or the network.
-        ResourceError: not enough memory.
+        InputError: the spec does not fit the pictures or the network.
+        ResourceError: there is not enough memory.
     """
     return Run.of(task, method_of(task.spec).plan(task, strength), search)
 
 
 def steps(run: Run[Any, Any], left: Path | None = None) -> Iterator[Progress]:
-    """Run a plan, and tell what happens; the last progress is that of the end.
+    """Run a plan step by step.
 
     Args:
-        run: planned.
-        left: a checkpoint of this run to go on from, to the same bits.
+        run: the run.
+        left: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
+
+    Yields:
+        the progress after every event; the last one is that of the end.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of another run.
+        CheckpointError: the checkpoint is damaged, or belongs to another run.
         ResourceError: memory ran out.
     """
     return method_of(run.plan).steps(run, left)

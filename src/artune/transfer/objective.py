@@ -1,4 +1,4 @@
-"""What is minimised at one size: the spec's losses, of the pictures at that size."""
+"""The objective of a run at one size: the losses of the plan, for the pictures at this size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.network import Network
-from artune.engine.descend import Evaluation, Parts, drain, evaluate
-from artune.engine.methods import METHODS
+from artune.engine.descend import Evaluation, InParts, evaluate_in_parts, run_to_end
+from artune.engine.optimisers import OPTIMISERS
 from artune.images.picture import Floats
 from artune.losses import tiled
 from artune.losses.matting import matting
 from artune.losses.objective import (
     Formulas,
+    MaskedTerms,
     Measured,
     MeasuredPainting,
     Objective,
+    PaintingImage,
     Paintings,
-    Region,
-    Styled,
+    RegionWeights,
     Terms,
-    Wanted,
     Weights,
     assemble,
     measure,
 )
 from artune.losses.protocol import Draws, Mask
-from artune.losses.tiled import Tiled
+from artune.losses.tiled import TiledObjective
 from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.inputs import Inputs, Painting
@@ -38,47 +38,47 @@ from artune.transfer.plan import OptimisePlan
 from artune.transfer.sizes import fitted, painting_size
 
 
-class SizedObjective:
-    """The objective of one size, without a gradient where the photograph is to stay.
+class MaskedObjective:
+    """An objective whose gradient is zero where the photograph must not change.
 
     Args:
-        objective: as a whole, or in tiles.
-        covered: ``[1, 1, h, w]``: where the result may differ from the photograph; ``None`` for everywhere.
+        objective: the objective, computed as a whole or in tiles.
+        covered: ``[1, 1, h, w]``, above 0 where the result may differ from the photograph; ``None``: everywhere.
     """
 
-    def __init__(self, objective: Objective | Tiled, covered: Mask | None) -> None:
+    def __init__(self, objective: Objective | TiledObjective, covered: Mask | None) -> None:
         self.objective, self.covered = objective, covered
 
     def __call__(self, x: Image, step: int) -> Evaluation:
-        return drain(self.parts(x, step))
+        return run_to_end(self.in_parts(x, step))
 
-    def parts(self, x: Image, step: int) -> Parts[Evaluation]:
-        """Evaluate, tile by tile where the objective is computed in tiles."""
-        value = yield from evaluate(self.objective, x, step)
+    def in_parts(self, x: Image, step: int) -> InParts[Evaluation]:
+        """Evaluate the objective, and yield after each tile if it is computed in tiles."""
+        value = yield from evaluate_in_parts(self.objective, x, step)
         if self.covered is None:
             return value
         return value._replace(gradient=value.gradient.mul_(self.covered > 0))
 
     @torch.no_grad()
     def losses(self, x: Image, step: int) -> dict[str, float]:
-        """Total and named losses of one picture ``[1, 3, h, w]``."""
+        """Total and losses of one picture ``[1, 3, h, w]``, by name."""
         losses = self.objective.losses(x, step)
         named = {"total": self.objective.total(losses), **losses}
         return {name: float(value[0]) for name, value in named.items()}
 
 
 @dataclass(frozen=True, eq=False)
-class Sized:
-    """One size of a run: what its objectives have in common, whatever the photograph.
+class ObjectiveBuilder:
+    """Builds the objectives of one size, for one photograph or several frames with the same paintings.
 
-    Several plans that differ in their strength alone make the objective of a batch.
+    Several plans that differ in strength only make the objective of a batch.
 
     Attributes:
-        plans: resolved; one, or one for each of a batch.
-        inputs: as the network sees them.
+        plans: one plan, or one for each picture of a batch.
+        inputs: the pictures in the colours that the network sees.
         network: the loss network.
         rung: the size.
-        side: of the tiles in which it is computed, pixels; ``None``: as a whole.
+        side: side of the tiles in which the size is computed, pixels; ``None``: as a whole.
     """
 
     plans: tuple[OptimisePlan, ...]
@@ -87,26 +87,26 @@ class Sized:
     rung: Rung
     side: int | None = None
 
-    def paintings(self) -> Parts[Paintings]:
-        """Measure the paintings: once, for any number of photographs or frames."""
+    def paintings(self) -> InParts[Paintings]:
+        """Measure the paintings. Once is enough for any number of photographs or frames."""
         terms = self.terms
         found: list[list[MeasuredPainting]] = []
-        for place in self.inputs.regions:
+        for region in self.inputs.regions:
             some: list[MeasuredPainting] = []
-            shares = self.plans[0].style_weights if len(place.paintings) > 1 else (1.0,)
-            for painting, share in zip(place.paintings, shares, strict=True):
+            shares = self.plans[0].style_weights if len(region.paintings) > 1 else (1.0,)
+            for painting, share in zip(region.paintings, shares, strict=True):
                 style = _styled(painting, share, self.rung, self.plans[0], self.network)
                 values = yield from self._measured(style.image, terms.of_painting(style))
                 some.append(terms.measured(style, values))
             found.append(some)
         return found
 
-    def objective(self, content: Image, paintings: Paintings) -> Parts[SizedObjective]:
-        """Measure a photograph, and put it together with the paintings.
+    def objective(self, content: Image, paintings: Paintings) -> InParts[MaskedObjective]:
+        """Measure a photograph, and build the objective.
 
         Args:
             content: the photograph at this size, ``[1, 3, h, w]``.
-            paintings: what :meth:`paintings` measured.
+            paintings: the measured paintings, as ``paintings`` returns them.
         """
         method, backbone, regions = self.plans[0].method, self.network.backbone, self._regions(content)
         tv = _ladder([plan.method.tv for plan in self.plans], content)
@@ -115,82 +115,83 @@ class Sized:
         extra = [matting(content, method.photoreal)] if method.photoreal else []
         whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
         height, width = content.shape[-2:]
-        objective = whole if self.side is None else Tiled(whole, height, width, self.side)
-        return SizedObjective(objective, covered_at(self.inputs, content))
+        objective = whole if self.side is None else TiledObjective(whole, height, width, self.side)
+        return MaskedObjective(objective, covered_at(self.inputs, content))
 
     @cached_property
     def terms(self) -> Terms:
-        """The terms of the spec's losses and layers."""
+        """The terms of the plan's losses and layers."""
         method = self.plans[0].method
         return Terms.of(Weights(method.content_layers, method.style_layers), self.formulas)
 
     @cached_property
     def formulas(self) -> Formulas:
-        """The spec's losses, and their units."""
+        """The loss functions of the plan, and their units."""
         return formulas_of(self.plans[0])
 
-    def _regions(self, content: Image) -> list[Region]:
-        """Mask and weights of every place."""
+    def _regions(self, content: Image) -> list[RegionWeights]:
+        """Mask and weights of every region."""
         regions = []
-        of_places = zip(*(place_weights(plan, self.inputs) for plan in self.plans), strict=True)
-        for place, pairs in zip(self.inputs.regions, of_places, strict=True):
+        of_regions = zip(*(weights_by_region(plan, self.inputs) for plan in self.plans), strict=True)
+        for region, pairs in zip(self.inputs.regions, of_regions, strict=True):
             of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
-            regions.append(Region(_mask(self.inputs.weight(place), content), style=of_style, content=of_content))
+            mask = _mask(self.inputs.weight(region), content)
+            regions.append(RegionWeights(mask, style=of_style, content=of_content))
         return regions
 
-    def _measured(self, image: Image, wanted: Wanted) -> Parts[list[Measured]]:
+    def _measured(self, image: Image, wanted: MaskedTerms) -> InParts[list[Measured]]:
         if self.side is None:
             with torch.no_grad():
                 return measure(self.network.backbone, image, wanted)
-        return (yield from tiled.measure(self.network.backbone, image, wanted, side=self.side))
+        return (yield from tiled.measure_in_tiles(self.network.backbone, image, wanted, side=self.side))
 
 
 def formulas_of(plan: OptimisePlan) -> Formulas:
-    """The losses of a plan, and their units."""
+    """The loss functions of a plan, and their units."""
     method = plan.method
     return Formulas(
         style=method.loss,
         content=method.content_loss,
         variation=method.variation,
         scale=method.scale,
-        draws=Draws(plan.seed, fixed=METHODS[method.optimiser].fixed_draws),
+        draws=Draws(plan.seed, fixed=OPTIMISERS[method.optimiser].fixed_draws),
         balance=method.balance_gradients,
     )
 
 
 def photograph_at(inputs: Inputs, longer: int, device: torch.device) -> Image:
-    """The photograph with that longer side, pixels."""
+    """The photograph at a longer side of ``longer`` pixels, ``[1, 3, h, w]`` in [0, 1]."""
     shown = inputs.photograph
     return shown.resized(*fitted(*shown.size, longer)).tensor().to(device)
 
 
 def covered_at(inputs: Inputs, content: Image) -> Mask | None:
-    """Where the result may differ from the photograph ``content``; ``None`` for everywhere."""
+    """Share of the result at each pixel of ``content``, ``[1, 1, h, w]``; ``None`` if it is 1 everywhere."""
     height, width = content.shape[-2:]
     covered = inputs.covered_at(width, height)
     return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
 
 
-def place_strengths(plan: OptimisePlan, inputs: Inputs) -> list[float]:
-    """The strength in each place; the rest comes last."""
+def strengths_by_region(plan: OptimisePlan, inputs: Inputs) -> list[float]:
+    """Strength of each region; that of the rest comes last."""
     return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
 
 
-def place_weights(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
-    """Weights of content and style in each place."""
-    return [plan.at(strength) for strength in place_strengths(plan, inputs)]
+def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
+    """Content weight and style weight of each region."""
+    return [plan.at(strength) for strength in strengths_by_region(plan, inputs)]
 
 
 def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
-    """A number, or one for each of a batch, where the pictures are."""
+    """One weight as a number; several as a tensor ``[b]`` on the device of the pictures."""
     return weights[0] if len(weights) == 1 else torch.tensor(weights, device=content.device)
 
 
-def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> Styled:
+def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
     size = painting_size(painting.picture, rung, plan)
     image = painting.picture.resized(*size).tensor().to(network.device)
     mask, least = _mask(painting.weight(), image), network.backbone.smallest
-    return Styled(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
+    return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
 
 
 def _mask(mask: Floats | None, image: Image) -> Mask | None:
@@ -199,7 +200,7 @@ def _mask(mask: Floats | None, image: Image) -> Mask | None:
 
 
 def _at_least(image: Tensor, side: int) -> Tensor:
-    """Repeat the border of a style picture that is too small for the network."""
+    """Replicate the border of a painting that is smaller than the network needs."""
     height, width = image.shape[-2:]
     down, right = max(0, side - height), max(0, side - width)
     return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image

@@ -1,4 +1,4 @@
-"""Optimisation in the image (Gatys 2016): its plan, and its steps from size to size."""
+"""The method ``optimise``: optimisation in the image (Gatys 2016). Its plan, and its steps from size to size."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -13,15 +13,15 @@ import torch
 from artune.assets import OnBytes
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
-from artune.engine.descend import STILL, End, Part, Parts, State, Step, begin, descend_by_parts
+from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
 from artune.spec.style import StyleSpec
-from artune.transfer.budget import Room
+from artune.transfer.budget import MemoryBudget
 from artune.transfer.checkpoint import Checkpoint
-from artune.transfer.objective import Sized, SizedObjective, covered_at, photograph_at, place_weights
+from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
 from artune.transfer.plan import OptimisePlan, resolve, with_own_names
-from artune.transfer.rates import descent, schedule
+from artune.transfer.rates import optimiser_of, schedule
 from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import check_sizes
 from artune.transfer.start import carried, enlarged, start
@@ -33,26 +33,26 @@ OptimiseRun = Run[OptimisePlan, Network]
 
 
 def load(spec: StyleSpec, weights: Path | None = None, on_bytes: OnBytes | None = None) -> Network:
-    """The loss network that a spec asks for; see :meth:`artune.Network.load`."""
+    """Load the loss network of a spec; see ``artune.Network.load``."""
     return Network.load(spec, weights, on_bytes)
 
 
 def plan(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
-    """The plan of a task, checked against its network and the memory.
+    """Make the plan of a task, and check it against network and memory.
 
     Args:
-        task: what is asked for.
-        strength: where the spec leaves it open.
+        task: pictures and spec.
+        strength: the strength, if the spec leaves it open.
 
     Raises:
         SpecError: a size, a layer or a loss does not fit the network.
-        ResourceError: not enough memory.
+        ResourceError: there is not enough memory.
     """
     return budget_of(plan_unchecked(task, strength), task).checked()
 
 
 def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
-    """The plan of a task, not yet checked against the memory; see :func:`plan`."""
+    """Make the plan of a task without checking it against the memory; see ``plan``."""
     network = task.network
     backbone = network.backbone
     resolved = resolve(
@@ -64,7 +64,7 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
         smallest=backbone.smallest,
         regions=task.regions,
         smooth=network.smooth,
-        recipe=defaults_of(task.spec.method.network, backbone.taps),
+        defaults=defaults_of(task.spec.method.network, backbone.taps),
         strength=strength,
     )
     backbone.check(resolved.method.taps)
@@ -72,46 +72,46 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
     return resolved
 
 
-def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> Room:
-    """What a plan of a task, or of a run, needs of the memory."""
+def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> MemoryBudget:
+    """Memory budget of a plan, for the pictures of a task or a run."""
     paintings = [painting.picture for painting in of.inputs.paintings]
-    masks = sum(place.mask is not None for place in of.inputs.regions)
-    return Room(plan, of.inputs.photograph, paintings, of.network, masks)
+    masks = sum(region.mask is not None for region in of.inputs.regions)
+    return MemoryBudget(plan, of.inputs.photograph, paintings, of.network, masks)
 
 
 def tiled(run: OptimiseRun) -> bool:
-    """Whether a size of a run is computed in tiles."""
+    """Whether any size of a run is computed in tiles."""
     budget = budget_of(run.plan, run)
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
 
-@torch.inference_mode(False)  # the caller's mode would leave nothing to differentiate
+@torch.inference_mode(False)  # in the caller's inference mode there would be no gradient
 def steps(run: OptimiseRun, left: Path | None = None) -> Iterator[Progress]:
-    """Descend size by size.
+    """Optimise the picture size by size.
 
     Args:
-        run: planned.
-        left: a checkpoint of this run to go on from, to the same bits.
+        run: the run.
+        left: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
 
     Yields:
-        a progress when a size begins, after every tile, after every step, and at the end.
+        the progress at the beginning of a size, after every tile, after every step, and at the end.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of another run.
+        CheckpointError: the checkpoint is damaged, or belongs to another run.
         ResourceError: memory ran out.
     """
-    with _memory_told(run.plan.size):
+    with _out_of_memory_explained(run.plan.size):
         yield from _steps(run, None if left is None else _checkpoint(run, left))
 
 
 def _checkpoint(run: OptimiseRun, path: Path) -> Checkpoint:
     method, shape = run.plan.method, run.inputs.photograph.size
-    return Checkpoint.load(path, run.key, method.rungs, shape, descent(method).memory, run.network.device)
+    return Checkpoint.load(path, run.key, method.rungs, shape, optimiser_of(method).memory, run.network.device)
 
 
 def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
     rungs = run.plan.method.rungs
-    trace = _Trace.of(run, left)
+    trace = _RunLog.of(run, left)
     if _is_photograph(run):
         level = len(rungs) - 1
         yield trace.progress("ends", level, begin(photograph_at(run.shown, rungs[-1].size, run.network.device)), done=0)
@@ -125,19 +125,19 @@ def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
 
 
 def _is_photograph(run: OptimiseRun) -> bool:
-    """Whether nothing pulls the photograph away from itself."""
+    """Whether the result is the photograph itself: the start, with no weight on style or total variation."""
     plan = run.plan
-    styled = any(style for _, style in place_weights(plan, run.inputs))
+    styled = any(style for _, style in weights_by_region(plan, run.inputs))
     return (plan.method.start == "content" or plan.strength == 0) and not (styled or plan.method.tv)
 
 
 def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
-    """Where the descent at a size starts.
+    """State before the first step at a size.
 
     Args:
-        run: planned.
-        level: place of the size among the sizes.
-        state: where the size before ended; ``None`` at the first.
+        run: the run.
+        level: index of the size among the sizes, from 0.
+        state: last state at the size before; ``None`` at the first size.
     """
     plan, rungs = run.plan, run.plan.method.rungs
     content = photograph_at(run.shown, rungs[level].size, run.network.device)
@@ -149,33 +149,33 @@ def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
     if plan.method.start == "content":
         before = photograph_at(run.shown, rungs[level - 1].size, run.network.device)
     height, width = content.shape[-2:]
-    return begin(enlarged(state.image, content, before), carried(state, descent(plan.method), height, width))
+    return begin(enlarged(state.image, content, before), carried(state, optimiser_of(plan.method), height, width))
 
 
-def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
-    """Descend at one size; where it ended, and why."""
+def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
+    """Optimise at one size; return the last state, and why the descent ended."""
     run, plan, rung = trace.run, trace.run.plan, trace.run.plan.method.rungs[level]
     side = budget_of(plan, run).side(rung.size)
     if side is not None:
         give_back_memory()
     yield trace.progress("begins", level, state)
-    sized = Sized((plan,), run.shown, run.network, rung, side)
+    sized = ObjectiveBuilder((plan,), run.shown, run.network, rung, side)
     content = photograph_at(run.shown, rung.size, run.network.device)
     paintings = yield from trace.parts(level, state, sized.paintings())
     objective = yield from trace.parts(level, state, sized.objective(content, paintings))
-    del content, paintings  # a large picture needs the room
+    del content, paintings  # frees memory for large pictures
     end: End | None = None
-    for event in descend_by_parts(
+    for event in descend_in_parts(
         objective,
         state.x,
-        descent(plan.method, in_place=side is not None),
+        optimiser_of(plan.method, in_place=side is not None),
         steps=rung.steps,
         average=plan.method.average,
         state=state,
         schedule=schedule(plan.method, level),
         in_place=side is not None,
     ):
-        if isinstance(event, Part):
+        if isinstance(event, PartDone):
             yield trace.progress("part", level, state, objective, part=event)
             continue
         end = event.end
@@ -183,7 +183,7 @@ def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None
             state = event.state
             trace.note(event)
             yield trace.progress("step", level, state, objective)
-    if state.still >= STILL:
+    if state.unchanged >= STALLED_AFTER:
         end = End.STALLED
     trace.end = end or trace.end
     if end is End.DIVERGED or level == len(plan.method.rungs) - 1:
@@ -192,14 +192,14 @@ def _size(trace: "_Trace", level: int, state: State) -> Generator[Progress, None
 
 
 @dataclass
-class _Trace:
-    """What a run tells of itself: its losses so far, its time, and why it ended.
+class _RunLog:
+    """Losses and duration of a run so far, from which its progress is made.
 
     Attributes:
         run: the run.
-        began: when it began, less the seconds before a checkpoint.
-        losses: of all steps so far.
-        end: why the last size ended.
+        began: time at which the run began, minus the duration before a checkpoint.
+        losses: losses of all steps so far, by name.
+        end: why the descent at the last size ended.
     """
 
     run: OptimiseRun
@@ -209,12 +209,12 @@ class _Trace:
 
     @classmethod
     def of(cls, run: OptimiseRun, left: Checkpoint | None) -> Self:
-        """At the beginning, or where a checkpoint was left."""
+        """The log of a run that begins, or that is resumed from a checkpoint."""
         began = time.perf_counter() - (left.seconds if left else 0.0)
         return cls(run, began, {name: [*values] for name, values in left.losses.items()} if left else {})
 
     def note(self, step: Step) -> None:
-        """Keep the losses of a step."""
+        """Append the losses of a step."""
         for name, value in {"total": step.total, **step.losses}.items():
             self.losses.setdefault(name, []).append(float(value[0]))
 
@@ -223,12 +223,12 @@ class _Trace:
         event: Event,
         level: int,
         state: State,
-        objective: SizedObjective | None = None,
+        objective: MaskedObjective | None = None,
         *,
-        part: Part | None = None,
+        part: PartDone | None = None,
         done: int | None = None,
     ) -> Progress:
-        """The run as it stands."""
+        """The progress of the run after an event."""
         rungs = self.run.plan.method.rungs
         if done is None:
             done = sum(rung.steps for rung in rungs[:level]) + state.step
@@ -247,8 +247,8 @@ class _Trace:
             self.end if event == "ends" else None,
         )
 
-    def parts(self, level: int, state: State, computation: Parts[R]) -> Generator[Progress, None, R]:
-        """Run a computation, and tell of its parts."""
+    def parts(self, level: int, state: State, computation: InParts[R]) -> Generator[Progress, None, R]:
+        """Run a computation in parts, yield the progress after each part, and return the result."""
         while True:
             try:
                 part = next(computation)
@@ -259,14 +259,14 @@ class _Trace:
 
 
 @contextmanager
-def _memory_told(size: int) -> Iterator[None]:
-    """Say in words that memory ran out."""
+def _out_of_memory_explained(size: int) -> Iterator[None]:
+    """Turn the errors of PyTorch and Python for memory that ran out into a ``ResourceError``."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
         raise ResourceError(
-            f"memory ran out on the way to size {size}; choose a smaller `size` (half of it needs a quarter of the "
+            f"memory ran out in a run to `size` {size}; choose a smaller `size` (half the size needs a quarter of the "
             "memory)"
         ) from error

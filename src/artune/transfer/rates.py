@@ -1,25 +1,25 @@
-"""How the picture is moved: the method of descent, its usual step size, and how that changes over a run."""
+"""The optimiser of a run, its default rate, and the schedule of the rate."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from artune.engine.descend import Method, Schedule
-from artune.engine.methods import METHODS, decayed
+from artune.engine.descend import Optimiser, Schedule
+from artune.engine.optimisers import OPTIMISERS, decayed
 from artune.errors import SpecError
 from artune.spec.style import Optimise, StyleSpec
 
-GENTLE = 0.2
-"""Strength below which steps shorten, to nothing at 0."""
+WEAK = 0.2
+"""Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 
 
-def descent(method: Optimise, *, in_place: bool = False) -> Method:
-    """The method of descent that a spec asks for. A method takes those options that it has.
+def optimiser_of(method: Optimise, *, in_place: bool = False) -> Optimiser:
+    """The optimiser of a spec. Options that the optimiser does not have are left out.
 
     Args:
-        method: resolved; where the rate is still open, only the method's facts hold.
-        in_place: write over the iterate, where the method can.
+        method: the spec's method. If it is not resolved and has no rate, only the optimiser's facts are valid.
+        in_place: overwrite the iterate, if the optimiser can.
     """
-    kind = METHODS[method.optimiser]
+    kind = OPTIMISERS[method.optimiser]
     given: dict[str, Any] = {
         "rate": method.rate or 1.0,
         "history": method.history,
@@ -30,56 +30,56 @@ def descent(method: Optimise, *, in_place: bool = False) -> Method:
 
 
 def usual_rate(spec: StyleSpec, of_network: float, weights: float, pixels: int, strength: float) -> float:
-    """Step size where the user gives none.
+    """Default rate.
 
-    A method that is not scale-free has one on calibrated losses alone. These are means, so its rate grows with the
-    pixels and falls with the weights. The steps of a scale-free method do not shorten with the gradient, so near the
-    photograph its rate is smaller.
+    An optimiser that is not scale-free has a default rate for calibrated losses only. These are means over pixels, so
+    the rate is proportional to the number of pixels, and inversely proportional to the sum of the weights. The steps of
+    a scale-free optimiser do not get shorter with the gradient, so its rate is reduced for a low strength.
 
     Args:
-        spec: what was asked for.
-        of_network: the network's, for methods that have none of their own.
+        spec: the spec as it was given.
+        of_network: default rate of the network, for optimisers without one of their own.
         weights: sum of the weights of all terms.
-        pixels: of the result.
-        strength: the largest in any place.
+        pixels: number of pixels of the result.
+        strength: largest strength of all regions.
 
     Raises:
-        SpecError: the method has no usual rate in the units of the literature.
+        SpecError: the optimiser has no default rate for this scale.
     """
     method = spec.method
-    kind = METHODS[method.optimiser]
+    kind = OPTIMISERS[method.optimiser]
     rate = of_network if kind.usual_rate is None else kind.usual_rate
     if not kind.scale_free:
         if method.scale != "calibrated":
             raise SpecError(
-                f"{method.optimiser} has no usual rate with scale {method.scale}; give --rate "
-                "(artune.engine.methods.rate_from_255 converts one that was published for pictures in 0 .. 255)"
+                f"`optimiser` {method.optimiser} has no default rate with `scale` {method.scale}; give `rate` "
+                "(artune.engine.optimisers.rate_from_255 converts a rate that was published for pictures in 0 .. 255)"
             )
         return rate * pixels / weights
     if method.start == "content" and method.scale == "calibrated":
-        rate *= max(min(1.0, strength / GENTLE), 1e-9)
+        rate *= max(min(1.0, strength / WEAK), 1e-9)
     return rate
 
 
-def shares_of(strengths: Sequence[float]) -> list[float]:
-    """Share of the result in places of these strengths: below ``GENTLE`` the photograph shines through."""
-    return [min(1.0, strength / GENTLE) for strength in strengths]
+def result_shares(strengths: Sequence[float]) -> list[float]:
+    """Share of the result at each strength; below ``WEAK``, the result is blended with the photograph."""
+    return [min(1.0, strength / WEAK) for strength in strengths]
 
 
 def schedule(method: Optimise, level: int) -> Schedule:
-    """Share of the rate at each step of a size.
+    """Factor of the rate at each step of a size.
 
-    A decay counts the planned steps of the whole run, so that it is the same where a size stalls or a run is resumed.
-    A rate of a method that is not scale-free is that of the last size. On calibrated losses, which are means, it falls
-    with the pixels of a smaller size, so that a step moves the picture as far.
+    Decay counts the planned steps of the whole run, so that it stays the same if a size stalls or the run is resumed.
+    The rate of an optimiser that is not scale-free is that of the last size. Calibrated losses are means over pixels,
+    so at a smaller size the rate is reduced in proportion to the pixels: a step then changes the picture as much.
 
     Args:
-        method: resolved.
-        level: place of the size among the rungs, from 0.
+        method: the plan's method.
+        level: index of the size among the sizes, from 0.
     """
     rungs = method.rungs or ()
     before = sum(rung.steps for rung in rungs[:level])
     share = 1.0
-    if not METHODS[method.optimiser].scale_free and method.scale == "calibrated":
+    if not OPTIMISERS[method.optimiser].scale_free and method.scale == "calibrated":
         share = (rungs[level].size / rungs[-1].size) ** 2
     return lambda step: share * decayed(method.decay, method.decay_every, before + step)

@@ -1,4 +1,4 @@
-"""The end of a run: a picture and its record."""
+"""The result of a run: a picture and its record."""
 
 import dataclasses
 import time
@@ -19,7 +19,7 @@ from artune.transfer.finish import finished, smoothed
 from artune.transfer.run import Progress
 
 SATURATED = 0.999
-"""Share of the values that are 0 or 255 above which a picture is taken for a failed one."""
+"""Share of values that are 0 or 255 above which a picture counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Result:
         quality: int | None = None,
         replace: bool = True,
     ) -> None:
-        """Write the picture with its resolved spec embedded; the format follows from the suffix.
+        """Write the picture with its resolved spec embedded. The suffix of the file gives the format.
 
         Args:
-            target: a file, or a binary file object with a ``format``.
+            target: a file, or a binary file object together with ``format``.
             format: a suffix such as ``png``.
-            bits: per channel: 8, or 16 for PNG and TIFF.
-            quality: of a format that loses some, 1 to 100.
+            bits: bits per channel: 8, or 16 for PNG and TIFF.
+            quality: quality of a lossy format, 1 to 100.
             replace: whether an existing file may be replaced.
 
         Raises:
@@ -53,7 +53,7 @@ class Result:
         self.noted().save(target, format, bits=bits, quality=quality, replace=replace)
 
     def to_pil(self) -> Image.Image:
-        """The picture as one of Pillow's, in mode RGB, or RGBA where something is transparent."""
+        """The picture as a Pillow image, in mode RGB, or RGBA if any pixel is transparent."""
         return self.picture.to_pil()
 
     def to_numpy(self, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
@@ -61,27 +61,27 @@ class Result:
         return self.picture.to_numpy(dtype)
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """PNG for a notebook."""
         return self.picture._repr_png_()
 
     def noted(self) -> Picture:
-        """The picture with its resolved spec as a note, as it is written."""
+        """The picture with its resolved spec as a note, as ``save`` writes it."""
         note = {"artune": self.record.versions.get("artune", ""), "spec": self.record.spec.model_dump(mode="json")}
         return dataclasses.replace(self.picture, note=note)
 
 
 def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
-    """The picture that a run has come to, and its record.
+    """Make the picture and the record of a run.
 
-    The record's last losses are those of this picture; only where a run was cancelled between two tiles, they are those
-    of the last step: to measure so large a picture takes minutes.
+    The last losses of the record are those of the picture. The exception is a run that was cancelled between two tiles:
+    they are then those of the last step, because measuring such a large picture takes minutes.
 
     Args:
-        progress: the last one.
-        cancelled: by the caller, before the end.
+        progress: the last progress of the run.
+        cancelled: whether the caller cancelled the run before its end.
 
     Warns:
-        ArtuneWarning: the picture has no values but 0 and 1.
+        ArtuneWarning: all values of the picture are 0 or 1.
     """
     began = time.perf_counter()
     run = progress.run
@@ -109,11 +109,11 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
 
 
 def _check_saturated(picture: Picture, progress: Progress) -> None:
-    """Warn of a picture of nothing but 0 and 255: its weights or its rate are far too large."""
+    """Warn if nearly all values are 0 or 255, which happens if weights or rate are far too large."""
     black, white = (picture.pixels < 0.5 / 255).mean(), (picture.pixels > 1 - 0.5 / 255).mean()
     if progress.done and black + white > SATURATED and min(black, white) > 0:
         warnings.warn(
-            "the picture is of nothing but 0 and 255: the descent has left the range of colours; choose smaller "
+            "the picture consists of nothing but 0 and 255: the descent has left the range of colours; choose smaller "
             "weights or a smaller `rate`",
             ArtuneWarning,
             stacklevel=3,

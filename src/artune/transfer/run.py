@@ -1,4 +1,4 @@
-"""A run: everything that it needs, and what it tells between two steps."""
+"""A run: everything that it needs, and its progress between two steps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,35 +6,35 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from artune.backbones.base import Image
-from artune.engine.descend import End, Part, State
+from artune.engine.descend import End, PartDone, State
 from artune.images.picture import Picture
 from artune.record import run_key
 from artune.spec.style import Rung
-from artune.transfer.checkpoint import Checkpoint, Search
+from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.plan import Plan
-from artune.transfer.rates import shares_of
+from artune.transfer.rates import result_shares
 from artune.transfer.task import N, Task
 
 P = TypeVar("P", bound=Plan)
 Event = Literal["begins", "part", "step", "ends"]
 Losses = Mapping[str, Sequence[float]]
-"""Losses by name, one value for each step."""
+"""Losses by name, with one value for each step."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run(Generic[P, N]):
-    """Everything that a run needs. It holds no state: it can be run again, to the same picture.
+    """Everything that a run needs. It has no state: it can be run again, with the same result.
 
     Attributes:
-        plan: every choice made.
-        inputs: the pictures as they were given; where the strength is small, the photograph shines through.
-        shown: the same in the colours that the network sees.
-        first: the picture to start from, where the start is not the photograph.
-        network: what the method has loaded.
-        key: digest of plan and pictures: the same key, the same picture.
-        search: how the strength was found, where it was.
+        plan: the resolved spec.
+        inputs: the pictures as they were given; at a low strength, the result is blended with the photograph.
+        shown: the inputs in the colours that the network sees.
+        first: the picture to start from, if the start is not the photograph.
+        network: what the method has loaded, such as a network.
+        key: digest of plan and pictures; the same key means the same picture.
+        search: how the strength was found; ``None`` if it was given.
     """
 
     plan: P
@@ -43,13 +43,13 @@ class Run(Generic[P, N]):
     first: Painting
     network: N
     key: str
-    search: Search | None = None
+    search: StrengthSearch | None = None
 
     @classmethod
-    def of(cls, task: Task[N], plan: P, search: Search | None = None) -> "Run[P, N]":
-        """The run of a task by a plan."""
+    def of(cls, task: Task[N], plan: P, search: StrengthSearch | None = None) -> "Run[P, N]":
+        """The run of a task with a plan."""
         strengths = [*plan.region_strengths, plan.strength][: len(task.inputs.regions)]
-        inputs = task.inputs.faded(shares_of(strengths))
+        inputs = task.inputs.blended(result_shares(strengths))
         shown = inputs.coloured(plan)
         first = Painting(task.first) if task.first else shown.paintings[0]
         return cls(plan, inputs, shown, first, task.network, run_key(plan, inputs.digests), search)
@@ -57,21 +57,22 @@ class Run(Generic[P, N]):
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """What is happening in a run.
+    """Progress of a run after an event.
 
     Attributes:
-        event: a size ``begins``; a ``part`` of a step is finished, such as a tile; a ``step``; the run ``ends``.
+        event: ``begins``: a size begins; ``part``: a part of a step, such as a tile, is done; ``step``: a step is done;
+            ``ends``: the run ends.
         run: the run.
-        level: place of the size at work among the sizes, from 0.
-        rung: the size at work, and its steps.
-        done: steps done over all sizes.
-        total: steps over all sizes.
-        state: of the descent; its image is the picture so far.
-        losses: of all steps so far; they grow as the run goes on.
-        seconds: since the run began, those before a checkpoint included.
-        measure: losses of a picture at this size, by name.
-        part: of the step at work, for that event.
-        end: why the run ended, for that event.
+        level: index of the current size among the sizes, from 0.
+        rung: the current size and its steps.
+        done: number of steps done, over all sizes.
+        total: number of all steps, over all sizes.
+        state: state of the descent; its image is the picture so far.
+        losses: losses of all steps so far, by name; the lists grow while the run goes on.
+        seconds: duration of the run so far, the time before a checkpoint included.
+        measure: function that returns the losses of a picture at this size, by name.
+        part: number of parts done and of all parts; for the event ``part`` only.
+        end: why the run ended; for the event ``ends`` only.
     """
 
     event: Event
@@ -84,21 +85,21 @@ class Progress:
     losses: Losses
     seconds: float
     measure: Callable[[Image], Mapping[str, float]]
-    part: Part | None = None
+    part: PartDone | None = None
     end: End | None = None
 
     @property
     def latest(self) -> dict[str, float]:
-        """Losses of the last step, by name; empty before the first."""
+        """Losses of the last step, by name; empty before the first step."""
         return {name: values[-1] for name, values in self.losses.items() if values}
 
     def picture(self) -> Picture:
-        """The picture so far, at its present size."""
+        """The picture so far, at the current size."""
         run = self.run
         return finished(self.state.image, run.plan, run.inputs, run.shown)
 
     def save(self, path: Path | str) -> None:
-        """Write a checkpoint to go on from, atomically.
+        """Write a checkpoint from which the run can be resumed, atomically.
 
         Raises:
             OutputError: no permission, no space.

@@ -1,4 +1,4 @@
-"""Which sizes are computed with how many steps, the size of the paintings beside them, and what a network takes."""
+"""The sizes of a run and their steps, the sizes of the paintings, and the smallest size that a network accepts."""
 
 from collections.abc import Sequence
 from itertools import count, takewhile
@@ -13,16 +13,18 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
     "normal": (50, 36, 34),
     "best": (200, 120, 120),
 }
-"""Steps at the first size, at those between, and at a last one of 512 pixels."""
+"""Steps at the first size, at each size between, and at the last size if that is 512 pixels."""
 
 
 def planned(method: Optimise, size: int, smallest: int = 1) -> tuple[Rung, ...]:
-    """Sizes from small to large, and their steps: the method's own, in proportion, or by its rule.
+    """Sizes and steps of a run, from small to large.
+
+    They are those that the method gives, scaled to ``size``; or they follow from its rule.
 
     Args:
-        method: as it was asked for.
+        method: the spec's method, as it was given.
         size: longer side of the result, pixels.
-        smallest: longer side below which the network does not take the picture.
+        smallest: smallest longer side that the network accepts, pixels.
     """
     if method.rungs is not None:
         return in_proportion(method.rungs, size, method.steps)
@@ -37,22 +39,22 @@ def planned(method: Optimise, size: int, smallest: int = 1) -> tuple[Rung, ...]:
 
 
 def _sizes_to(size: int, factor: float, least: int) -> list[int]:
-    """Sizes up to the last one, from at least ``least`` on."""
+    """Longer sides from at least ``least`` to ``size``, each ``factor`` times the one before."""
     sizes = [size]
     if factor == 2:
         while sizes[0] / 2 >= least:
             sizes.insert(0, round(sizes[0] / 2))
         return sizes
-    # not each from the one after it: 512 in steps of the root of 2 has to begin at 128
+    # each is computed from the last size, so that rounding does not add up: 512 with a factor of sqrt(2) begins at 128
     smaller = takewhile(lambda side: side >= least, (round(size / factor**power) for power in count(1)))
     return sorted({size, *smaller})
 
 
 def _steps_by_quality(sizes: Sequence[int], quality: Quality) -> list[int]:
     first, between, last = STEPS[quality]
-    # Fine texture comes at the last size alone. Whatever that is, it gets the steps that take as long as those at 512,
-    # but at least half and at most eight times as many. The sizes before a large one only prepare it, so they get
-    # fewer. Above 2048 the strokes are there already, and the painting's grain is too small to be seen: twice the size
+    # Fine texture appears at the last size only. This size gets as many steps as take the same time as those at 512,
+    # but at least half as many and at most eight times as many. Large sizes before it only prepare it, so they get
+    # fewer steps. Above 2048, strokes are finished and the painting's grain is too small to be seen, so twice the size
     # gets half the steps.
     size = sizes[-1]
     final = round(last * min(max((512 / size) ** 1.5, 0.5), 8) * min(2048 / size, 1.0))
@@ -62,14 +64,14 @@ def _steps_by_quality(sizes: Sequence[int], quality: Quality) -> list[int]:
 
 
 def divided(steps: int, counts: Sequence[int]) -> list[int]:
-    """``steps`` divided in the proportions of ``counts``; their sum is ``steps``."""
+    """Divide ``steps`` in proportion to ``counts``; the sum is exactly ``steps``."""
     whole = sum(counts) or 1
     ends = [round(steps * sum(counts[: i + 1]) / whole) for i in range(len(counts))]
     return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def in_proportion(rungs: Sequence[Rung], size: int, steps: int | None) -> tuple[Rung, ...]:
-    """The given sizes brought in proportion to another last size, and their steps to another sum."""
+    """Scale sizes to another last size, and their steps to another sum."""
     counts = [rung.steps for rung in rungs]
     counts = counts if steps is None else divided(steps, counts)
     sides = [max(1, round(rung.size * size / rungs[-1].size)) for rung in rungs]
@@ -77,30 +79,34 @@ def in_proportion(rungs: Sequence[Rung], size: int, steps: int | None) -> tuple[
 
 
 def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
-    """Width and height at a given longer side, in proportion, at least 1."""
+    """Scale width and height to a longer side of ``longer`` pixels; each is at least 1."""
     scale = longer / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def check_sizes(spec: StyleSpec, photograph: Picture, network: Network) -> None:
-    """Raise if a size of a resolved spec is below what the network takes."""
+    """Raise if a size of a plan is too small for the network.
+
+    Raises:
+        SpecError: it is; the message names a size that is large enough.
+    """
     backbone = network.backbone
     for rung in spec.method.rungs or ():
         width, height = fitted(*photograph.size, rung.size)
         if min(width, height) < backbone.smallest:
             least = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
             last = (spec.method.rungs or ())[-1].size
-            longer = -(-least * last // rung.size)  # sizes are in proportion
+            longer = -(-least * last // rung.size)  # sizes scale with the last one
             shape = f"{photograph.size[0]}x{photograph.size[1]}"
-            at = f"at size {last}" if rung.size == last else f"at {rung.size}, the first of the sizes before {last},"
+            at = f"at size {last}" if rung.size == last else f"at {rung.size}, the first size of a run to {last},"
             raise SpecError(
                 f"a {shape} picture {at} is {width}x{height} pixels; network {network.name} needs "
                 f"at least {backbone.smallest} on the shorter side: "
-                + (f"--size {longer} or more" if longer <= LARGEST else "crop it to a shape that is less long")
+                + (f"give `size` {longer} or more" if longer <= LARGEST else "crop it to a less elongated shape")
             )
 
 
 def painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:
-    """Width and height of a painting beside a result. It is never enlarged: its style would become smooth."""
+    """Width and height of a painting for one size. A painting is never enlarged, because its style would be blurred."""
     longer = max(min(round(rung.size * spec.style_scale), max(painting.size)), 1)
     return fitted(*painting.size, longer)

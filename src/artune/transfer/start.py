@@ -1,4 +1,4 @@
-"""Where the descent starts at each size."""
+"""The initial iterate at each size."""
 
 import os
 
@@ -8,55 +8,55 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.engine.descend import Method, Slots, State
+from artune.engine.descend import Optimiser, Slots, State
 from artune.errors import SpecError, UnknownNameError
 from artune.images import color
 from artune.images.picture import Picture
 from artune.transfer.inputs import Painting, Source, read_source
 
 STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")
-"""Starts that need no file."""
+"""Values of the spec's ``start`` that are not files."""
 SPREAD = 0.25
-"""Standard deviation of the Gaussian noise: all but one value in twenty lie in [0, 1]."""
+"""Standard deviation of the Gaussian noise; 19 of 20 values lie in [0, 1]."""
 
 
 def given_start(kind: str, first: Source | None = None, allow_huge: bool = False) -> Picture | None:
-    """The picture to start from, where one was given.
+    """Read the picture to start from; ``None`` if none was given.
 
     Args:
-        kind: of the spec: one of ``STARTS``, or a file.
-        first: in its place.
-        allow_huge: read pictures above 100 million pixels.
+        kind: ``start`` of the spec: one of ``STARTS``, or a file.
+        first: the picture, instead of a file in ``kind``.
+        allow_huge: whether to read pictures above 100 million pixels.
 
     Raises:
         SpecError: both are given.
-        UnknownNameError: neither a start nor a file.
-        PictureError: what was given cannot be read.
+        UnknownNameError: ``kind`` is neither one of ``STARTS`` nor a file.
+        PictureError: the picture cannot be read.
     """
     if first is not None:
         if kind not in ("content", "file"):
-            raise SpecError(f"both start {kind!r} and first, a picture to start from, are given; leave out either")
+            raise SpecError(f"`start` {kind!r} and `first`, a picture to start from, are both given; leave out either")
         return read_source(first, allow_huge)
     if kind in STARTS:
         return None
     if not os.path.exists(kind):
-        why = "a spec names no files: give the picture again" if kind == "file" else "it is no picture file either"
+        why = "a spec contains no picture: give it again" if kind == "file" else "there is no such file, either"
         raise UnknownNameError("start", kind, STARTS, why=why)
     return read_source(kind, allow_huge=allow_huge)
 
 
 def start(kind: str, content: Image, first: Painting, seed: int) -> Image:
-    """The first iterate, shaped like ``content``, in [0, 1].
+    """The initial iterate at the first size, shaped like ``content``, in [0, 1].
 
-    Noise is drawn at the first size alone; it follows from the seed and that size.
+    Noise is drawn at the first size only; it follows from seed and size.
 
     Args:
-        kind: ``content``; ``gaussian``: noise around 0.5, clamped; ``uniform``: noise; ``grey``: 0.5 with noise of one
-            part in 255, without which every pixel of a flat picture is pulled alike; ``colours``: :func:`colour_noise`,
-            clamped; anything else: ``first``, resized.
-        content: the photograph at the first size.
-        first: the first style, or what was given to start from.
-        seed: of the noise.
+        kind: ``content``: the photograph; ``gaussian``: normal noise around 0.5, clamped; ``uniform``: uniform noise;
+            ``grey``: 0.5 with noise of 1/255, without which all pixels would have the same gradient; ``colours``: see
+            ``colour_noise``, clamped; anything else: ``first``, resized.
+        content: the photograph at the first size, ``[1, 3, h, w]``.
+        first: the first painting, or the picture that was given to start from.
+        seed: seed of the noise.
     """
     if kind == "content":
         return content.clone()
@@ -76,7 +76,7 @@ def start(kind: str, content: Image, first: Painting, seed: int) -> Image:
 
 
 def colour_noise(noise: Image, painting: Painting) -> Image:
-    """Standard normal noise given the mean colour and the covariance of what counts of a painting; not clamped."""
+    """Transform standard normal noise to the mean colour and colour covariance of a painting; not clamped."""
     mean, covariance = color.moments(painting.picture.pixels, painting.weight())
     values, vectors = np.linalg.eigh(covariance)
     root = torch.from_numpy(vectors * np.sqrt(np.maximum(values, 0)))
@@ -84,22 +84,22 @@ def colour_noise(noise: Image, painting: Painting) -> Image:
 
 
 def enlarged(image: Image, content: Image, before: Image | None) -> Image:
-    """Where a size begins: what the last size left, brought to the new one.
+    """The initial iterate at a new size: the picture of the size before, enlarged.
 
     Args:
-        image: at the end of the last size.
+        image: the picture at the end of the size before.
         content: the photograph at the new size.
-        before: the photograph at the last size, where the descent started from it: then what was changed of it is
-            enlarged, and added to the photograph at the new size, whose edges and grain are nearer to the end than
-            those of a blurred picture.
+        before: the photograph at the size before, if the run started from the photograph. Then only the difference
+            between picture and photograph is enlarged, and added to the photograph at the new size: its edges and grain
+            are nearer to the result than those of an enlarged picture.
     """
     image = image if before is None else image - before
     image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False)
     return (image if before is None else image.add_(content)).clamp_(0, 1)
 
 
-def carried(state: State, method: Method, height: int, width: int) -> Slots:
-    """The method's memory, brought to a new size."""
+def carried(state: State, method: Optimiser, height: int, width: int) -> Slots:
+    """The optimiser's slots, resized to a new size."""
 
     def resize(x: Tensor) -> Tensor:
         return F.interpolate(x.contiguous(), (height, width), mode="bilinear", align_corners=False)

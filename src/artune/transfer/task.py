@@ -1,4 +1,4 @@
-"""What is asked for: pictures that were read, a spec that was checked, and a network that was loaded."""
+"""A task: pictures that were read, a spec that was checked, and a network that was loaded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,27 +10,27 @@ from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
 from artune.transfer.start import given_start
 
-DECIDED = (
-    "there is no strength to be found: it was given, or the weights of content and style were, or the scale is not "
-    "calibrated, or each region has its own; leave them out"
+NO_OPEN_STRENGTH = (
+    "there is no strength to be found: `strength` was given, or `content_weight` and `style_weight` were, or `scale` "
+    "is not calibrated, or each region has its own strength; leave them out"
 )
-"""Message to who asks for the balance of a task that leaves no strength open."""
+"""Error message if a balance is asked for, but the task leaves no strength open."""
 
 
 @runtime_checkable
 class Loaded(Protocol):
-    """What a method of making pictures loads once for many of them, such as a loss network."""
+    """What a method loads once for many pictures, such as a loss network."""
 
     @property
     def digest(self) -> str:
-        """sha256 of its weights."""
+        """sha256 of the weights."""
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
-        """Of its activations."""
+        """Precision of the activations."""
 
     def check(self, spec: StyleSpec) -> None:
-        """Raise :class:`artune.errors.SpecError` if a spec asks for another one."""
+        """Raise ``artune.errors.SpecError`` if a spec needs another network."""
 
 
 N = TypeVar("N", bound=Loaded)
@@ -38,14 +38,14 @@ N = TypeVar("N", bound=Loaded)
 
 @dataclass(frozen=True, eq=False)
 class Task(Generic[N]):
-    """One photograph to be styled, and how; a :class:`artune.transfer.plan.Plan` of it has every choice made.
+    """One photograph to be styled, and how. ``artune.transfer.plan.Plan`` is the spec of a task with every choice made.
 
     Attributes:
-        spec: as it was given.
+        spec: the spec as it was given.
         inputs: the pictures.
-        regions: the strength that each region came with, if it did.
-        styles: number of paintings that style the rest.
-        first: the picture to start from, where one was given.
+        regions: strength that each region was given; ``None``: that of the spec.
+        styles: number of paintings for the rest of the photograph.
+        first: the picture to start from, if one was given.
         network: what the spec's method has loaded.
     """
 
@@ -72,16 +72,16 @@ class Task(Generic[N]):
 
         Args:
             content: the photograph.
-            styles: paintings.
-            spec: how.
-            load: loads, or hands over, what the spec's method needs.
-            regions: parts of the photograph with styles of their own.
-            first: the picture to start from, in place of the spec's ``start``.
-            allow_huge: read pictures above 100 million pixels.
+            styles: the paintings.
+            spec: how the photograph is to be styled.
+            load: function that returns what the spec's method needs, such as a network.
+            regions: parts of the photograph with paintings of their own.
+            first: the picture to start from, instead of the spec's ``start``.
+            allow_huge: whether to read pictures above 100 million pixels.
 
         Raises:
-            InputError: something given cannot be used.
-            WeightsError: missing or unfit weights.
+            InputError: a picture, a mask or the spec cannot be used.
+            WeightsError: weights are missing or do not fit.
         """
         inputs = Inputs.read(content, styles, regions, allow_huge=allow_huge)
         network = load()
@@ -96,7 +96,7 @@ class Task(Generic[N]):
 
     @property
     def open(self) -> bool:
-        """Whether a strength is to be found: it was left open, and something depends on it."""
+        """Whether a strength must be found: it was left open, and the result depends on it."""
         method = self.spec.method
         stated = method.content_weight is not None and method.style_weight is not None
         used = self.styles > 0 or (self.spec.region_strengths is None and None in self.regions)
@@ -104,13 +104,13 @@ class Task(Generic[N]):
 
 
 def check_types(*given: tuple[str, object, bool, str]) -> None:
-    """Raise for the first argument that is of a wrong type.
+    """Raise if an argument has a wrong type.
 
     Args:
-        given: name, value, whether it fits, and what is needed.
+        given: name, value, whether its type is right, and what is needed; for each argument.
 
     Raises:
-        SpecError: naming it.
+        SpecError: for the first argument of a wrong type.
     """
     for name, value, fits, needed in given:
         if not fits:

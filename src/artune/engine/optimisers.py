@@ -1,11 +1,11 @@
-"""Methods of descent. Each is a pure update of (iterate, slots); the slots are all that it remembers.
+"""Optimisers. Each is a pure function of (iterate, slots); the slots are everything that it remembers.
 
-A method says its own facts: see :class:`artune.engine.descend.Method`. A new one is a class here and a line in
-``METHODS``.
+``artune.engine.descend.Optimiser`` says what an optimiser must state about itself. A new optimiser is a class here, and
+a line in ``OPTIMISERS``.
 
-Adam and L-BFGS are scale-free: multiplying the function by a number changes nothing. They count gradients in units of
-the largest value seen so far, so that no square of them leaves fp32. Plain gradient descent is not scale-free: it is
-there to repeat what was published with rates that hold for one scale.
+Adam and L-BFGS are scale-free: multiplying the function by a number does not change the iterates. They measure
+gradients in units of the largest gradient so far, so that no square overflows or underflows in fp32. Plain gradient
+descent is not scale-free: it serves to reproduce published results, whose rates are valid for one scale.
 """
 
 from collections.abc import Mapping
@@ -23,24 +23,25 @@ from artune.engine.strips import strips
 from artune.errors import UnknownNameError
 
 Box = tuple[float, float] | None
-"""Lowest and highest value of an iterate; ``None``: there are no limits."""
+"""Smallest and largest allowed value of an iterate; ``None`` for no limits."""
 
 
 def decayed(factor: float, every: int, step: int) -> float:
-    """Share of the rate at a step, from 0: multiplied by ``factor`` after every ``every`` steps."""
+    """Factor of the rate at a step, which counts from 0: it is multiplied by ``factor`` every ``every`` steps."""
     return factor ** (step // every)
 
 
 def rate_from_255(rate: float, optimiser: str) -> float:
-    """A rate published for pictures in 0 .. 255 as the same descent's rate for pictures in 0 .. 1.
+    """Convert a rate that was published for pictures in [0, 255] to pictures in [0, 1].
 
-    With ``x = 255 u`` the gradient with respect to ``u`` is 255 times that to ``x``. A step of Adam is the rate itself,
-    in units of the pixels: it divides by 255. A step of SGD is rate times gradient, and 255 times smaller in ``u``: the
-    rate divides by 255 squared, for the same total.
+    With ``x = 255 u``, the gradient with respect to ``u`` is 255 times that with respect to ``x``. A step of Adam has
+    the length of the rate, in units of the pixels, so the rate is divided by 255. A step of SGD is rate times gradient:
+    the step must become 255 times smaller while the gradient becomes 255 times larger, so the rate is divided by 255
+    squared. The total must be the same in both cases.
 
     Args:
-        rate: as published.
-        optimiser: ``adam`` or ``sgd``; that of L-BFGS, a share of a quasi-Newton step, has no unit.
+        rate: the published rate.
+        optimiser: ``adam`` or ``sgd``. The rate of L-BFGS is a share of a quasi-Newton step, and has no unit.
 
     Raises:
         UnknownNameError: another optimiser.
@@ -52,7 +53,7 @@ def rate_from_255(rate: float, optimiser: str) -> float:
 
 
 def _unit(gradient: Tensor, slots: Slots) -> tuple[Tensor, Tensor | None]:
-    """The largest gradient so far; and, where it has grown, the old unit over the new one."""
+    """Largest gradient so far; and the previous one divided by it, or ``None`` if it has not grown."""
     unit = torch.stack(torch.aminmax(gradient)).abs().amax().clamp(min=1e-37)
     if slots:
         unit = torch.maximum(unit, slots["unit"])
@@ -62,7 +63,10 @@ def _unit(gradient: Tensor, slots: Slots) -> tuple[Tensor, Tensor | None]:
 
 
 def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tuple[Tensor, Slots]:
-    """Gradient and slots in units of the largest gradient so far; ``powers`` are those of the unit in each slot."""
+    """Gradient and slots in units of the largest gradient so far.
+
+    ``powers`` says with which power of the unit each slot is measured.
+    """
     unit, ratio = _unit(gradient, slots)
     if ratio is not None:
         slots = {**slots, **{name: slots[name] * ratio**power for name, power in powers.items()}}
@@ -71,18 +75,18 @@ def _in_units(gradient: Tensor, slots: Slots, powers: Mapping[str, int]) -> tupl
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015), scale-free, in a box.
+    """Adam (Kingma and Ba 2015), scale-free, with the iterate limited to a range.
 
-    Departures: ``eps`` is a share of the root mean square of the gradient over the whole iterate, so that pixels with
-    hardly any gradient are not driven at full rate; and the second mean forgets as fast as the first, because a new
-    size brings new gradients, which old and larger ones would hold back for a hundred steps.
+    Departures: ``eps`` is relative to the root mean square of the gradient over the whole iterate, so that pixels with
+    hardly any gradient do not move at the full rate. Both betas are equal: with the usual larger second beta, the large
+    gradients of the size before would slow down the descent for a hundred steps.
 
     Args:
-        rate: step size, in units of the iterate; or one for each of a batch, ``[b]``.
-        betas: decay of the means of the gradient and of its square.
+        rate: step size, in units of the iterate; a number, or one for each picture of a batch, ``[b]``.
+        betas: decay of the mean of the gradient, and of the mean of its square.
         eps: see above.
-        box: lowest and highest value; ``None`` for no limits.
-        in_place: write over the iterate and the slots, for pictures so large that there is no room for two.
+        box: smallest and largest allowed value; ``None`` for no limits.
+        in_place: overwrite the iterate and the slots, for pictures of which memory holds no second copy.
     """
 
     rate: float | Float[Tensor, "b"] = 0.03
@@ -97,7 +101,7 @@ class Adam:
 
     @property
     def copies(self) -> Copies:
-        """In tiles: the iterate, the average, two means and the gradient; and one before and after the descent."""
+        """In tiles: iterate, average, two means, gradient, and one more before and after the descent."""
         return Copies(whole=14, tiled=6)
 
     def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, closure: Closure) -> Move:
@@ -144,23 +148,24 @@ class Adam:
 class SGD:
     """Plain gradient descent: ``x - rate * gradient``; not scale-free.
 
-    The gradient of a mean over the pixels falls with their number, so a rate belongs to a size and to a loss. There is
-    no box: in one, a descent with too high a rate would swing from side to side, and nobody would see it diverge.
+    The gradient of a mean over pixels falls with their number, so a rate is valid for one size and one loss. The
+    iterate has no limits: with limits, a descent with too large a rate would oscillate between them, and not be
+    recognised as diverging.
 
     Args:
-        rate: see above.
+        rate: factor of the gradient.
     """
 
     rate: float
     box: ClassVar[Box] = None
     memory: ClassVar[frozenset[str]] = frozenset()
     scale_free: ClassVar[bool] = False
-    usual_rate: ClassVar[float | None] = 0.003  # on calibrated losses; three times as much diverges for some pairs
+    usual_rate: ClassVar[float | None] = 0.003  # for calibrated losses; three times this rate diverges for some pairs
     fixed_draws: ClassVar[bool] = False
 
     @property
     def copies(self) -> Copies:
-        """As measured."""
+        """Measured."""
         return Copies(whole=10, tiled=6)
 
     def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, closure: Closure) -> Move:
@@ -172,27 +177,28 @@ class SGD:
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS (Liu and Nocedal 1989) in a box, without a line search or with one.
+    """Limited-memory BFGS (Liu and Nocedal 1989) in a box, with or without a line search.
 
-    The box is that of a projected Newton method (Bertsekas 1982, "Projected Newton methods for optimization problems
-    with simple constraints"). A pixel at a limit that the gradient pushes outward is held: it takes no part in the
-    direction. The others move along the quasi-Newton direction, and each move is projected onto the box, so that the
-    iterate that is evaluated is the one that is delivered. Pairs are differences of these projected iterates.
+    The box is the range that each value of the iterate is limited to. It is kept as in a projected Newton method
+    (Bertsekas 1982, "Projected Newton methods for optimization problems with simple constraints"): a pixel at a limit
+    that the gradient pushes outward does not move. The other pixels move along the quasi-Newton direction, and the
+    result is projected onto the box, so that the iterate that is evaluated is the one that is delivered. The pairs of
+    differences (s, y) are those of projected iterates.
 
-    Without a search, the first step moves the iterate by ``rate`` (root mean square), later ones by at most ten times
-    that. With one, ``rate`` is only the first length that is tried along a bare gradient; a quasi-Newton step is tried
-    whole. The search goes along the projected path. Where it fails, the curvature is forgotten and the bare gradient
-    searched; where that fails too, the descent has stalled.
+    Without a line search, the first step moves the iterate by ``rate`` (root mean square), later steps by at most ten
+    times that. With a line search, ``rate`` is only the first length that is tried along the negative gradient; along a
+    quasi-Newton direction, the full step is tried first. The search follows the projected path. If it fails, all pairs
+    are dropped, and the search is repeated along the negative gradient; if this fails too, the descent has stalled.
 
-    A pair of differences whose curvature is not clearly positive is left out; the test is relative, so a small loss
-    does not stop the descent. A batch is one vector: its members share curvature and step lengths, and the sum of their
-    totals is what is searched.
+    A pair whose curvature is not clearly positive is left out. The test is relative, so a small loss does not stop the
+    descent. A batch is treated as one vector: its pictures share curvature and step length, and the line search
+    minimises the sum of their totals.
 
     Args:
         rate: see above.
-        history: pairs of differences that are kept.
-        search: whether to search for a step that fulfils the strong Wolfe conditions.
-        box: lowest and highest value; ``None`` for no limits.
+        history: number of pairs that are kept.
+        search: whether to use a line search for the strong Wolfe conditions.
+        box: smallest and largest allowed value; ``None`` for no limits.
     """
 
     rate: float = 0.02
@@ -206,7 +212,7 @@ class LBFGS:
 
     @property
     def copies(self) -> Copies:
-        """Pairs are held twice while a new one is put among them; a search holds the ends of an interval."""
+        """Pairs are held twice while a new one is added; a line search holds both ends of an interval."""
         held = 14 + 4 * self.history + (8 if self.search else 0)
         return Copies(whole=held, tiled=held)
 
@@ -221,10 +227,10 @@ class LBFGS:
                 moves, turns = self._with(s, moves), self._with(y, turns)
         free = self._free(x, gradient)
         g = g * free
-        if not g.any():  # a minimum within the box
+        if not g.any():  # the minimum within the box
             return Move(x, slots)
         direction = self._inward(x, -self._inverse_hessian(g, moves, turns) * free)
-        if torch.dot(direction, g) >= 0:  # rounding won: forget the curvature
+        if torch.dot(direction, g) >= 0:  # no descent direction, because of rounding errors
             moves, turns, direction = moves[:0], turns[:0], -g
         size, rate = direction.square().mean().sqrt(), self.rate * share
         limit = rate if not len(moves) else 10 * rate
@@ -243,22 +249,22 @@ class LBFGS:
         return Move(self._projected(x + found.length * direction.view_as(x)), kept, found.value)
 
     def _with(self, row: Tensor, rows: Tensor) -> Tensor:
-        """The newest ``history`` rows."""
+        """Append a row, and keep the newest ``history`` rows."""
         return torch.cat([rows[max(0, len(rows) + 1 - self.history) :], row[None]])
 
     def _projected(self, x: Tensor) -> Tensor:
         return x if self.box is None else x.clamp(*self.box)
 
     def _free(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """False where the gradient pushes a value that is at a limit out of the box, flat."""
+        """Whether each value may move, flat: not if it is at a limit and the negative gradient points outward."""
         return ~self._leaves(x, -gradient).flatten()
 
     def _inward(self, x: Tensor, direction: Tensor) -> Tensor:
-        """The direction, flat, without what would leave the box at once."""
+        """The direction, flat, with zeros for values at a limit that would leave the box."""
         return direction * ~self._leaves(x, direction.view_as(x)).flatten()
 
     def _leaves(self, x: Tensor, direction: Tensor) -> Tensor:
-        """Where a value is at a limit and a direction goes beyond it."""
+        """Whether each value is at a limit and the direction points outward."""
         if self.box is None:
             return torch.zeros((), dtype=torch.bool, device=x.device)
         low, high = self.box
@@ -267,9 +273,9 @@ class LBFGS:
     def _searched(
         self, x: Tensor, value: Evaluation, direction: Tensor, unit: Tensor, closure: Closure
     ) -> Trial | None:
-        """A length along the projected path, with everything in units of the gradient.
+        """Search for a length along the projected path, with the function in units of the largest gradient.
 
-        A value that has met the box no longer moves: its direction is no part of the slope there.
+        A value that has reached a limit does not move any more, so it does not count in the slope there.
         """
 
         def trial(length: float, value: Evaluation | None = None) -> Trial:
@@ -287,7 +293,7 @@ class LBFGS:
 
     @staticmethod
     def _inverse_hessian(g: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
-        """The two-loop recursion: inverse Hessian times gradient."""
+        """Approximate inverse Hessian times gradient, by the two-loop recursion."""
         if not len(moves):
             return g
         pairs = [(s, y, 1 / torch.dot(s, y)) for s, y in zip(moves, turns, strict=True)]
@@ -301,8 +307,8 @@ class LBFGS:
         return q
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
-        return {}  # curvature of another function
+        return {}  # at another size the function is another one, and so is its curvature
 
 
-METHODS: dict[str, type[Adam] | type[LBFGS] | type[SGD]] = {"adam": Adam, "lbfgs": LBFGS, "sgd": SGD}
-"""The methods by the name that a spec gives them."""
+OPTIMISERS: dict[str, type[Adam] | type[LBFGS] | type[SGD]] = {"adam": Adam, "lbfgs": LBFGS, "sgd": SGD}
+"""Optimisers by the name that a spec uses."""

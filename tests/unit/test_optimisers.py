@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from artune.engine import strips
 from artune.engine.descend import End, Evaluation, descend
-from artune.engine.methods import LBFGS, METHODS, SGD, Adam, decayed, rate_from_255
+from artune.engine.optimisers import LBFGS, OPTIMISERS, SGD, Adam, decayed, rate_from_255
 from artune.errors import UnknownNameError
 from artune.spec.style import Optimise
 from tests.functions import ALL, START, UNBOUNDED, bowl, function, last, picture_bowl, rosenbrock, valley
@@ -49,17 +49,19 @@ def test_decay_goes_in_stairs():
     assert [step.state.x.item() for step in steps] == [-1, -2, -2.5, -3]
 
 
-@pytest.mark.parametrize("method", [Adam(rate=0.1, box=None), LBFGS(rate=0.1, box=None), SGD(rate=0.1)])
-def test_every_rate_decays(method):
+@pytest.mark.parametrize("optimiser", [Adam(rate=0.1, box=None), LBFGS(rate=0.1, box=None), SGD(rate=0.1)])
+def test_every_rate_decays(optimiser):
     slope = function(lambda x: x.sum(1))
-    x = [step.state.x.item() for step in descend(slope, torch.zeros(1, 1), method, steps=3, schedule=lambda s: 0.5**s)]
+    x = [
+        step.state.x.item() for step in descend(slope, torch.zeros(1, 1), optimiser, steps=3, schedule=lambda s: 0.5**s)
+    ]
     assert x[2] - x[1] == pytest.approx(0.5 * (x[1] - x[0]), rel=1e-3)
 
 
 def test_no_decay_changes_no_bit():
-    for method in UNBOUNDED:
-        plain = last(descend(rosenbrock, START, method, steps=20)).state.x
-        assert torch.equal(plain, last(descend(rosenbrock, START, method, steps=20, schedule=lambda s: 1.0)).state.x)
+    for optimiser in UNBOUNDED:
+        plain = last(descend(rosenbrock, START, optimiser, steps=20)).state.x
+        assert torch.equal(plain, last(descend(rosenbrock, START, optimiser, steps=20, schedule=lambda s: 1.0)).state.x)
 
 
 def test_plain_descent_that_overshoots_has_diverged():
@@ -101,17 +103,17 @@ def test_a_rate_without_a_unit_is_not_converted():
         rate_from_255(1.0, "lbfgs")
 
 
-@pytest.mark.parametrize("method", UNBOUNDED[:3])
+@pytest.mark.parametrize("optimiser", UNBOUNDED[:3])
 @pytest.mark.parametrize("factor", [2.0**-113, 2.0**-40, 2.0**40, 2.0**113])  # which round nothing
-def test_methods_are_scale_free(method, factor):
+def test_optimisers_are_scale_free(optimiser, factor):
     start = START.float()  # whose squares end at 1e38
 
     def scaled(x, step):
         value = rosenbrock(x, step)
         return Evaluation(value.total * factor, value.losses, value.gradient * factor)
 
-    plain = last(descend(rosenbrock, start, method, steps=20)).state.x
-    other = last(descend(scaled, start, method, steps=20)).state.x
+    plain = last(descend(rosenbrock, start, optimiser, steps=20)).state.x
+    other = last(descend(scaled, start, optimiser, steps=20)).state.x
     torch.testing.assert_close(plain, other, rtol=1e-3, atol=1e-3)
 
 
@@ -120,13 +122,13 @@ def test_adam_stays_in_its_box():
     assert last(descend(outside, torch.tensor([[0.9]]), Adam(rate=0.5), steps=5)).state.x.item() == 1.0
 
 
-def test_every_method_is_tested():
-    assert {type(method) for method in ALL} == {*METHODS.values()}
+def test_every_optimiser_is_tested():
+    assert {type(optimiser) for optimiser in ALL} == {*OPTIMISERS.values()}
 
 
-@pytest.mark.parametrize("method", UNBOUNDED)
-def test_what_a_method_remembers_has_the_names_that_it_says(method):
-    assert last(descend(rosenbrock, START, method, steps=2)).state.slots.keys() == method.memory
+@pytest.mark.parametrize("optimiser", UNBOUNDED)
+def test_what_an_optimiser_remembers_has_the_names_that_it_says(optimiser):
+    assert last(descend(rosenbrock, START, optimiser, steps=2)).state.slots.keys() == optimiser.memory
 
 
 def test_a_batch_descends_as_its_members_do():
@@ -151,9 +153,9 @@ def test_in_place_is_the_same_to_the_bit(monkeypatch, generator, values):
     pure = [step.state for step in descend(picture_bowl, start, Adam(), steps=6, average=0.9)]
     assert torch.equal(start, kept)
     monkeypatch.setattr(strips, "VALUES", values)
-    method, place = Adam(in_place=True), start.clone()
+    optimiser, place = Adam(in_place=True), start.clone()
     for before, step in zip(
-        pure, descend(picture_bowl, place, method, steps=6, average=0.9, in_place=True), strict=True
+        pure, descend(picture_bowl, place, optimiser, steps=6, average=0.9, in_place=True), strict=True
     ):
         assert torch.equal(step.state.x, before.x)
         assert torch.equal(step.image, before.image)
@@ -196,8 +198,8 @@ def test_lbfgs_finds_the_minimum_in_the_box_that_scipy_finds(search, history):
     np.testing.assert_allclose(step.image[0].numpy(), want.x, atol=2e-4)
 
 
-@pytest.mark.parametrize("method", [method for method in ALL if method.box])
-def test_what_is_shown_is_what_is_evaluated_and_within_the_box(method):
+@pytest.mark.parametrize("optimiser", [optimiser for optimiser in ALL if optimiser.box])
+def test_what_is_shown_is_what_is_evaluated_and_within_the_box(optimiser):
     """Else the losses of a run are not those of its picture: a picture is clipped when it is written."""
     seen = []
 
@@ -206,7 +208,7 @@ def test_what_is_shown_is_what_is_evaluated_and_within_the_box(method):
         return coupled(x, step)
 
     start = torch.full((1, 12), 0.5, dtype=torch.float64)
-    images = [step.image for step in descend(noted, start, method, steps=40)]
+    images = [step.image for step in descend(noted, start, optimiser, steps=40)]
     assert all(image.min() >= 0 and image.max() <= 1 for image in (*images, *seen))
     evaluated = {tuple(x.flatten().tolist()) for x in seen}
     assert all(tuple(image.flatten().tolist()) in evaluated for image in images[:-1])
@@ -223,23 +225,23 @@ def test_lbfgs_stalls_in_a_corner_where_the_minimum_is(search):
 # facts
 
 
-def test_a_spec_names_the_methods_that_there_are():
-    assert {*get_args(Optimise.model_fields["optimiser"].annotation)} == {*METHODS}
+def test_a_spec_names_the_optimisers_that_there_are():
+    assert {*get_args(Optimise.model_fields["optimiser"].annotation)} == {*OPTIMISERS}
 
 
-@pytest.mark.parametrize("method", UNBOUNDED)
-def test_a_method_says_whether_it_is_scale_free(method):
+@pytest.mark.parametrize("optimiser", UNBOUNDED)
+def test_an_optimiser_says_whether_it_is_scale_free(optimiser):
     def scaled(x, step):
         value = valley(x, step)
         return value._replace(total=8 * value.total, gradient=8 * value.gradient)
 
     start = torch.zeros((1, 20), dtype=torch.float64)
-    plain, other = (last(descend(f, start, method, steps=5)).state.x for f in (valley, scaled))
-    assert torch.allclose(plain, other) == method.scale_free
+    plain, other = (last(descend(f, start, optimiser, steps=5)).state.x for f in (valley, scaled))
+    assert torch.allclose(plain, other) == optimiser.scale_free
 
 
-@pytest.mark.parametrize("method", UNBOUNDED)
-def test_a_method_says_whether_draws_must_be_fixed(method):
+@pytest.mark.parametrize("optimiser", UNBOUNDED)
+def test_an_optimiser_says_whether_draws_must_be_fixed(optimiser):
     """One that compares gradients of different steps moves by what a function added at one of them."""
 
     def jumping(x, step):
@@ -247,11 +249,11 @@ def test_a_method_says_whether_draws_must_be_fixed(method):
         return value if step != 1 else value._replace(gradient=value.gradient + 100.0)
 
     def moves(f):
-        steps = list(descend(f, torch.zeros((1, 20), dtype=torch.float64), method, steps=3))
+        steps = list(descend(f, torch.zeros((1, 20), dtype=torch.float64), optimiser, steps=3))
         return steps[2].state.slots.get("turns")
 
     plain, other = moves(valley), moves(jumping)
-    assert (plain is not None and not torch.equal(plain, other)) == method.fixed_draws
+    assert (plain is not None and not torch.equal(plain, other)) == optimiser.fixed_draws
 
 
 @pytest.mark.parametrize("history", [1, 4])
@@ -283,7 +285,7 @@ class Held(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("method", "tiled"),
+    ("optimiser", "tiled"),
     [
         (Adam(), False),
         (Adam(in_place=True), True),
@@ -293,7 +295,7 @@ class Held(TorchDispatchMode):
         (LBFGS(history=20, search=True), True),
     ],
 )
-def test_a_method_says_how_many_pictures_it_holds(method, tiled, monkeypatch, generator):
+def test_an_optimiser_says_how_many_pictures_it_holds(optimiser, tiled, monkeypatch, generator):
     monkeypatch.setattr(strips, "VALUES", 300)
     curvature = torch.rand((1, 3, 32, 32), generator=generator)
     shift = 0.3 * curvature
@@ -306,8 +308,8 @@ def test_a_method_says_how_many_pictures_it_holds(method, tiled, monkeypatch, ge
 
     start = torch.rand((1, 3, 32, 32), generator=generator)
     with Held() as held:
-        for _ in descend(f, start, method, steps=50, average=0.9, in_place=tiled):
+        for _ in descend(f, start, optimiser, steps=50, average=0.9, in_place=tiled):
             pass
     pictures = held.most / (4 * start.numel())
-    said = method.copies.tiled if tiled else method.copies.whole
+    said = optimiser.copies.tiled if tiled else optimiser.copies.whole
     assert pictures - 0.5 <= said <= pictures + 8
