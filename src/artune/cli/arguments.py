@@ -1,4 +1,4 @@
-"""Values of options: paths, specs, numbers, layers. For pictures see :mod:`artune.cli.photographs`."""
+"""Values of options: paths, specs, numbers, layers. For pictures see ``artune.cli.photographs``."""
 
 import os
 from collections import Counter

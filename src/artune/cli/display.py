@@ -366,7 +366,7 @@ def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def balancing(quiet: bool, what: str = "finding the balance") -> Iterator[Callable[[int, int], None]]:
-    """:func:`counting` for a search for the balance, which Ctrl-C ends after a step with nothing to resume."""
+    """``counting`` for a search for the balance, which Ctrl-C ends after a step with nothing to resume."""
     try:
         with interruptible() as interrupted, counting(what, quiet) as count:
 

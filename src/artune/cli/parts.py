@@ -149,7 +149,7 @@ def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM
 
 
 def parse_style_mask(text: str) -> tuple[str, str]:
-    """Parse a painting and its mask, ``STYLE=MASK``; divided as in :func:`parse_region`.
+    """Parse a painting and its mask, ``STYLE=MASK``; divided as in ``parse_region``.
 
     Raises:
         InputError: with the form that is needed.

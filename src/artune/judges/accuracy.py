@@ -27,7 +27,7 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """See :func:`wilson`."""
+        """See ``wilson``."""
         return wilson(self.right, self.count)
 
 

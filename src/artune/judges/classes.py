@@ -1,7 +1,7 @@
 """Class judges: classifiers that say which of some painters, or of some animals, a picture shows.
 
 A class judge is a trunk (a backbone up to one tap) and a head that classifies the trunk's features: by their mean over
-positions, or by their Gram matrix. It is trained by :mod:`artune.judges.training` and kept in one file.
+positions, or by their Gram matrix. It is trained by ``artune.judges.training`` and kept in one file.
 """
 
 import json
@@ -196,7 +196,7 @@ class ClassJudge:
 
     @torch.no_grad()
     def probabilities(self, images: Image) -> Float[Tensor, "b k"]:
-        """Probability of each class, in the order of :attr:`classes`.
+        """Probability of each class, in the order of ``classes``.
 
         The judge sees the middle square of a picture, at the size and with the edges that it was trained with.
 

@@ -116,7 +116,7 @@ class JudgeNetwork(nn.Module):
         """The embeddings, from the outputs of the stages.
 
         Args:
-            maps: what :meth:`maps` returns.
+            maps: what ``maps`` returns.
             mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture whose style counts; content is always that of the
                 whole picture.
         """
@@ -216,7 +216,7 @@ class Judge:
         return Embedding(style, content)
 
     def style_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """Score of embeddings as the style ``own``, beside ``others`` and the bank: :func:`chance_corrected`."""
+        """Score of embeddings as the style ``own``, beside ``others`` and the bank: ``chance_corrected``."""
         return chance_corrected(found, own, others, self.styles, self.style_calibration)
 
     def content_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:

@@ -236,7 +236,7 @@ def _squares(pictures: Sequence[Labelled], size: int) -> Pictures:
 
 
 def with_extra(pictures: Pictures, count: int, seed: int) -> Pictures:
-    """The pictures, and after them ``count`` more that :data:`artune.data.augment.LADDER` makes of them."""
+    """The pictures, and after them ``count`` more that ``artune.data.augment.LADDER`` makes of them."""
     images, labels = [pictures.images], [pictures.labels]
     for number in range(count):
         source, name, rng = extra(number, len(pictures.labels), seed)

@@ -17,7 +17,7 @@ def page(package: str, template: str, **values: Any) -> str:
     Args:
         package: whose folder ``templates`` holds the template; ``base.css``, which it may include, is here.
         template: name of the file.
-        values: the template's variables; pictures by :func:`picture_uri`, charts by :func:`drawing`.
+        values: the template's variables; pictures by ``picture_uri``, charts by ``drawing``.
     """
 
     def source(name: str) -> str | None:
@@ -48,5 +48,5 @@ def picture_uri(picture: Picture, longer: int | None = None) -> str:
 
 
 def drawing(svg: str) -> Markup:
-    """A chart as part of the page, which is not escaped: for charts of :mod:`artune.report.charts` alone."""
+    """A chart as part of the page, which is not escaped: for charts of ``artune.report.charts`` alone."""
     return Markup(svg[svg.index("<svg") :])

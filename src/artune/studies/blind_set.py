@@ -115,7 +115,7 @@ def make_blind_set(
         study: folder of the results of a study.
         per_weight: pictures at each weight; as few as possible share photograph and painting. Default: all.
         seed: of the choice and the order of the pictures.
-        key: file of the key; default: :func:`key_file`.
+        key: file of the key; default: ``key_file``.
         references: paintings, of which the page shows some of each class; those that the study used are left out.
         content_judge: file of the judge whose answers are compared with people's, on the content; needed only where
             several judges have seen the pictures.

@@ -103,7 +103,7 @@ def run_classes(
         store: where pictures and answers are kept.
         executor: where pictures are made.
         on_progress: called as the work goes on.
-        load_network: default: :meth:`artune.Network.load`. It is called once, before the first picture is made, because
+        load_network: default: ``artune.Network.load``. It is called once, before the first picture is made, because
             what it refuses would be refused for every picture; and not at all if no picture is missing.
 
     Raises:

@@ -38,7 +38,7 @@ class Entry(JsonLine):
     """A picture that was made, or the reason why it was not.
 
     Attributes:
-        key: see :func:`artune.studies.keys.keyed`.
+        key: see ``artune.studies.keys.keyed``.
         run: what was asked for.
         record: what happened, with the last value of each loss; ``None`` for a picture that failed.
         failed: why there is no picture; empty where there is one.
@@ -51,7 +51,7 @@ class Entry(JsonLine):
 
     @property
     def settings(self) -> dict[str, str]:
-        """See :func:`artune.studies.keys.settings`."""
+        """See ``artune.studies.keys.settings``."""
         if self.record is None:
             return settings(self.run.spec, {}, "")
         return settings(self.run.spec, self.record.digests, self.record.versions.get("algorithm", ""))

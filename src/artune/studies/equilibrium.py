@@ -14,7 +14,7 @@ from artune.studies.bootstrap import DRAWS, INNER, Array, means, resampled
 from artune.studies.entries import Side
 
 ROUGH = 0.15
-"""RMS misfit to a monotone fit above which a curve counts as not monotone (:func:`artune.balance.curve.balance`); the
+"""RMS misfit to a monotone fit above which a curve counts as not monotone (``artune.balance.curve.balance``); the
 accuracies of a few dozen pictures rise and fall by chance."""
 SAME = 1e-9
 """Smallest difference of two places, or of two accuracies, that is not rounding."""
@@ -94,7 +94,7 @@ def equilibrium(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Equilibrium | None:
-    """Find where two accuracies cross, by :func:`artune.balance.curve.balance`.
+    """Find where two accuracies cross, by ``artune.balance.curve.balance``.
 
     That function takes strengths; places, whether of strengths or of ratios, are scaled to log odds from -1 to 1 for
     it. Weights of one ratio, such as 1e5:1 and 1e6:10, are one place.

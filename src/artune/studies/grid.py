@@ -22,7 +22,7 @@ def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Exa
         seed: of the choice.
 
     Raises:
-        InputError: a class has fewer pictures; else as :func:`artune.data.folders.class_folder`.
+        InputError: a class has fewer pictures; else as ``artune.data.folders.class_folder``.
     """
     chosen: list[Example] = []
     for label, files in class_folder(folder).items():

@@ -32,7 +32,7 @@ def pinned(spec: StyleSpec) -> StyleSpec:
 
 
 def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, RunSpec]:
-    """Runs by key, with device and precision :func:`pinned`.
+    """Runs by key, with device and precision ``pinned``.
 
     A key is a digest of the spec as it was given, with the type of the device (``cuda`` for ``cuda:1``) and the
     precision; of the bytes of all files; and of artune's ``ALGORITHM``. No network is loaded, and every file is read

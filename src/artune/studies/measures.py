@@ -28,7 +28,7 @@ BATCH = 32
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A network that tells classes apart, such as :class:`artune.judges.classes.ClassJudge`."""
+    """A network that tells classes apart, such as ``artune.judges.classes.ClassJudge``."""
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ CarryOut = Callable[[RunSpec], Outcome]
 
 @dataclass(frozen=True)
 class Transfer:
-    """Makes pictures by :func:`artune.style`; the network is loaded once in each process.
+    """Makes pictures by ``artune.style``; the network is loaded once in each process.
 
     Attributes:
         weights: file of the network's weights; default: the published ones.
@@ -49,7 +49,7 @@ class Transfer:
         """The picture of a run.
 
         Raises:
-            ArtuneError: as :func:`artune.style`, and where the descent diverged.
+            ArtuneError: as ``artune.style``, and where the descent diverged.
         """
         network = _network(_without_weights(run.spec).model_dump_json(), self.weights)
         result = artune.style(run.content.file, run.style.file, spec=run.spec, network=network)
@@ -82,10 +82,10 @@ def run(
     runs that have not begun are dropped.
 
     Args:
-        runs: by key (:func:`artune.studies.keys.keyed`).
+        runs: by key (``artune.studies.keys.keyed``).
         store: where pictures are kept.
         executor: where runs are carried out: one of the standard library, or one with the same interface.
-        carry_out: makes the picture of a run; default: :class:`Transfer`.
+        carry_out: makes the picture of a run; default: ``Transfer``.
 
     Yields:
         The entry of each run, in the order in which they end.

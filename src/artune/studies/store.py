@@ -1,4 +1,4 @@
-"""The store: a folder of results (:mod:`artune.studies.entries`), open for more.
+"""The store: a folder of results (``artune.studies.entries``), open for more.
 
 A folder of results only ever grows. A picture is written whole, then its line; if the process is killed between the
 two, the line is restored from the copy that the picture carries, and a line that was cut short is removed. One process
@@ -37,7 +37,7 @@ from artune.studies.entries import (
 from artune.studies.keys import differences
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of the files that :func:`artune.files.atomic` leaves behind when the process is killed."""
+"""Names of the files that ``artune.files.atomic`` leaves behind when the process is killed."""
 PNG_END = b"IEND\xaeB`\x82"
 """The last bytes of a PNG file."""
 
@@ -90,7 +90,7 @@ class Store:
         """Raise unless the finished pictures were made with the settings that are asked for.
 
         Args:
-            asked: what :func:`artune.studies.keys.settings` returns.
+            asked: what ``artune.studies.keys.settings`` returns.
 
         Raises:
             InputError: naming what differs.
