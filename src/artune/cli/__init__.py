@@ -1,4 +1,4 @@
-"""The command line: a thin shell around ``artune.transfer``."""
+"""The command line: a thin shell around the library."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from artune.cli.display import guarded
 
 app = typer.Typer(
     name="artune",
-    help="Style transfer: the photograph in the style of the painting.",
+    help="Neural style transfer: a photograph in the style of a painting.",
     no_args_is_help=True,
     invoke_without_command=True,
     rich_markup_mode="rich",
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 @app.callback()
 def _about(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
         typer.echo(f"artune {__version__}")

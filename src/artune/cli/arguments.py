@@ -1,4 +1,4 @@
-"""From what was typed to what is meant: paths, specs, numbers, layers. Photographs: ``artune.cli.photographs``."""
+"""Values of options: paths, specs, numbers, layers. For pictures see ``artune.cli.photographs``."""
 
 import os
 from collections import Counter
@@ -35,7 +35,7 @@ def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file is a picture by its name."""
+    """Whether a file has the suffix of a picture."""
     from artune.images.formats import READABLE
 
     return path.suffix.lower() in READABLE
@@ -64,7 +64,7 @@ def read_spec(path: Path | None) -> StyleSpec:
     from artune.spec.options import parse_spec
 
     if os.path.exists(path) and not os.path.isfile(path):
-        raise SpecError(f"{path} is no regular file; give a YAML or JSON file, or a picture made by artune")
+        raise SpecError(f"{path} is not a regular file; give a YAML or JSON file, or a picture made by artune")
     if is_readable(path):
         return parse_spec(spec_of(path), where=f"the spec in {path}")
     try:
@@ -83,7 +83,7 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     if recipe is None:
         return read_spec(file)
     if file is not None:
-        raise SpecError("--spec and --recipe both set everything; leave out either")
+        raise SpecError("--spec and --recipe both give a spec; leave out either")
     from artune.recipes import find_recipe
 
     return find_recipe(recipe).spec
@@ -133,7 +133,7 @@ def format_from(text: str) -> str:
 
 
 def check_lossy(form: str, quality: int | None) -> None:
-    """Raise where a quality was given to a format that loses nothing.
+    """Raise if a quality was given for a format without loss.
 
     Raises:
         OutputError: naming the formats that have a quality.
@@ -146,7 +146,7 @@ def check_lossy(form: str, quality: int | None) -> None:
 
 
 def quality_from(text: str, flag: str) -> str:
-    """The word as it is; a number is meant for another option."""
+    """The word as it is; a number is refused, because it is meant for ``--jpeg-quality``."""
     if text.strip().rstrip("%").isdecimal():
         raise SpecError(
             f"{flag} sets how long to compute (draft, normal or best), not {text}; the quality of a written JPEG is "
@@ -203,4 +203,4 @@ PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "style_layers": layers_from,
     "loss": layers_from,
 }
-"""How the text of an option becomes the value of its field, where it is not the text itself."""
+"""Functions that make the value of a field from the text of its option; without one the text is the value."""

@@ -1,4 +1,4 @@
-"""``artune classes``: how often two class judges recognise content and style, at several weights."""
+"""``artune classes``: how often two class judges recognise content and style at several weights."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,32 +27,37 @@ DATA, RUN = "The pictures", "The run"
 
 def classes(
     context: typer.Context,
-    contents: Annotated[Path, typer.Option(help="Photographs: FOLDER/CLASS/*.", rich_help_panel=DATA)],
-    styles: Annotated[Path, typer.Option(help="Paintings: FOLDER/CLASS/*.", rich_help_panel=DATA)],
+    contents: Annotated[Path, typer.Option(help="Folder of photographs, CLASS/*.", rich_help_panel=DATA)],
+    styles: Annotated[Path, typer.Option(help="Folder of paintings, CLASS/*.", rich_help_panel=DATA)],
     content_judge: Annotated[Path, typer.Option(help="Class judge of the photographs, made by artune judge train.")],
     style_judge: Annotated[Path, typer.Option(help="Class judge of the paintings, made by artune judge train.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results; an unfinished study in it is continued.")
     ],
     strengths: Annotated[
-        str | None, typer.Option(help="Strengths, between 0 and 1.", metavar="S,S...", rich_help_panel=DATA)
+        str | None, typer.Option(help="Strengths to try, between 0 and 1.", metavar="S,S...", rich_help_panel=DATA)
     ] = None,
     ratios: Annotated[
         str | None,
         typer.Option(
-            help="In place of strengths: style weight:content weight, in the units of the recipe; 5e4 is 5e4:1.",
+            help="Instead of strengths: style weight:content weight, in the units of the recipe; 5e4 is 5e4:1.",
             metavar="W[:W],...",
             rich_help_panel=DATA,
         ),
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(help="Pictures of each class (default: all).", min=1, rich_help_panel=DATA)
+        int | None,
+        typer.Option(
+            help="Photographs of each class; without --styles-per-class paintings, too (default: all).",
+            min=1,
+            rich_help_panel=DATA,
+        ),
     ] = None,
     styles_per_class: Annotated[
         int | None,
         typer.Option(help="Paintings of each class (default: as --per-class).", min=1, rich_help_panel=DATA),
     ] = None,
-    choice: Annotated[int, typer.Option(help="Seed of the choice of pictures.", min=0, rich_help_panel=DATA)] = 0,
+    choice: Annotated[int, typer.Option(help="Seed for the choice of pictures.", min=0, rich_help_panel=DATA)] = 0,
     size: Annotated[
         str | None,
         typer.Option(help=f"Longer side of the results, pixels (default: the spec's, or {SIZE}).", rich_help_panel=RUN),
@@ -66,15 +71,21 @@ def classes(
     device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
     precision: Annotated[str | None, spec_option("precision", panel=RUN)] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A published recipe (artune recipes); flags override.", rich_help_panel=RUN)
+        str | None,
+        typer.Option(help="Published recipe (artune recipes lists them); options override it.", rich_help_panel=RUN),
     ] = None,
     spec: Annotated[
-        Path | None, typer.Option(help="YAML or JSON file with more options; flags override.", rich_help_panel=RUN)
+        Path | None, typer.Option(help="YAML or JSON file with more options; options override it.", rich_help_panel=RUN)
     ] = None,
-    workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=256, rich_help_panel=RUN)] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Number of processes that make pictures.", min=1, max=256, rich_help_panel=RUN)
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Style photographs of known classes like paintings of known classes, and let two judges recognise both.
+    """Find which weight balances content and style, by two judges of classes.
+
+    Every photograph is styled like every painting at every weight. One judge recognises the class of the photograph,
+    the other the class of the painting.
 
     Every finished picture is kept. The same command continues where it was stopped, and makes no picture twice.
     """

@@ -1,4 +1,4 @@
-"""What a command shows while it works, and how it is stopped: messages, bars and logs, Ctrl-C, checkpoints."""
+"""What commands share: messages, progress bars and logs, Ctrl-C, checkpoints."""
 
 import functools
 import inspect
@@ -61,14 +61,14 @@ def with_flags(message: str, flags: Mapping[str, str]) -> str:
 
     Args:
         message: ``leave out `style_scale` ``.
-        flags: those of the running command; what is none of them stays as it is.
+        flags: those of the running command; other names stay as they are.
     """
     return re.sub(r"(?<![\w`])`(\w+)`(?![\w`])", lambda found: flags.get(found[1], found[0]), message)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """A command as it is run: ``~`` in paths is expanded, warnings are lines, and errors raised on purpose end it with
-    one message and exit code 2."""
+    """A command that expands ``~`` in paths and prints warnings as lines; artune's own errors end it with a message and
+    exit code 2."""
     flags = flags_of(command)
 
     @functools.wraps(command)
@@ -99,7 +99,7 @@ def _expanded(value: Any) -> Any:
 
 
 def show_warnings(flags: Mapping[str, str]) -> None:
-    """From now on print warnings of artune as lines, equal ones once; for the whole process, as a command begins."""
+    """From now on print each warning of artune once, as a line; for the whole process, because a command owns it."""
     warnings.simplefilter("always", ArtuneWarning)
     usual, shown = warnings.showwarning, set[str]()
 
@@ -124,7 +124,7 @@ class Saves(Protocol):
 
 
 class Checkpoints:
-    """Writes a checkpoint at most once a second and in at most a twentieth of the time."""
+    """Writes checkpoints: at most one a second, and in at most a twentieth of the time."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.due, self.works = path, time.monotonic() + 1, True
@@ -136,7 +136,7 @@ class Checkpoints:
         try:
             progress.save(self.path)
         except OutputError as error:  # the picture is worth more than its checkpoint
-            say(f"artune: going on without checkpoints: {error}")
+            say(f"artune: continuing without checkpoints: {error}")
             self.works = False
         ended = time.monotonic()
         self.due = ended + max(1.0, 20 * (ended - began))
@@ -148,7 +148,7 @@ def partial_of(out: Path) -> Path:
 
 
 def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise where a result or its checkpoint would be lost, or there is nothing to resume.
+    """Raise if a result or its checkpoint would be lost, or if there is nothing to resume.
 
     Raises:
         OutputError: with what to do.
@@ -170,7 +170,7 @@ def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Within it Ctrl-C ends the process at once: an exception while libraries load could end in a traceback."""
+    """A block in which Ctrl-C ends the process at once: an exception while libraries load could end in a traceback."""
     try:
         before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(CANCELLED))
     except ValueError:  # not the main thread
@@ -184,7 +184,7 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Within it the first Ctrl-C asks to stop after the step or tile, and the second stops at once.
+    """A block in which the first Ctrl-C asks to stop after the step or tile, and the second stops at once.
 
     Yields:
         Whether it was asked to stop.
@@ -212,7 +212,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _watched() -> bool:
-    """Whether the error stream is a terminal; else it is a log."""
+    """Whether the error stream is a terminal. Otherwise it is taken for a log."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -236,7 +236,7 @@ class _Log:
 
         Args:
             text: what is done.
-            share: how much of the work that is, in [0, 1]; 0 where nothing is known of the rest.
+            share: of the work that is done, in [0, 1]; 0 if unknown.
         """
         self.last = time.monotonic()
         left = f", {time_left((self.last - self.began) * (1 / share - 1))} left" if share else ""
@@ -244,13 +244,13 @@ class _Log:
 
 
 def time_left(seconds: float) -> str:
-    """A time in words, rounded up: "about 5 min"."""
+    """A time in words, rounded up, such as "about 5 min"."""
     minutes = math.ceil(seconds / 60)
     return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
 
 
 def share_done(progress: "Progress") -> float:
-    """How much of a run's work is done, in [0, 1]: a step costs as much as it has pixels."""
+    """Share of a run's work that is done, in [0, 1]; the cost of a step is its number of pixels."""
     sizes = getattr(progress.run.plan.method, "rungs", (progress.rung,))
     before = sizes[: progress.level]
     steps = progress.done - sum(rung.steps for rung in before)
@@ -270,7 +270,7 @@ def _mean_losses(losses: Mapping[str, float]) -> str:
 
 
 def _part_done(progress: "Progress") -> str:
-    """How much of the step at work is done, where it is done in parts."""
+    """Which tile of the step is done, for a size that is computed in tiles."""
     return f"tile {progress.part.done}/{progress.part.total}" if progress.part else ""
 
 
@@ -330,7 +330,7 @@ def _step_log() -> "Callable[[Progress], None]":
 
 @contextmanager
 def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Shows how many are done of how many, and the time left: on a bar, or in a log once a minute.
+    """Shows a count and the time left: on a bar, or in a log once a minute.
 
     Yields:
         What is called with both numbers.

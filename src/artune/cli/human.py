@@ -9,27 +9,30 @@ import typer
 from artune.cli.display import CANCELLED, guarded, loading, say
 from artune.errors import InputError, OutputError
 
-app = typer.Typer(no_args_is_help=True, help="Let people recognise what judges recognise.")
+app = typer.Typer(
+    no_args_is_help=True, help="Let people answer what judges answer: content and style of the pictures of a study."
+)
 
 
 def make(
-    folder: Annotated[Path, typer.Argument(help="New folder for the set.", metavar="FOLDER")],
-    study: Annotated[Path, typer.Option(help="Folder of results of artune classes.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the blind set.", metavar="FOLDER")],
+    study: Annotated[Path, typer.Option(help="Folder that artune classes wrote.")],
     per_weight: Annotated[int | None, typer.Option(help="Pictures at each weight (default: all).", min=1)] = None,
     references: Annotated[
-        Path | None, typer.Option(help="Paintings, FOLDER/CLASS/*; the page shows a few of each class.")
+        Path | None, typer.Option(help="Folder of paintings, CLASS/*, of which the page shows a few of each class.")
     ] = None,
     content_judge: Annotated[
-        Path | None, typer.Option(help="Content judge to compare people with, where several have judged the pictures.")
+        Path | None,
+        typer.Option(help="Content judge to compare people with; needed if several have judged the pictures."),
     ] = None,
-    style_judge: Annotated[Path | None, typer.Option(help="Style judge to compare people with.")] = None,
+    style_judge: Annotated[Path | None, typer.Option(help="Style judge to compare people with; likewise.")] = None,
     key: Annotated[
-        Path | None, typer.Option(help="File for the right answers (default: FOLDER.key.json, beside the set).")
+        Path | None, typer.Option(help="File for the right answers (default: FOLDER.key.json, beside FOLDER).")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice and the order of pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the choice and the order of pictures.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Prepare a blind set: pictures in random order, the choices, an answer sheet, and a page to answer on."""
+    """Write a blind set: pictures in random order, the choices, an answer sheet, and a page to answer on."""
     with loading():
         from artune.studies.blind_set import PAGE, key_file, make_blind_set
         from artune.studies.grid import examples
@@ -58,9 +61,9 @@ def make(
 def score(
     answers: Annotated[list[Path], typer.Argument(help="Answer sheets of one set, filled in.")],
     key: Annotated[
-        Path | None, typer.Option(help="Key of the set (default: beside the folder of the first sheet).")
+        Path | None, typer.Option(help="File with the right answers (default: beside the folder of the first sheet).")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="File for the numbers.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="CSV file for the scores.")] = None,
 ) -> None:
     """Print how often people and judges were right at each weight, with Wilson's 95 % intervals."""
     with loading():

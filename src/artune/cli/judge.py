@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from artune.judges.classes import ClassJudge
     from artune.judges.training import ClassTraining
 
-app = typer.Typer(help="Class judges, which tell painters or animals apart.", no_args_is_help=True)
+app = typer.Typer(help="Train and evaluate class judges, which recognise painters or animals.", no_args_is_help=True)
 MODEL, PICTURES, RUN = "The judge", "The pictures", "The run"
 
 
@@ -43,10 +43,14 @@ def default(name: str) -> Any:
 
 def train(
     kind: Annotated[str, option("kind", MODEL)],
-    data: Annotated[Path, typer.Option(help="Folder with train/CLASS/* and val/CLASS/*.", rich_help_panel=PICTURES)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The judge, a .safetensors file.", rich_help_panel=RUN)],
+    data: Annotated[
+        Path, typer.Option(help="Folder of pictures, train/CLASS/* and val/CLASS/*.", rich_help_panel=PICTURES)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the judge, .safetensors.", rich_help_panel=RUN)],
     network: Annotated[str | None, option("network", MODEL)] = None,
-    weights: Annotated[Path | None, typer.Option(help="File with the trunk's weights.", rich_help_panel=MODEL)] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File with the weights of the trunk.", rich_help_panel=MODEL)
+    ] = None,
     tap: Annotated[str | None, option("tap", MODEL)] = None,
     train_from: Annotated[str | None, option("train_from", MODEL)] = None,
     positive: Annotated[str | None, option("positive", MODEL)] = None,
@@ -60,7 +64,7 @@ def train(
     per_class: Annotated[int | None, option("per_class", PICTURES)] = None,
     styled: Annotated[
         Path | None,
-        typer.Option(help="Folder of CLASS/*: styled pictures to train on, too.", rich_help_panel=PICTURES),
+        typer.Option(help="Folder of styled pictures, CLASS/*, to train on as well.", rich_help_panel=PICTURES),
     ] = None,
     augment: Annotated[int, option("augment", PICTURES)] = default("augment"),
     edges: Annotated[
@@ -80,10 +84,12 @@ def train(
     seed: Annotated[int, option("seed", RUN)] = default("seed"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=RUN)] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing judge.", rich_help_panel=RUN)] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT.partial.", rich_help_panel=RUN)] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint OUT.partial.", rich_help_panel=RUN)
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RUN)] = False,
 ) -> None:
-    """Train a judge that tells the classes of a folder apart."""
+    """Train a judge on a folder of classes."""
     if edges and edges_after_denoising:
         raise SpecError("--edges and --edges-after-denoising exclude each other; give one")
     seen: Edges = "denoised" if edges_after_denoising else "plain" if edges else "none"
@@ -159,13 +165,13 @@ def train(
 
 
 def evaluate(
-    judge: Annotated[Path, typer.Argument(help="A judge made by artune judge train.")],
-    data: Annotated[Path, typer.Option(help="Folder with SPLIT/CLASS/*.")],
-    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
+    judge: Annotated[Path, typer.Argument(help="Judge made by artune judge train.")],
+    data: Annotated[Path, typer.Option(help="Folder of pictures, SPLIT/CLASS/*.")],
+    split: Annotated[str, typer.Option(help="Split to evaluate on: train, val or test.")] = "test",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Print how often a judge is right, and which classes it confuses."""
+    """Print how often a judge is right, and what each class is taken for."""
     with loading():
         from artune.data.folders import Folder
         from artune.judges.classes import ClassJudge

@@ -20,14 +20,16 @@ RUNS = 5
 
 
 def networks(
-    name: Annotated[str | None, typer.Argument(help="List every tap of this network.")] = None,
-    aliases: Annotated[bool, typer.Option("--aliases", help="List other sources' names of the taps.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Network whose taps are listed.")] = None,
+    aliases: Annotated[
+        bool, typer.Option("--aliases", help="List the names that Keras and others have for the taps.")
+    ] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help=f"Measure the forward pass of a step, at {SIDE}x{SIDE} pixels.")
+        bool, typer.Option("--measure", help=f"Measure the time of a forward pass at {SIDE}x{SIDE} pixels.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show the loss networks: default taps, cost per pixel, and whether the weights are at hand.
+    """Show the loss networks: default taps, cost per pixel, and where the weights are.
 
     torchvision:NAME stands for any other classifier of torchvision.
     """

@@ -1,4 +1,4 @@
-"""``--region``, ``--segment`` and ``--style-mask``: parts of a picture with styles of their own, as they are typed."""
+"""The options ``--region``, ``--segment`` and ``--style-mask``: parts of a picture with styles of their own."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ REGION_FORM, SEGMENT_FORM, STYLE_MASK_FORM = "MASK=STYLE[:STRENGTH]", "NAME=STYL
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that ``--region``, ``--segment`` and ``--style-mask`` say.
+    """What ``--region``, ``--segment`` and ``--style-mask`` ask for.
 
     Attributes:
         styles: the paintings of the rest.
         regions: masks from files.
-        segments: parts that a network is to find; ``mask`` is their name.
-        masks: a painting and its mask, each.
+        segments: parts that a segmentation network finds; here ``mask`` is a name.
+        masks: pairs of a painting and its mask.
         model: segmentation network.
         weights: file of its weights.
     """
@@ -48,7 +48,7 @@ class Parts:
         model: str | None,
         weights: Path | None,
     ) -> "Parts":
-        """What was typed.
+        """Parse the values of the options.
 
         Raises:
             InputError: naming the option, what it got and what it needs.
@@ -91,7 +91,7 @@ class Parts:
         return [self._masked(path) for path in self.styles]
 
     def segmenter(self, device: str, quiet: bool) -> "Segmenter | None":
-        """The network that finds the parts, if there is one to be found; downloaded with a progress bar if need be."""
+        """The segmentation network, if a part is to be found by name; a download shows a progress bar."""
         if not self.segments:
             return None
         from artune.machine import choose_device
@@ -118,10 +118,10 @@ class Parts:
 
 
 def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM) -> RegionStyle:
-    """A region of ``MASK=STYLE`` or ``MASK=STYLE:STRENGTH``.
+    """Parse a region, ``MASK=STYLE`` or ``MASK=STYLE:STRENGTH``.
 
-    Names may hold ``=`` and ``:`` themselves: the first ``=`` that leaves an existing file to its left divides (or
-    the first of all), and a number at the end is part of the name if there is a file of that name.
+    File names may hold ``=`` and ``:``. The text is divided at the first ``=`` with an existing file to its left, or
+    else at the first of all. A number at the end is a strength unless there is a file with the whole name.
 
     Args:
         text: what was given.
@@ -149,7 +149,7 @@ def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM
 
 
 def parse_style_mask(text: str) -> tuple[str, str]:
-    """A style picture and its mask, of ``STYLE=MASK``; divided as in ``parse_region``.
+    """Parse a painting and its mask, ``STYLE=MASK``; divided as in ``parse_region``.
 
     Raises:
         InputError: with the form that is needed.
@@ -169,11 +169,11 @@ def _divided(text: str, option: str, form: str) -> tuple[str, str]:
 
 
 def _is_file(text: str) -> bool:
-    """Whether it is a file, or one and a label as in ``map.png#person``."""
+    """Whether it names a file, or a file and a label as in ``map.png#person``."""
     text = os.path.expanduser(text)
     return os.path.isfile(text) or any(os.path.isfile(text[:i]) for i, letter in enumerate(text) if letter == "#")
 
 
 def _place(path: Path | str) -> str:
-    """Where a file lies: ``./a.jpg`` is ``a.jpg``."""
+    """The absolute path of a file, by which ``./a.jpg`` is ``a.jpg``."""
     return os.path.abspath(path)

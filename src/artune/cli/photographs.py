@@ -1,4 +1,4 @@
-"""The photographs of a call: which of the pictures they are, in which folders, and where their results go."""
+"""Which of the given pictures are photographs, and where their results go."""
 
 import glob
 import os
@@ -13,9 +13,10 @@ from artune.errors import InputError, PictureError
 from artune.files import expanded
 
 MOST_STYLES = 4
-"""Paintings that are mixed without ``--style-weights``; more are a glob that the shell expanded, as a rule."""
+"""Largest number of paintings that are mixed without ``--style-weights``; more are usually a glob that the shell has
+expanded."""
 MOST_NAMED = 5
-"""Files that a message names; of more it gives the number."""
+"""Largest number of files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class Photographs:
     """The photographs of a call.
 
     Attributes:
-        files: in order, each once.
-        root: the folder below which they lie; their results keep the folders between.
-        skipped: files whose names end like no picture.
-        folders: sub-folders that were not looked into.
-        styles: pictures that the same call uses as styles or masks, and does not style.
+        files: the photographs, in order, each once.
+        root: the folder that holds them all; results keep the folders below it.
+        skipped: files without the suffix of a picture.
+        folders: sub-folders that were not searched.
+        styles: pictures that the call uses as styles or masks, and therefore does not style.
     """
 
     files: tuple[Path, ...]
@@ -37,7 +38,7 @@ class Photographs:
     styles: tuple[Path, ...] = ()
 
     def notes(self) -> list[str]:
-        """What was left out, a line for each reason."""
+        """What was left out, in a line for each reason."""
         lines = []
         if count := len(self.skipped):
             files = "1 file is no picture" if count == 1 else f"{count} files are no pictures"
@@ -49,7 +50,7 @@ class Photographs:
         return lines
 
     def without(self, used: Iterable[Path]) -> "Photographs":
-        """The same without pictures that have another use in the call."""
+        """The photographs without pictures that the call uses otherwise."""
         others = {os.path.realpath(path) for path in used}
         styles = tuple(path for path in self.files if os.path.realpath(path) in others)
         return replace(self, files=tuple(path for path in self.files if path not in styles), styles=styles)
@@ -60,17 +61,19 @@ def divide_pictures(
 ) -> tuple[list[str], list[str]]:
     """The photographs and the styles among the pictures of a call, in which a shell may have expanded a glob.
 
-    A folder or a glob at the first place is all of the photographs. Otherwise a folder as OUT means several
-    photographs and then one style, or as many as have weights; and a file as OUT one photograph and then the styles.
+    - If the first picture is a folder or a glob, it stands for all photographs, and the others are styles.
+    - Else, if OUT is a folder, the last picture is the style (or as many as have weights), and the others are
+      photographs.
+    - Else the first picture is the photograph, and the others are styles.
 
     Args:
         pictures: as they were typed, in order.
         out: where the results go, as it was typed.
-        weights: how many styles have a weight, if they have.
-        regions: whether there are styles of regions, beside which STYLE may be left out.
+        weights: number of weights in ``--style-weights``; ``None`` without them.
+        regions: whether regions have styles, so that STYLE may be left out.
 
     Raises:
-        InputError: it could mean either; the message shows both forms.
+        InputError: it is not clear which pictures are photographs; the message shows the forms.
     """
     first, *rest = pictures
     if is_many(first):
@@ -132,10 +135,10 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
     """The photographs that files, folders and globs stand for.
 
     Args:
-        given: as they were typed. A folder stands for the pictures in it; beside others, as in what a shell made of
-            ``holiday/*``, only with ``recursive``.
-        recursive: look into sub-folders too.
-        out: the folder of results; one that lies among the photographs is not looked into.
+        given: as they were typed. A folder stands for the pictures in it. A folder among other pictures, as in what the
+            shell makes of ``holiday/*``, counts only with ``recursive``.
+        recursive: search sub-folders, too.
+        out: the folder of the results; it is not searched if it lies among the photographs.
 
     Raises:
         InputError: nothing was found, or a file is missing.
@@ -181,9 +184,9 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
 
 
 def name_results(photographs: Photographs, folder: Path, form: str = "png") -> list[Path]:
-    """Where each result goes: below ``folder`` as its photograph below the root, by the same name in another format.
+    """Where each result goes: to the same place below ``folder`` as its photograph has below the root.
 
-    Photographs whose results would have one name keep their suffix: ``a.jpg.png`` and ``a.png.png``.
+    Photographs whose results would have the same name keep their suffixes: ``a.jpg.png`` and ``a.png.png``.
 
     Args:
         photographs: of one call.
@@ -208,7 +211,7 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def check_there(given: Path | str) -> None:
-    """Raise for a picture that is missing; called before other checks, so that a typing error is named first.
+    """Raise if a picture is missing; called before all other checks, because a typing error is the likeliest fault.
 
     Raises:
         PictureError: there is no such file; the nearest name is offered.
@@ -217,7 +220,7 @@ def check_there(given: Path | str) -> None:
         raise PictureError("the name of a picture is empty")
     picture = expanded(given)
     if re.match(r"[a-z][a-z0-9]+:/", str(given), re.IGNORECASE) and not os.path.exists(picture):
-        raise PictureError(f"{given} is a web address; download the picture, and give the file")
+        raise PictureError(f"{given} is a web address; download the picture, and give its file")
     if not os.path.isfile(picture):
         from artune.images.read import read_picture
 

@@ -1,4 +1,4 @@
-"""``artune recipes``: what others published, to be used with ``artune style --recipe``."""
+"""``artune recipes``: the settings that others published, for ``artune style --recipe``."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Show all of this recipe.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Recipe that is shown in full.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show the published recipes: source, departures, and what they set."""
+    """Show published recipes: their sources, what they set, and where they depart from the source."""
     from artune.recipes import find_recipe, published
 
     chosen = list(published().values()) if name is None else [find_recipe(name)]

@@ -15,17 +15,21 @@ MODELS = "deeplabv3_resnet50, deeplabv3_mobilenet_v3_large, or the name or folde
 
 def segment(
     picture: Annotated[Path, typer.Argument(help="Photograph.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks, one PNG per part.")],
-    model: Annotated[str, typer.Option("--model", "--segment-model", help=MODELS)] = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks, a PNG for each part.")],
+    model: Annotated[
+        str, typer.Option("--model", "--segment-model", help=f"Segmentation network: {MODELS}")
+    ] = DEFAULT_MODEL,
     segment_weights: Annotated[
         Path | None, typer.Option("--weights", "--segment-weights", help="File with the network's weights.")
     ] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing masks.")] = False,
-    allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
+    allow_huge: Annotated[
+        bool, typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Find the parts of a picture and write their masks, for artune style --region."""
+    """Find the parts of a picture, and write their masks for artune style --region."""
     with loading():
         from artune.files import check_writable
         from artune.images.read import read_picture

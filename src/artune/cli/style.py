@@ -1,4 +1,4 @@
-"""``artune style`` and ``artune demo``: pictures in, pictures out."""
+"""``artune style`` and ``artune demo``: style photographs."""
 
 import json
 import os
@@ -62,18 +62,22 @@ EXAMPLES = (
 
 def style(
     context: typer.Context,
-    content: Annotated[str, typer.Argument(help="Photograph; or several, a folder or a glob, with a folder as OUT.")],
+    content: Annotated[
+        str, typer.Argument(help="Photograph. Or several, a folder or a quoted glob; then OUT is a folder.")
+    ],
     out: Annotated[
         str,
         typer.Option(
-            "--out", "-o", help="Result, whose suffix chooses the format; or a folder, which exists or ends in /."
+            "--out",
+            "-o",
+            help="File for the result; its suffix chooses the format. Or a folder, which exists or ends in /.",
         ),
     ],
     styles: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Paintings; after several photographs one, the last. Beside regions they style the rest, and may be "
-            "left out.",
+            help="Paintings. After several photographs only the last picture is one. With --region or --segment they "
+            "style the rest, and may be left out.",
             metavar="STYLE...",
         ),
     ] = None,
@@ -85,22 +89,33 @@ def style(
     region: Annotated[
         list[str] | None,
         typer.Option(
-            help="A part with a style of its own; repeat.", metavar="MASK=STYLE[:STRENGTH]", rich_help_panel=PARTS
+            help="A part with a style of its own, by a mask or by a label of a label map (map.png#person); repeatable.",
+            metavar="MASK=STYLE[:STRENGTH]",
+            rich_help_panel=PARTS,
         ),
     ] = None,
     segment: Annotated[
         list[str] | None,
-        typer.Option(help="The same, the part found by name.", metavar="NAME=STYLE[:STRENGTH]", rich_help_panel=PARTS),
+        typer.Option(
+            help="A part with a style of its own, found by a segmentation network; repeatable.",
+            metavar="NAME=STYLE[:STRENGTH]",
+            rich_help_panel=PARTS,
+        ),
     ] = None,
     segment_model: Annotated[
-        str | None, typer.Option(help=f"{MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS)
+        str | None,
+        typer.Option(help=f"Segmentation network: {MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS),
     ] = None,
     segment_weights: Annotated[
         Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
     ] = None,
     style_mask: Annotated[
         list[str] | None,
-        typer.Option(help="The part of a painting that counts; repeat.", metavar="STYLE=MASK", rich_help_panel=PARTS),
+        typer.Option(
+            help="The part of a painting whose style is taken; repeatable.",
+            metavar="STYLE=MASK",
+            rich_help_panel=PARTS,
+        ),
     ] = None,
     color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
     color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
@@ -143,58 +158,68 @@ def style(
     precision: Annotated[str | None, spec_option("precision", panel=RUN)] = None,
     memory: Annotated[str | None, spec_option("memory", panel=RUN)] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A published recipe (artune recipes); flags override.", rich_help_panel=RUN)
+        str | None,
+        typer.Option(help="Published recipe (artune recipes lists them); options override it.", rich_help_panel=RUN),
     ] = None,
     spec: Annotated[
         Path | None,
         typer.Option(
-            help="YAML or JSON file with the options, or a picture made by artune; flags override.", rich_help_panel=RUN
+            help="YAML or JSON file with options, or a picture made by artune; other options override it.",
+            rich_help_panel=RUN,
         ),
     ] = None,
     recursive: Annotated[
         bool,
-        typer.Option(
-            "--recursive", "-r", help="Look into the sub-folders of a folder of photographs.", rich_help_panel=FOLDERS
-        ),
+        typer.Option("--recursive", "-r", help="Style the photographs in sub-folders, too.", rich_help_panel=FOLDERS),
     ] = False,
     one_strength: Annotated[
         bool,
         typer.Option(
             "--one-strength",
-            help="One strength for all photographs, found on a few of them.",
+            help="Use one strength for all photographs, found on a few of them.",
             rich_help_panel=FOLDERS,
         ),
     ] = False,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the results in a folder (default: png).", rich_help_panel=FOLDERS),
+        typer.Option(
+            "--format",
+            help="Format of results that go into a folder, such as jpg (default: png).",
+            rich_help_panel=FOLDERS,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT.partial.", rich_help_panel=OUTPUT)] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint OUT.partial.", rich_help_panel=OUTPUT)
+    ] = False,
     jpeg_quality: Annotated[
         int | None,
         typer.Option(
-            help=f"Quality of a JPEG, WebP, HEIC or AVIF file (default: {QUALITY}).",
+            help=f"Quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file (default: {QUALITY}).",
             min=1,
             max=100,
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     keep_steps: Annotated[
-        Path | None, typer.Option(help="Folder for the picture after every tenth step.", rich_help_panel=OUTPUT)
+        Path | None,
+        typer.Option(help="Folder in which to keep the picture after every tenth step.", rich_help_panel=OUTPUT),
     ] = None,
-    sixteen: Annotated[bool, typer.Option("--16", help="16 bits (PNG, TIFF).", rich_help_panel=OUTPUT)] = False,
+    sixteen: Annotated[
+        bool, typer.Option("--16", help="Write 16 bits per channel (PNG, TIFF).", rich_help_panel=OUTPUT)
+    ] = False,
     allow_huge: Annotated[
-        bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.", rich_help_panel=OUTPUT),
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the record of the run as JSON.", rich_help_panel=OUTPUT)
+        bool, typer.Option("--json", help="Print the record of each run as JSON.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Style a photograph, or a folder of them."""
+    """Style a photograph, or many."""
     options = given_options(context.params)
     wanted = with_options(base_spec(spec, recipe), options)
     parted = bool(region or segment)
@@ -258,7 +283,7 @@ def _results_format(out: str, form: str | None) -> str:
 
 @dataclass(frozen=True)
 class _Call:
-    """What is the same for every picture of a call."""
+    """The options that all pictures of a call share."""
 
     spec: StyleSpec
     parts: Parts
@@ -272,12 +297,12 @@ class _Call:
     quiet: bool = False
     as_json: bool = False
     auto: bool = False
-    """Whether the strength was asked to be found, and not just left open."""
+    """Whether the user wrote ``--strength auto``; then it is an error if there is no strength to find."""
 
     def one(
         self, content: Path, out: Path, network: "Network | None" = None, segmenter: "Segmenter | None" = None
     ) -> "Result":
-        """Style one picture; everything that can be refused is refused before the work."""
+        """Style one picture; what can be refused is refused before the work begins."""
         self._check_out(content, out)
         network = network or self.network()
         from artune import api
@@ -304,14 +329,14 @@ class _Call:
         run = api.plan(task, tuning, resume=left)
         check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
-        if tiled(run):  # what is as large as the picture would leave holes that nothing else fits into
+        if tiled(run):  # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
         result = self._run(run, left, out)
         self._end(result, out)
         return result
 
     def _check_out(self, content: Path, out: Path) -> None:
-        """The result can be written, and nothing is lost by it."""
+        """Raise unless the result can be written without losing anything."""
         from artune.files import check_writable
         from artune.images.write import check_suffix
 
@@ -323,11 +348,11 @@ class _Call:
         check_writable(partial)
         for source in (*self._inputs(content), Path(self.spec.method.start)):
             if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
-                raise OutputError(f"{out} is one of the inputs; it would be lost. Choose another place with -o")
+                raise OutputError(f"{out} is one of the inputs and would be lost; choose another file with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
     def _run(self, run: "Run[Any, Any]", left: Path | None, out: Path) -> "Result":
-        """Run with progress and checkpoints, and write the picture, whether whole or cancelled."""
+        """Run with progress and checkpoints, and write the picture, also of a cancelled run."""
         from artune.images.write import write_picture
         from artune.transfer.methods import steps
         from artune.transfer.result import result_of
@@ -350,7 +375,7 @@ class _Call:
         return result
 
     def _end(self, result: "Result", out: Path) -> None:
-        """Tell how it ended, and leave a checkpoint only where there is something to go on with."""
+        """Print how the run ended; remove the checkpoint unless the run can continue."""
         partial = partial_of(out)
         if result.record.end == "cancelled":
             rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
@@ -367,7 +392,7 @@ class _Call:
         self._report(result, out)
 
     def many(self, photographs: Photographs, folder: Path, form: str = "png", *, one_strength: bool = False) -> None:
-        """Style every photograph into a folder; one that fails does not stop the rest."""
+        """Style every photograph into a folder; a failure does not stop the others."""
         from artune.files import check_writable
 
         if len(photographs.files) > 1:
@@ -379,7 +404,7 @@ class _Call:
         if not contents:
             raise InputError("no photograph is left to style")
         if os.path.exists(folder) and any(os.path.samefile(folder, content.parent) for content in contents):
-            raise OutputError(f"{folder} is the folder of the photographs; choose another one with -o")
+            raise OutputError(f"{folder} is the folder of the photographs; choose another folder with -o")
         check_writable(outs[0])
         network, segmenter = self.network(), self.parts.segmenter(self.spec.device, self.quiet)
         shared = self
@@ -440,7 +465,7 @@ class _Call:
         return strength
 
     def network(self) -> "Network":
-        """The loss network, downloaded with a progress bar if need be."""
+        """The loss network; a download shows a progress bar."""
         with loading():
             from artune.backbones.network import Network
             from artune.machine import keep_freed_memory
@@ -453,7 +478,7 @@ class _Call:
         return [content, *self.parts.files(), *([self.weights] if self.weights else [])]
 
     def _check_steps(self, content: Path) -> None:
-        """The folder of steps can be written, and nothing in it is lost."""
+        """Raise unless the folder of steps can be written without losing anything."""
         from artune.files import check_writable
 
         if self.keep_steps is None:
@@ -483,11 +508,13 @@ class _Call:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result.")] = DEMO,
-    photo: Annotated[str, typer.Option(help="One of the sample photographs.")] = "astronaut",
-    style: Annotated[str, typer.Option(help="One of the sample styles.")] = "strokes",
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the result.")] = DEMO,
+    photo: Annotated[str, typer.Option(help="A sample photograph by name.")] = "astronaut",
+    style: Annotated[str, typer.Option(help="A sample painting by name.")] = "strokes",
     size: Annotated[str, typer.Option(help="Longer side, pixels.")] = "512",
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing result (the default one always is).")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace an existing result; the default file is always replaced.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Style a sample photograph: no file and no download needed."""

@@ -17,7 +17,9 @@ def tune(
     context: typer.Context,
     content: Annotated[Path, typer.Argument(help="Photograph.")],
     style: Annotated[Path, typer.Argument(help="Painting.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page, the record, the curve and the chart.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the page, the picture, the record, the curve and the chart.")
+    ],
     size: Annotated[str | None, spec_option("size")] = None,
     network: Annotated[str | None, spec_option("network")] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the network's weights.")] = None,
@@ -26,20 +28,24 @@ def tune(
     style_scale: Annotated[float | None, spec_option("style_scale")] = None,
     kept: Annotated[
         float | None,
-        typer.Option(help="Share of its best that either keeps in the safe interval (default: 0.8)."),
+        typer.Option(
+            help="Share of its best score that each of style and content keeps in the safe interval (default: 0.8)."
+        ),
     ] = None,
     quality: Annotated[str | None, spec_option("quality")] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     precision: Annotated[str | None, spec_option("precision")] = None,
     spec: Annotated[
         Path | None,
-        typer.Option(help="YAML or JSON file with more options, or a picture made by artune; flags override."),
+        typer.Option(help="YAML or JSON file with more options, or a picture made by artune; options override it."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace what an earlier call wrote.")] = False,
-    allow_huge: Annotated[bool, typer.Option("--allow-huge", help="Read pictures above 100 million pixels.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing page.")] = False,
+    allow_huge: Annotated[
+        bool, typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Find the balance of two pictures, and show how it was found."""
+    """Find the strength at which photograph and painting balance, and write a page that shows how it was found."""
     wanted = with_options(read_spec(spec), given_options(context.params))
     for picture in (content, style):
         check_there(picture)

@@ -1,4 +1,4 @@
-"""Augmentation: changed copies of training pictures, for classifiers that are not easily misled.
+"""Augmentation: changed copies of training pictures, which make classifiers more robust.
 
 Every change is a function of a picture and an amount; ``LADDER`` draws the amounts at random.
 """

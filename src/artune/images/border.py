@@ -1,6 +1,6 @@
-"""The border of a painting: a mat, a frame, the edge of the canvas or of the paper, around what is painted.
+"""The border of a painting: a mat, a frame, or the edge of the canvas or of the paper.
 
-A network that looks for a style takes it for a part of the style, and paints a frame of a few pixels.
+A loss network would take it for a part of the style, and the result would have a frame of a few pixels.
 """
 
 from typing import NamedTuple
@@ -11,24 +11,24 @@ from PIL import Image
 from artune.images.picture import Floats, Picture
 
 WIDEST = 0.2
-"""Largest border that is looked for, as a share of the side across it."""
+"""Widest border that is looked for, as a share of the picture's height or width."""
 
 STEP = 0.08
-"""Change of colour, of 1, that makes an edge: the length of the change in RGB."""
+"""Change of colour that makes an edge: the length of the difference in RGB, for values in [0, 1]."""
 
 STRAIGHT = 0.9
-"""Share of an edge that has to change colour, all in one direction, for the edge to be straight."""
+"""Share of a line along which the colour has to change in one direction, so that the line is a straight edge."""
 
 THIN = 0.02
-"""A border up to this share of the side may have any colours; a wider one has to be of one colour."""
+"""Widest border that may have several colours, as a share of the side; a wider one has to be of one colour."""
 
 PLAIN, PLAIN_SHARE = 0.06, 0.8
-"""A border is of one colour if so large a share of it is within this distance of its median, in each channel."""
+"""A border is of one colour if at least this share of it is within this distance of its median in each channel."""
 
 _BLUR = 3  # pixels within which an edge changes: it may be blurred, or slightly tilted
 _THINNEST = 3  # pixels: of a small picture, ``THIN`` would be nothing
 _MIDDLE = 0.6  # of a side: the ends may belong to the borders of the other sides
-_SEARCHED = 512  # pixels of the shorter side: larger pictures are reduced, so that a blurred edge is one, too
+_SEARCHED = 512  # pixels of the shorter side: larger pictures are reduced first, which sharpens blurred edges
 
 
 class Margins(NamedTuple):
@@ -43,9 +43,9 @@ class Margins(NamedTuple):
 def border(pixels: Floats) -> Margins:
     """How wide the border of a picture is at each side.
 
-    From the outside in, a side has a border where a straight line crosses it, at which the colour changes in one
-    direction, and where what lies outside of the line is thin (``THIN``) or of one colour. There may be several such
-    bands, such as a mat and a drawn line: all of them belong to the border.
+    Each side is searched from the outside in. A band belongs to the border if it ends at a straight line along which
+    the colour changes in one direction, and if it is thin (``THIN``) or of one colour. Several bands may follow each
+    other, such as a mat and a drawn line.
 
     Args:
         pixels: ``[h, w, 3]`` in [0, 1].
@@ -64,7 +64,7 @@ def border(pixels: Floats) -> Margins:
 
 
 def without_border(picture: Picture) -> Picture:
-    """What lies within the border of a picture; the picture itself where it has none, or is transparent in parts."""
+    """A picture without its border; the picture itself if it has none, or is transparent in parts."""
     if picture.alpha is not None:
         return picture
     top, bottom, left, right = border(picture.pixels)

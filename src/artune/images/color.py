@@ -1,4 +1,4 @@
-"""Colour spaces, and the colours of one picture given to another (Gatys et al. 2017, section 5).
+"""Colour spaces, and giving one picture the colours of another (Gatys et al. 2017, section 5).
 
 Pictures are ``[h, w, 3]``, float32, sRGB in [0, 1]. A weight is ``[h, w]`` and says how much each pixel counts;
 transparent ones do not. Where only the statistics of two pictures are compared, their sizes may differ.
@@ -36,7 +36,7 @@ def to_lab(rgb: Floats) -> Floats:
 
 
 def from_lab(lab: Floats) -> Floats:
-    """sRGB of L*a*b*. Beyond [0, 1] for colours that sRGB has not: nothing is clipped."""
+    """sRGB of L*a*b*. Not clipped: colours outside of sRGB have values beyond [0, 1]."""
     lightness, a, b = np.moveaxis(lab, -1, 0)
     y = (lightness + 16) / 116
     root = np.stack([y + a / 500, y, y - b / 200], -1)
@@ -75,7 +75,7 @@ class Space:
 
 
 SPACES = {"lab": Space(to_lab, from_lab, 100.0), "yiq": Space(to_yiq, from_yiq, 1.0)}
-"""Where luminance and colours are told apart."""
+"""The colour spaces in which luminance and chroma are separated, by name."""
 
 
 # ------------------------------------------------------------------------------------- luminance
@@ -92,8 +92,8 @@ def luminance_matched(
 ) -> Floats:
     """The style's luminance as a grey picture, with the mean and the deviation of the content's.
 
-    So that the style's contrast is not that of another scene (Gatys 2017, luminance-only transfer). A style that is
-    flatter than one 8-bit step is not stretched. What leaves [0, white] is clipped.
+    The style then has the contrast of the content's scene (Gatys 2017, luminance-only transfer). A style whose
+    deviation is below one 8-bit step is not stretched. Values beyond [0, white] are clipped.
     """
     to = SPACES[space]
     luminance, target = (_by_rows(lambda rows: to.forward(rows)[..., 0], picture) for picture in (style, content))
@@ -106,8 +106,8 @@ def luminance_matched(
 def with_luminance_of(result: Floats, colours_from: Floats, space: str) -> Floats:
     """The luminance of one picture with the chroma of another (Gatys 2017, luminance-only transfer).
 
-    Where the two together are no colour of sRGB, luminance and hue are kept and chroma is reduced as far as needed;
-    clipping each channel would change all three.
+    If the two together are outside of sRGB, luminance and hue are kept, and chroma is reduced as far as needed.
+    Clipping each channel would change all three.
 
     Args:
         result: gives the luminance.
@@ -125,7 +125,7 @@ def with_luminance_of(result: Floats, colours_from: Floats, space: str) -> Float
 
 
 def _by_rows(function: Callable[..., Floats], *pictures: Floats) -> Floats:
-    """A function of single pixels, some rows at a time: what it needs on the way does not grow with the picture."""
+    """Apply a function of single pixels to some rows at a time, so that its memory does not grow with the picture."""
     height = len(pictures[0])
     return np.concatenate([function(*(p[y : y + _ROWS] for p in pictures)) for y in range(0, height, _ROWS)])
 
@@ -143,7 +143,7 @@ def _spread(values: Floats, weight: Floats | None) -> tuple[float, float]:
 
 
 def _within_gamut(colours: Floats, space: Space) -> Floats:
-    """sRGB of the colours, each with the largest share of its chroma that sRGB has, found by halving."""
+    """sRGB of the colours, each with as much of its chroma as sRGB can show; the share is found by bisection."""
     colours[..., 0] = np.clip(colours[..., 0], 0, space.white)
     rgb = space.back(colours)
     outside = ~_displayable(rgb)
@@ -178,8 +178,9 @@ def match(
 ) -> Floats:
     """The picture in the colours of the target, in [0, 1].
 
-    Moments are matched in RGB, as in the paper: a covariance heeds how the channels go together in any space.
-    Histograms heed each channel alone, so they are matched in ``space``, where channels go together less than in RGB.
+    Moments are matched in RGB, as in the paper, because a covariance describes correlated channels in any space.
+    Histograms describe each channel alone, so they are matched in ``space``, whose channels are less correlated than
+    those of RGB.
 
     Args:
         picture: the style.
@@ -218,7 +219,7 @@ def match_moments(
 
 
 def moments(picture: Floats, weight: Floats | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean ``[3]`` and covariance ``[3, 3]`` of the colours; where nothing has weight, everything has the same."""
+    """Mean ``[3]`` and covariance ``[3, 3]`` of the colours; if all weights are 0, all pixels count the same."""
     share = _shares(picture.shape[:2], weight).reshape(-1, 1)
     colours = picture.reshape(-1, 3).astype(np.float64)
     mean = (share * colours).sum(0)
@@ -229,15 +230,15 @@ def moments(picture: Floats, weight: Floats | None = None) -> tuple[NDArray[np.f
 def match_histogram(
     picture: Floats, target: Floats, weight: Floats | None = None, target_weight: Floats | None = None
 ) -> Floats:
-    """Each channel by a rising map that gives its values the distribution of the target's.
+    """Map each channel by a rising function, so that its values have the distribution of the target's.
 
-    Equal values stay equal; between the target's values it interpolates. A value stands in the middle of its share
-    of the distribution, so a picture is matched to itself unchanged.
+    Equal values stay equal. Between the target's values the function interpolates. A value counts as the middle of its
+    share of the distribution, so a picture that is matched to itself does not change.
     """
     shares = _shares(picture.shape[:2], weight).ravel()
     target_shares = _shares(target.shape[:2], target_weight).ravel()
     matched = np.empty_like(picture)
-    counts = target_shares > 0  # nothing is to be coloured like what has no weight
+    counts = target_shares > 0  # pixels without weight give no colours
     for channel in range(picture.shape[-1]):
         _, ranks, places = _distribution(picture[..., channel].ravel(), shares)
         levels, target_ranks, _ = _distribution(target[..., channel].ravel()[counts], target_shares[counts])
@@ -246,7 +247,7 @@ def match_histogram(
 
 
 def _distribution(values: Floats, shares: NDArray[np.float64]) -> tuple[Floats, NDArray[np.float64], NDArray[np.intp]]:
-    """The values there are, rising; the share of what is below each and half of its own; where each value went."""
+    """The distinct values, ascending; the share below each plus half of its own; the place of each value among them."""
     levels, places = np.unique(values, return_inverse=True)
     own = np.bincount(places, shares, len(levels))
     return levels, np.cumsum(own) - own / 2, places

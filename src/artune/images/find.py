@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 
 def find_pictures(folder: Path | str, *, recursive: bool = False) -> Found:
-    """The pictures of a folder, told by their suffixes.
+    """The pictures of a folder, recognised by their suffixes.
 
     Args:
         folder: where to look.
@@ -57,7 +57,7 @@ def find_pictures(folder: Path | str, *, recursive: bool = False) -> Found:
 
 
 def search_folder(folder: Path | str, *, recursive: bool = False) -> Found:
-    """What is in a folder, where there may be no picture; see ``find_pictures``."""
+    """What is in a folder, which may hold no picture; see ``find_pictures``."""
     folder = expanded(folder)
     pictures: list[Path] = []
     skipped: list[Path] = []

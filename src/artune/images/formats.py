@@ -10,18 +10,18 @@ QUALITY = 95
 
 @dataclass(frozen=True)
 class Format:
-    """What artune knows of a format.
+    """A format of picture files, and what artune can do with it.
 
     Attributes:
         name: Pillow's name of it.
         suffixes: of its files, the usual one first.
         writes: whether artune writes it.
-        bits: per channel that can be written.
+        bits: numbers of bits per channel that can be written.
         alpha: whether a written file holds transparency.
         quality: whether it is compressed with a loss that ``quality`` sets.
         longest: side that a written file can have, pixels; ``None``: no limit that matters.
-        frames: whether further pictures in a file are frames or pages, rather than previews of the first.
-        needs: what to install where it cannot be read or written.
+        frames: whether further pictures in a file are frames or pages, and not previews of the first.
+        needs: what to install if it cannot be read or written.
     """
 
     name: str
@@ -75,20 +75,20 @@ QOI = Format("QOI", (".qoi",))
 TGA = Format("TGA", (".tga",))  # the last one: it has no signature, so that other files could be taken for it
 
 ALL = (JPEG, PNG, WEBP, TIFF, BMP, GIF, HEIF, AVIF, JXL, JPEG2000, PPM, PSD, QOI, TGA)
-"""In the order in which they are tried on a file."""
+"""All formats, in the order in which they are tried on a file."""
 
 FORMATS = {suffix: form for form in ALL for suffix in form.suffixes}
 """The format of each suffix."""
 
 READABLE = tuple(FORMATS)
-"""Suffixes that are looked for in a folder."""
+"""Suffixes of the pictures that are found in a folder."""
 
 WRITABLE = tuple(suffix for suffix, form in FORMATS.items() if form.writes)
 """Suffixes that a result may have."""
 
 
 def load_plugins() -> None:
-    """Teach Pillow all formats for which something is installed."""
+    """Make Pillow load the plug-ins that are installed."""
     Image.init()
     try:
         import pillow_heif
@@ -103,13 +103,13 @@ def load_plugins() -> None:
 
 
 def is_installed(form: Format) -> bool:
-    """Whether a format that artune writes can be written here, which means that it can be read, too."""
+    """Whether what a format needs is installed, so that it can be read and written."""
     load_plugins()
     return form is TIFF or form.name in Image.SAVE
 
 
 def guess_format(data: bytes) -> Format | None:
-    """The format that a file claims to be by its first bytes, for those that may need something installed."""
+    """The format of a file by its first bytes; only for formats that may need a plug-in."""
     if data[4:8] == b"ftyp":
         brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4))}
         return AVIF if brands & {b"avif", b"avis"} else HEIF if brands & {b"heic", b"heix", b"mif1", b"msf1"} else None

@@ -1,4 +1,4 @@
-"""What a picture file carries beside its pixels: EXIF that is worth keeping, and the spec that made it."""
+"""What a picture file holds beside its pixels: EXIF data, and the spec that made it."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ _KEPT = (
     *("ShutterSpeedValue", "ApertureValue", "BrightnessValue", "ExposureBiasValue", "MeteringMode", "LightSource"),
     *("Flash", "FocalLength", "FocalLengthIn35mmFilm", "WhiteBalance", "LensMake", "LensModel"),
 )
-"""EXIF that says who, when and with what. The rest may say where, or describes the file that was read."""
+"""EXIF tags that are kept: who, when and with what. Others may tell the place, or describe the file that was read."""
 
 
 def clean_exif(exif: Image.Exif) -> bytes:
-    """The tags of ``_KEPT``; empty where there are none, or where they cannot be written."""
+    """EXIF data with the tags of ``_KEPT`` alone; empty if there are none, or if they cannot be written."""
     tags = {ExifTags.Base[name].value for name in _KEPT}
     kept = Image.Exif()
     camera = kept.get_ifd(ExifTags.IFD.Exif)

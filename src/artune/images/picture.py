@@ -1,4 +1,4 @@
-"""A picture: pixels, transparency and what else a file carries."""
+"""A picture: pixels, transparency and metadata."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Writable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Pixels, transparency and what else a file carries.
+    """Pixels, transparency and metadata of a picture.
 
     Attributes:
         pixels: ``[h, w, 3]``, float32, sRGB in [0, 1].
@@ -73,7 +73,7 @@ class Picture:
         return seen.hexdigest()
 
     def filled(self) -> Floats:
-        """Pixels with transparent areas filled by the mean of what can be seen (grey where nothing can)."""
+        """Pixels in which transparent areas have the mean colour of the visible ones (grey if nothing is visible)."""
         if self.alpha is None:
             return self.pixels
         weight = self.alpha[..., None]
@@ -163,7 +163,7 @@ def from_tensor(image: "Tensor", like: Picture | None = None) -> Picture:
 
 
 def _resize(array: Floats, width: int, height: int) -> Floats:
-    """By planes, each clamped into its place: of a large picture there is room for one."""
+    """Resize plane by plane, so that a large picture needs memory for one plane alone."""
     out = np.empty((height, width, array.shape[2]), np.float32)
     for index in range(array.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(array[..., index]))

@@ -1,4 +1,4 @@
-"""PNG of 16 bits, by imagecodecs: Pillow would cut it to 8. What has 8 bits is read and written by Pillow."""
+"""PNG of 16 bits, by imagecodecs, because Pillow would cut it to 8 bits. Pillow reads and writes PNG of 8 bits."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def read_deep_png(data: bytes, opened: Image.Image) -> Samples:
 
     Args:
         data: the file.
-        opened: the same, opened by Pillow, which knows the one colour that stands for nothing.
+        opened: the same, opened by Pillow, which knows which colour stands for transparency.
     """
     import imagecodecs
 

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC): whatever a picture's profile is, artune computes in sRGB."""
+"""Colour profiles (ICC): pictures are converted to sRGB, in which artune computes."""
 
 import io
 import struct
@@ -9,13 +9,13 @@ from PIL import Image, ImageCms
 from artune.images.picture import Floats, floats
 
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Colour models of profiles, and Pillow's mode of the pictures that they are for."""
+"""Pillow's modes of pictures, by the colour model of their profiles."""
 
 _MODELS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 """Colour models by the number of channels."""
 
 _SAME = 2
-"""8-bit steps of difference up to which a profile shows the same as sRGB."""
+"""Largest difference, in 8-bit steps, of a profile that counts as sRGB."""
 
 
 def srgb_profile() -> bytes:
@@ -26,7 +26,7 @@ def srgb_profile() -> bytes:
 
 
 def differs_from_srgb(profile: bytes | None) -> bool:
-    """Whether a profile shows other colours than sRGB; measured, for its name may be wrong."""
+    """Whether a profile shows other colours than sRGB. Its colours are compared, because its name may be wrong."""
     model = _model(profile)
     if profile is None or not model:
         return False
@@ -40,7 +40,7 @@ def differs_from_srgb(profile: bytes | None) -> bool:
 
 
 def image_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """A picture of 8 bits in sRGB; unchanged where the profile is damaged or for another colour model."""
+    """An 8-bit picture converted to sRGB; unchanged if the profile is damaged or for another colour model."""
     if image.mode != _MODES.get(_model(profile)):
         return image
     try:
@@ -52,7 +52,7 @@ def image_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def samples_to_srgb(samples: Floats, profile: bytes | None = None) -> Floats:
-    """sRGB of samples, in 16 bits where there is a profile to apply.
+    """Samples converted to sRGB, with 16 bits if there is a profile to apply.
 
     Args:
         samples: ``[h, w, 1 | 3 | 4]`` in [0, 1]: grey, RGB or CMYK (1 is all ink).
@@ -86,7 +86,7 @@ def samples_to_srgb(samples: Floats, profile: bytes | None = None) -> Floats:
 
 
 def _model(profile: bytes | None) -> str:
-    """The colour model that a profile is for; empty where it is damaged, or for none that pictures here have."""
+    """The colour model that a profile is for; empty if it is damaged, or for a model that is not read here."""
     try:
         model = ImageCms.ImageCmsProfile(io.BytesIO(profile or b"")).profile.xcolor_space.strip()
     except (ImageCms.PyCMSError, OSError):

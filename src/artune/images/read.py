@@ -24,7 +24,7 @@ from artune.images.samples import Samples, scaled
 from artune.machine import memory_free
 
 HUGE = 100_000_000
-"""Pixels above which a picture is refused unless huge ones are allowed."""
+"""Number of pixels above which a picture is refused unless `allow_huge` is set."""
 
 _BYTES_OF_READING = 32  # a pixel, at the peak: the file's samples, fp32, and one copy
 
@@ -92,7 +92,7 @@ def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool 
 
 
 def from_pillow(image: Image.Image, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
-    """A picture from one of Pillow's, at 8 bits unless it is grey of more: its profile and rotation are applied.
+    """A picture from an image of Pillow, upright and in sRGB; colours have 8 bits, greys may have more.
 
     Raises:
         PictureError: it cannot be decoded, or is too large.
@@ -123,7 +123,7 @@ def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
 
 @contextmanager
 def _decoding(where: str) -> Iterator[None]:
-    """What a decoder raises, as a ``PictureError``."""
+    """Turn what a decoder raises into a ``PictureError``."""
     try:
         yield
     except (PictureError, ArtuneWarning):
@@ -136,9 +136,9 @@ def _decoding(where: str) -> Iterator[None]:
 
 
 def _open(data: bytes) -> Image.Image | None:
-    """The file as Pillow sees it, not yet decoded; ``None`` if it is of no format of ours.
+    """The file opened by Pillow, not yet decoded; ``None`` if artune does not read its format.
 
-    Pillow's own ``open`` would apply its limit of size, which can be switched only for the whole process.
+    Pillow's own ``open`` has a limit of size that can only be changed for the whole process.
     """
     load_plugins()
     for form in ALL:
@@ -152,7 +152,7 @@ def _open(data: bytes) -> Image.Image | None:
 
 
 def _accepts(form: Format, data: bytes) -> bool | None:
-    """Whether Pillow takes a file for one of that format, by its first bytes; ``None`` where they do not tell."""
+    """Whether a file has that format by its first bytes; ``None`` if they do not tell."""
     if form.name not in Image.OPEN:
         return False
     accepts = Image.OPEN[form.name][1]
@@ -244,7 +244,7 @@ def _unless_opaque(alpha: Floats | None) -> Floats | None:
 
 
 def _turned(array: Floats, orientation: int) -> Floats:
-    """What EXIF's orientation asks for."""
+    """An array turned or mirrored as EXIF's orientation says."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -258,7 +258,7 @@ def _turned(array: Floats, orientation: int) -> Floats:
 
 
 def _nearest(path: Path) -> str:
-    """What was probably meant by the name of a file that is missing."""
+    """A hint for the name of a missing file: the most similar name in its folder."""
     from difflib import get_close_matches
 
     if _URL.match(str(path)):

@@ -1,4 +1,4 @@
-"""Samples of any type, as floats in [0, 1]: which value of a file is white."""
+"""Samples of any type as floats in [0, 1], by the value that is white."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from artune.errors import ArtuneWarning, PictureError
 from artune.images.picture import Floats, floats
 
 OVERSHOOT = 1.1
-"""Largest value of a float picture that is still clipped to white: resampling overshoots by that much. Above it the
-whole picture is scaled."""
+"""Largest value up to which a float picture is clipped at white, because resampling overshoots by as much. With larger
+values the whole picture is scaled."""
 
 
 class Samples(NamedTuple):
-    """What a file holds, not yet turned upright and not yet in sRGB.
+    """The samples of a file, not yet upright and not yet in sRGB.
 
     Attributes:
         colours: ``[h, w, 1 | 3 | 4]``, float32 in [0, 1]: grey, RGB or CMYK (1 is all ink).
@@ -30,8 +30,8 @@ def scaled(values: NDArray[Any], where: str, bits: int | None = None) -> Floats:
     """Samples of any type, as float32 in [0, 1].
 
     - Unsigned integers of up to 16 bits: all bits set is white.
-    - Other integers: white is the smallest of 8, 16 and all bits that holds the largest value, for programs store
-      pictures of 8 bits in 32.
+    - Other integers: white is the largest value of 8, 16 or all bits, whichever is the first to hold all values,
+      because programs store 8-bit pictures in 32 bits.
     - Floats: 1 is white. Where the largest value is above ``OVERSHOOT``, it becomes white, with a warning.
 
     Args:

@@ -1,4 +1,4 @@
-"""What people have as a picture: a path, the bytes of a file, a file object, an array, a tensor, an image of Pillow."""
+"""Pictures from paths, bytes, file objects, arrays, tensors and images of Pillow."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:(//|.*;base64,)")
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """An array or a tensor: whatever NumPy makes an array of, without copying Python lists."""
+    """An array or a tensor: an object that NumPy can make an array of; Python lists do not count."""
 
     def __array__(self) -> Any: ...
 
@@ -145,7 +145,7 @@ def _to_numpy(source: Any, where: str) -> NDArray[Any]:
 
 
 def _channels_last(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """``[h, w, c]`` of any shape that says where its channels are."""
+    """The array as ``[h, w, c]``, whichever of the shapes it has."""
     shape = list(values.shape)
     if values.ndim == 4:
         if shape[0] != 1:

@@ -1,4 +1,4 @@
-"""TIFF: of any depth and compression, by tifffile, where Pillow reads 8 bits of the common ones."""
+"""TIFF of any depth and compression, by tifffile; Pillow reads 8 bits in the common compressions."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def is_tiff(data: bytes) -> bool:
 
 
 def suits_pillow(opened: Image.Image) -> bool:
-    """Whether Pillow reads all of a TIFF that it has opened: 8 bits a channel, in a compression that it knows."""
+    """Whether Pillow can read a TIFF in full: 8 bits a channel, in a compression that it knows."""
     bits = opened.tag_v2.get(_BITS_TAG, 1)  # type: ignore[attr-defined]
     return int(np.max(bits)) <= 8 and opened.info.get("compression") != "webp"
 
@@ -49,10 +49,10 @@ def has_more_pages(data: bytes, opened: Image.Image | None) -> bool:
 
 
 def tiff_metadata(data: bytes) -> tuple[Image.Exif, bytes | None]:
-    """EXIF and the colour profile of a TIFF, among whose tags both are.
+    """EXIF and the colour profile of a TIFF; both are among its tags.
 
-    Pillow reads them even where it cannot read the pixels; but of a big-endian BigTIFF it reads nothing, and no more
-    than rotation and profile are kept.
+    Pillow reads them even if it cannot read the pixels. It cannot read a big-endian BigTIFF, of which only rotation and
+    profile are kept.
     """
     exif = Image.Exif()
     big, order = b"+" in data[2:4], "little" if data[:2] == b"II" else "big"
@@ -124,7 +124,7 @@ def read_tiff(data: bytes, where: str) -> Samples:
 
 
 def write_tiff(picture: Picture, file: io.BufferedIOBase, bits: int) -> None:
-    """Write 8 or 16 bits a channel, with the sRGB profile and the note; of other metadata nothing."""
+    """Write 8 or 16 bits a channel, with the sRGB profile and the note, but no other metadata."""
     import tifffile
 
     tifffile.imwrite(

@@ -159,7 +159,7 @@ def _check(form: Format, what: str, bits: int, longer: int, quality: int | None)
 
 @contextmanager
 def _encoding(what: str) -> Iterator[None]:
-    """What an encoder raises, as an ``OutputError``."""
+    """Turn what an encoder raises into an ``OutputError``."""
     try:
         yield
     except (ValueError, RuntimeError) as error:

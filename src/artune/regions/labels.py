@@ -1,4 +1,4 @@
-"""Label maps: pictures in which every pixel says by its value or its colour which part it belongs to.
+"""Label maps: pictures in which the value or the colour of a pixel says to which part it belongs.
 
 They come from segmentation networks (a number per pixel, often with a palette) and from painting programs (a few flat
 colours). Labels are called by a name, a number or a colour, as in ``map.png#person``, ``map.png#15``,
@@ -20,22 +20,23 @@ from artune.images.picture import Floats, Picture
 from artune.regions.label_names import HEX, label_names, voc_names
 
 MOST = 64
-"""Labels of a picture of flat colours; one with more colours is a picture, and no map."""
+"""Largest number of labels of a map in flat colours; a picture with more colours is not a map."""
 
 SAME = 6
-"""Difference of two colours, of 255 in the channel where it is largest, up to which they are one label."""
+"""Largest difference of two colours of one label, of 255, in the channel that differs most."""
 
 NOISE, NOISE_SHARE = 32, 0.02
-"""What compression adds: a colour within this distance of a label's, and this rare beside it, belongs to the label."""
+"""Noise of compression: a colour within this distance of a label's, and with at most this share of its pixels, belongs
+to the label."""
 
 FLAT_SHARE, LABEL_SHARE = 0.5, 0.9
-"""Least share of a map's pixels that have exactly the colour of a label, and that have it but for ``NOISE``."""
+"""Least share of a map's pixels that have a label's colour exactly, and least share that have it within ``NOISE``."""
 
 SMALLEST = 0.001
-"""Share of a map below which a label is left out where two maps are paired."""
+"""Share of a map below which a label is left out when two maps are paired."""
 
 DIMMEST = 64
-"""Grey values below this, of 255, are numbers of labels, or a mask of 0 and 1, and not shares of a mask."""
+"""A picture whose grey values are all below this, of 255, holds numbers of labels or a mask of 0 and 1."""
 
 COLOURS = {
     "blue": "0000ff",
@@ -58,7 +59,7 @@ Numbers = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Label:
-    """What the pixels of a part have in common.
+    """A part of a label map.
 
     Attributes:
         colour: ``rrggbb``; empty for an array of numbers.
@@ -72,7 +73,7 @@ class Label:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it stands for what belongs to no part: it is black or, where there are no colours, 0."""
+        """Whether it stands for pixels of no part: it is black or, without colours, 0."""
         if not self.colour:
             return self.number == 0
         return _distance(self.colour, "000000") <= (SAME if self.number is None else 0)
@@ -87,8 +88,8 @@ class LabelMap:
 
     Attributes:
         index: ``[h, w]``: the place of each pixel's label among ``labels``.
-        labels: all that there are.
-        where: the file, or what it is, for messages.
+        labels: all labels of the map.
+        where: the file, or a name, for messages.
     """
 
     index: NDArray[np.intp]
@@ -109,10 +110,11 @@ class LabelMap:
         """The mask ``[h, w]`` of a label, 1 where it is and 0 elsewhere.
 
         Args:
-            asked: its name in any case, its number, its colour as ``rrggbb`` or one of ``COLOURS``; ``a+b`` is either.
+            asked: its name in any case, its number, its colour as ``rrggbb`` or one of ``COLOURS``; ``a+b`` is the
+                mask of both.
 
         Raises:
-            PictureError: there is no such label; with those there are.
+            PictureError: there is no such label; the message lists all labels.
         """
         whole = self.find(asked)
         parts = [asked] if whole is not None else asked.split("+")
@@ -166,7 +168,7 @@ class LabelMap:
 
 
 def split_label(source: Path | str) -> tuple[str, str]:
-    """File and label of ``map.png#label``; the label is empty where there is none, or a file has the whole name.
+    """File and label of ``map.png#label``; the label is empty if there is none, or if a file has the whole name.
 
     Raises:
         InputError: nothing follows the ``#``.
@@ -281,7 +283,7 @@ def flat_colours(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[str]
 
 
 def _labels_among(values: Numbers, counts: Numbers, least: int) -> Numbers | None:
-    """The colours that are labels, the most frequent first; the others are noise around them. ``None``: too many."""
+    """The colours that are labels, the most frequent first, without the noise around them; ``None`` for too many."""
     order = np.argsort(-counts, kind="stable")
     values, counts = values[order], counts[order]
     found: list[int] = []

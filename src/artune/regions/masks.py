@@ -1,4 +1,4 @@
-"""Masks: read from files and arrays, brought to one size, kept from overlapping; and a picture put together by them.
+"""Masks: reading, resizing, dividing overlaps, and composing a picture by them.
 
 A mask is an array ``[h, w]``, float32 in [0, 1]: how much each pixel belongs to a region. Soft borders of a mask make
 soft transitions.
@@ -35,9 +35,9 @@ _COLOURED = 16 / 255  # difference of a pixel's channels that is no noise
 def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> Floats:
     """A mask from a file or an array.
 
-    White is all and black is nothing. Where a file has transparency, that counts too; a picture that shows one colour
-    alone, as where a shape was painted on a transparent layer, is a mask by its transparency. One flat colour on black
-    is read as white. Of a label map, such as ``map.png#person``, the mask is one of its parts.
+    White is 1 and black is 0. The mask of a file with transparency is multiplied by it. A picture of one colour alone,
+    such as a shape on a transparent layer, is a mask by its transparency. One flat colour on black is read as white.
+    ``map.png#person`` is the mask of one part of a label map.
 
     Values of 0 and 1 of 255 are stretched, with a warning.
 
@@ -50,8 +50,8 @@ def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool =
         ``[h, w]``, of the file's or the array's size.
 
     Raises:
-        PictureError: it cannot be read, nothing of it is above 0, it shows several parts and names none, or it has no
-            such part.
+        PictureError: it cannot be read, is nowhere above 0, is a label map of which no part is named, or has no such
+            part.
     """
     if not isinstance(source, str | Path):
         return _array_mask(source, where)
@@ -69,7 +69,7 @@ def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool =
 
 
 def read_label_map(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> LabelMap | None:
-    """The label map in a file or an array that shows several parts and is not asked for one; ``None`` for a mask."""
+    """The label map in a file or an array, if it has several parts and none is named; ``None`` for a mask."""
     if not isinstance(source, str | Path):
         numbers = _label_numbers(source)
         return None if numbers is None else labels_of_array(numbers, where)
@@ -99,7 +99,7 @@ def _labels(path: str, picture: Picture, where: str) -> LabelMap:
 
 
 def _several(path: str, picture: Picture) -> LabelMap | None:
-    """The label map where a picture shows parts of which none is *the* mask: neither grey, nor one colour on black."""
+    """The label map of a picture with several parts; ``None`` if it is a mask: in greys, or one colour on black."""
     if _by_alpha(picture):
         return None
     coloured = _is_coloured(picture)
@@ -155,7 +155,7 @@ def _array_mask(array: NDArray[np.generic], where: str) -> Floats:
 
 
 def _label_numbers(array: object) -> NDArray[np.integer] | None:
-    """An array of whole numbers that are labels: few, and more than one beside 0."""
+    """The array if it holds numbers of labels (small or above 255, and several beside 0); ``None`` if it is a mask."""
     numbers = np.asarray(array)
     if numbers.dtype.kind not in "iu" or numbers.ndim != 2 or numbers.size == 0 or numbers.min() < 0:
         return None
@@ -176,7 +176,7 @@ def _stretched(mask: Floats, where: str) -> Floats:
 
 
 def _by_alpha(picture: Picture) -> bool:
-    """Whether a picture shows one colour alone, on a transparent layer."""
+    """Whether a picture is one colour on a transparent layer."""
     if picture.alpha is None:
         return False
     seen = picture.pixels[picture.alpha > 0]
@@ -230,7 +230,7 @@ def fitted_mask(mask: Floats, size: tuple[int, int], *, where: str = "the mask")
 def resized_mask(mask: Floats, width: int, height: int) -> Floats:
     """A mask at another size, antialiased.
 
-    The filter is a triangle: Lanczos' would ring, and leave traces of the region where there is none.
+    The filter is a triangle. Lanczos' would ring, and leave traces outside of the region.
     """
     if mask.shape == (height, width):
         return mask
@@ -243,7 +243,7 @@ def normalised(masks: Sequence[Floats], *, rest: bool) -> list[Floats]:
 
     Args:
         masks: of one size.
-        rest: append a mask of what no other has, if there is anything.
+        rest: append the mask of the remaining part, if there is any.
     """
     total = _sum(masks)
     most: Floats = np.maximum(total, 1)
@@ -255,12 +255,12 @@ def normalised(masks: Sequence[Floats], *, rest: bool) -> list[Floats]:
 
 
 def with_alpha(masks: Sequence[Floats], alpha: Floats | None) -> list[Floats]:
-    """The masks without what is transparent: it takes part in no statistics."""
+    """The masks multiplied by the transparency, so that transparent pixels do not count."""
     return list(masks) if alpha is None else [mask * alpha for mask in masks]
 
 
 def coverage(masks: Sequence[Floats]) -> Floats:
-    """How much of each pixel the masks hold together, ``[h, w]``; exactly 0 and 1 where it is that but for rounding."""
+    """Sum of the masks, ``[h, w]``; values within rounding of 0 and 1 are exactly 0 and 1."""
     total = _sum(masks)
     total[total < _ROUNDING] = 0
     total[total > 1 - _ROUNDING] = 1
@@ -272,7 +272,7 @@ def _sum(masks: Sequence[Floats]) -> Floats:
 
 
 def composite(result: Floats, original: Floats, coverage: Floats) -> Floats:
-    """The result laid over the original ``[h, w, 3]``: bit-equal to the original where the coverage is 0, to the
+    """The result over the original, ``[h, w, 3]``: equal to the bit to the original where the coverage is 0, and to the
     result where it is 1."""
     share = coverage[..., None]
     mixed: Floats = result * share + original * (1 - share)

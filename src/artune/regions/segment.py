@@ -1,6 +1,7 @@
-"""Semantic segmentation: a network that finds the regions of a picture, and their masks by the names of its classes.
+"""Semantic segmentation: networks that find masks by the names of classes.
 
-DeepLabV3 of torchvision knows the twenty classes of Pascal VOC, a SegFormer of Hugging Face those it was trained for.
+DeepLabV3 of torchvision knows the twenty classes of Pascal VOC, a SegFormer of Hugging Face those that it was trained
+for.
 """
 
 import logging
@@ -22,8 +23,8 @@ from artune.images.write import write_grey
 from artune.regions.label_names import VOC
 
 DOUBT = 0.05
-"""Probability below which a mask is 0; above ``1 - DOUBT`` it is 1. A network never gives a probability of exactly 0,
-but a picture has to stay as it was where a class is not."""
+"""Probability below which a mask is 0; above ``1 - DOUBT`` it is 1. No network gives a probability of exactly 0, and
+without this the picture would change where the class is absent."""
 
 PRESENT = 0.001
 """Share of a picture above which a class counts as found."""
@@ -81,7 +82,7 @@ class Segmenter:
 
         Args:
             picture: the picture.
-            classes: names in any case; ``shirt+dress`` is either. ``background`` is what belongs to none of the other
+            classes: names in any case; ``shirt+dress`` is the mask of both. ``background`` is the rest beside the other
                 classes; alone, it is the network's own class of that name.
 
         Returns:
@@ -131,7 +132,7 @@ class Segmenter:
 
 
 def members(asked: str, names: Sequence[str]) -> list[int]:
-    """Indices of the classes that are meant: one, or several as in ``shirt+dress``, in any case.
+    """Indices of the classes of a name such as ``shirt`` or ``shirt+dress``, in any case.
 
     Raises:
         UnknownNameError: there is no such class.
@@ -148,10 +149,10 @@ def members(asked: str, names: Sequence[str]) -> list[int]:
 
 
 def check_classes(model: str, classes: Sequence[str]) -> None:
-    """Check the names of classes before a network is loaded; a SegFormer's are only known afterwards.
+    """Check the names of classes before a network is loaded; those of a SegFormer are only known afterwards.
 
     Raises:
-        UnknownNameError: it knows no such class.
+        UnknownNameError: DeepLabV3 has no such class.
     """
     if model in DEEPLABS:
         for name in classes:
@@ -159,7 +160,7 @@ def check_classes(model: str, classes: Sequence[str]) -> None:
 
 
 def class_masks(logits: Logits, size: tuple[int, int], groups: Sequence[Sequence[int]]) -> Iterator[Floats]:
-    """The mask of each group of classes: their probability, with what is near to 0 and 1 made 0 and 1 (``DOUBT``).
+    """The mask of each group of classes: its probability, where values near 0 and 1 become 0 and 1 (``DOUBT``).
 
     The logits are enlarged, not the probabilities: borders stay sharp. Classes are enlarged one by one, so that memory
     does not grow with their number.

@@ -1,5 +1,5 @@
-"""Charts, tables and self-contained pages; what is drawn is up to the caller."""
+"""Charts, tables and self-contained pages, of whatever the caller gives."""
 
 from artune.extras import require
 
-require("report", "writing a page with charts")  # here, so that a command says so before it computes for hours
+require("report", "writing a page with charts")  # here, so that a command fails before it computes for hours
