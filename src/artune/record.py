@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from artune import __version__
 from artune.spec.style import StyleSpec
 
-ALGORITHM = 9
+ALGORITHM = 10
 """Version of the results: it is raised by hand when the same spec gives another picture."""
 
 

@@ -1,8 +1,8 @@
 """How the threads of PyTorch wait for each other on a CPU.
 
-A network's layers are computed by several threads, which wait for the slowest after each. OpenMP, by which PyTorch runs
-its threads on Linux, waits by spinning for milliseconds. Where another process needs the processor too, threads spin for
-one that the system has put aside, and a run takes several times as long.
+Several threads compute each layer of a network, and wait for the slowest of them. OpenMP, which runs them on Linux,
+waits by spinning for milliseconds. Where another process needs the processor too, threads spin for one that the system
+has put aside, and a run takes several times as long.
 """
 
 import os

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from artune.engine.modes import in_mode
 from artune.engine.strips import strips
 
 Slots = Mapping[str, Tensor]
@@ -253,7 +254,7 @@ def descend(
     return (event for event in events if isinstance(event, Step))
 
 
-@torch.no_grad()
+@in_mode(torch.no_grad)
 def descend_in_parts(
     f: Function,
     x0: Tensor,
@@ -264,7 +265,7 @@ def descend_in_parts(
     state: State | None = None,
     schedule: Schedule = constant,
     in_place: bool = False,
-) -> Iterator[Step | PartDone]:
+) -> Generator[Step | PartDone, None, None]:
     """Minimise ``f`` from ``x0``, one step at a time.
 
     Args:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
 from artune.engine.descend import Evaluation, InParts, PartDone, run_to_end
+from artune.engine.modes import in_mode
 from artune.errors import SpecError
 from artune.losses.moments import widened
 from artune.losses.objective import (
@@ -206,7 +207,7 @@ class TiledObjective:
     def __call__(self, x: Image, step: int) -> Evaluation:
         return run_to_end(self.in_parts(x, step))
 
-    @torch.no_grad()
+    @in_mode(torch.no_grad)
     def in_parts(self, x: Image, step: int) -> InParts[Evaluation]:
         """Evaluate, tile by tile."""
         x = x.detach()
@@ -235,7 +236,7 @@ class TiledObjective:
             yield PartDone(len(pieces) + number, 2 * len(pieces))
         return self.whole.evaluation(total, losses, gradient)
 
-    @torch.no_grad()
+    @in_mode(torch.no_grad)
     def _sums(self, x: Image) -> InParts[list[Sums]]:
         sums: list[Sums | None] = [None] * len(self.whole.terms)
         pieces = self._pieces()
@@ -271,7 +272,7 @@ class TiledObjective:
         ]
 
 
-@torch.no_grad()
+@in_mode(torch.no_grad)
 def measure_in_tiles(backbone: Backbone, image: Image, wanted: MaskedTerms, *, side: int) -> InParts[list[Measured]]:
     """Measure each term on a picture, tile by tile. A pointwise term needs the features of all positions."""
     height, width = image.shape[-2:]

@@ -14,6 +14,7 @@ from artune.assets import OnBytes
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
 from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
+from artune.engine.modes import in_mode
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
 from artune.spec.style import StyleSpec
@@ -85,8 +86,8 @@ def tiled(run: OptimiseRun) -> bool:
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
 
-@torch.inference_mode(False)  # in the caller's inference mode there would be no gradient
-def steps(run: OptimiseRun, left: Path | None = None) -> Iterator[Progress]:
+@in_mode(partial(torch.inference_mode, False))  # in the caller's inference mode there would be no gradient
+def steps(run: OptimiseRun, left: Path | None = None) -> Generator[Progress, None, None]:
     """Optimise the picture size by size.
 
     Args:
