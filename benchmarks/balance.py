@@ -39,7 +39,7 @@ from artune.judges.embedding import Judge
 from artune.losses.terms import balance_of
 from artune.machine import keep_freed_memory
 from artune.spec.options import with_options
-from artune.spec.style import StyleSpec
+from artune.spec.style import StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
 
@@ -105,7 +105,7 @@ def find_k(assets: Path, count: int) -> None:
         "StyleID": [files(assets, pair) for pair in pairs(count // 2)],
     }
     spec, network = network_of("compact", assets, strength="auto")
-    k, rng = balance_of(spec.method.loss), np.random.default_rng(0)
+    k, rng = balance_of(optimise_of(spec).loss), np.random.default_rng(0)
     places: dict[str, list[float]] = {}
     rough: list[float] = []
     moved: list[float] = []

@@ -40,7 +40,7 @@ from artune.images.write import write_picture
 from artune.losses.objective import PaintingImage, RegionWeights, Weights, build_objective
 from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Referee
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
 
@@ -143,7 +143,7 @@ def network_of(method: str, assets: Path) -> Network:
     if spec is None:
         precision = REFERENCES[method].precision
         spec = StyleSpec(strength=2 / 3, method=Optimise(network="vgg19-emulator"), precision=precision)
-    name = spec.method.network
+    name = optimise_of(spec).network
     return Network.load(spec, assets / "weights" / files_of[name] if name in files_of else None)
 
 

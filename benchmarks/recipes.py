@@ -41,7 +41,7 @@ import artune
 from artune.images.picture import Picture
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
-from artune.spec.style import StyleSpec
+from artune.spec.style import StyleSpec, optimise_of
 
 SIDE = 128
 IMAGENET = (torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None])
@@ -321,7 +321,7 @@ def at(name: str, spec: StyleSpec, contents: Picture, painting: Picture, start: 
     """Artune's losses of a recipe at a picture, weighted, by side."""
     spec = with_options(spec, {"start": "content", "steps": 1, "pyramid": False, "size": SIDE})
     record = artune.style(contents, painting, spec=spec, weights=weights, first=start).record
-    method = record.spec.method
+    method = optimise_of(record.spec)
     sides = {
         "content": (method.content_weight or 0.0, method.content_layers),
         "style": (method.style_weight or 0.0, method.style_layers),

@@ -12,7 +12,7 @@ from artune.backbones.registry import load_network
 from artune.backbones.smoothed import Smoothed
 from artune.errors import SpecError
 from artune.machine import choose_device, choose_precision
-from artune.spec.style import Padding, StyleSpec
+from artune.spec.style import Padding, StyleSpec, optimise_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Network:
         Raises:
             SpecError: naming what differs.
         """
-        method = spec.method
+        method = optimise_of(spec)
         for name, asked, has in (
             ("network", method.network, self.name),
             ("pooling", method.pooling, self.pooling),
@@ -78,19 +78,18 @@ class Network:
             UnknownNameError: no such network, layer or device.
             WeightsError: missing or unfit weights.
         """
-        device = choose_device(spec.device)
+        method, device = optimise_of(spec), choose_device(spec.device)
         dtype = choose_precision(spec.precision, device)
         backbone, digest = load_network(
-            spec.method.network,
+            method.network,
             weights=None if weights is None else Path(weights),
-            pooling=spec.method.pooling,
-            padding=spec.method.padding,
-            smooth=spec.method.smooth,
+            pooling=method.pooling,
+            padding=method.padding,
+            smooth=method.smooth,
             device=device,
             dtype=dtype,
             progress=progress,
-            taps=[*(spec.method.content_layers or ()), *(spec.method.style_layers or ())],
+            taps=[*(method.content_layers or ()), *(method.style_layers or ())],
         )
         smooth = isinstance(backbone, Smoothed)
-        method = spec.method
         return cls(backbone, method.network, method.pooling, digest, device, dtype, smooth, method.padding)

@@ -27,7 +27,7 @@ from artune.images.picture import Floats, Picture
 from artune.judges.embedding import Judge
 from artune.losses.protocol import Mask
 from artune.regions.masks import resized_mask
-from artune.spec.style import Rung
+from artune.spec.style import Rung, optimise_of
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import ObjectiveBuilder, covered_at, photograph_at, strengths_by_region
@@ -125,9 +125,10 @@ def find_balance(
     """Search for the balance of a task whose strength is open; see ``artune.tune``."""
     check_kept(kept)
     began = time.perf_counter()
-    if judge is None and taught_judge(task.spec.method.network):
+    network = optimise_of(task.spec).network
+    if judge is None and taught_judge(network):
         warnings.warn(
-            f"the judge that finds the balance was trained with {task.spec.method.network}, which now makes the "
+            f"the judge that finds the balance was trained with {network}, which now makes the "
             "pictures: the judge is not independent, and may score them too high; look at the result, or set the "
             "`strength`",
             ArtuneWarning,

@@ -15,6 +15,7 @@ def recipes(
 ) -> None:
     """Show published recipes: their sources, what they set, and where they depart from the source."""
     from artune.recipes import find_recipe, published
+    from artune.spec.style import optimise_of
 
     chosen = list(published().values()) if name is None else [find_recipe(name)]
     if as_json:
@@ -27,7 +28,7 @@ def recipes(
     if name is None:
         table = Table("recipe", "network", "what it is", "source")
         for recipe in chosen:
-            table.add_row(recipe.name, recipe.spec.method.network, recipe.title, recipe.source)
+            table.add_row(recipe.name, optimise_of(recipe.spec).network, recipe.title, recipe.source)
         table.caption = "artune recipes NAME shows all of one; artune style ... --recipe NAME uses it"
         console.print(table)
         return

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from artune.errors import SpecError
-from artune.spec.style import LARGEST, Optimise, StyleSpec
+from artune.spec.style import LARGEST, METHOD_SPECS, Optimise, StyleSpec
 
 
 def parse_spec(data: Any, *, where: str = "the spec") -> StyleSpec:
@@ -40,15 +40,15 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
     """
     if not options:
         return spec
-    data = spec.model_dump()
+    data, of_method = spec.model_dump(), type(spec.method).model_fields
     for name in spec.automatic:
-        place, fields = (data["method"], Optimise.model_fields)
+        place, fields = data["method"], of_method
         if name in StyleSpec.model_fields:
             place, fields = data, StyleSpec.model_fields
         place[name] = fields[name].default
     data["automatic"] = ()
     for name, value in options.items():
-        place = data["method"] if name in Optimise.model_fields and name != "kind" else data
+        place = data["method"] if name in of_method and name != "kind" else data
         place[name] = value
     try:
         wanted = StyleSpec.model_validate(data)
@@ -69,6 +69,8 @@ def _option(place: tuple[str, ...], text: str) -> str:
 def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
     """Whether others leave an option without effect, and what to do then."""
     method = spec.method
+    if not isinstance(method, Optimise):
+        return {}
     counted = method.rungs is not None or bool(method.size_steps) or (method.steps is not None and not method.pyramid)
     stated = method.rungs is not None, "where every size is given (`rungs`); leave out either"
     if spec.color == "content-match":
@@ -96,6 +98,8 @@ def _faults(error: ValidationError) -> dict[tuple[str, ...], str]:
     faults: dict[tuple[str, ...], str] = {}
     for item in error.errors():
         place = tuple(str(part) for part in item["loc"])
+        if place[:1] == ("method",) and place[1:2] and place[1] in METHOD_SPECS:  # pydantic names the kind, too
+            place = place[:1] + place[2:]
         if place[:1] == ("size",):  # a number or a word: pydantic reports both
             place, message = ("size",), f"must be a whole number from 1 to {LARGEST}, or original"
         elif place[:1] == ("strength",):
@@ -108,6 +112,11 @@ def _faults(error: ValidationError) -> dict[tuple[str, ...], str]:
             if len(place) == 1 and place[0] in Optimise.model_fields:
                 hint = f"; it belongs under method (method: {{{place[0]}: ...}})"
             faults[place] = "there is no such field" + hint
+        elif item["type"] == "union_tag_invalid":
+            kind = item["ctx"]["tag"]
+            close = _closest(kind, [*METHOD_SPECS])
+            hint = f"; did you mean {close}?" if close else f"; there are {', '.join(METHOD_SPECS)}"
+            faults[(*place, "kind")] = f"there is no method {kind!r}{hint}"
         elif item["type"] == "value_error":
             faults[place] = message
         else:

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from immutabledict import immutabledict
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from artune.errors import SpecError
 
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -71,7 +83,26 @@ class Rung(Model):
     """Steps of descent at this size."""
 
 
-class Optimise(Model):
+class MethodSpec(Model):
+    """How the picture is made. Every kind is a subclass, and a line in ``METHOD_SPECS``."""
+
+    kind: str
+    """Name of the kind."""
+    start: Annotated[str, Field(min_length=1)] = "content"
+    """Picture to start from."""
+
+    @property
+    def leaves_strength(self) -> bool:
+        """Whether the picture depends on the spec's strength, and on nothing in its place."""
+        return False
+
+    @property
+    def strength_fault(self) -> str | None:
+        """Why no strength can be given, if none can."""
+        return None
+
+
+class Optimise(MethodSpec):
     """Optimisation in the image (Gatys 2016)."""
 
     kind: Literal["optimise"] = "optimise"
@@ -146,6 +177,21 @@ class Optimise(Model):
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
     covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
 
+    @property
+    def leaves_strength(self) -> bool:
+        """Whether content and style are weighed by the strength, and not by weights of their own."""
+        return self.scale == "calibrated" and None in (self.content_weight, self.style_weight)
+
+    @property
+    def strength_fault(self) -> str | None:
+        """A strength belongs to the calibrated scale."""
+        if self.scale == "calibrated":
+            return None
+        return (
+            f"`strength` needs `scale` calibrated; with `scale` {self.scale}, give `content_weight` and "
+            "`style_weight` instead"
+        )
+
     @field_validator("loss", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
@@ -177,10 +223,30 @@ class Optimise(Model):
         return self
 
 
+METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise}
+"""The kinds of methods. What each does is in ``artune.transfer.methods``."""
+
+
+class ByKind:
+    """Annotation of a field: a method of any kind, told by its ``kind``, which is ``optimise`` if left out."""
+
+    @staticmethod
+    def kind_of(method: Any) -> str:
+        """The kind that a method, or plain data for one, has."""
+        found = method.get("kind", "optimise") if isinstance(method, Mapping) else getattr(method, "kind", "optimise")
+        return str(found)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {kind: handler.generate_schema(method) for kind, method in METHOD_SPECS.items()}
+        return core_schema.tagged_union_schema(choices, discriminator=cls.kind_of)
+
+
 class StyleSpec(Model):
     """How a photograph is to be styled."""
 
-    method: Optimise = Optimise()
+    method: Annotated[MethodSpec, ByKind] = Optimise()
+    """How the picture is made."""
     size: Annotated[int, Field(ge=1, le=LARGEST)] | Literal["original"] = 512
     """Longer side of the result, pixels; or `original`."""
     enlarge: bool = True
@@ -223,17 +289,16 @@ class StyleSpec(Model):
     @field_validator("automatic")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted({*value} - {*cls.model_fields, *Optimise.model_fields}):
+        fields = {field for method in METHOD_SPECS.values() for field in method.model_fields}
+        if unknown := sorted({*value} - {*cls.model_fields, *fields}):
             raise ValueError(f"a spec has no fields {', '.join(unknown)}")
         return value
 
     @model_validator(mode="after")
     def _strength_counts(self) -> Self:
-        if self.method.scale != "calibrated" and self.strength != "auto" and "strength" not in self.automatic:
-            raise ValueError(
-                f"`strength` needs `scale` calibrated; with `scale` {self.method.scale}, give `content_weight` and "
-                "`style_weight` instead"
-            )
+        fault = self.method.strength_fault
+        if fault and self.strength != "auto" and "strength" not in self.automatic:
+            raise ValueError(fault)
         return self
 
     @field_validator("style_weights")
@@ -242,6 +307,17 @@ class StyleSpec(Model):
         if value and not any(value):
             raise ValueError("all are 0; give at least one style a weight above 0")
         return value
+
+
+def optimise_of(spec: StyleSpec) -> Optimise:
+    """The method of a spec whose picture is optimised.
+
+    Raises:
+        SpecError: it is of another kind.
+    """
+    if not isinstance(spec.method, Optimise):
+        raise SpecError(f"the spec's method is {spec.method.kind}; this needs a spec whose method is optimise")
+    return spec.method
 
 
 def bytes_of(size: str) -> int:

@@ -9,7 +9,7 @@ from artune.balance.curve import log_odds, strength_at
 from artune.errors import InputError, SpecError
 from artune.spec.options import with_options
 from artune.spec.study import StudySpec
-from artune.spec.style import StyleSpec
+from artune.spec.style import StyleSpec, optimise_of
 
 MOST = 1e15
 """Largest weight of one side over the other; beyond it the other side no longer counts."""
@@ -84,7 +84,8 @@ def weight_of(spec: StyleSpec) -> Weight:
     Raises:
         InputError: it gives neither a strength between 0 and 1 nor both weights.
     """
-    style, content, strength = spec.method.style_weight, spec.method.content_weight, spec.strength
+    method, strength = optimise_of(spec), spec.strength
+    style, content = method.style_weight, method.content_weight
     if style and content:
         return Weight(math.log(style / content), f"{_short(style)}:{_short(content)}", True)
     if strength == "auto" or strength in (0, 1):

@@ -10,6 +10,7 @@ from artune.files import write_together
 from artune.report.charts import Chart, Series, line_chart
 from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
+from artune.spec.style import optimise_of
 from artune.studies.classes import StudyResult
 from artune.studies.entries import picture_file, read_result
 from artune.studies.findings import Findings, Judged
@@ -33,7 +34,7 @@ def write_report(folder: Path, result: StudyResult) -> None:
     """
     found, judged = result.findings, result.judged
     chart, spec = findings_chart(found), judged[0].run.spec
-    made = {"network": spec.method.network, "size": spec.size, "quality": spec.method.quality}
+    made = {"network": optimise_of(spec).network, "size": spec.size, "quality": optimise_of(spec).quality}
     tables = {"accuracy": found.table(), "contents": found.tables["content"], "styles": found.tables["style"]}
     files = {
         "chart.png": chart.png,

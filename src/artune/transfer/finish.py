@@ -13,17 +13,16 @@ from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs
 
 
-def smoothed(image: Image, spec: StyleSpec, shown: Inputs) -> Image:
-    """Clamp an iterate to [0, 1], and smooth it along the photograph's edges if the spec says so, which takes seconds.
+def smoothed(image: Image, strength: float, shown: Inputs) -> Image:
+    """Smooth a picture along the photograph's edges, which takes seconds.
 
     Args:
-        image: the iterate, ``[1, 3, h, w]``.
-        spec: the plan of the run.
+        image: the picture, ``[1, 3, h, w]``.
+        strength: 0 leaves the picture as it is.
         shown: the pictures in the colours that the network saw.
     """
-    strength = spec.method.photoreal_smoothing
     if not strength:
-        return image.clamp(0, 1)
+        return image
     height, width = image.shape[-2:]
     like = shown.photograph.resized(width, height).filled()
     pixels = smooth_like(from_tensor(image).pixels, like, strength)

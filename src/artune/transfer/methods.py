@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from artune.assets import OnBytes
+from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.transfer import optimise
 from artune.transfer.checkpoint import StrengthSearch
@@ -22,15 +23,17 @@ class Method(Generic[P, N]):
             of downloads or ``None``.
         plan: makes the plan of a task and checks it. Arguments: task, strength if the spec leaves it open.
         steps: runs a plan step by step. Arguments: run, checkpoint to resume from or ``None``.
+        finish: what is done once to the last picture, ``[1, 3, h, w]`` in [0, 1]. Arguments: picture, run.
     """
 
     load: Callable[[StyleSpec, Path | None, OnBytes | None], N]
     plan: Callable[[Task[N], float | None], P]
     steps: Callable[[Run[P, N], Path | None], Iterator[Progress]]
+    finish: Callable[[Image, Run[P, N]], Image] = lambda image, run: image
 
 
 METHODS: Mapping[str, Method[Any, Any]] = {
-    "optimise": Method(optimise.load, optimise.plan, optimise.steps),
+    "optimise": Method(optimise.load, optimise.plan, optimise.steps, optimise.finish),
 }
 
 

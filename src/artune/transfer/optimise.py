@@ -11,15 +11,17 @@ from typing import Self, TypeVar
 import torch
 
 from artune.assets import OnBytes
+from artune.backbones.base import Image
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
 from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
 from artune.engine.modes import in_mode
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
-from artune.spec.style import StyleSpec
+from artune.spec.style import StyleSpec, optimise_of
 from artune.transfer.budget import MemoryBudget
 from artune.transfer.checkpoint import Checkpoint
+from artune.transfer.finish import smoothed
 from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
 from artune.transfer.plan import OptimisePlan, resolve, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
@@ -65,11 +67,11 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
         smallest=backbone.smallest,
         regions=task.regions,
         smooth=network.smooth,
-        defaults=defaults_of(task.spec.method.network, backbone.taps),
+        defaults=defaults_of(optimise_of(task.spec).network, backbone.taps),
         strength=strength,
     )
     backbone.check(resolved.method.taps)
-    check_sizes(resolved, task.inputs.photograph, network)
+    check_sizes(resolved.method.rungs, task.inputs.photograph, network)
     return resolved
 
 
@@ -271,3 +273,8 @@ def _out_of_memory_explained(size: int) -> Iterator[None]:
             f"memory ran out in a run to `size` {size}; choose a smaller `size` (half the size needs a quarter of the "
             "memory)"
         ) from error
+
+
+def finish(image: Image, run: OptimiseRun) -> Image:
+    """Smooth the last picture along the photograph's edges, if the plan says so."""
+    return smoothed(image, run.plan.method.photoreal_smoothing, run.shown)

@@ -10,7 +10,7 @@ from artune.backbones.defaults import Defaults
 from artune.backbones.registry import defaults_of
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
-from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec
+from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
 from artune.transfer.rates import usual_rate
 from artune.transfer.sizes import fitted, planned
 from artune.transfer.start import STARTS
@@ -120,7 +120,7 @@ def resolve(
         SpecError: the number of style weights differs from that of the paintings, or the number of strengths from that
             of the regions.
     """
-    method = spec.method
+    method = optimise_of(spec)
     _check_losses(method)
     _check_stated(spec, regions)
     fields = common_fields(spec, content_size, styles, regions, strength)
@@ -176,7 +176,7 @@ def common_fields(
 
 def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
     """Sizes and steps. Those of a resolved spec that is run again at another size are chosen anew."""
-    method = spec.method
+    method = optimise_of(spec)
     if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
         steps = None if "steps" in spec.automatic else method.steps
         method = method.model_copy(update={"rungs": None, "steps": steps})
@@ -210,16 +210,15 @@ def _region_strengths(spec: StyleSpec, whole: float, given: Sequence[float | Non
         usual = None
     pairs = zip(given, usual or (whole,) * len(given), strict=True)
     strengths = tuple(other if own is None else own for own, other in pairs)
-    if spec.method.scale != "calibrated" and any(strength != whole for strength in strengths):
-        raise SpecError(
-            f"strengths of regions need `scale` calibrated, and `scale` is {spec.method.scale}; leave out either"
-        )
+    fault = spec.method.strength_fault
+    if fault and any(strength != whole for strength in strengths):
+        raise SpecError(f"regions have strengths of their own: {fault}")
     return strengths
 
 
 def _check_stated(spec: StyleSpec, regions: Sequence[float | None]) -> None:
     """Raise if a strength is given although both weights are, which determine everything."""
-    method = spec.method
+    method = optimise_of(spec)
     stated = method.content_weight is not None and method.style_weight is not None
     if stated and not {"content_weight", "style_weight"} & {*spec.automatic}:
         given = [s for s in (*regions, *(spec.region_strengths or ())) if s is not None]

@@ -6,7 +6,7 @@ from typing import Any
 from artune.engine.descend import Optimiser, Schedule
 from artune.engine.optimisers import OPTIMISERS, decayed
 from artune.errors import SpecError
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import Optimise, StyleSpec, optimise_of
 
 WEAK = 0.2
 """Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
@@ -46,7 +46,7 @@ def usual_rate(spec: StyleSpec, of_network: float, weights: float, pixels: int, 
     Raises:
         SpecError: the optimiser has no default rate for this scale.
     """
-    method = spec.method
+    method = optimise_of(spec)
     kind = OPTIMISERS[method.optimiser]
     rate = of_network if kind.usual_rate is None else kind.usual_rate
     if not kind.scale_free:

@@ -15,7 +15,8 @@ from artune.engine.descend import End
 from artune.errors import ArtuneWarning
 from artune.images.picture import Picture, Writable
 from artune.record import Record, versions
-from artune.transfer.finish import finished, smoothed
+from artune.transfer.finish import finished
+from artune.transfer.methods import method_of
 from artune.transfer.run import Progress
 
 SATURATED = 0.999
@@ -86,7 +87,7 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
     began = time.perf_counter()
     run = progress.run
     end = End.CANCELLED if cancelled else progress.end or End.DONE
-    image = smoothed(progress.state.image, run.plan, run.shown)
+    image = method_of(run.plan).finish(progress.state.image.clamp(0, 1), run)
     losses = {name: [*values] for name, values in progress.losses.items()}
     if not (cancelled and progress.event == "part"):
         for name, value in progress.measure(image).items():

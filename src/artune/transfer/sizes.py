@@ -84,18 +84,18 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def check_sizes(spec: StyleSpec, photograph: Picture, network: Network) -> None:
+def check_sizes(rungs: Sequence[Rung], photograph: Picture, network: Network) -> None:
     """Raise if a size of a plan is too small for the network.
 
     Raises:
         SpecError: it is; the message names a size that is large enough.
     """
     backbone = network.backbone
-    for rung in spec.method.rungs or ():
+    for rung in rungs:
         width, height = fitted(*photograph.size, rung.size)
         if min(width, height) < backbone.smallest:
             least = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
-            last = (spec.method.rungs or ())[-1].size
+            last = rungs[-1].size
             longer = -(-least * last // rung.size)  # sizes scale with the last one
             shape = f"{photograph.size[0]}x{photograph.size[1]}"
             at = f"at size {last}" if rung.size == last else f"at {rung.size}, the first size of a run to {last},"

@@ -98,9 +98,8 @@ class Task(Generic[N]):
     def open(self) -> bool:
         """Whether a strength must be found: it was left open, and the result depends on it."""
         method = self.spec.method
-        stated = method.content_weight is not None and method.style_weight is not None
         used = self.styles > 0 or (self.spec.region_strengths is None and None in self.regions)
-        return self.spec.strength == "auto" and method.scale == "calibrated" and used and not stated
+        return self.spec.strength == "auto" and method.leaves_strength and used
 
 
 def check_types(*given: tuple[str, object, bool, str]) -> None:
