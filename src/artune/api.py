@@ -19,7 +19,7 @@ from artune.transfer.inputs import Masked, RegionStyle, Source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.result import Result, result_of
 from artune.transfer.run import Progress, Run
-from artune.transfer.task import NO_OPEN_STRENGTH, Task, check_types
+from artune.transfer.task import NO_OPEN_STRENGTH, Loaded, Task, check_types
 
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
@@ -157,7 +157,7 @@ def read(
     *,
     regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
-    network: Network | None = None,
+    network: Loaded | None = None,
     first: Source | Result | None = None,
     allow_huge: bool = False,
 ) -> Task[Any]:

@@ -14,7 +14,7 @@ from artune.errors import ArtuneWarning, ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
 from artune.transfer.budget import PROCESS_BYTES
-from artune.transfer.optimise import tiled
+from artune.transfer.optimise import in_tiles
 from tests.runs import budget, planned
 
 RUNGS = (Rung(size=128, steps=3), Rung(size=256, steps=3))
@@ -55,13 +55,13 @@ def test_a_picture_that_fits_is_computed_as_a_whole(photo, painting, network):
         job = planned(photo, [painting], spec(memory), network=network)
         assert job.plan.memory == memory
         assert [budget(job).side(rung.size) for rung in RUNGS] == [None, None]
-        assert not tiled(job)
+        assert not in_tiles(job)
 
 
 def test_only_what_does_not_fit_is_computed_in_tiles(photo, painting, network, tight):
     job = planned(photo, [painting], spec(tight()), network=network)
     assert [budget(job).side(rung.size) for rung in RUNGS] == [None, 128]
-    assert tiled(job)
+    assert in_tiles(job)
 
 
 def test_more_memory_makes_larger_tiles(photo, painting, network):

@@ -41,10 +41,10 @@ from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
-    from artune.backbones.network import Network
     from artune.regions.segment import Segmenter
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
+    from artune.transfer.task import Loaded
 
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
@@ -300,7 +300,7 @@ class _Call:
     """Whether the user wrote ``--strength auto``; then it is an error if there is no strength to find."""
 
     def one(
-        self, content: Path, out: Path, network: "Network | None" = None, segmenter: "Segmenter | None" = None
+        self, content: Path, out: Path, network: "Loaded | None" = None, segmenter: "Segmenter | None" = None
     ) -> "Result":
         """Style one picture; what can be refused is refused before the work begins."""
         self._check_out(content, out)
@@ -308,7 +308,7 @@ class _Call:
         from artune import api
         from artune.images.write import check_suffix
         from artune.machine import keep_freed_memory
-        from artune.transfer.optimise import tiled
+        from artune.transfer.optimise import in_tiles
         from artune.transfer.task import NO_OPEN_STRENGTH
 
         partial = partial_of(out)
@@ -329,7 +329,7 @@ class _Call:
         run = api.plan(task, tuning, resume=left)
         check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
-        if tiled(run):  # freed tensors as large as the picture would leave gaps that nothing else fits into
+        if in_tiles(run):  # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
         result = self._run(run, left, out)
         self._end(result, out)
@@ -436,25 +436,28 @@ class _Call:
         if failed:
             raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed))
 
-    def _shared_strength(self, photographs: Sequence[Path], network: "Network", segmenter: "Segmenter | None") -> float:
+    def _shared_strength(self, photographs: Sequence[Path], network: "Loaded", segmenter: "Segmenter | None") -> float:
         """One strength for all photographs, found on a few of them."""
-        from artune.api import tune
+        from artune import api
         from artune.balance.shared import SAMPLED_PHOTOGRAPHS, shared_strength
+        from artune.transfer.task import NO_OPEN_STRENGTH
 
         count, asked = min(SAMPLED_PHOTOGRAPHS, len(photographs)), iter(range(1, SAMPLED_PHOTOGRAPHS + 1))
 
         def find(photograph: Path) -> float:
             with balancing(self.quiet, f"finding one strength, photograph {next(asked)} of {count}") as on_step:
                 regions = self.parts.of(photograph, segmenter, self.allow_huge)
-                found = tune(
+                task = api.read(
                     photograph,
-                    *self.parts.paintings(),
-                    spec=self.spec,
+                    self.parts.paintings(),
+                    self.spec,
                     regions=regions,
                     network=network,
-                    on_step=on_step,
                     allow_huge=self.allow_huge,
                 )
+                found = api.find_strength(task, on_step=on_step)
+            if found is None:
+                raise InputError(NO_OPEN_STRENGTH)
             if not self.quiet:
                 say(f"{photograph}: {found.balance}")
             return found.balance.strength
@@ -464,15 +467,16 @@ class _Call:
             say(f"one strength for {len(photographs)} photographs: {strength}")
         return strength
 
-    def network(self) -> "Network":
-        """The loss network; a download shows a progress bar."""
+    def network(self) -> "Loaded":
+        """The loss network, or what else the spec's method needs; a download shows a progress bar."""
         with loading():
-            from artune.backbones.network import Network
             from artune.machine import keep_freed_memory
+            from artune.transfer.methods import method_of
 
         keep_freed_memory()
         with download_bar(self.quiet) as on_bytes:
-            return Network.load(self.spec, self.weights, on_bytes)
+            loaded: Loaded = method_of(self.spec).load(self.spec, self.weights, on_bytes)
+        return loaded
 
     def _inputs(self, content: Path) -> list[Path]:
         return [content, *self.parts.files(), *([self.weights] if self.weights else [])]

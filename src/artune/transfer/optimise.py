@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -82,8 +82,10 @@ def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> MemoryBudge
     return MemoryBudget(plan, of.inputs.photograph, paintings, of.network, masks)
 
 
-def tiled(run: OptimiseRun) -> bool:
-    """Whether any size of a run is computed in tiles."""
+def in_tiles(run: Run[Any, Any]) -> bool:
+    """Whether any size of a run is computed in tiles; false for a run that is no optimisation."""
+    if not isinstance(run.plan, OptimisePlan):
+        return False
     budget = budget_of(run.plan, run)
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
