@@ -20,6 +20,7 @@ from artune.backbones.conventions import (
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG, VGG19
 from artune.errors import ArtuneWarning, WeightsError
+from tests.tiny import Tiny
 
 MEAN = (123.68, 116.779, 103.939)
 """Of red, green and blue, as Caffe's users take it away from pixels of 0 to 255."""
@@ -183,3 +184,7 @@ def test_the_networks_at_hand_are_taken_as_they_are(assets):
     ):
         path = assets / f"weights/{file}.safetensors"
         load_network(name, weights=path, smooth=False)  # warnings are errors
+
+
+def test_a_network_without_layers_is_left_alone():
+    adapt_input(Tiny(), IMAGENET, "weights.pth")

@@ -83,7 +83,7 @@ def adapt_input(network: nn.Module, convention: InputConvention, where: str) -> 
         WeightsError: the file expects another convention, and it cannot be told which.
     """
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
-    first, after = layers[0], layers[1] if len(layers) > 1 else None
+    first, after = [*layers, None, None][:2]
     if not isinstance(first, nn.Conv2d) or first.in_channels != len(convention.mean):
         return
     found = oxford_convention(first.weight, where)
