@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # a process for each core, up to four, of one thread each
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+# a part of the unit suite that imports all of the package and takes a minute
+QUICK := tests/golden $(addprefix tests/unit/test_,public.py style_spec.py options.py read.py write.py api.py tune_page.py)
 # a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
 export ARTUNE_ASSETS
 
@@ -22,7 +24,7 @@ test-all: $(READY)
 
 # whether another Python runs the package: make quick PYTHON=python3.13 VENV=.venv-3.13
 quick: $(READY)
-	$(PYTEST) -m "not slow and not assets" tests/unit tests/property tests/golden
+	$(PYTEST) -m "not slow and not assets" $(QUICK)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -77,6 +77,7 @@ def style(
         ("network", network, isinstance(network, Network | str | None), "a name, or an artune.Network"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
         ("on_tile", on_tile, on_tile is None or callable(on_tile), "a function"),
+        ("on_tune", on_tune, on_tune is None or callable(on_tune), "a function"),
         ("resume", resume, isinstance(resume, Path | str | None), "a checkpoint's file"),
     )
     if isinstance(network, str):
@@ -133,6 +134,7 @@ def tune(
         ("network", network, isinstance(network, Network | None), "an artune.Network; its name belongs to the spec"),
         ("judge", judge, isinstance(judge, Judge | None), "an artune.Judge"),
         ("kept", kept, isinstance(kept, float | int), "a share"),
+        ("on_step", on_step, on_step is None or callable(on_step), "a function"),
     )
     task = read(
         content,
@@ -203,7 +205,6 @@ def find_strength(
         CheckpointError: the checkpoint is damaged, or belongs to another run.
         ResourceError: there is not enough memory for the run itself.
     """
-    check_types(("on_tune", on_step, on_step is None or callable(on_step), "a function"))
     plan_run(task)  # raises before the search if the run does not fit
     search = None if resume is None else read_origin(resume)[1]
     if not task.open:

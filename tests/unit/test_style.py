@@ -268,7 +268,7 @@ def test_plain_descent_in_the_units_of_the_literature_needs_a_rate(photo, painti
 def test_a_line_search_lowers_the_total_at_every_step(photo, painting, network):
     search = spec(optimiser="lbfgs", line_search="strong-wolfe", rungs=(Rung(size=48, steps=12),))
     total = style(photo, painting, spec=search, network=network).record.losses["total"]
-    assert all(b < a for a, b in pairwise(total))
+    assert all(b < a for a, b in pairwise(total[:-1]))  # the last is that of the average
 
 
 def test_several_styles(photo, painting, network):
@@ -305,7 +305,7 @@ def test_too_small_for_the_network(painting, network, shape):
 
 def test_a_picture_too_thin_at_any_size(painting, network):
     thread = Picture(np.full((5000, 1, 3), 0.5, np.float32))
-    with pytest.raises(SpecError, match="crop it to a shape"):
+    with pytest.raises(SpecError, match="no `size` is large enough|crop it"):
         style(thread, painting, spec=StyleSpec(precision="fp32"), network=network)
 
 
@@ -384,7 +384,7 @@ def test_the_public_function_takes_options(files):
     result = artune.style(files / "photo.png", str(files / "painting.png"), size=48, steps=2, precision="fp32")
     assert result.record.steps == 2
     assert result.record.spec.size == 48
-    with pytest.raises(SpecError, match="did you mean strength"):
+    with pytest.raises(SpecError, match="did you mean `strength`"):
         artune.style(files / "photo.png", files / "painting.png", stength=0.5)
 
 
@@ -482,23 +482,23 @@ def test_the_painting_is_shown_at_its_scale(painting):
 def test_strengths_of_regions_need_weights_to_follow_from_them(photo, painting, network):
     region = RegionStyle(np.ones((32, 48), np.float32), painting, 0.9)
     given = spec(content_weight=1.0, style_weight=2.0)
-    with pytest.raises(SpecError, match="leave nothing to strength"):
+    with pytest.raises(SpecError, match="`content_weight` and `style_weight` are both given"):
         style(photo, spec=given, regions=[region], network=network)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"network": object()}, "network is of type object; give a name"),
-        ({"weights": 3}, "weights is of type int; give a file"),
+        ({"network": object()}, "`network` is of type object; give a name"),
+        ({"weights": 3}, "`weights` is of type int; give a file"),
         ({"regions": RegionStyle("mask.png", "a.png")}, "give a list of artune.RegionStyle"),
-        ({"on_step": 3}, "on_step is of type int; give a function"),
-        ({"on_tile": 3}, "on_tile is of type int; give a function"),
+        ({"on_step": 3}, "`on_step` is of type int; give a function"),
+        ({"on_tile": 3}, "`on_tile` is of type int; give a function"),
         ({"recipe": "tutoral"}, "did you mean tutorial"),
         ({"recipe": "tutorial", "spec": StyleSpec()}, "leave out either"),
         ({"content_weight": 0, "style_weight": 0}, "are both 0"),
-        ({"color": "content-match", "color_space": "yiq"}, "take color_match histogram"),
-        ({"tv": 0, "variation": "l1"}, "variation has no effect with tv 0"),
+        ({"color": "content-match", "color_space": "yiq"}, "take `color_match` histogram"),
+        ({"tv": 0, "variation": "l1"}, "`variation` has no effect with `tv` 0"),
     ],
 )
 @pytest.mark.usefixtures("untyped")
@@ -512,7 +512,7 @@ def test_a_recipe_by_its_name(photo, painting):
     options = {"network": "compact", "content_layers": {"relu4_1": 1}, "size": 96, "steps": 5}
     result = style(photo, painting, recipe="crowsonkb", **options)
     assert result.record.spec.method.style_layers["relu1_1"] == 256
-    with pytest.raises(OutputError, match="not to a int"):
+    with pytest.raises(OutputError, match="cannot write to a int"):
         result.save(3)
 
 
