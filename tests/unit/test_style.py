@@ -305,7 +305,7 @@ def test_too_small_for_the_network(painting, network, shape):
 
 def test_a_picture_too_thin_at_any_size(painting, network):
     thread = Picture(np.full((5000, 1, 3), 0.5, np.float32))
-    with pytest.raises(SpecError, match="no `size` is large enough|crop it"):
+    with pytest.raises(SpecError, match="crop"):
         style(thread, painting, spec=StyleSpec(precision="fp32"), network=network)
 
 
