@@ -8,9 +8,9 @@ has put aside, and a run takes several times as long.
 import os
 import sys
 
-SPIN_COUNT = "10000"
-"""Turns that a thread spins before it sleeps: a fraction of a millisecond. Alone, runs are as fast as with OpenMP's own
-count, 300,000; with 0 they are a fifth slower (``benchmarks/contention.py``)."""
+SPIN_COUNT = "1000"
+"""Turns that a thread spins before it sleeps. Alone, a run is as fast as with OpenMP's own count, 300,000. With 0 it is
+a sixth slower; with 10,000, a busy processor slows it down more (``benchmarks/contention.py``)."""
 
 
 def wait_briefly() -> None:
