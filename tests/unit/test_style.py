@@ -13,6 +13,7 @@ from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import (
     ArtuneError,
+    ArtuneWarning,
     CheckpointError,
     InputError,
     OutputError,
@@ -251,9 +252,9 @@ def test_a_decay_counts_over_all_sizes(photo, painting, network):
 
 
 def test_plain_descent_with_too_high_a_rate_has_diverged(photo, painting, network):
-    result = style(
-        photo, painting, spec=spec(optimiser="sgd", rate=1e9, rungs=(Rung(size=48, steps=40),)), network=network
-    )
+    wild = spec(optimiser="sgd", rate=1e9, rungs=(Rung(size=48, steps=40),))
+    with pytest.warns(ArtuneWarning, match="nothing but 0 and 255"):
+        result = style(photo, painting, spec=wild, network=network)
     assert result.record.end == "diverged"
     assert np.isfinite(result.picture.pixels).all()
 

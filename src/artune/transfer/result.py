@@ -112,7 +112,7 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
 def _check_saturated(picture: Picture, progress: Progress) -> None:
     """Warn if nearly all values are 0 or 255, which happens if weights or rate are far too large."""
     black, white = (picture.pixels < 0.5 / 255).mean(), (picture.pixels > 1 - 0.5 / 255).mean()
-    if progress.done and progress.end is not End.DIVERGED and black + white > SATURATED and min(black, white) > 0:
+    if progress.done and black + white > SATURATED and min(black, white) > 0:
         warnings.warn(
             "the picture consists of nothing but 0 and 255: the descent has left the range of colours; choose smaller "
             "weights or a smaller `rate`",
