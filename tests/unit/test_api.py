@@ -111,12 +111,17 @@ def test_the_caller_s_random_numbers_are_left_alone(photo, painting):
     np.testing.assert_array_equal(np.random.rand(3), want[1])
 
 
-def test_threads_are_left_as_they_are(photo, painting, network, monkeypatch):
-    def refuse(count):
-        raise AssertionError(count)
-
-    monkeypatch.setattr(torch, "set_num_threads", refuse)
-    artune.style(photo, painting, spec=spec(), network=network)
+def test_the_number_of_threads_is_left_as_it_is(photo, painting, network, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # a run may use fewer threads, but only inside its steps
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    seen = set()
+    try:
+        artune.style(photo, painting, spec=spec(), network=network, on_step=lambda _: seen.add(torch.get_num_threads()))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {3}
 
 
 def test_a_picture_of_nothing_but_0_and_255_is_told(photo, painting, network):

@@ -1,12 +1,13 @@
-"""How threads wait is set before PyTorch is loaded, and only where nobody has set it."""
+"""How long threads wait for each other, and how many of them compute beside other processes."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from artune.threads import SPIN_COUNT
+from artune.threads import SPIN_COUNT, WINDOW, Usage, on_free_cores
 
 TELL = "import os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
 
@@ -29,3 +30,94 @@ def test_threads_wait_briefly(first, given, told):
         [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == told
+
+
+@pytest.fixture
+def four(monkeypatch):
+    """A program whose PyTorch uses four threads, and whose user has fixed nothing."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def counts(number):
+    """Steps that tell how many threads compute them."""
+    for _ in range(number):
+        yield torch.get_num_threads()
+
+
+def measured(*free):
+    """Measurements, a window apart, between which that many cores are free."""
+    idle = 0.0
+    for number, each in enumerate([0, *free]):
+        idle += each * WINDOW
+        yield Usage(number * WINDOW, idle, own=0.0)
+
+
+def test_a_run_uses_the_free_cores(four):
+    free = measured(4, 3.4, 2.6, 0.9, 0, 4, 64, 4)
+    assert [*on_free_cores(counts(8), lambda: next(free))] == [4, 4, 3, 3, 1, 1, 4, 4]
+
+
+def test_cores_that_the_run_computes_on_are_its_own():
+    """Two threads share two cores with another process: of each two seconds, they compute 1.4."""
+    assert Usage(10.0, 5.0, 7.0).free_since(Usage(8.0, 4.8, 4.4)) == pytest.approx(1.4)
+
+
+def test_a_short_step_is_not_measured(four):
+    usages = iter([Usage(0.0, 0.0, 0.0), *(Usage(WINDOW * (0.5 + i), 0.0, 0.0) for i in range(3))])
+    assert [*on_free_cores(counts(3), lambda: next(usages))] == [4, 4, 1]
+
+
+def test_a_number_that_the_user_has_fixed_stays(four, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    free = measured(0, 0, 0)
+    assert [*on_free_cores(counts(3), lambda: next(free))] == [4, 4, 4]
+
+
+def test_the_caller_keeps_its_number(four):
+    free = measured(1, 1)
+    steps = on_free_cores(counts(2), lambda: next(free))
+    assert [(inside, torch.get_num_threads()) for inside in steps] == [(4, 4), (1, 4)]
+
+
+def test_the_number_is_what_it_was_after_an_error(four):
+    def fails():
+        yield 1
+        raise ValueError(torch.get_num_threads())
+
+    free = measured(1)
+    steps = on_free_cores(fails(), lambda: next(free))
+    assert next(steps) == 1
+    with pytest.raises(ValueError, match=r"^1$"):
+        next(steps)
+    assert torch.get_num_threads() == 4
+
+
+def test_steps_are_closed_with_their_user(four):
+    closed = []
+
+    def steps():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    run = on_free_cores(steps())
+    assert next(run) == 1
+    run.close()
+    assert closed == [True]
+
+
+def test_usage_is_measured():
+    before = Usage.now()
+    while Usage.now().own - before.own < 0.1:
+        sum(range(10_000))
+    now = Usage.now()
+    assert now.own - before.own >= 0.1
+    assert now.seconds > before.seconds
+    assert now.idle >= before.idle
+    assert 0 < now.free_since(before) < 1.2 * os.cpu_count()

@@ -28,6 +28,7 @@ from artune.judges.embedding import Judge
 from artune.losses.protocol import Mask
 from artune.regions.masks import resized_mask
 from artune.spec.style import Rung, optimise_of
+from artune.threads import on_free_cores
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import ObjectiveBuilder, covered_at, photograph_at, strengths_by_region
@@ -202,9 +203,9 @@ class Ladder:
         rates = result_shares([plan.strength for plan in plans]) if gentle else [1.0] * len(plans)
         defaults = defaults_of(method.network, network.backbone.taps)
         optimiser = Adam(rate=stage.rate * defaults.rate * torch.tensor(rates, device=x.device))
-        for step in descend(
-            objective, x.contiguous(), optimiser, steps=stage.steps, average=min(defaults.average, MAX_AVERAGE)
-        ):
+        average = min(defaults.average, MAX_AVERAGE)
+        descent = descend(objective, x.contiguous(), optimiser, steps=stage.steps, average=average)
+        for step in on_free_cores(descent):
             x = step.image
             self.done += 1
             if self.on_step:

@@ -1,7 +1,7 @@
 """The loop of gradient descent. It is a generator: between two steps the caller can show, save or stop the descent."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -246,7 +246,7 @@ def descend(
     state: State | None = None,
     schedule: Schedule = constant,
     in_place: bool = False,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Minimise ``f`` from ``x0``, one step at a time, as ``descend_in_parts`` does, but yield steps only."""
     events = descend_in_parts(
         f, x0, optimiser, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place

@@ -1,6 +1,6 @@
 """Table of the methods of making a picture, by ``kind``. A new method is a file, and a line in the table."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -8,6 +8,7 @@ from typing import Any, Generic
 from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
+from artune.threads import on_free_cores
 from artune.transfer import optimise
 from artune.transfer.checkpoint import StrengthSearch
 from artune.transfer.run import P, Progress, Run
@@ -28,7 +29,7 @@ class Method(Generic[P, N]):
 
     load: Callable[[StyleSpec, Path | None, OnBytes | None], N]
     plan: Callable[[Task[N], float | None], P]
-    steps: Callable[[Run[P, N], Path | None], Iterator[Progress]]
+    steps: Callable[[Run[P, N], Path | None], Generator[Progress, None, None]]
     finish: Callable[[Image, Run[P, N]], Image] = lambda image, run: image
 
 
@@ -71,4 +72,4 @@ def steps(run: Run[Any, Any], left: Path | None = None) -> Iterator[Progress]:
         CheckpointError: the checkpoint is damaged, or belongs to another run.
         ResourceError: memory ran out.
     """
-    return method_of(run.plan).steps(run, left)
+    return on_free_cores(method_of(run.plan).steps(run, left))
