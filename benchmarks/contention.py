@@ -19,13 +19,16 @@ from statistics import median
 from artune.assets import sample_photo, sample_style
 
 BUSY = "while True: pass"
+SET_BY_ARTUNE = "GOMP_SPINCOUNT"
+"""Importing artune sets it, here as well; another version, which does not, must not inherit it."""
 
 
 def begin(size: int, source: str | None, out: Path) -> subprocess.Popen[bytes]:
     """Start one command; its result goes to ``out``."""
     pair = str(sample_photo("cat")), str(sample_style("strokes"))
     command = [sys.executable, "-m", "artune", "style", *pair, "--size", str(size), "--overwrite", "-q", "-o", str(out)]
-    return subprocess.Popen(command, env=os.environ | ({"PYTHONPATH": source} if source else {}))
+    environment = {name: value for name, value in os.environ.items() if name != SET_BY_ARTUNE}
+    return subprocess.Popen(command, env=environment | ({"PYTHONPATH": source} if source else {}))
 
 
 def seconds(size: int, source: str | None, folder: Path, *, at_once: int = 1, busy: int = 0) -> float:
