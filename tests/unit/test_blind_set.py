@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from artune.errors import InputError, OutputError
 from artune.files import file_digest
+from artune.images.border import without_border
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
@@ -22,8 +24,15 @@ from artune.studies.axis import with_ratios
 from artune.studies.blind_set import key_file, make_blind_set
 from artune.studies.entries import Entry, Verdict
 from artune.studies.store import Store
+from artune.transfer.inputs import Inputs
 
 SPECS = with_ratios(StyleSpec(), [(1, 10), (10, 1)])
+
+
+def made(key, run):
+    """The entry of a picture, with the digests that a run keeps."""
+    digests = Inputs.read(run.content.file, [run.style.file]).digests
+    return Entry(key=key, run=run, record=Record(key=key, spec=run.spec, digests=digests))
 
 
 @pytest.fixture
@@ -44,10 +53,7 @@ def study(tmp_path):
                     key = f"{content}{style}{spec.method.style_weight:g}"
                     noise = rng.random((16, 16, 3)) if spec is SPECS[1] else np.full((16, 16, 3), 0.5)
                     picture = Picture(noise.astype(np.float32))
-                    digest = read_picture(run.style.file).digest()
-                    store.add(
-                        Entry(key=key, run=run, record=Record(key=key, spec=spec, digests={"style 0": digest})), picture
-                    )
+                    store.add(made(key, run), picture)
                     store.add_verdicts(
                         Verdict(picture=key, side=side, judge="j", classes=(own, "other"), probabilities=(0.9, 0.1))
                         for side, own in (("content", content), ("style", style))
@@ -170,25 +176,45 @@ def test_pictures_of_several_algorithms_are_no_set(study, tmp_path):
         make_blind_set(tmp_path / "set", study)
 
 
-def test_an_interrupted_set_leaves_nothing(study, tmp_path, monkeypatch):
+def test_a_set_that_cannot_be_written_leaves_nothing(study, tmp_path):
+    """Files end at 2000 bytes: the pictures fit, the page does not."""
     before = set(tmp_path.iterdir())
-
-    def stop(*_):
-        assert set(tmp_path.iterdir()) > before
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("artune.studies.blind_set._page", stop)
-    with pytest.raises(KeyboardInterrupt):
-        make_blind_set(tmp_path / "set", study)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="File too large"):
+            make_blind_set(tmp_path / "set", study)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert set(tmp_path.iterdir()) == before
 
 
-def test_paintings_that_were_used_are_known_from_anywhere(study, tmp_path, monkeypatch):
+def test_paintings_that_were_used_are_known_from_anywhere(study, tmp_path):
     """By their pixels: the study holds the paths that it was given."""
     (tmp_path / "woodcut" / "0.png").rename(tmp_path / "woodcut" / "moved.png")
     references = [Example(file=tmp_path / "woodcut" / "moved.png", label="woodcut")]
     make_blind_set(tmp_path / "set", study, references=references)
     assert 'alt="by woodcut"' not in (tmp_path / "set" / "index.html").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*has a border")
+def test_a_painting_with_a_mat_that_was_used_is_known(study, tmp_path, rng):
+    """A record holds the digest of the painting without its border; the page would show the whole file."""
+    for label in ("mat", "unused"):
+        mat = np.ones((96, 96, 3), np.float32)
+        mat[12:-12, 12:-12] = 0.5 * rng.random((72, 72, 3))
+        write_picture(Picture(mat), tmp_path / label / "0.png")
+        assert without_border(Picture(mat)).size == (72, 72)
+    with Store.open(study) as store:
+        run = next(iter(store.entries.values())).run
+        painting = Example(file=tmp_path / "mat" / "0.png", label="woodcut")
+        run = run.model_copy(update={"style": painting})
+        store.add(made("framed", run), Picture(np.zeros((16, 16, 3), np.float32)))
+    unused = Example(file=tmp_path / "unused" / "0.png", label="xylograph")
+    make_blind_set(tmp_path / "set", study, references=[painting, unused])
+    html = (tmp_path / "set" / "index.html").read_text()
+    assert 'alt="by woodcut"' not in html
+    assert html.count('alt="by xylograph"') == 1
 
 
 def test_what_is_there_is_not_lost(study, tmp_path):

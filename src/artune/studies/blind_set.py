@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 from artune.errors import InputError, OutputError
 from artune.files import atomic_folder, check_writable, file_digest, write
+from artune.images.border import without_border
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import encoded
@@ -154,7 +155,7 @@ def make_blind_set(
     pictures = {
         name: Picture(read_result(picture_file(study, question.picture)).pixels) for name, question in questions.items()
     }
-    used = {entry.record.digests.get("style 0") for entry in entries if entry.record}
+    used = {entry.record.digests.get("style 0", "") for entry in entries if entry.record}
     shown = _references(references, used, seed)
     sheet = Table(("picture", *SIDES), tuple((name, "", "") for name in questions))
     rows = tuple((side, choice) for side in SIDES for choice in (*choices[side], UNKNOWN))
@@ -245,13 +246,23 @@ def _questions(entries: Sequence[Entry], verdicts: Iterable[Verdict], seed: int)
     }
 
 
-def _references(examples: Sequence[Example], used: set[str | None], seed: int) -> dict[str, list[Picture]]:
+def _references(examples: Sequence[Example], used: set[str], seed: int) -> dict[str, list[Picture]]:
+    """Some paintings of each class, as they are.
+
+    Args:
+        examples: to choose from.
+        used: digests of the paintings to leave out. As in a record, a digest is that of a painting without its border.
+        seed: of the choice.
+    """
     shown: dict[str, list[Picture]] = {}
     order = sorted(examples, key=lambda example: example.file)
     random.Random(seed).shuffle(order)
     for example in order:
         own = shown.setdefault(example.label, [])
-        if len(own) < REFERENCES and (picture := read_picture(example.file)).digest() not in used:
+        if len(own) == REFERENCES:
+            continue
+        picture = read_picture(example.file)
+        if without_border(picture).digest() not in used:
             own.append(picture)
     return dict(sorted(shown.items()))
 
