@@ -1,8 +1,8 @@
 """Executors: in this process and in several; whatever ends the block ends the processes."""
 
 import time
-from concurrent.futures import as_completed
-from multiprocessing import active_children
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing import active_children, get_context
 
 import pytest
 
@@ -48,3 +48,24 @@ def test_an_exception_ends_the_processes_without_a_word():
     with pytest.raises(RuntimeError, match="enough"):
         stopped()
     assert active_children() == others
+
+
+@pytest.mark.slow
+def test_other_processes_of_the_program_go_on():
+    """Also one that another thread began while the pool was at work."""
+    other = get_context("spawn").Process(target=time.sleep, args=(60,))
+
+    def stopped():
+        with workers(2) as executor:
+            executor.submit(time.sleep, 0).result()
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(other.start).result()
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+        assert active_children() == [other]
+    finally:
+        other.terminate()
+        other.join()

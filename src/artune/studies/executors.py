@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,7 +27,16 @@ class InProcess(Executor):
 
 
 class Pool(ProcessPoolExecutor):
-    """Processes that ignore Ctrl-C: the parent process ends them."""
+    """Processes that ignore Ctrl-C: this process ends them.
+
+    Args:
+        count: number of processes.
+        threads: number of threads of each.
+    """
+
+    def __init__(self, count: int, threads: int) -> None:
+        self._started = _Started()
+        super().__init__(count, self._started, _prepare, (threads,))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """As usual; but a process that is started here inherits that Ctrl-C is blocked."""
@@ -37,6 +47,26 @@ class Pool(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def terminate(self) -> None:
+        """End the processes at once, whatever they are doing."""
+        self.shutdown(wait=False, cancel_futures=True)  # before its processes end, which it would take for a failure
+        for child in active_children():
+            if child in self._started.processes:
+                child.terminate()
+                child.join()
+
+
+class _Started(SpawnContext):
+    """Starts processes with a fresh interpreter, and remembers them: the program may have other child processes."""
+
+    def __init__(self) -> None:
+        self.processes: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **kwargs)
+        self.processes.append(process)
+        return process
 
 
 @contextmanager
@@ -51,17 +81,11 @@ def workers(count: int) -> Iterator[Executor]:
         return
     import torch
 
-    threads = max(1, torch.get_num_threads() // count)
-    others = active_children()
-    pool = Pool(count, get_context("spawn"), _prepare, (threads,))
+    pool = Pool(count, max(1, torch.get_num_threads() // count))
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)  # before its processes end, which it would take for a failure
-        for child in active_children():
-            if child not in others:
-                child.terminate()
-                child.join()
+        pool.terminate()
         raise
     finally:
         pool.shutdown()
