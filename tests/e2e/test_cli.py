@@ -1,11 +1,15 @@
 """The command line, as a user meets it."""
 
 import json
+import platform
 import re
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -14,6 +18,9 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.spec.style import StyleSpec
+from artune.transfer.budget import PROCESS_BYTES
+from artune.transfer.optimise import in_tiles
+from tests.runs import budget, planned
 
 FAST = ["--size", "48", "--steps", "3", "--precision", "fp32", "--strength", "0.5"]
 
@@ -67,8 +74,8 @@ def test_a_page_of_the_balance(files):
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)  # nothing outside the file
     record = json.loads((files / "page/record.json").read_text())
     rows = (files / "page/curve.csv").read_text().splitlines()
-    assert rows[0] == "strength,look,style,content,style put right,content put right"
-    first, second = (record["balance"][look] for look in ("first", "second"))
+    assert rows[0] == "strength,stage,style,content,style corrected,content corrected"
+    first, second = (record["balance"][stage] for stage in ("first", "second"))
     assert f"{second['strength']:.2f}, larger: style {second['style']:.2f}, content {second['content']:.2f}" in page
     for style, content in zip(first["style"], first["content"], strict=True):
         assert f": style {style:.2f}, content {content:.2f}" in page
@@ -652,17 +659,19 @@ def test_kept_steps_of_photographs_of_one_name(files):
     ]
 
 
-def test_another_run_that_was_faster(files, monkeypatch):
-    from artune.transfer import result
+def test_another_run_that_was_faster(files):
+    """It writes its result while this one is under way: when this one keeps its tenth step."""
+    kept, deadline = files / "steps" / "00010.png", time.monotonic() + 60
 
-    plain = result.result_of
-
-    def run(*args, **kwargs):
+    def write():
+        while not kept.exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
         (files / "out.png").write_bytes(b"theirs")
-        return plain(*args, **kwargs)
 
-    monkeypatch.setattr(result, "result_of", run)
-    assert "written by another run meanwhile" in refused(*style(files))
+    with ThreadPoolExecutor(1) as other:
+        other.submit(write)
+        said = refused(*style(files, "--steps", "40", "--keep-steps", kept.parent))
+    assert "written by another run meanwhile" in said
     assert (files / "out.png").read_bytes() == b"theirs"
 
 
@@ -770,6 +779,35 @@ def test_the_format_and_quality_of_results(holiday, monkeypatch):
     assert "'xyz' cannot be written; use jpg" in refused(
         "style", "holiday", "painting.png", "-o", "styled", *FAST, "--format", "xyz"
     )
+
+
+def page_faults():
+    """Of ten large tensors, one after the other: few where the memory of one is kept for the next."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.zeros(2**23)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def test_a_photograph_in_tiles_changes_nothing_for_the_next(files, photo, painting):
+    """The first one is too large for the memory, and the command gives back the memory of its large tensors."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("the C library is not glibc")
+    large = photo.resized(256, 171)
+    for name, picture in (("a.png", large), ("b.png", photo)):
+        write_picture(picture, files / "photos" / name)
+    layers = {"content_layers": {"relu1_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
+    spec = StyleSpec(size=256, strength=0.5, precision="fp32", method={"steps": 2, **layers})
+    need = budget(planned(large, [painting], spec)).need(256)
+    memory = f"{PROCESS_BYTES + (need.tiled(128) + need.whole) // 2}B"
+    assert in_tiles(planned(large, [painting], spec.model_copy(update={"memory": memory})))
+    line = ["style", files / "photos", files / "painting.png", "-o", files / "styled/", *FAST, "--size", "256"]
+    taps = ["--content-layers", "relu1_1", "--style-layers", "relu1_1"]
+    said = call(*line, "--no-enlarge", "--memory", memory, *taps)
+    assert said.exit_code == 0, said.output
+    page_faults()
+    assert page_faults() < 2**13  # the pages of one of the ten
 
 
 def test_one_strength_for_all(holiday, monkeypatch):

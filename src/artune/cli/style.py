@@ -331,6 +331,8 @@ class _Call:
         self._check_steps(content)
         if in_tiles(run):  # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
+        else:  # the photograph before this one may have been computed in tiles
+            keep_freed_memory()
         result = self._run(run, left, out)
         self._end(result, out)
         return result
