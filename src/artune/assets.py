@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import platformdirs
 
 from artune.errors import UnknownNameError, WeightsError
-from artune.files import atomic, file_digest
+from artune.files import atomic, file_digest, temporary_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -189,7 +189,7 @@ def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> No
 def _remove_abandoned(path: Path) -> None:
     """Remove the temporary files that killed downloads left beside a file; a running one changes at least every
     ``TIMEOUT`` seconds."""
-    for old in path.parent.glob(f".{path.name[:40]}.*"):  # as artune.files.atomic names them
+    for old in temporary_files(path.parent, path.name):
         if time.time() - old.stat().st_mtime > ABANDONED:
             old.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -136,10 +137,26 @@ def _publish(temporary: Path, path: Path) -> None:
 def _new_beside(path: Path) -> Path:
     """An empty file in the folder of ``path``; the system gives it the user's permissions, by the umask."""
     while True:
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f"{_beginning(path.name)}{secrets.token_hex(4)}")
         with contextlib.suppress(FileExistsError):
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return temporary
+
+
+def _beginning(name: str) -> str:
+    """Beginning of the names of a file's temporary files; eight hexadecimal digits follow."""
+    return f".{name[:40]}."
+
+
+def temporary_files(folder: Path, name: str = "") -> list[Path]:
+    """The temporary files of ``atomic`` in a folder; a process that is killed leaves its own there.
+
+    Args:
+        folder: where to look.
+        name: name of the file whose place they were to take; default: any.
+    """
+    beginning = re.escape(_beginning(name)) if name else r"\..+\."
+    return [path for path in folder.glob(".*") if re.fullmatch(beginning + "[0-9a-f]{8}", path.name)]
 
 
 def check_writable(path: Path) -> None:

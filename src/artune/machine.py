@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
@@ -102,6 +102,13 @@ def choose_precision(name: str, device: "torch.device") -> "torch.dtype":
     if name == "auto":
         name = "bf16" if has_bf16(device) else "fp32"
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
+
+
+def precision_of(dtype: "torch.dtype") -> Literal["fp32", "bf16"]:
+    """Name of the precision that ``choose_precision`` returned."""
+    import torch
+
+    return "bf16" if dtype == torch.bfloat16 else "fp32"
 
 
 def has_bf16(device: "torch.device") -> bool:

@@ -1,6 +1,7 @@
 """A class study from its spec to its result: nothing is made, judged or loaded twice."""
 
 import json
+import weakref
 
 import pytest
 import torch
@@ -15,10 +16,10 @@ from artune.studies.classes import ClassStudy, StudyResult, listed, run_classes
 from artune.studies.entries import Failure, read_entries
 from artune.studies.executors import InProcess
 from artune.studies.findings import findings
-from artune.studies.measures import Untouched
+from artune.studies.measures import StudyJudge, Untouched
 from artune.studies.report import findings_chart, write_report
 from artune.studies.store import Store
-from tests.judges import load_judge, made_folders
+from tests.judges import made_folders
 from tests.studies import judged, ratios
 
 FAST = StyleSpec(size=32, method={"steps": 2})
@@ -32,7 +33,7 @@ def folders(tmp_path):
 
 @pytest.fixture
 def judges(folders, tmp_path):
-    return {side: load_judge(side, tmp_path / f"{side}.judge") for side in ("content", "style")}
+    return {side: StudyJudge.load(side, tmp_path / f"{side}.safetensors") for side in ("content", "style")}
 
 
 @pytest.fixture
@@ -69,12 +70,26 @@ def test_a_study_is_carried_out_once(folders, judges, tmp_path, fp32):
     ]
     assert (first.made, first.failed, len(first.judged)) == (8, 0, 8)
     assert first.findings == findings(first.judged)
-    assert first.untouched["content"] == Untouched(1.0, 2, 2, "content.judge", judges["content"].digest)
+    assert first.untouched["content"] == Untouched(1.0, 2, 2, "content.safetensors", judges["content"].digest)
     assert [(spec.device, spec.precision) for spec in load.specs] == [("cpu", "fp32")]
 
     told.clear()
     again = carried_out(study, tmp_path / "out", on_progress=lambda *what: told.append(what), load_network=load)
     assert (again.made, again.findings, told, len(load.specs)) == (0, first.findings, [], 1)
+
+
+def test_the_network_that_was_loaded_for_its_digest_is_not_kept(folders, judges, tmp_path, fp32):
+    loaded, seen = [], []
+
+    def load(spec, weights):
+        network = artune.Network.load(spec, weights)
+        loaded.append(weakref.ref(network))
+        return network
+
+    study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,), spec=FAST), judges)
+    carried_out(study, tmp_path / "out", load_network=load, on_progress=lambda *_: seen.append(loaded[0]()))
+    assert seen
+    assert set(seen) == {None}
 
 
 def test_a_device_by_name_continues_what_auto_began(folders, judges, tmp_path, fp32):

@@ -8,7 +8,16 @@ import torch
 from safetensors.torch import load_file
 
 from artune.errors import CheckpointError, OutputError
-from artune.files import atomic, atomic_folder, check_writable, expanded, file_digest, write, write_together
+from artune.files import (
+    atomic,
+    atomic_folder,
+    check_writable,
+    expanded,
+    file_digest,
+    temporary_files,
+    write,
+    write_together,
+)
 from artune.tensors import load_checkpoint, save_checkpoint
 
 
@@ -61,6 +70,16 @@ def test_temporary_files_have_names_of_their_own(tmp_path, monkeypatch):
         assert [one.name, two.name] == [".a.aaaa0000", ".a.bbbb1111"]
         one.write_text("1")
         two.write_text("2")
+
+
+def test_temporary_files_are_found_by_the_file_that_they_belong_to(tmp_path):
+    for name in (".gitignore", ".a.png.txt", ".a.png.0123456"):
+        (tmp_path / name).touch()
+    with atomic(tmp_path / "a.png") as one, atomic(tmp_path / (60 * "b")) as other:
+        assert {*temporary_files(tmp_path)} == {one, other}
+        assert temporary_files(tmp_path, "a.png") == [one]
+        assert temporary_files(tmp_path, 60 * "b") == [other]
+    assert temporary_files(tmp_path) == temporary_files(tmp_path / "nowhere") == []
 
 
 def test_the_home_folder(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from artune.backbones.base import Backbone
 from artune.backbones.registry import load_network
 from artune.backbones.smoothed import Smoothed
 from artune.errors import SpecError
-from artune.machine import choose_device, choose_precision
+from artune.machine import choose_device, choose_precision, precision_of
 from artune.spec.style import Padding, StyleSpec, optimise_of
 
 
@@ -42,7 +42,7 @@ class Network:
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
         """Precision of its activations, as in the spec."""
-        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        return precision_of(self.dtype)
 
     def check(self, spec: StyleSpec) -> None:
         """Raise if a spec asks for another network.

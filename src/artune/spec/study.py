@@ -60,6 +60,12 @@ class StudySpec(Model):
     def _weights_given(self) -> Self:
         if (self.strengths is None) == (self.ratios is None):
             raise ValueError("give either `strengths` such as 0.1,0.5,0.9 or `ratios` such as 1e4,1e5")
+        _ = self.size  # raises
+        return self
+
+    @property
+    def size(self) -> int:
+        """Longer side of the results, pixels."""
         if self.spec.size == "original":
             raise ValueError("the results of a study are of one size; give `size` in pixels")
-        return self
+        return self.spec.size

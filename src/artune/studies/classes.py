@@ -21,7 +21,7 @@ from artune.studies.run import Transfer, run
 from artune.studies.store import Store
 from artune.transfer.start import given_start
 
-MOST_TOLD = 5
+MAX_REASONS = 5
 """Largest number of reasons in a message about failed pictures."""
 
 OnProgress = Callable[[str, int, int], None]
@@ -115,8 +115,8 @@ def run_classes(
     missing = store.missing(study.runs)
     if missing:
         spec = next(iter(missing.values())).spec
-        network = (load_network or artune.Network.load)(spec, study.spec.weights)
-        store.check_settings(settings(spec, {"weights": network.digest, **_start(spec)}))
+        digest = (load_network or artune.Network.load)(spec, study.spec.weights).digest
+        store.check_settings(settings(spec, {"weights": digest, **_start(spec)}))
         on_progress("pictures", 0, len(missing))
         for done, _ in enumerate(run(missing, store, executor, Transfer(study.spec.weights)), 1):
             on_progress("pictures", done, len(missing))
@@ -130,17 +130,15 @@ def run_classes(
     untouched: dict[Side, Untouched] = {}
     for side, judge in study.judges.items():
         on_judged = partial(on_progress, f"the judge of {side}")
-        untouched[side] = judge_pictures(
-            judge, finished, study.pictures[side], int(study.spec.spec.size), store, on_judged
-        )
+        untouched[side] = judge_pictures(judge, finished, study.pictures[side], study.spec.size, store, on_judged)
     judged = matched(study.runs, store.verdicts, {side: judge.digest for side, judge in study.judges.items()})
     return StudyResult(findings(judged), tuple(judged), untouched, tuple(failures), len(missing) - len(failed))
 
 
 def listed(failures: Sequence[Failure]) -> str:
     """The first reasons of failed pictures, each on a line of its own."""
-    more = [f"further reasons: {len(failures) - MOST_TOLD}"] if len(failures) > MOST_TOLD else []
-    return "".join(f"\n  {line}" for line in [*map(str, failures[:MOST_TOLD]), *more])
+    more = [f"further reasons: {len(failures) - MAX_REASONS}"] if len(failures) > MAX_REASONS else []
+    return "".join(f"\n  {line}" for line in [*map(str, failures[:MAX_REASONS]), *more])
 
 
 def _start(spec: StyleSpec) -> dict[str, str]:

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from artune.errors import InputError, PictureError
 from artune.files import file_digest
-from artune.machine import choose_device, choose_precision
+from artune.machine import choose_device, choose_precision, precision_of
 from artune.record import ALGORITHM, run_key
 from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
@@ -27,7 +25,7 @@ def pinned(spec: StyleSpec) -> StyleSpec:
     if "auto" not in (spec.device, spec.precision):
         return spec
     device = choose_device(spec.device)
-    precision = "bf16" if choose_precision(spec.precision, device) == torch.bfloat16 else "fp32"
+    precision = precision_of(choose_precision(spec.precision, device))
     return spec.model_copy(update={"device": str(device), "precision": precision})
 
 

@@ -61,7 +61,8 @@ class StudyJudge:
         Raises:
             WeightsError: the file is missing, damaged, or holds something else.
         """
-        return cls(side, ClassJudge.load(file), file_digest(file), file.name)
+        judge = ClassJudge.load(file)
+        return cls(side, judge, judge.digest, file.name)
 
     def check_classes(self, labels: Iterable[str]) -> None:
         """Raise unless the judge knows all of some classes.

@@ -6,7 +6,6 @@ at a time writes.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from artune.errors import InputError, OutputError, PictureError
+from artune.files import temporary_files
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
@@ -36,8 +36,6 @@ from artune.studies.entries import (
 )
 from artune.studies.keys import differences
 
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of the files that ``artune.files.atomic`` leaves behind when the process is killed."""
 PNG_END = b"IEND\xaeB`\x82"
 """The last bytes of a PNG file."""
 
@@ -195,9 +193,8 @@ def _repair(folder: Path) -> None:
         with (folder / name).open("rb+") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
     for place in (folder, folder / PICTURES):
-        for path in place.iterdir():
-            if TEMPORARY.fullmatch(path.name):
-                path.unlink()
+        for path in temporary_files(place):
+            path.unlink()
 
 
 def _lock(file: FileIO, folder: Path) -> None:
