@@ -5,18 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from artune.backbones.registry import load_network
-from artune.cli import judge as command
 from artune.images.picture import Picture
 from artune.images.write import write_picture
 from artune.judges.classes import ClassJudge
+from artune.spec.train import TrainSpec
+from artune.tensors import read_about
 from tests.e2e.test_cli import call, refused
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "red": (0.8, 0.1, 0.2)}
@@ -71,30 +72,54 @@ def test_quiet_says_nothing(data):
     assert call(*train(data, "--quiet")).output == ""
 
 
-def test_every_option_reaches_the_training(data, monkeypatch):
-    from artune.judges import training as class_training
+def write_vgg(path, scale):
+    """Weights of VGG-19 that end after relu2_1, random and of one size."""
+    generator, weights = torch.Generator().manual_seed(0), {}
+    for place, (outputs, inputs) in {0: (64, 3), 2: (64, 64), 5: (128, 64)}.items():
+        weights[f"features.{place}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=generator)
+        weights[f"features.{place}.bias"] = torch.zeros(outputs)
+    save_file(weights, path)
+    return path
 
-    class Stop(Exception):
-        """In the place of a training."""
 
-    def seen(folder, spec, trunk, digest, styled=None):
-        raise Stop(spec, styled)
+@pytest.fixture
+def stopping():
+    """Ctrl-C after so many steps."""
+    hooks = []
 
-    monkeypatch.setattr(class_training, "ClassTraining", seen)
+    def after(count):
+        steps = []
+
+        def step(*_):
+            steps.append(1)
+            if len(steps) == count:
+                signal.raise_signal(signal.SIGINT)
+
+        hooks.append(register_optimizer_step_post_hook(step))
+
+    yield after
+    for hook in hooks:
+        hook.remove()
+
+
+def test_every_option_reaches_the_training(data, stopping):
+    """The checkpoint after a step names all of them, but the folder of styled pictures, which are counted."""
     flags = {
-        "--network": "vgg19", "--tap": "relu2_1", "--train-from": "features.5", "--augment": "250", "--per-class": "5",
-        "--patience": "2", "--seed": "9", "--styled": str(data / "val"), "--no-mirror": None,
-        "--edges-after-denoising": None,
+        "--network": "vgg19", "--weights": write_vgg(data / "vgg.safetensors", 0.1), "--tap": "relu2_1",
+        "--train-from": "features.5", "--augment": "8", "--per-class": "5", "--patience": "2", "--seed": "9",
+        "--styled": data / "val", "--no-mirror": None, "--edges-after-denoising": None,
     }  # fmt: skip
-    monkeypatch.setattr("artune.backbones.registry.load_network", lambda name, **more: (name, ""))
-    with pytest.raises(Stop) as caught:
-        call(*train(data, *[part for pair in flags.items() for part in pair if part is not None]))
-    spec, styled = caught.value.args
-    assert (spec.network, spec.tap, spec.train_from) == ("vgg19", "relu2_1", "features.5")
-    assert (spec.augment, spec.per_class, spec.patience, spec.seed) == (250, 5, 2, 9)
-    assert (spec.mirror, spec.edges, spec.size, spec.epochs) == (False, "denoised", 32, 3)
-    assert (spec.batch, spec.rate) == (4, 0.003)
-    assert styled == data / "val"
+    stopping(1)
+    result = call(*train(data, *[part for pair in flags.items() for part in pair if part is not None]))
+    assert result.exit_code == 130, result.output
+    # 5 of each class, 3 styled ones of each, 8 more
+    assert "gram-vgg19-relu2_1-denoised-edges: 2 classes, 24 pictures to train" in result.output
+    spec = TrainSpec(
+        kind="gram", network="vgg19", tap="relu2_1", train_from="features.5", size=32, augment=8, edges="denoised",
+        mirror=False, per_class=5, epochs=3, patience=2, batch=4, rate=0.003, seed=9,
+    ).model_dump()  # fmt: skip
+    trained = read_about(data / "judge.safetensors.partial")["run"]
+    assert {name: trained[name] for name in spec} == spec
 
 
 def test_a_backbone_told_one_class_from_the_rest_makes_pictures(data):
@@ -136,22 +161,6 @@ def test_a_resnet_that_ends_early_says_so(data):
     assert ClassJudge.load(data / "judge.safetensors").info.tap == "layer3"
 
 
-@pytest.fixture
-def stopping(monkeypatch):
-    """Ctrl-C after so many steps."""
-
-    def after(count):
-        steps = []
-
-        @contextmanager
-        def interruptible():
-            yield lambda: (steps.append(1), len(steps) == count)[1]
-
-        monkeypatch.setattr(command, "interruptible", interruptible)
-
-    return after
-
-
 def test_interrupted_and_resumed_gives_the_same_judge(data, stopping):
     call(*train(data, out="whole.safetensors"))
     stopping(5)
@@ -175,7 +184,6 @@ def test_a_training_that_replaces_a_backbone_can_be_resumed(data, stopping):
     (data / "b.safetensors").write_bytes(b"an older one")
     stopping(2)
     assert call(*train(data, *options, "--overwrite", kind="binary")).exit_code == 130
-    stopping(-1)
     assert call(*train(data, *options, "--resume", kind="binary")).exit_code == 0
     assert (data / "b.safetensors").read_bytes() == before
 
@@ -234,11 +242,9 @@ def test_bad_input_to_evaluate_is_refused(data):
     assert "0.png" in refused("judge", "evaluate", judge, "--data", data)
 
 
-def test_a_training_that_diverges_says_so(data, monkeypatch):
-    from artune.judges.training import ClassTraining
-
-    monkeypatch.setattr(ClassTraining, "loss", lambda self, image, labels: self.network(image).sum() * torch.nan)
-    assert "the training diverged; choose a smaller --rate" in refused(*train(data))
+def test_a_training_that_diverges_says_so(data):
+    trunk = ["--network", "vgg19", "--weights", write_vgg(data / "huge.safetensors", 1e30), "--tap", "relu2_1"]
+    assert "the training diverged; choose a smaller --rate" in refused(*train(data, *trunk))
     assert not (data / "judge.safetensors").exists()
 
 

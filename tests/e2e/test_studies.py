@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import artune
 from artune.cli import app
 from artune.errors import WeightsError
 from artune.files import file_digest
@@ -23,29 +22,10 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.studies.entries import read_entries
-from artune.studies.measures import StudyJudge
-from tests.judges import load_judge, made_folders
+from tests.judges import made_folders
 
 ROOT = Path(__file__).parents[2]
 FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "compact"]
-
-
-@pytest.fixture(autouse=True)
-def _judges(monkeypatch):
-    monkeypatch.setattr(StudyJudge, "load", load_judge)
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """The runs that were computed."""
-    plain, calls = artune.style, []
-
-    def counted(*arguments, **more):
-        calls.append(arguments)
-        return plain(*arguments, **more)
-
-    monkeypatch.setattr(artune, "style", counted)
-    return calls
 
 
 def call(*arguments):
@@ -63,14 +43,15 @@ def refused(*arguments):
     return re.sub(r"[\s│]+", " ", result.output)
 
 
-def test_a_study_and_what_people_say_of_it(tmp_path, made):
+def test_a_study_and_what_people_say_of_it(tmp_path):
     named = made_folders(tmp_path)
     out = tmp_path / "out"
     line = ["classes", *named, "-o", out, "--strengths", "0.2,0.9", *FAST]
     said = call(*line)
     assert said.exit_code == 0, said.output
     assert "8 pictures, 8 of them new; " in said.output
-    assert len(made) == 8
+    first = finished(out)
+    assert len(first) == 8
     assert {path.name for path in out.iterdir()} == {
         *("index.html", "chart.png", "chart.svg", "summary.json", "records.jsonl", "judged.jsonl", "pictures"),
         *(f"{table}.{kind}" for table in ("accuracy", "contents", "styles") for kind in ("csv", "md")),
@@ -79,9 +60,9 @@ def test_a_study_and_what_people_say_of_it(tmp_path, made):
     assert [(row["weight"], row["pictures"]) for row in rows] == [("0.2", "4"), ("0.9", "4")]
     summary = json.loads((out / "summary.json").read_text())
     for side in ("content", "style"):
-        judge = {"judge": f"{side}.judge", "digest": file_digest(tmp_path / f"{side}.judge")}
+        judge = {"judge": f"{side}.safetensors", "digest": file_digest(tmp_path / f"{side}.safetensors")}
         assert summary["untouched"][side] == {"accuracy": 1.0, "count": 2, "known": 2, **judge}
-        assert f"{side}.judge {judge['digest'][:8]}" in (out / "index.html").read_text()
+        assert f"{side}.safetensors {judge['digest'][:8]}" in (out / "index.html").read_text()
     html = (out / "index.html").read_text()
     assert html.count("data:image/jpeg") == 8
     assert "http://" not in re.sub(
@@ -94,7 +75,9 @@ def test_a_study_and_what_people_say_of_it(tmp_path, made):
     before = (out / "judged.jsonl").read_bytes()
     assert "8 pictures, 0 of them new" in call(*line).output
     assert "12 pictures, 4 of them new" in call(*line, "--strengths", "0.2,0.5,0.9").output
-    assert len(made) == 12
+    both = finished(out)
+    assert len(both) == 12
+    assert first.items() <= both.items()  # none was made again
     assert (out / "judged.jsonl").read_bytes().startswith(before)
 
     assert "12 pictures, 0 of them new" in call(*line, "--strengths", "0.2,0.5,0.9", "--device", "cpu").output
@@ -103,7 +86,7 @@ def test_a_study_and_what_people_say_of_it(tmp_path, made):
         assert f"holds pictures of another study, which differ in {name}; choose" in refused(*line, *other)
     ratios = refused("classes", *named, "-o", out, "--ratios", "1,2", *FAST)
     assert "another study, which differ in axis (strengths, ratios); choose" in ratios
-    assert (len(made), (out / "index.html").read_bytes()) == (12, page)
+    assert (finished(out), (out / "index.html").read_bytes()) == (both, page)
 
     said = call("human", "make", tmp_path / "set", "--study", out, "--per-weight", 2)
     assert said.exit_code == 0, said.output
@@ -132,7 +115,7 @@ def test_ratios_in_the_units_of_the_literature(tmp_path):
     assert (spec.method.scale, spec.method.optimiser, spec.method.style_weight) == ("tutorial", "lbfgs", 1e3)
 
 
-def test_a_failing_picture_stops_no_other(tmp_path, made):
+def test_a_failing_picture_stops_no_other(tmp_path):
     named = made_folders(tmp_path)
     broken = tmp_path / "contents" / "dark" / "0.png"
     whole = broken.read_bytes()
@@ -147,11 +130,13 @@ def test_a_failing_picture_stops_no_other(tmp_path, made):
     assert "dark/0.png is damaged" in page
     assert "Pictures that failed: 2<" in page
     broken.write_bytes(whole)
-    made.clear()
+    before = finished(tmp_path / "out")
     said = call(*line)
     assert said.exit_code == 0, said.output
     assert "4 pictures, 2 of them new" in said.output
-    assert len(made) == 2
+    after = finished(tmp_path / "out")
+    assert before.items() < after.items()
+    assert len(after) == 4
 
 
 def test_no_network_is_needed_where_nothing_is_missing(tmp_path, monkeypatch):
@@ -228,7 +213,7 @@ def test_more_bad_input(tmp_path):
     assert "no class 'drak' in the content judge; did you mean dark" in refused(*line, "-o", tmp_path / "out")
     (tmp_path / "contents" / "drak").rename(tmp_path / "contents" / "dark")
     assert "holds other files" in refused(*line, "-o", tmp_path)
-    assert "is not a folder" in refused(*line, "-o", tmp_path / "content.judge")
+    assert "is not a folder" in refused(*line, "-o", tmp_path / "content.safetensors")
     (tmp_path / "tiny.yaml").write_text("method: {start: colour}\n")
     assert "did you mean colours" in refused(*line, "-o", tmp_path / "out", "--spec", tmp_path / "tiny.yaml")
     assert "there are no results in" in refused("human", "make", tmp_path / "set", "--study", tmp_path)
@@ -254,12 +239,11 @@ def process():
 
 
 def _process(folder, named, *more) -> subprocess.Popen:
-    code = "import tests.judges; tests.judges.judge_by_hand(); from artune.__main__ import main; main()"
     line = ["classes", *named, "-o", str(folder), "--strengths", "0.2,0.5,0.9", "--size", "32", "--steps", "60"]
     return subprocess.Popen(
-        [sys.executable, "-c", code, *line, "--precision", "fp32", *more],
+        [sys.executable, "-m", "artune", *line, "--precision", "fp32", *more],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(["src", "."])},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
