@@ -12,7 +12,7 @@ def marks(line):
     return [(float(use.get("x")), float(use.get("y"))) for use in uses if use.get("x")]  # not the glyphs
 
 
-def test_rings_are_drawn_where_something_was_measured_before_it_was_put_right():
+def test_rings_are_drawn_where_something_was_measured_before_it_was_corrected():
     places, values, rings = (0.0, 1.0, 2.0), (0.2, 0.4, 0.8), (0.3, 0.4, 0.1)
     plain, ringed = (
         marks(Series(places, values)),

@@ -251,7 +251,7 @@ def test_a_photograph_in_its_own_style_is_flat(photo, network):
 
 @pytest.mark.slow
 def test_stripes_in_the_style_of_nothing_are_not_monotone(network):
-    """Stripes of three pixels are another picture at each of the sizes of the two looks."""
+    """Stripes of three pixels are another picture at the size of each stage."""
     stripes = np.repeat(np.arange(192) // 3 % 2, 192).reshape(192, 192).T.astype(np.float32)
     photo, painting = (Picture(np.stack([grey] * 3, 2)) for grey in (stripes, np.ones_like(stripes)))
     found = tune(photo, painting, spec=artune.spec.options.with_options(StyleSpec(), {"size": 192}), network=network)

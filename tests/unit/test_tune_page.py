@@ -3,18 +3,20 @@
 import csv
 import io
 import re
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from artune.balance import page as report
 from artune.balance.curve import Balance, Curve, CurvePoint, LadderScores, Reason, log_odds
 from artune.balance.ladder import Tuning
+from artune.balance.page import curve_csv, strength_ticks, tuning_chart, tuning_lines, tuning_page
 from artune.images.picture import Picture
 from artune.report.charts import Chart
 
+SVG = "{http://www.w3.org/2000/svg}"
 FIRST = Curve((0.05, 0.2, 0.5, 0.9), (0.01, 0.31, 0.51, 0.43), (0.97, 0.86, 0.72, 0.25))
 SECOND = CurvePoint(0.55, 0.62, 0.68)
 BALANCE = Balance(0.4, 0.204, 0.496, Reason.CROSSED, 0.9, 0.6, 0.7, 0.45)
@@ -30,14 +32,11 @@ def tuning():
     return Tuning(BALANCE, LadderScores(FIRST, SECOND), pictures)
 
 
-@pytest.mark.usefixtures("untyped")
-def test_the_chart_shows_what_was_seen_beside_what_was_put_right(tuning, monkeypatch):
-    drawn = {}
-    monkeypatch.setattr(report, "line_chart", lambda lines, **options: drawn.update(options, **lines))
-    report.tuning_chart(tuning)
+def test_the_lines_show_the_scores_beside_the_corrected_ones(tuning):
+    lines = tuning_lines(tuning)
     places = [log_odds(strength) for strength in FIRST.strengths]
     for side in ("style", "content"):
-        line, values = drawn[side], getattr(tuning.curve, side)
+        line, values = lines[side], getattr(tuning.curve, side)
         assert line.rings == tuple(zip(places, getattr(FIRST, side), strict=True))
         assert line.diamonds == ((log_odds(SECOND.strength), getattr(SECOND, side)),)
         assert line.dots == values
@@ -45,32 +44,52 @@ def test_the_chart_shows_what_was_seen_beside_what_was_put_right(tuning, monkeyp
         steps = np.diff(line.y)
         assert np.all(steps >= 0) if side == "style" else np.all(steps <= 0)
         assert np.mean(line.y) == pytest.approx(np.mean(values))  # the nearest by least squares
-    assert drawn["marked"] == (log_odds(0.4), "balance")
-    assert drawn["span"] == (log_odds(0.204), log_odds(0.496))
-    report.tuning_chart(replace(tuning, balance=replace(BALANCE, low=None, high=None)))
-    assert drawn["span"] is None
 
 
-def test_the_table_holds_all_that_was_seen(tuning):
-    rows = list(csv.DictReader(io.StringIO(report.curve_csv(tuning))))
-    assert [row["look"] for row in rows] == ["photograph", "first", "first", "second", "first"]
-    seen = [(float(row["strength"]), float(row["style"]), float(row["content"])) for row in rows]
-    np.testing.assert_allclose(seen, sorted([*FIRST.points, SECOND]), atol=1e-5)
-    # 0.5 is within 0.4 of log odds from the second look, which takes its place
-    assert [row["style put right"] == "" for row in rows] == [False, False, True, False, False]
-    assert [row["content put right"] == "" for row in rows] == [False, False, True, False, False]
-    right = [
-        (float(r["strength"]), float(r["style put right"]), float(r["content put right"]))
-        for r in rows
-        if r["style put right"]
+def drawn(tuning):
+    """Of the chart: the log odds of the dashed lines, and of the ends of what is shaded."""
+    chart = ET.fromstring(tuning_chart(tuning).svg)
+    axes = next(group for group in chart.iter(f"{SVG}g") if group.get("id") == "axes_1")
+    ticks = [group for group in axes.iter(f"{SVG}g") if group.get("id", "").startswith("xtick")]
+    labelled = strength_ticks(*(log_odds(tuning.curve.strengths[end]) for end in (0, -1)))
+    slope, offset = np.polyfit([float(tick.find(f".//{SVG}use").get("x")) for tick in ticks], [*labelled], 1)
+
+    def places(mark):
+        paths = [path.get("d") for path in axes.iter(f"{SVG}path") if mark in path.get("style", "")]
+        return [[slope * float(x) + offset for x in re.findall(r"[ML] ([\d.]+)", path)] for path in paths]
+
+    return [np.mean(line) for line in places("stroke-dasharray")], [(min(x), max(x)) for x in places("#e9e2d0")]
+
+
+def test_the_chart_marks_the_balance_and_the_safe_interval(tuning):
+    (balance,), (safe,) = drawn(tuning)
+    assert balance == pytest.approx(log_odds(0.4), abs=1e-3)
+    assert safe == pytest.approx((log_odds(0.204), log_odds(0.496)), abs=1e-3)
+    (balance,), unsafe = drawn(replace(tuning, balance=replace(BALANCE, low=None, high=None)))
+    assert balance == pytest.approx(log_odds(0.4), abs=1e-3)
+    assert unsafe == []
+
+
+def test_the_table_holds_all_scores(tuning):
+    rows = list(csv.DictReader(io.StringIO(curve_csv(tuning))))
+    assert [row["stage"] for row in rows] == ["photograph", "first", "first", "second", "first"]
+    judged = [(float(row["strength"]), float(row["style"]), float(row["content"])) for row in rows]
+    np.testing.assert_allclose(judged, sorted([*FIRST.points, SECOND]), atol=1e-5)
+    # 0.5 is within 0.4 of log odds from the strength of the second stage, which replaces it
+    assert [row["style corrected"] == "" for row in rows] == [False, False, True, False, False]
+    assert [row["content corrected"] == "" for row in rows] == [False, False, True, False, False]
+    corrected = [
+        (float(row["strength"]), float(row["style corrected"]), float(row["content corrected"]))
+        for row in rows
+        if row["style corrected"]
     ]
-    np.testing.assert_allclose(right, tuning.curve.points, atol=1e-5)
+    np.testing.assert_allclose(corrected, tuning.curve.points, atol=1e-5)
 
 
 @pytest.mark.usefixtures("untyped")
 def test_the_page_frames_what_is_safe(tuning):
     result = SimpleNamespace(picture=flat(1.0))
-    html = report.tuning_page(tuning, result, Chart("<svg/>", b""), (flat(0.2), flat(0.8)), ("photo", "painting"))
+    html = tuning_page(tuning, result, Chart("<svg/>", b""), (flat(0.2), flat(0.8)), ("photo", "painting"))
     figures = re.findall(
         r'<figure( class="safe")?><img [^>]*alt="strength ([\d.]+)">\s*<figcaption>(.*?)</figcaption>', html
     )
@@ -85,6 +104,6 @@ def test_the_page_frames_what_is_safe(tuning):
     assert figures[3][2] == "0.55, larger: style 0.62, content 0.68"
     assert "strength 0.40; safe from 0.20 to 0.50. Confidence 0.90." in html
     unsafe = replace(tuning, balance=replace(BALANCE, low=None, high=None))
-    html = report.tuning_page(unsafe, result, Chart("<svg/>", b""), (flat(0.2), flat(0.8)), ("photo", "painting"))
+    html = tuning_page(unsafe, result, Chart("<svg/>", b""), (flat(0.2), flat(0.8)), ("photo", "painting"))
     assert 'class="safe"' not in html
     assert "with a frame" not in html

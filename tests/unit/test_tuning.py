@@ -143,42 +143,42 @@ def test_curves_that_run_the_wrong_way_are_not_flat():
 
 
 @given(st.floats(-2, 2), st.floats(1, 4))
-def test_a_second_look_is_taken_where_the_first_balances(at, slope):
-    """Of two sigmoids: the second probe takes the place of the first ones near it."""
+def test_the_second_stage_is_where_the_first_balances(at, slope):
+    """Of two sigmoids: the second stage replaces the points of the first that are near it."""
     asked = []
 
-    def probe(strengths, first):
+    def score(strengths, first):
         asked.append((strengths, first))
         values = [1 / (1 + math.exp(-slope * (odds(s) - at))) for s in strengths]
         return values, [1 - value for value in values]
 
     weakest = strength_at(PHOTOGRAPH_LOG_ODDS)
-    untouched = [values[0] for values in probe((weakest,), True)]
+    untouched = [values[0] for values in score((weakest,), True)]
     asked.clear()
-    curve = score_ladder(probe, tuple(untouched)).curve
+    curve = score_ladder(score, tuple(untouched)).curve
     (coarse, first), (fine, second) = asked
     assert (first, second) == (True, False)
     assert [odds(s) for s in coarse] == pytest.approx(LADDER_LOG_ODDS)
     ladder = (weakest, *coarse)
-    assert fine == pytest.approx((balance(Curve(ladder, *map(tuple, probe(ladder, True)))).strength,))
+    assert fine == pytest.approx((balance(Curve(ladder, *map(tuple, score(ladder, True)))).strength,))
     kept = [s for s in ladder if abs(odds(s) - odds(fine[0])) > REPLACED_WITHIN]
     assert curve.strengths == tuple(sorted([*kept, *fine]))
 
 
 @given(st.floats(-1, 1), st.floats(1.5, 3), st.floats(-1, 1), st.floats(-1, 1))
-def test_a_ladder_that_is_off_by_as_much_everywhere_is_put_right(at, slope, style, content):
-    """Of sigmoids that are moved in their log odds, the first ladder's, the second look finds the true ones."""
+def test_a_ladder_that_is_off_by_as_much_everywhere_is_corrected(at, slope, style, content):
+    """Sigmoids that the first stage scores off by a shift in log odds: the second stage finds the true ones."""
 
     def sure(value):
         return 1 / (1 + math.exp(-value))
 
-    def probe(strengths, first):
+    def score(strengths, first):
         off = (style, content) if first else (0.0, 0.0)
         places = [slope * (odds(s) - at) for s in strengths]
         return [sure(place + off[0]) for place in places], [sure(off[1] - place) for place in places]
 
-    found = score_ladder(probe, tuple(values[0] for values in probe((strength_at(PHOTOGRAPH_LOG_ODDS),), False)))
-    curve, true = found.curve, probe(found.curve.strengths, False)
+    found = score_ladder(score, tuple(values[0] for values in score((strength_at(PHOTOGRAPH_LOG_ODDS),), False)))
+    curve, true = found.curve, score(found.curve.strengths, False)
     # up to 0.24 before; what is left is that curves are read along straight lines, the steeper the worse
     np.testing.assert_allclose((curve.style, curve.content), true, atol=0.13)
     want = balance(Curve(curve.strengths, *map(tuple, true)))
@@ -191,10 +191,10 @@ def test_a_ladder_that_is_off_by_as_much_everywhere_is_put_right(at, slope, styl
 def test_what_is_certain_is_moved_too():
     """Nothing seen coarsely of a style that is then seen for certain, and the other way round."""
 
-    def probe(strengths, first):
+    def score(strengths, first):
         return [0.0 if first else 1.0] * len(strengths), [1.0 if first else 0.0] * len(strengths)
 
-    curve = score_ladder(probe, (0.0, 1.0)).curve
+    curve = score_ladder(score, (0.0, 1.0)).curve
     _, *style = curve.style  # the photograph is what it is
     _, *content = curve.content
     assert style == pytest.approx([1.0] * len(style))
@@ -209,10 +209,10 @@ FOUR = st.lists(PROBABILITY, min_size=4, max_size=4)
 def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_style, seen_content, unstyled, whole):
     """And the photograph stays in place, as it was seen."""
 
-    def probe(strengths, first):
+    def score(strengths, first):
         return (style, content) if first else ([seen_style], [seen_content])
 
-    found = score_ladder(probe, (unstyled, whole))
+    found = score_ladder(score, (unstyled, whole))
     assert all(0 <= value <= 1 for value in (*found.curve.style, *found.curve.content))
     assert found.curve.points[0] == found.first.points[0] == (strength_at(PHOTOGRAPH_LOG_ODDS), unstyled, whole)
     assert found.second[1:] == (seen_style, seen_content)
@@ -223,13 +223,13 @@ def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_styl
 
 
 @given(st.lists(PROBABILITY, min_size=5, max_size=5), st.lists(PROBABILITY, min_size=5, max_size=5))
-def test_a_second_look_that_agrees_moves_nothing(style, content):
+def test_a_second_stage_that_agrees_corrects_nothing(style, content):
     places = (PHOTOGRAPH_LOG_ODDS, *LADDER_LOG_ODDS)
 
-    def probe(strengths, first):
+    def score(strengths, first):
         return tuple([float(np.interp(odds(s), places, values)) for s in strengths] for values in (style, content))
 
-    found = score_ladder(probe, (style[0], content[0]))
+    found = score_ladder(score, (style[0], content[0]))
     assert found.shifts == pytest.approx((0, 0), abs=1e-9)
     for seen, right in zip(found.first.points, found.corrected, strict=True):
         assert right is None or right == pytest.approx(seen, abs=1e-6)
@@ -251,7 +251,7 @@ def test_curves_that_go_up_and_down():
 @pytest.mark.parametrize(("off", "share"), [(1.0, 1.0), (3.0, 0.5), (4.5, 0.0)])
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("side", [0, 1])
-def test_what_the_second_look_moves_far_is_believed_less(off, share, sign, side):
+def test_a_large_correction_by_the_second_stage_lowers_the_confidence(off, share, sign, side):
     """Of straight lines in the log odds, where nothing is lost in between; the photograph is moved as well."""
     lines = [tuple(1 / (1 + math.exp(-rise * odds(s))) for s in LADDER) for rise in (1, -1)]
     first = Curve(LADDER, *lines)
@@ -267,8 +267,8 @@ def test_what_the_second_look_moves_far_is_believed_less(off, share, sign, side)
     assert ("a guess" in str(found)) == (found.reason is Reason.NOT_MONOTONE)
 
 
-def test_looks_of_which_either_is_rough():
-    """A first ladder that wobbles; and a second look that finds less of the style than is in the photograph."""
+def test_stages_of_which_either_is_rough():
+    """A first stage that wobbles; and a second that finds less of the style than is in the photograph."""
     falling = (1.0, 0.95, 0.85, 0.6, 0.3)
     wobbling = LadderScores(Curve(LADDER, (0.0, 0.1, 0.6, 0.4, 0.9), falling), CurvePoint(0.9, 0.9, 0.3))
     below = LadderScores(Curve(LADDER, (0.3, 0.4, 0.6, 0.7, 0.8), falling), CurvePoint(0.5, 0.2, 0.85))

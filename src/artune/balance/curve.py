@@ -197,9 +197,9 @@ def balance(
     style, content = np.array(curve.style), np.array(curve.content)
     rising, falling = monotone(style, rising=True), monotone(content, rising=False)
     off = max(misfit(curve), misfit(ladder) if ladder else 0.0)
-    still = max(np.ptp(rising), np.ptp(falling)) < LEAST_SCORE
+    flat = max(np.ptp(rising), np.ptp(falling)) < LEAST_SCORE
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not flat
-    if still and moved < 2 * LEAST_SCORE:
+    if flat and moved < 2 * LEAST_SCORE:
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
         means = float(rising.mean()), float(falling.mean())
@@ -208,7 +208,7 @@ def balance(
     nearest = _nearest(odds, gap)
     place = _middle(odds, rising, falling, tolerance) if tolerance else nearest
     reason = Reason.CROSSED if gap[0] <= 0 <= gap[-1] else Reason.NO_CROSSING
-    if off > max_misfit or still:
+    if off > max_misfit or flat:
         reason = Reason.NOT_MONOTONE
     low = _first(odds, rising, kept * rising[-1])
     high = -_first(-odds[::-1], falling[::-1], kept * falling[0])
@@ -217,7 +217,7 @@ def balance(
         place = min(max(place, low), high)
     here = [float(np.interp(place, odds, values)) for values in (rising, falling)]
     clear = min(1.0, moved / FULL_CHANGE, max(0.0, min(here)) / LEAST_SCORE)
-    confidence = 0.0 if still else clear * max(0.0, 1 - off / max_misfit) * max(0.0, 1 - abs(here[0] - here[1]))
+    confidence = 0.0 if flat else clear * max(0.0, 1 - off / max_misfit) * max(0.0, 1 - abs(here[0] - here[1]))
     safe = (strength_at(low), strength_at(high)) if within else (None, None)
     return Balance(
         strength_at(place), safe[0], safe[1], reason, confidence, here[0], here[1], strength_at(nearest), kept
@@ -300,27 +300,29 @@ class LadderScores:
         return replace(found, reason=reason, confidence=share * found.confidence)
 
 
-def score_ladder(probe: ScoreStrengths, untouched: tuple[float, float], *, kept: float = KEPT_SHARE) -> LadderScores:
+def score_ladder(
+    score_strengths: ScoreStrengths, untouched: tuple[float, float], *, kept: float = KEPT_SHARE
+) -> LadderScores:
     """Score a ladder of strengths in two stages.
 
     The first stage scores small pictures at a few strengths over the whole range. Their scores differ from those of
     whole runs, but by nearly the same amount at every strength, in log odds of the score. The second stage scores a
-    larger picture at the strength where the first stage balances. Each curve is then moved by the difference of its two
-    scores at this strength, in log odds. The point of the
-    photograph is not moved, because the photograph is not made by a short run.
+    larger picture at the strength where the first stage balances. Each curve is then moved, in log odds, by the
+    difference of its two scores at this strength. The point of the photograph is not moved, because the photograph is
+    not made by a short run.
 
     Args:
-        probe: makes and scores the pictures at given strengths.
+        score_strengths: makes and scores the pictures at given strengths.
         untouched: style and content score of the photograph itself, which is the weakest of the ladder.
         kept: share of its best score that either curve keeps in the safe interval; see ``balance``.
     """
     strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
-    styles, contents = probe(strengths, True)
+    styles, contents = score_strengths(strengths, True)
     style, content = untouched
     first = Curve((strength_at(PHOTOGRAPH_LOG_ODDS), *strengths), (style, *styles), (content, *contents))
     place = max(log_odds(balance(first, kept=kept).strength), PHOTOGRAPH_LOG_ODDS + REPLACED_WITHIN)
     second = strength_at(place)
-    (style,), (content,) = probe((second,), False)
+    (style,), (content,) = score_strengths((second,), False)
     return LadderScores(first, CurvePoint(second, style, content))
 
 

@@ -44,28 +44,38 @@ def write_tuning(
     write_together(folder, dict(zip(FILES, data, strict=True)))
 
 
-def tuning_chart(tuning: Tuning) -> Chart:
-    """Chart of both curves over the log odds of the strength, with all scores, the balance and the safe interval."""
-    curve, first, second, found = tuning.curve, tuning.scores.first, tuning.scores.second, tuning.balance
+def tuning_lines(tuning: Tuning) -> dict[str, Series]:
+    """The curves of style and content over the log odds of the strength, as lines of a chart.
+
+    A line is the monotone fit of a curve. Its dots are the corrected scores, its rings those of the first stage, and
+    its diamond that of the second.
+    """
+    curve, first, second = tuning.curve, tuning.scores.first, tuning.scores.second
     places = [log_odds(strength) for strength in curve.strengths]
-    seen = [log_odds(strength) for strength in first.strengths]
-    safe = None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high))
+    judged = [log_odds(strength) for strength in first.strengths]
 
     def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Series:
         fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
-        rings = tuple(zip(seen, at_first, strict=True))
+        rings = tuple(zip(judged, at_first, strict=True))
         return Series(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
 
+    return {
+        "style": line(curve.style, first.style, second.style, rising=True),
+        "content": line(curve.content, first.content, second.content, rising=False),
+    }
+
+
+def tuning_chart(tuning: Tuning) -> Chart:
+    """Chart of both curves, with all scores, the balance and the safe interval."""
+    lines, found = tuning_lines(tuning), tuning.balance
+    places = lines["style"].x
     return line_chart(
-        {
-            "style": line(curve.style, first.style, second.style, rising=True),
-            "content": line(curve.content, first.content, second.content, rising=False),
-        },
+        lines,
         x_label="strength",
         y_label="recognised (0 is chance)",
         ticks=strength_ticks(places[0], places[-1]),
         marked=(log_odds(found.strength), "balance"),
-        span=safe,
+        span=None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high)),
         dots="corrected",
         rings="first stage",
         diamonds="second stage",
@@ -73,18 +83,22 @@ def tuning_chart(tuning: Tuning) -> Chart:
 
 
 def curve_csv(tuning: Tuning) -> str:
-    """CSV with a row for each picture of the ladder: its scores, and its corrected scores if it is in the curve.
+    """CSV with a row for each picture of the ladder, in the order of strength.
 
-    The column ``look`` says in which stage the picture was made.
+    Columns:
+        strength: of the picture.
+        stage: ``photograph``, or the stage of the search that made the picture: ``first`` or ``second``.
+        style, content: the judge's scores.
+        style corrected, content corrected: the scores in the curve; empty for a picture that the second stage replaces.
     """
     scores = tuning.scores
-    looks = ["photograph"] + ["first"] * (len(scores.corrected) - 1) + ["second"]
-    said, right = (*scores.first.points, scores.second), (*scores.corrected, scores.second)
+    stages = ["photograph"] + ["first"] * (len(scores.corrected) - 1) + ["second"]
+    judged, corrected = (*scores.first.points, scores.second), (*scores.corrected, scores.second)
     rows = []
-    for point, look, put in sorted(zip(said, looks, right, strict=True), key=lambda row: row[0]):
-        values = [f"{value:.5f}" for value in (*point[1:], *(put[1:] if put else ()))]
-        rows.append((f"{point.strength:.5f}", look, *values, *[""] * (4 - len(values))))
-    return Table(("strength", "look", "style", "content", "style put right", "content put right"), tuple(rows)).csv()
+    for point, stage, right in sorted(zip(judged, stages, corrected, strict=True), key=lambda row: row[0]):
+        values = [f"{value:.5f}" for value in (*point[1:], *(right[1:] if right else ()))]
+        rows.append((f"{point.strength:.5f}", stage, *values, *[""] * (4 - len(values))))
+    return Table(("strength", "stage", "style", "content", "style corrected", "content corrected"), tuple(rows)).csv()
 
 
 def tuning_page(
@@ -92,11 +106,9 @@ def tuning_page(
 ) -> str:
     """The page as HTML, with all pictures embedded."""
     scores, found = tuning.scores, tuning.balance
-    low, high = (
-        round(found.low or 1.0, 2),
-        round(found.high or 0.0, 2),
-    )  # rounded like the strengths below the pictures
-    said = [*scores.first.points, scores.second]
+    # rounded as the strengths below the pictures are
+    low, high = round(found.low or 1.0, 2), round(found.high or 0.0, 2)
+    judged = [*scores.first.points, scores.second]
     ladder = [
         {
             "picture": picture_uri(picture),
@@ -104,7 +116,7 @@ def tuning_page(
             "safe": low <= round(point.strength, 2) <= high,
             "second": point is scores.second,
         }
-        for point, picture in sorted(zip(said, tuning.pictures, strict=True), key=lambda each: each[0])
+        for point, picture in sorted(zip(judged, tuning.pictures, strict=True), key=lambda each: each[0])
     ]
     return page(
         "artune.balance",

@@ -34,9 +34,9 @@ def differs_from_srgb(profile: bytes | None) -> bool:
         return True
     steps = np.linspace(0, 255, 6).astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(6, 36, 3)
-    probe = Image.fromarray(cube if model == "RGB" else np.tile(steps, (6, 1)))
-    shown = np.asarray(image_to_srgb(probe, profile)).astype(int)
-    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > _SAME)
+    sample = Image.fromarray(cube if model == "RGB" else np.tile(steps, (6, 1)))
+    shown = np.asarray(image_to_srgb(sample, profile)).astype(int)
+    return bool(np.abs(shown - np.asarray(sample.convert("RGB"))).max() > _SAME)
 
 
 def image_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

@@ -90,16 +90,16 @@ def line_chart(
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
         axes.plot(line.x, line.dots or line.y, color=colour, **DOT)
-        for points, look in ((line.rings, RING), (line.diamonds, DIAMOND)):
+        for points, marker in ((line.rings, RING), (line.diamonds, DIAMOND)):
             if points:
-                axes.plot(*zip(*points, strict=True), color=colour, **look)
+                axes.plot(*zip(*points, strict=True), color=colour, **marker)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:
         axes.axvline(marked[0], color="#333333", linewidth=1, linestyle="--", label=marked[1])
-    for name, look in ((dots, DOT), (rings, RING), (diamonds, DIAMOND)):
+    for name, marker in ((dots, DOT), (rings, RING), (diamonds, DIAMOND)):
         if name:
-            axes.plot([], [], color="#333333", label=name, **{**look, "clip_on": True})  # takes no room
+            axes.plot([], [], color="#333333", label=name, **{**marker, "clip_on": True})  # takes no room
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
         if sum(map(len, ticks.values())) > WIDEST:
