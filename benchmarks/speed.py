@@ -3,9 +3,9 @@
     python benchmarks/speed.py [--threads 2]
 
 (a) the machine's peaks; (b) a whole step at 512x512 (loss, gradient, update), its share of the peak, and its ratio to
-the plain recipe of PyTorch's tutorial, which is also shown with artune's setting of the memory allocator; (c) the whole
-command in both precisions, beside 300 L-BFGS steps of the plain recipe; (d) time against size. Weights do not change
-the time, so VGG-19's are random.
+a step of PyTorch's tutorial, which is also shown with artune's setting of the memory allocator; (c) the whole command
+in both precisions, beside 300 L-BFGS steps of the tutorial; (d) time against size. Weights do not change the time, so
+VGG-19's are random.
 """
 
 import argparse
@@ -64,9 +64,9 @@ def inputs(size: int) -> tuple[Tensor, Tensor]:
 DEFAULTS = Defaults()
 OURS = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
 PLAIN = Weights({"conv2_2": 1.0}, dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0), 1.0, 5.0)
-"""The taps of the plain recipe."""
+"""The taps of the tutorial."""
 DEEP = ((1, 6, 11, 20, 29), 20)
-"""artune's taps, relu1_1 .. relu5_1 with the content at relu4_1, as the plain recipe numbers them."""
+"""artune's taps, relu1_1 .. relu5_1 with the content at relu4_1, as the tutorial numbers them."""
 
 
 def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = OURS, loss: str = "w2") -> float:
@@ -81,7 +81,7 @@ def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = O
 
 
 class Plain:
-    """The recipe of PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS.
+    """PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS.
 
     Args:
         size: side of the square picture, pixels.
@@ -191,20 +191,20 @@ def main() -> None:
     print("(b) one step at 512x512 (forward and backward count as two passes), each in a process of its own")
     plain = alone(plain_step, args.threads, keep=False, deep=False)
     kept, deep = (alone(plain_step, args.threads, keep=keep, deep=not keep) for keep in (True, False))
-    print(f"    plain recipe   vgg19    fp32  {1e3 * plain:7.0f} ms")
-    print(f"    the same, keeping memory      {1e3 * kept:7.0f} ms, {'':16} {kept / plain:.3f} of plain")
-    print(f"    plain, artune's taps          {1e3 * deep:7.0f} ms, {'':16} {deep / plain:.3f} of plain")
+    print(f"    the tutorial    vgg19    fp32  {1e3 * plain:7.0f} ms")
+    print(f"    the same, keeping memory       {1e3 * kept:7.0f} ms, {'':16} {kept / plain:.3f} of the tutorial")
+    print(f"    the tutorial, artune's taps    {1e3 * deep:7.0f} ms, {'':16} {deep / plain:.3f} of the tutorial")
     for name, title, plain_taps in (
         ("compact", "artune", False),
         ("vgg19", "artune", False),
-        ("vgg19", "plain's taps", True),
+        ("vgg19", "tutorial's taps", True),
     ):
         for kind in kinds:
             seconds, cost = alone(artune_step, args.threads, name=name, kind=kind, plain_taps=plain_taps)
             share = 2 * 512**2 * cost / seconds / peaks[kind]
             print(
-                f"    {title:14} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
-                f"{share:4.0%} of the peak, {seconds / plain:.3f} of plain"
+                f"    {title:15} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
+                f"{share:4.0%} of the peak, {seconds / plain:.3f} of the tutorial"
             )
     keep_freed_memory()  # as the command does; from here on
 
@@ -212,8 +212,9 @@ def main() -> None:
     for kind in kinds:
         for title, strength in (("artune style", "auto"), ("with --strength 0.5", "0.5")):
             seconds, memory = whole_command(kind, args.threads, strength)
-            print(f"    {title:24} {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, {seconds / (300 * plain):.3f} of plain")
-    print(f"    plain recipe, 300 steps  fp32  {300 * plain:7.1f} s (extrapolated from 5 steps)")
+            share = seconds / (300 * plain)
+            print(f"    {title:24} {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, {share:.3f} of the tutorial")
+    print(f"    the tutorial, 300 steps  fp32  {300 * plain:7.1f} s (extrapolated from 5 steps)")
 
     print("(d) one step of compact against size, in the fastest precision")
     dtype = list(kinds.values())[-1]

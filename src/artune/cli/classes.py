@@ -40,7 +40,7 @@ def classes(
     ratios: Annotated[
         str | None,
         typer.Option(
-            help="Instead of strengths: style weight:content weight, in the units of the recipe; 5e4 is 5e4:1.",
+            help="Instead of strengths: style weight:content weight, in the units of the losses; 5e4 is 5e4:1.",
             metavar="W[:W],...",
             rich_help_panel=DATA,
         ),
