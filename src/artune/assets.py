@@ -4,6 +4,7 @@ They are looked for in the package, then in the cache, then downloaded, and chec
 only code of ours that uses the internet.
 """
 
+import contextlib
 import hashlib
 import http.client
 import io
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import platformdirs
 
 from artune.errors import UnknownNameError, WeightsError
-from artune.files import atomic, file_digest, temporary_files
+from artune.files import atomic, expanded, file_digest, temporary_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,7 +104,7 @@ def _bundled(name: str) -> Path:
 def cache_folder() -> Path:
     """The folder of downloads: ``$ARTUNE_CACHE``, or ``artune`` in the system's folder for caches of the user."""
     if given := os.environ.get("ARTUNE_CACHE"):
-        return Path(os.path.expanduser(given))
+        return expanded(given)
     try:
         folder = platformdirs.user_cache_path("artune", appauthor=False)
     except RuntimeError:  # a user without a home, as in containers
@@ -190,8 +191,9 @@ def _remove_abandoned(path: Path) -> None:
     """Remove the temporary files that killed downloads left beside a file; a running one changes at least every
     ``TIMEOUT`` seconds."""
     for old in temporary_files(path.parent, path.name):
-        if time.time() - old.stat().st_mtime > ABANDONED:
-            old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # such as one that another process has just removed
+            if time.time() - old.stat().st_mtime > ABANDONED:
+                old.unlink()
 
 
 def _receive(answer: io.BufferedIOBase, url: str) -> bytes:
@@ -213,6 +215,7 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
     import torch
     from safetensors.torch import load_file
 
+    path = expanded(path)
     if os.path.isdir(path):
         raise WeightsError(f"{path} is a folder; give a file with weights")
     if not os.path.isfile(path):  # a forbidden folder is a no, too
@@ -258,6 +261,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = expanded(path)
     if path.suffix != ".safetensors":
         return {}
     try:

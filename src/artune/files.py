@@ -13,7 +13,10 @@ from artune.errors import OutputError
 
 
 def expanded(path: Path | str) -> Path:
-    """The path with ``~`` and ``~name`` replaced by the user's home; as it is where there is no such user."""
+    """The path with ``~`` and ``~name`` replaced by the user's home; as it is where there is no such user.
+
+    Every function that opens a file or a folder of the user's calls this first; the paths in a spec went through it.
+    """
     return Path(os.path.expanduser(path))
 
 
@@ -186,5 +189,5 @@ def check_writable(path: Path) -> None:
 
 def file_digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with expanded(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artune.errors import CheckpointError
-from artune.files import atomic
+from artune.files import atomic, expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,6 +85,7 @@ def _checkpoint(path: Path) -> Iterator[Any]:
     """The file, open; whatever is wrong with it is said in words."""
     from safetensors import SafetensorError, safe_open
 
+    path = expanded(path)
     if not os.path.exists(path):
         raise CheckpointError(f"there is no checkpoint {path} to resume from")
     try:

@@ -151,6 +151,13 @@ def test_what_a_killed_download_left_is_removed_and_a_running_one_is_not(server)
         killed.touch()  # atomic takes it away again
 
 
+def test_a_left_over_that_another_process_removes_meanwhile_stops_no_download(server):
+    """Seen from here, such a file is listed and cannot be looked at, as a link to nothing."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    (cache_folder() / ".thing.bin.0123abcd").symlink_to("gone")
+    assert fetch(asset(f"{server}/good"), network="vgg19").read_bytes() == DATA
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut short", bytes(64)])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_damaged_weights(content, suffix, tmp_path):

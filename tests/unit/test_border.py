@@ -107,3 +107,7 @@ def test_transparent_paintings_are_left_as_they_are(strokes):
     alpha[0, 0] = 0
     painting = Picture(mat, alpha)
     assert without_border(painting) is painting
+
+
+def test_margins_are_told_by_their_sides():
+    assert str(Margins(top=12, left=1)) == "12 at the top, 1 at the left"

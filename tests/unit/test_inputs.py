@@ -261,20 +261,40 @@ def test_a_region_that_is_everything_keeps_the_photograph_at_strength_zero(photo
 # ------------------------------------------------------------------------------------- borders of paintings
 
 
-def test_the_border_of_a_painting_is_left_out(photo, painting):
-    mat = Picture(np.pad(painting.pixels, ((4, 4), (6, 6), (0, 0)), constant_values=1))
-    framed, plain = (Inputs.read(photo, [style]) for style in (mat, painting))
-    np.testing.assert_array_equal(framed.paintings[0].picture.pixels, painting.pixels)
-    assert framed.digests == plain.digests
+MAT = r"^a style picture has a border, which is cut off .*: 4 at the top, 5 at the bottom, 6 at the left \(pixels\)\. A mask"
+
+
+def framed(painting):
+    """The painting with a white mat at three sides."""
+    return Picture(np.pad(painting.pixels, ((4, 5), (6, 0), (0, 0)), constant_values=1))
+
+
+def test_the_border_of_a_painting_is_left_out_with_a_warning(photo, painting):
+    plain = Inputs.read(photo, [painting])
+    with pytest.warns(ArtuneWarning, match=MAT):
+        found = Inputs.read(photo, [framed(painting)])
+    np.testing.assert_array_equal(found.paintings[0].picture.pixels, painting.pixels)
+    assert found.digests == plain.digests
     assert plain.paintings[0].picture is painting
-    (region,) = Inputs.read(photo, [], [RegionStyle(np.ones((32, 48)), mat)]).paintings
-    np.testing.assert_array_equal(region.picture.pixels, painting.pixels)
+    assert plain.borders == {}
+    with pytest.warns(ArtuneWarning, match=MAT):
+        region = Inputs.read(photo, [], [RegionStyle(np.ones((32, 48)), framed(painting))])
+    np.testing.assert_array_equal(region.paintings[0].picture.pixels, painting.pixels)
+    assert region.borders == {"region 0 style": (4, 5, 6, 0)}
+
+
+def test_a_border_is_in_the_record_and_its_painting_in_the_warning(photo, painting, network, tmp_path):
+    write_picture(framed(painting), tmp_path / "mat.png")
+    with pytest.warns(ArtuneWarning, match=r"^.*mat\.png has a border, "):
+        result = style(photo, painting, tmp_path / "mat.png", spec=spec(), network=network)
+    assert result.record.borders == {"style 1": {"top": 4, "bottom": 5, "left": 6, "right": 0}}
 
 
 def test_a_mask_keeps_the_border_of_a_painting(photo, painting):
-    mat = Picture(np.pad(painting.pixels, ((4, 4), (6, 6), (0, 0)), constant_values=1))
-    (kept,) = Inputs.read(photo, [Masked(mat, np.ones((48, 52)))]).paintings
-    assert kept.picture is mat
+    mat = framed(painting)
+    kept = Inputs.read(photo, [Masked(mat, np.ones((49, 46)))])
+    assert kept.paintings[0].picture is mat
+    assert kept.borders == {}
 
 
 # ------------------------------------------------------------------------------------- two label maps

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from artune.errors import InputError
-from artune.images.read import read_picture
 from artune.regions.label_names import VOC, _voc_colour, label_names
-from artune.regions.labels import read_labels
+from artune.regions.labels import MaskFile, read_labels
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -24,7 +23,7 @@ def saved(image, path, **options):
 
 
 def read(path):
-    return read_labels(path, read_picture(path))
+    return read_labels(MaskFile.read(path))
 
 
 def names_of(found):
@@ -60,6 +59,39 @@ def test_names_beside_the_map(file, text, tmp_path):
     assert columns(found, "sky") == [0]
     assert columns(found, "SEA") == [1]
     assert columns(found, "0") == [2]
+
+
+def names_in(data, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    return label_names(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "want"),
+    [
+        ({"2": "facade"}, {2: "facade"}),
+        ({"2": "facade", "3": "sky"}, {2: "facade", 3: "sky"}),
+        ({"2": "facade", "ff0000": "decade"}, {2: "facade", "ff0000": "decade"}),
+        ({"id2label": {"0": "facade"}}, {0: "facade"}),
+        ({"facade": 2}, {2: "facade"}),
+        ({"facade": "2"}, {2: "facade"}),
+        ({"facade": [255, 0, 0], "sky": [0, 0, 255]}, {"ff0000": "facade", "0000ff": "sky"}),
+        ({"facade": "ff0000"}, {"ff0000": "facade"}),
+        ({"facade": "#ffffff"}, {"ffffff": "facade"}),
+        ({"ff0000": "facade"}, {"ff0000": "facade"}),
+        ({"#ffffff": "facade"}, {"ffffff": "facade"}),
+        ({"000000": "facade", "0000ff": "decade"}, {"000000": "facade", "0000ff": "decade"}),
+        (["sky", "facade"], {0: "sky", 1: "facade"}),
+    ],
+)
+def test_words_of_hex_letters_are_names(data, want, tmp_path):
+    assert names_in(data, tmp_path) == want
+
+
+def test_a_number_of_six_digits_is_no_colour(tmp_path):
+    assert names_in({"car": 100000}, tmp_path) == {100000: "car"}
+    (tmp_path / "b.txt").write_text("100000 car\n#100000 facade\n2 decade\n")
+    assert label_names(tmp_path / "b.png") == {100000: "car", "100000": "facade", 2: "decade"}
 
 
 def test_names_of_colours_that_compression_changed(tmp_path):

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from artune.errors import InputError, PictureError
-from artune.images.read import read_picture
-from artune.regions.labels import labels_of_array, read_labels, split_label
+from artune.regions.labels import MaskFile, labels_of_array, read_labels, split_label
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (128, 128, 128)
 
@@ -17,7 +16,7 @@ def thirds(*colours, side=48):
 
 
 def read(path):
-    return read_labels(path, read_picture(path))
+    return read_labels(MaskFile.read(path))
 
 
 def saved(image, path, **options):
@@ -96,6 +95,17 @@ def test_numbers_are_labels(mode, tmp_path):
         assert stripe(found, "05fa23") == [1]
 
 
+def test_a_file_is_read_once_and_by_no_limit_of_the_whole_process(tmp_path, monkeypatch):
+    """Pillow's own limit of size would raise ``DecompressionBombError``."""
+    image = Image.fromarray(np.tile(np.uint8([[1, 2, 5]]), (30, 10)))
+    image.putpalette([value for n in range(256) for value in (n, 255 - n, 7 * n % 256)])
+    path = saved(image, tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    file = MaskFile.read(path)
+    path.unlink()
+    assert names_of(read_labels(file)) == ["1", "2", "5"]
+
+
 def test_numbers_above_255(tmp_path):
     """Cityscapes has 26001 for the second car."""
     found = read(saved(Image.fromarray(np.array([[0, 26000, 26001]], np.uint16)), tmp_path / "a.png"))
@@ -133,6 +143,22 @@ def test_labels_are_paired_by_what_they_are_called(tmp_path):
     assert pairs == {"sky": ([1, 0, 0], [0, 0, 1]), "sea": ([0, 1, 0], [1, 0, 0])}
 
 
+def test_a_name_of_hex_letters_is_not_paired_with_a_colour(tmp_path):
+    """The other map has no facade, but a label whose colour is facade."""
+    (tmp_path / "a.json").write_text('{"1": "facade", "2": "sky"}')
+    (tmp_path / "b.json").write_text('{"ff0000": "sea", "0000ff": "sky"}')
+    a = read(saved(Image.fromarray(np.array([[1, 2]], np.uint8)), tmp_path / "a.png"))
+    b = read(saved(thirds((0xFA, 0xCA, 0xDE), BLUE, RED), tmp_path / "b.png"))
+    assert [str(label) for label, _, _ in a.pairs(b)] == ["sky"]
+
+
+def test_numbers_of_six_digits_are_paired_and_found():
+    a, b = (labels_of_array(np.array(numbers), "a") for numbers in ([[100000, 2]], [[2, 100000]]))
+    pairs = {str(label): (own[0].tolist(), its[0].tolist()) for label, own, its in a.pairs(b)}
+    assert pairs == {"100000": ([1, 0], [0, 1]), "2": ([0, 1], [1, 0])}
+    np.testing.assert_array_equal(a.mask("100000"), [[1, 0]])
+
+
 def test_colours_are_paired_though_one_map_is_compressed(tmp_path):
     a = read(saved(thirds(RED, BLUE, GREY), tmp_path / "a.png"))
     b = read(saved(thirds(GREY, RED, side=96), tmp_path / "b.jpg", quality=70))
@@ -161,3 +187,11 @@ def test_files_and_labels_are_told_apart(tmp_path, monkeypatch):
     assert split_label(tmp_path / "map.png") == (str(tmp_path / "map.png"), "")
     with pytest.raises(InputError, match=r"map\.png#: no label follows the '#'"):
         split_label("map.png#")
+
+
+def test_a_map_under_the_home_folder_keeps_its_numbers_and_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.txt").write_text("sky\nsea\n")
+    saved(Image.fromarray(np.array([[0, 1]], np.uint8)), tmp_path / "a.png")
+    assert split_label("~/a.png#sea") == (str(tmp_path / "a.png"), "sea")
+    assert names_of(read("~/a.png")) == ["sky", "sea"]

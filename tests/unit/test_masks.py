@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from artune.regions.masks import (
     coverage,
     fitted_mask,
     normalised,
+    read_all_labels,
     read_label_map,
     read_mask,
     resized_mask,
@@ -150,6 +153,44 @@ def test_an_array_of_labels_names_them():
         read_mask(labels)
     assert read_label_map(labels).labels[2].number == 2
     assert read_label_map(labels == 2) is None
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([[0, 0.5, 1]]), r"^the mask of its style is a mask with 3 different values, but a label map, .*labels == 1"),
+        (np.array([[0, np.nan]]), "but a label map"),
+        (np.arange(200, dtype=np.uint8)[None], "a mask with 200 different values"),
+        (np.array([["sky", "sea"]]), "an array of <U3 of shape"),
+        (np.array([1, 2]), r"of shape \(2,\); a label map, \[height, width\] of whole numbers, is needed"),
+        (np.zeros((0, 3), int), "a label map, "),
+    ],
+)
+def test_arrays_that_are_no_label_maps(array, message):
+    with pytest.raises(PictureError, match=message):
+        read_all_labels(array, where="the mask of its style")
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32, np.float64])
+def test_label_maps_of_whole_numbers_of_any_type(kind):
+    found = read_all_labels(np.array([[0, 1, 1]]).astype(kind))
+    np.testing.assert_array_equal(found.mask("1"), [[0, 1, 1]])
+
+
+def test_label_maps_of_many_large_numbers():
+    assert len(read_all_labels(np.arange(900)[None]).labels) == 900
+
+
+def test_masks_and_maps_under_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.txt").write_text("nothing\nsky\nsea\n")
+    saved(np.array([[0, 1, 2, 2]]), tmp_path / "a.png")
+    saved(np.array([[0, 255]]), tmp_path / "mask.png")
+    for path in ("~/a.png", Path("~/a.png")):
+        assert [str(label) for label in read_label_map(path).labels] == ["nothing", "sky", "sea"]
+        assert [str(label) for label in read_all_labels(path).labels] == ["nothing", "sky", "sea"]
+        np.testing.assert_array_equal(read_mask(f"{path}#sea"), [[0, 0, 1, 1]])
+    np.testing.assert_array_equal(read_mask("~/mask.png"), [[0, 1]])
 
 
 # ------------------------------------------------------------------------------------- sizes

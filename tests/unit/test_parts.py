@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from artune.cli.parts import Parts, parse_region, parse_style_mask
-from artune.errors import InputError, SpecError
+from artune.errors import InputError, SpecError, WeightsError
 from artune.transfer.inputs import Masked, RegionStyle
 
 
@@ -92,3 +92,12 @@ def test_home_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert parse_region("~/m.png=~/a.jpg").mask == str(tmp_path / "m.png")
     assert parse_region("~/m.png=~/a.jpg:.5").style == str(tmp_path / "a.jpg")
+
+
+def test_a_segmentation_network_has_a_flag_of_its_own_for_its_weights(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(WeightsError, match="or give one as --segment-weights, or draw the masks yourself"):
+        parts(segments=["person=a.jpg"]).segmenter("cpu", quiet=True)

@@ -185,7 +185,7 @@ def test_without_internet(monkeypatch):
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     message = r"cannot download the weights of deeplabv3_resnet50 .*deeplabv3_resnet50_coco-cd0a2569\.pth, or give one "
-    with pytest.raises(WeightsError, match=message + r".*`segment_weights`.*weights=FILE"):
+    with pytest.raises(WeightsError, match=message + r".*`weights`, or draw the masks"):
         load_segmenter()
     with pytest.raises(WeightsError, match="a file as `weights`, or use `network` compact"):
         fetch(DEEPLABS[DEEPLAB], network=DEEPLAB)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import ExifTags, Image
 
-from artune.errors import PictureError
+from artune.errors import ArtuneWarning, PictureError
 from artune.images.picture import Picture
 from artune.images.read import decode_picture, read_picture
 from artune.images.sources import as_picture
@@ -235,9 +236,31 @@ def test_the_transparent_grey_of_a_deep_image_of_pillow():
     assert picture.pixels[0, 0, 0] * 65535 == pytest.approx(100)
 
 
-def test_the_frame_that_was_chosen_is_taken():
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
+def test_an_image_of_pillow_with_several_frames_is_warned_of(form):
+    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "blue", "green")]
+    data = file_of(frames[0], form, save_all=True, append_images=frames[1:])
+    several = r"^the photograph (is animated: only its|has several pages: only the) first"
+    image = Image.open(io.BytesIO(data))
+    for _ in range(2):
+        with pytest.warns(ArtuneWarning, match=several):
+            picture = as_picture(image, role="photograph")
+        np.testing.assert_allclose(picture.pixels, np.broadcast_to([1, 0, 0], (16, 20, 3)), atol=0.02)
+    assert image.tell() == 0
+
+
+def test_a_preview_in_a_tiff_of_pillow_is_no_page(eight):
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(eight, photometric="rgb")
+        file.write(eight[::2, ::2], photometric="rgb", subfiletype=1)
+    assert as_picture(Image.open(buffer)).size == (48, 32)
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "TIFF"])
+def test_the_frame_that_was_chosen_is_taken(form):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    image = Image.open(io.BytesIO(file_of(frames[0], "PNG", save_all=True, append_images=frames[1:])))
+    image = Image.open(io.BytesIO(file_of(frames[0], form, save_all=True, append_images=frames[1:])))
     image.seek(1)
     assert as_picture(image).pixels[0, 0].tolist() == [0, 0, 1]
 

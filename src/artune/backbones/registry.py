@@ -16,7 +16,7 @@ from artune.backbones.pooling import Pooling
 from artune.backbones.smoothed import Smoothed
 from artune.backbones.vgg import EMULATOR, VGG, VGG16, VGG19
 from artune.errors import SpecError, UnknownNameError, WeightsError
-from artune.files import file_digest
+from artune.files import expanded, file_digest
 from artune.spec.style import Padding
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ NETWORKS: dict[str, NetworkRecord] = {
     ),
     "vgg19-emulator": NetworkRecord(
         _vgg("vgg19-emulator", EMULATOR, reflect=True),
-        "a 16 times smaller VGG-19 (Wang et al. 2020); by --weights only",
+        "a 16 times smaller VGG-19 (Wang et al. 2020); by file only",
         convention=UNIT,
     ),
     "resnet18": NetworkRecord(
@@ -323,7 +323,7 @@ def load_network(
         path = fetch(record.weights, network=name, progress=progress)
         found = file_digest(path)
     else:
-        path = Path(weights)
+        path = expanded(weights)
         found = file_digest(path) if os.path.isfile(path) else ""
     tensors = read_weights(path)
     if read_metadata(path).get("role") == "judge":

@@ -9,7 +9,6 @@ from typing import Any
 import typer
 
 from artune.errors import InputError, OutputError, SpecError
-from artune.files import expanded
 from artune.spec.style import Optimise, StyleSpec
 
 
@@ -155,11 +154,6 @@ def quality_from(text: str, flag: str) -> str:
     return text
 
 
-def start_from(text: str, flag: str) -> str:
-    """A name, or the path of a picture."""
-    return str(expanded(text)) if text.startswith("~") else text
-
-
 def numbers_from(text: str, flag: str) -> tuple[float, ...]:
     """The numbers of ``2,1``."""
     try:
@@ -196,7 +190,6 @@ PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "size": size_from,
     "strength": strength_from,
     "quality": quality_from,
-    "start": start_from,
     "style_weights": numbers_from,
     "size_steps": counts_from,
     "content_layers": layers_from,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artune.cli.display import download_bar
+from artune.cli.display import download_bar, with_flags
 from artune.cli.segment import DEFAULT_MODEL
-from artune.errors import InputError, SpecError
+from artune.errors import InputError, SpecError, WeightsError
 from artune.regions.labels import split_label
 from artune.transfer.inputs import Masked, RegionStyle
 
@@ -99,7 +99,10 @@ class Parts:
 
         check_classes(self.model, [str(region.mask) for region in self.segments])
         with download_bar(quiet) as progress:
-            return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=progress)
+            try:
+                return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=progress)
+            except WeightsError as error:  # --weights is the loss network's
+                raise WeightsError(with_flags(str(error), {"weights": "--segment-weights"})) from error
 
     def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> list[RegionStyle]:
         """The regions of one photograph."""

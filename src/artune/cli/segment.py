@@ -19,7 +19,7 @@ def segment(
     model: Annotated[
         str, typer.Option("--model", "--segment-model", help=f"Segmentation network: {MODELS}")
     ] = DEFAULT_MODEL,
-    segment_weights: Annotated[
+    weights: Annotated[
         Path | None, typer.Option("--weights", "--segment-weights", help="File with the network's weights.")
     ] = None,
     device: Annotated[str | None, spec_option("device")] = None,
@@ -39,9 +39,7 @@ def segment(
     photograph = read_picture(picture, allow_huge=allow_huge)
     check_writable(out / "mask.png")
     with download_bar(quiet) as progress:
-        segmenter = load_segmenter(
-            model, weights=segment_weights, device=choose_device(device or "auto"), progress=progress
-        )
+        segmenter = load_segmenter(model, weights=weights, device=choose_device(device or "auto"), progress=progress)
     written = write_masks(segmenter, photograph, out, overwrite=overwrite)
     for path, share in written.items():
         if not quiet:

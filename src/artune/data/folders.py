@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from artune.errors import InputError, PictureError, UnknownNameError
+from artune.files import expanded
 from artune.images.find import find_pictures
 from artune.images.read import read_picture
 
@@ -48,6 +49,7 @@ class Folder:
         Raises:
             InputError: a split is missing, a class is empty, or a class is not allowed.
         """
+        root = expanded(root)
         if not root.is_dir():
             raise InputError(
                 f"there is no folder {root}; it must hold {', '.join(splits)} with a folder for each class"
@@ -106,6 +108,7 @@ def class_folder(folder: Path, known: Collection[str] | None = None) -> dict[str
         UnknownNameError: a class is not allowed.
         PictureError: a class is empty.
     """
+    folder = expanded(folder)
     names = _subfolders(folder)
     if {"train", "test"} <= set(names):
         raise InputError(f"{folder} holds splits, not classes; give one of them, such as {folder / 'test'}")

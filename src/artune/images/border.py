@@ -39,6 +39,10 @@ class Margins(NamedTuple):
     left: int = 0
     right: int = 0
 
+    def __str__(self) -> str:
+        """The margins that are not 0, such as ``12 at the top, 1 at the left``."""
+        return ", ".join(f"{width} at the {side}" for side, width in self._asdict().items() if width)
+
 
 def border(pixels: Floats) -> Margins:
     """How wide the border of a picture is at each side.
@@ -63,13 +67,21 @@ def border(pixels: Floats) -> Margins:
     return Margins(*(int(np.ceil(margin * scale)) for margin in found))
 
 
-def without_border(picture: Picture) -> Picture:
-    """A picture without its border; the picture itself if it has none, or is transparent in parts."""
-    if picture.alpha is not None:
+def border_of(painting: Picture) -> Margins:
+    """The border of a painting; a painting that is transparent in parts counts as one without a border."""
+    return Margins() if painting.alpha is not None else border(painting.pixels)
+
+
+def without_border(painting: Picture) -> Picture:
+    """A painting without its border; the painting itself if it has none, or is transparent in parts."""
+    return cropped(painting, border_of(painting))
+
+
+def cropped(picture: Picture, margins: Margins) -> Picture:
+    """An opaque picture without margins; the picture itself if all are 0."""
+    if not any(margins):
         return picture
-    top, bottom, left, right = border(picture.pixels)
-    if not (top or bottom or left or right):
-        return picture
+    top, bottom, left, right = margins
     height, width = picture.pixels.shape[:2]
     inside = picture.pixels[top : height - bottom, left : width - right]
     return Picture(np.ascontiguousarray(inside), None, picture.exif, picture.note)

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 from artune.errors import ArtuneWarning, PictureError
 from artune.files import expanded
 from artune.images import tiff
-from artune.images.formats import ALL, Format, guess_format, is_installed, load_plugins
+from artune.images.formats import ALL, TIFF, Format, guess_format, is_installed, load_plugins
 from artune.images.metadata import NOTE, clean_exif, read_note
 from artune.images.picture import Floats, Picture, floats
 from artune.images.png import is_deep_png, read_deep_png
@@ -47,6 +47,15 @@ def read_picture(path: Path | str, *, allow_huge: bool = False, role: str = "pic
     Raises:
         PictureError: missing, empty, truncated, not a picture, or too large.
     """
+    return decode_picture(picture_data(path, role=role), where=str(expanded(path)), allow_huge=allow_huge)
+
+
+def picture_data(path: Path | str, *, role: str = "picture") -> bytes:
+    """The bytes of a picture file, not yet decoded; see ``read_picture``.
+
+    Raises:
+        PictureError: the file is missing, empty, or cannot be read.
+    """
     if not str(path):
         raise PictureError(f"the name of the {role} is empty")
     path = expanded(path)
@@ -67,20 +76,19 @@ def read_picture(path: Path | str, *, allow_huge: bool = False, role: str = "pic
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     if not data:
         raise PictureError(f"{path} is empty (0 bytes); give a picture")
-    return decode_picture(data, where=str(path), allow_huge=allow_huge)
+    return data
 
 
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from the bytes of a file; see ``read_picture``."""
     with _decoding(where):
-        opened = _open(data)
+        opened = open_picture(data)
         if tiff.is_tiff(data):
             return _decode_tiff(data, opened, where, allow_huge)
         if opened is None:
             raise PictureError(f"{where} {_advice(data)}")
         check_size(*opened.size, where, allow_huge)
-        if opened.format in _FRAMES and _is_animated(opened):
-            _warn(f"{where} is animated: only its first frame is used")
+        _warn_of_frames(opened, where)
         if is_deep_png(data):
             # Pillow sees what stands behind the pixels only when it has decoded them, which costs time
             behind = data[data.rfind(b"IDAT") :]
@@ -94,12 +102,17 @@ def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool 
 def from_pillow(image: Image.Image, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from an image of Pillow, upright and in sRGB; colours have 8 bits, greys may have more.
 
+    The frame or page at which the image stands is taken, with a warning where it is the first of several.
+
     Raises:
         PictureError: it cannot be decoded, or is too large.
     """
     with _decoding(where):
         check_size(*image.size, where, allow_huge)
-        return _from_pillow(image, where)
+        picture = _from_pillow(image, where)
+        if image.tell() == 0:  # another frame was chosen by its number
+            _warn_of_frames(image, where)
+        return picture
 
 
 def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
@@ -114,7 +127,7 @@ def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
             "reduce it, or allow it with `allow_huge`"
         )
     need, free = width * height * _BYTES_OF_READING, memory_free()
-    if free is not None and need > free:
+    if need > free:
         raise PictureError(
             f"{where} has {width}x{height} pixels and needs {need / 2**30:.1f} GiB to be read, {free / 2**30:.1f} GiB "
             "are free; reduce it"
@@ -135,8 +148,8 @@ def _decoding(where: str) -> Iterator[None]:
         raise PictureError(f"{where} is damaged or cut short: {said or type(error).__name__}") from error
 
 
-def _open(data: bytes) -> Image.Image | None:
-    """The file opened by Pillow, not yet decoded; ``None`` if artune does not read its format.
+def open_picture(data: bytes) -> Image.Image | None:
+    """The bytes of a picture file, opened by Pillow and not yet decoded; ``None`` for a format that artune does not read.
 
     Pillow's own ``open`` has a limit of size that can only be changed for the whole process.
     """
@@ -174,6 +187,15 @@ def _advice(data: bytes) -> str:
     return f"is not a picture that can be read ({known}); open it in a program that can, and save it as PNG"
 
 
+def _warn_of_frames(opened: Image.Image, where: str) -> None:
+    """Warn of frames or pages that are not used; previews of the first do not count."""
+    if opened.format == TIFF.name:
+        if tiff.has_more_pages(opened):
+            _warn(f"{where} has several pages: only the first is used")
+    elif opened.format in _FRAMES and _is_animated(opened):
+        _warn(f"{where} is animated: only its first frame is used")
+
+
 def _is_animated(opened: Image.Image) -> bool:
     try:
         return bool(getattr(opened, "is_animated", False))
@@ -186,7 +208,7 @@ def _decode_tiff(data: bytes, opened: Image.Image | None, where: str, allow_huge
     exif, profile = tiff.tiff_metadata(data)
     if tiff.is_preview(exif):
         raise PictureError(f"{where} is a camera's raw file, or holds its preview first; save it as TIFF, PNG or JPEG")
-    if tiff.has_more_pages(data, opened):
+    if tiff.has_more_pages(data if opened is None else opened):
         _warn(f"{where} has several pages: only the first is used")
     if opened is not None and tiff.suits_pillow(opened):
         return _from_pillow(opened, where)

@@ -28,23 +28,27 @@ def suits_pillow(opened: Image.Image) -> bool:
     return int(np.max(bits)) <= 8 and opened.info.get("compression") != "webp"
 
 
-def has_more_pages(data: bytes, opened: Image.Image | None) -> bool:
-    """Whether a TIFF has a second page; previews and masks of the first do not count."""
-    if opened is None:
+def has_more_pages(source: bytes | Image.Image) -> bool:
+    """Whether a TIFF has a second page; previews and masks of the first do not count.
+
+    Args:
+        source: the file, or the same opened by Pillow, which stands at its first page afterwards.
+    """
+    if isinstance(source, bytes):
         import tifffile
 
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
+        with tifffile.TiffFile(io.BytesIO(source)) as file:
             further = (page for page in file.pages[1:] if isinstance(page, tifffile.TiffPage))
             return any(not (page.is_reduced or page.is_mask) for page in further)
     try:
-        for page in range(1, opened.n_frames):  # type: ignore[attr-defined]
-            opened.seek(page)
-            if not opened.tag_v2.get(_KIND_TAG, 0) & (_REDUCED | _MASK):  # type: ignore[attr-defined]
+        for page in range(1, source.n_frames):  # type: ignore[attr-defined]
+            source.seek(page)
+            if not source.tag_v2.get(_KIND_TAG, 0) & (_REDUCED | _MASK):  # type: ignore[attr-defined]
                 return True
     except Exception:  # a damaged page is none
         return False
     finally:
-        opened.seek(0)
+        source.seek(0)
     return False
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,30 @@ def label_names(path: Path) -> dict[int | str, str] | None:
 def _json_names(data: Any) -> dict[int | str, str]:
     if isinstance(data, list):
         return {number: str(name) for number, name in enumerate(data)}
-    named: dict[int | str, str] = {}
-    for key, value in data.get("id2label", data).items():
-        if isinstance(value, str) and not HEX.fullmatch(value):
-            named[_key(key)] = value
-        else:
-            named[_key(value)] = key
-    return named
+    named = data.get("id2label", data)
+    if _are_names(named.values(), named.keys()):
+        return {_key(key): name for key, name in named.items()}
+    return {_key(key): name for name, key in named.items()}
+
+
+def _are_names(values: Iterable[Any], keys: Iterable[str]) -> bool:
+    """Whether the values of an object are names and its keys are numbers or colours; if not, it is the other way round.
+
+    Words such as facade can be read as colours. Where both sides can be read so, the side with more digits or ``#`` is
+    that of the numbers and colours.
+    """
+    values, keys = list(values), list(keys)
+    if not all(isinstance(value, str) for value in values) or not all(map(_is_key, keys)):
+        return False
+    return not all(map(_is_key, values)) or _with_digits(keys) >= _with_digits(values)
+
+
+def _is_key(text: str) -> bool:
+    return text.isdecimal() or HEX.fullmatch(text) is not None
+
+
+def _with_digits(texts: Iterable[str]) -> int:
+    return sum(re.search(r"[#\d]", text) is not None for text in texts)
 
 
 def _text_names(lines: Sequence[str]) -> dict[int | str, str]:
@@ -69,8 +86,8 @@ def _text_names(lines: Sequence[str]) -> dict[int | str, str]:
         if found is None:
             named[number] = line
             continue
-        values = re.split(between, found[1])
-        named[_key([int(value) for value in values] if len(values) == 3 else values[0])] = found[2]
+        values = [int(value) if value.isdecimal() else value for value in re.split(between, found[1])]
+        named[_key(values if len(values) == 3 else values[0])] = found[2]
     return named
 
 
@@ -79,7 +96,9 @@ def _key(value: Any) -> int | str:
     if isinstance(value, list):
         red, green, blue = (int(part) for part in value)
         return f"{red:02x}{green:02x}{blue:02x}"
-    colour = HEX.fullmatch(str(value))
+    if isinstance(value, int):
+        return value
+    colour = HEX.fullmatch(value)
     return colour[1].lower() if colour else int(value)
 
 

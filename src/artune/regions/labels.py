@@ -9,18 +9,22 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from artune.errors import InputError, PictureError
 from artune.images.picture import Floats, Picture
+from artune.images.read import decode_picture, open_picture, picture_data
 from artune.regions.label_names import HEX, label_names, voc_names
 
 MOST = 64
 """Largest number of labels of a map in flat colours; a picture with more colours is not a map."""
+
+MOST_NUMBERS = 16 * MOST
+"""Largest number of labels of a map whose largest number is above 255, such as one of every single thing."""
 
 SAME = 6
 """Largest difference of two colours of one label, of 255, in the channel that differs most."""
@@ -129,13 +133,20 @@ class LabelMap:
     def find(self, asked: str) -> int | None:
         """Place of a label among ``labels``; ``None`` if there is none such. See ``mask``."""
         asked = asked.strip().lower()
-        for place, label in enumerate(self.labels):
-            if asked == label.name.lower() != "":
-                return place
+        named = self._named(asked)
+        if named is not None:
+            return named
         colour = HEX.fullmatch(COLOURS.get(asked, asked))
-        if colour:
-            return self._nearest(colour[1])
-        return next((i for i, label in enumerate(self.labels) if asked == str(label.number)), None)
+        near = self._nearest(colour[1]) if colour else None
+        return self._numbered(asked) if near is None else near
+
+    def _named(self, name: str) -> int | None:
+        """Place of the label of a name, in any case."""
+        return next((i for i, label in enumerate(self.labels) if name.lower() == label.name.lower() != ""), None)
+
+    def _numbered(self, number: str) -> int | None:
+        """Place of the label of a number."""
+        return next((i for i, label in enumerate(self.labels) if number == str(label.number)), None)
 
     def _nearest(self, colour: str) -> int | None:
         """Place of the label whose colour is nearest, within ``NOISE``."""
@@ -149,17 +160,15 @@ class LabelMap:
         Labels are matched by name if both maps have names, otherwise by number if both have numbers, otherwise by
         colour. Those below ``SMALLEST`` of either map are left out.
         """
-
-        def called(label: Label) -> str:
-            if all(any(each.name for each in labels) for labels in (self.labels, other.labels)):
-                return label.name
-            if all(each.number is not None for each in (*self.labels, *other.labels)):
-                return str(label.number)
-            return label.colour
-
+        maps = (self.labels, other.labels)
+        if all(any(label.name for label in labels) for labels in maps):
+            matches = [other._named(label.name) for label in self.labels]
+        elif all(label.number is not None for labels in maps for label in labels):
+            matches = [other._numbered(str(label.number)) for label in self.labels]
+        else:
+            matches = [other._nearest(label.colour) if label.colour else None for label in self.labels]
         here, there = self.shares(), other.shares()
-        for place, label in enumerate(self.labels):
-            match = other.find(called(label)) if called(label) else None
+        for place, (label, match) in enumerate(zip(self.labels, matches, strict=True)):
             if match is not None and min(here[place], there[match]) >= SMALLEST:
                 yield label, (self.index == place).astype(np.float32), (other.index == match).astype(np.float32)
 
@@ -170,10 +179,12 @@ class LabelMap:
 def split_label(source: Path | str) -> tuple[str, str]:
     """File and label of ``map.png#label``; the label is empty if there is none, or if a file has the whole name.
 
+    ``~`` is the user's home.
+
     Raises:
         InputError: nothing follows the ``#``.
     """
-    text = str(source)
+    text = os.path.expanduser(source)
     places = [] if os.path.exists(text) else [i for i, letter in enumerate(text) if letter == "#"]
     if not places:
         return text, ""
@@ -183,18 +194,45 @@ def split_label(source: Path | str) -> tuple[str, str]:
     return text[:at], text[at + 1 :]
 
 
-def read_labels(path: Path | str, picture: Picture) -> LabelMap | None:
+class MaskFile(NamedTuple):
+    """A file that was read once, to be a mask or a label map.
+
+    Attributes:
+        path: where it is.
+        data: its bytes; a label map may need the numbers in them, which a picture no longer has.
+        picture: the picture in it.
+    """
+
+    path: str
+    data: bytes
+    picture: Picture
+
+    @classmethod
+    def read(cls, path: Path | str, *, allow_huge: bool = False) -> "MaskFile":
+        """Read a file.
+
+        Args:
+            path: the file, without a label; ``~`` is the user's home.
+            allow_huge: read more than 100 million pixels.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
+        data, path = picture_data(path), os.path.expanduser(path)
+        return cls(path, data, decode_picture(data, where=path, allow_huge=allow_huge))
+
+
+def read_labels(file: MaskFile) -> LabelMap | None:
     """The label map in a file; ``None`` where it has neither whole numbers nor flat colours.
 
-    Args:
-        path: the file.
-        picture: what ``artune.read_picture`` read of it.
+    Raises:
+        InputError: a file beside it, which should name the labels, does not.
     """
-    names = label_names(Path(path))
-    stored = _stored(Path(path))
-    if stored is not None and (found := _by_number(*stored, names, str(path))) is not None:
+    names = label_names(Path(file.path))
+    stored = _stored(file.data)
+    if stored is not None and (found := _by_number(*stored, names, file.path)) is not None:
         return found
-    eight = np.round(picture.pixels * 255).astype(np.uint8)
+    eight = np.round(file.picture.pixels * 255).astype(np.uint8)
     flat = flat_colours(eight)
     if flat is None:
         return None
@@ -203,7 +241,7 @@ def read_labels(path: Path | str, picture: Picture) -> LabelMap | None:
         names = voc_names(colours)
     grey = all(_is_grey(colour) for colour in colours)
     labels = [_named(Label(colour, int(colour[:2], 16) if grey else None), names) for colour in colours]
-    return LabelMap(index, tuple(labels), str(path))
+    return LabelMap(index, tuple(labels), file.path)
 
 
 def labels_of_array(numbers: Numbers, where: str) -> LabelMap:
@@ -212,18 +250,17 @@ def labels_of_array(numbers: Numbers, where: str) -> LabelMap:
     return LabelMap(index.reshape(numbers.shape), tuple(Label(number=int(value)) for value in values), where)
 
 
-def _stored(path: Path) -> tuple[Numbers, list[int] | None] | None:
+def _stored(data: bytes) -> tuple[Numbers, list[int] | None] | None:
     """Whole numbers of a picture that has one for each pixel, and its palette; ``None`` for other pictures."""
-    try:
-        with Image.open(path) as opened:
-            if opened.mode not in _WHOLE or opened.format in ("JPEG", "WEBP", "HEIF"):
-                return None
-            upright = ImageOps.exif_transpose(opened)
-            palette = upright.getpalette() if upright.mode == "P" else None
-            values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
-    except (OSError, ValueError, SyntaxError):
+    opened = open_picture(data)
+    if opened is None or opened.mode not in _WHOLE or opened.format in ("JPEG", "WEBP", "HEIF"):
         return None
-    return values, palette
+    try:
+        upright = ImageOps.exif_transpose(opened)
+    except Exception:  # of every kind, on a file that artune reads and Pillow does not, such as some TIFF
+        return None
+    palette = upright.getpalette() if upright.mode == "P" else None
+    return np.asarray(upright.convert("L") if upright.mode == "1" else upright), palette
 
 
 def _by_number(
@@ -231,7 +268,7 @@ def _by_number(
 ) -> LabelMap | None:
     """A label for each number; ``None`` where there are too many, or they are shades of grey."""
     found, index = np.unique(values, return_inverse=True)
-    if len(found) > MOST and not (palette is None and found[-1] > 255 and len(found) <= 16 * MOST):
+    if len(found) > MOST and not (palette is None and found[-1] > 255 and len(found) <= MOST_NUMBERS):
         return None
     if palette is None and DIMMEST <= found[-1] <= 255:  # shades of grey
         return None

@@ -14,8 +14,17 @@ from PIL import Image
 
 from artune.errors import ArtuneWarning, PictureError
 from artune.images.picture import Floats, Picture
-from artune.images.read import read_picture
-from artune.regions.labels import DIMMEST, LabelMap, labels_of_array, read_labels, split_label
+from artune.regions.labels import (
+    DIMMEST,
+    MOST,
+    MOST_NUMBERS,
+    LabelMap,
+    MaskFile,
+    Numbers,
+    labels_of_array,
+    read_labels,
+    split_label,
+)
 
 MaskSource = NDArray[np.generic] | Path | str
 """A mask as it is given: an array ``[h, w]`` in [0, 1], of booleans or of 8-bit values; or a file, also as
@@ -56,13 +65,13 @@ def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool =
     if not isinstance(source, str | Path):
         return _array_mask(source, where)
     path, label = split_label(source)
-    picture = read_picture(path, allow_huge=allow_huge)
+    file = MaskFile.read(path, allow_huge=allow_huge)
     if label:
-        return _seen(_labels(path, picture, where).mask(label), picture)
-    labels = _several(path, picture)
+        return _seen(_labels(file, where).mask(label), file.picture)
+    labels = _several(file)
     if labels is not None:
         raise PictureError(f"{where} {path} is a label map of several parts: {labels}. {_choose(path, labels)}")
-    mask = _grey(path, picture, where)
+    mask = _grey(file, where)
     if mask.max() < FAINTEST:
         raise PictureError(f"{where} {path} is empty: nothing in it is above 0; paint the region white")
     return mask
@@ -74,7 +83,7 @@ def read_label_map(source: MaskSource, *, where: str = "the mask", allow_huge: b
         numbers = _label_numbers(source)
         return None if numbers is None else labels_of_array(numbers, where)
     path, label = split_label(source)
-    return None if label else _several(path, read_picture(path, allow_huge=allow_huge))
+    return None if label else _several(MaskFile.read(path, allow_huge=allow_huge))
 
 
 def read_all_labels(source: MaskSource, *, where: str = "the mask", allow_huge: bool = False) -> LabelMap:
@@ -84,51 +93,51 @@ def read_all_labels(source: MaskSource, *, where: str = "the mask", allow_huge: 
         PictureError: it has neither whole numbers nor flat colours.
     """
     if not isinstance(source, str | Path):
-        return labels_of_array(np.asarray(source).astype(int), where)
-    return _labels(str(source), read_picture(source, allow_huge=allow_huge), where)
+        return labels_of_array(_whole_numbers(source, where), where)
+    return _labels(MaskFile.read(source, allow_huge=allow_huge), where)
 
 
-def _labels(path: str, picture: Picture, where: str) -> LabelMap:
-    labels = read_labels(path, picture)
+def _labels(file: MaskFile, where: str) -> LabelMap:
+    labels = read_labels(file)
     if labels is None:
         raise PictureError(
-            f"{where} {path} is no label map: it has more than a few flat colours; give a picture with one colour, or "
-            "one number, for each part"
+            f"{where} {file.path} is no label map: it has more than a few flat colours; give a picture with one "
+            "colour, or one number, for each part"
         )
     return labels
 
 
-def _several(path: str, picture: Picture) -> LabelMap | None:
+def _several(file: MaskFile) -> LabelMap | None:
     """The label map of a picture with several parts; ``None`` if it is a mask: in greys, or one colour on black."""
-    if _by_alpha(picture):
+    if _by_alpha(file.picture):
         return None
-    coloured = _is_coloured(picture)
-    if not (coloured or _top(picture) < DIMMEST):
+    if not (_is_coloured(file.picture) or _top(file.picture) < DIMMEST):
         return None
-    labels = read_labels(path, picture)
+    labels = read_labels(file)
     if labels is None:
         return None
     return labels if sum(not label.is_empty for label in labels.labels) > 1 else None
 
 
-def _grey(path: str, picture: Picture, where: str) -> Floats:
+def _grey(file: MaskFile, where: str) -> Floats:
     """A mask by grey value and transparency."""
+    picture = file.picture
     if _by_alpha(picture):
         return np.asarray(picture.alpha, np.float32)
     mask: Floats = np.minimum(picture.pixels @ _LUMA, 1)
     if _is_coloured(picture):
-        labels = read_labels(path, picture)
+        labels = read_labels(file)
         if labels is None:
             warnings.warn(
-                f"{where} {path} is a picture in colours; its brightness is taken as the mask. Give a grey picture, "
-                "or one of flat colours",
+                f"{where} {file.path} is a picture in colours; its brightness is taken as the mask. Give a grey "
+                "picture, or one of flat colours",
                 ArtuneWarning,
                 stacklevel=3,
             )
         else:  # one colour, on black
             mask = np.array([not label.is_empty for label in labels.labels], np.float32)[labels.index]
     elif 0 < _top(picture) < DIMMEST:
-        mask = _stretched(mask, f"{where} {path}")
+        mask = _stretched(mask, f"{where} {file.path}")
     return _seen(mask, picture)
 
 
@@ -152,6 +161,28 @@ def _array_mask(array: NDArray[np.generic], where: str) -> Floats:
     if mask.max() < FAINTEST:
         raise PictureError(f"{where} is empty: nothing in it is above 0")
     return mask
+
+
+def _whole_numbers(array: NDArray[np.generic], where: str) -> Numbers:
+    """The numbers of a label map that was given as an array ``[h, w]``.
+
+    Raises:
+        PictureError: it is a mask, whose values between 0 and 1 would be lost; or no array of numbers.
+    """
+    numbers = np.asarray(array)
+    if numbers.dtype.kind not in "biuf" or numbers.ndim != 2 or numbers.size == 0:
+        raise PictureError(
+            f"{where} is an array of {numbers.dtype} of shape {numbers.shape}; a label map, [height, width] of whole "
+            "numbers, is needed"
+        )
+    values = np.unique(numbers)
+    whole = np.isfinite(values).all() and (values == np.round(values)).all()
+    if not whole or len(values) > (MOST if values[-1] <= 255 else MOST_NUMBERS):
+        raise PictureError(
+            f"{where} is a mask with {len(values)} different values, but a label map, of one whole number for each part, "
+            "is needed beside another label map; give one, or choose one part of the other map, such as labels == 1"
+        )
+    return numbers.astype(int)
 
 
 def _label_numbers(array: object) -> NDArray[np.integer] | None:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from artune.assets import Asset, OnBytes, fetch, read_weights
 from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
+from artune.files import expanded
 from artune.images.picture import Floats, Picture
 from artune.images.write import write_grey
 from artune.regions.label_names import VOC
@@ -196,6 +197,7 @@ def write_masks(segmenter: Segmenter, picture: Picture, folder: Path, *, overwri
     Raises:
         OutputError: a file cannot be written or, without ``overwrite``, exists.
     """
+    folder = expanded(folder)
 
     def place(name: str) -> Path:
         return folder / (re.sub(r"[^\w+-]+", "_", name.lower()).strip("_") + ".png")
@@ -235,6 +237,7 @@ def load_segmenter(
     """
     if model in DEEPLABS:
         return _deeplab(model, weights, device, progress)
+    model = os.path.expanduser(model)
     if "/" not in model and not os.path.isdir(model):
         raise UnknownNameError("segmentation model", model, [*DEEPLABS, "OWNER/NAME of a SegFormer", "a folder"])
     if weights is not None:
@@ -245,7 +248,7 @@ def load_segmenter(
 def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
     from torchvision.models import get_model
 
-    otherwise = "give one (`segment_weights`; in Python: load_segmenter(weights=FILE)), or draw the masks yourself"
+    otherwise = "give one as `weights`, or draw the masks yourself"
     path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
     state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # used in training
     network = get_model(model, weights=None, weights_backbone=None, num_classes=len(VOC), aux_loss=False)

@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from artune.files import expanded
 from artune.spec.style import Model, StyleSpec
+
+UserPath = Annotated[Path, AfterValidator(expanded)]
+"""A path; ``~`` is the user's home."""
 
 SIZE = 128
 """Default longer side of a study's results, pixels."""
@@ -14,7 +18,7 @@ SIZE = 128
 class Example(Model):
     """A picture of a known class."""
 
-    file: Path
+    file: UserPath
     """Where it is."""
     label: str
     """Its class: the name of its folder."""
@@ -37,9 +41,9 @@ class StudySpec(Model):
     The weights are either ``strengths`` or ``ratios``.
     """
 
-    contents: Path
+    contents: UserPath
     """Photographs: a folder with a folder for each class."""
-    styles: Path
+    styles: UserPath
     """Paintings: a folder with a folder for each class."""
     per_class: Annotated[int, Field(ge=1)] | None = None
     """Photographs, and paintings, of each class; default: all."""
@@ -53,7 +57,7 @@ class StudySpec(Model):
     """Pairs of style weight and content weight, in the units of the spec's scale."""
     spec: StyleSpec = StyleSpec(size=SIZE)
     """What all pictures share."""
-    weights: Path | None = None
+    weights: UserPath | None = None
     """File with the network's weights; default: the published ones."""
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 A spec holds what the user chose; ``None`` leaves a choice to artune. A resolved spec has every choice filled in.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -48,6 +49,8 @@ Quality = Literal["draft", "normal", "best"]
 Scale = Literal["calibrated", "tutorial", "gatys", "mean", "raw"]
 Padding = Literal["replicate", "zeros"]
 Color = Literal["style", "content-luminance", "content-match"]
+Start = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+"""Name of a start, or a picture file, where ``~`` is the user's home."""
 
 
 class Model(BaseModel):
@@ -88,7 +91,7 @@ class MethodSpec(Model):
 
     kind: str
     """Name of the kind."""
-    start: Annotated[str, Field(min_length=1)] = "content"
+    start: Start = "content"
     """Picture to start from."""
 
     @property
@@ -173,7 +176,7 @@ class Optimise(MethodSpec):
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; they are scaled if the last is not the size of the result, or if `steps` is not their sum.
     Default: by `smallest_size`, `size_factor` and `size_steps`."""
-    start: Annotated[str, Field(min_length=1)] = "content"
+    start: Start = "content"
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
     covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
 

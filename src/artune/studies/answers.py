@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from artune.errors import InputError, UnknownNameError
+from artune.files import expanded
 from artune.judges.accuracy import Accuracy
 from artune.report.tables import Table
 from artune.studies.blind_set import UNKNOWN, Key
@@ -49,7 +50,7 @@ def read_key(path: Path) -> Key:
         InputError: the file cannot be read, or is not a key.
     """
     try:
-        return Key.model_validate_json(path.read_bytes())
+        return Key.model_validate_json(expanded(path).read_bytes())
     except OSError as error:
         raise InputError(f"cannot read the key {path}: {error.strerror}; give its file with `key`") from error
     except ValidationError as error:
@@ -72,7 +73,7 @@ def read_answers(path: Path, key: Key) -> list[Answer]:
         UnknownNameError: an answer is not one of the choices.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = expanded(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read the answers {path}: {error.strerror}") from error
     except ValueError as error:

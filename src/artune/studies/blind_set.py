@@ -15,7 +15,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 from artune.errors import InputError, OutputError
-from artune.files import atomic_folder, check_writable, file_digest, write
+from artune.files import atomic_folder, check_writable, expanded, file_digest, write
 from artune.images.border import without_border
 from artune.images.picture import Picture
 from artune.images.read import read_picture
@@ -94,7 +94,7 @@ class Key(BaseModel):
 
 def key_file(folder: Path) -> Path:
     """Default place of a set's key: beside its folder, so that the folder can be handed out as it is."""
-    folder = folder.resolve()
+    folder = expanded(folder).resolve()
     return folder.with_name(f"{folder.name}.key.json")
 
 
@@ -127,7 +127,7 @@ def make_blind_set(
             or that judge has not seen them.
         OutputError: the folder is not empty, the key exists, or there is no space.
     """
-    key = key or key_file(folder)
+    folder, key = expanded(folder), expanded(key or key_file(folder))
     if os.path.lexists(key):
         raise OutputError(f"{key} exists, and may be the key of a set that is in use; choose another place")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from artune.errors import ArtuneWarning, InputError, PictureError
+from artune.files import expanded
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.record import Record
@@ -126,7 +127,7 @@ def read_result(path: Path) -> Picture:
     try:
         return read_picture(path)
     except PictureError as error:
-        advice = "remove the file and run" if path.exists() else "run"
+        advice = "remove the file and run" if expanded(path).exists() else "run"
         raise PictureError(f"{error}; {advice} the study again, which makes it anew") from error
 
 
@@ -150,6 +151,7 @@ def read_verdicts(folder: Path) -> Verdicts:
 
 def _lines(path: Path, kind: type[L]) -> Iterator[L]:
     """The lines of a file, without damaged ones and without an unfinished last one, which may be being written."""
+    path = expanded(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from artune.errors import InputError, OutputError, PictureError
-from artune.files import temporary_files
+from artune.files import expanded, temporary_files
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
@@ -66,6 +66,7 @@ class Store:
         Raises:
             OutputError: it cannot be written, holds something else, or another process is writing to it.
         """
+        folder = expanded(folder)
         check_folder(folder)
         with ExitStack() as stack:
             try:
@@ -180,6 +181,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         OutputError: naming what is there instead.
     """
+    folder = expanded(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is not a folder; choose another place")
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

@@ -1,6 +1,7 @@
 """The inputs of a run: photograph, paintings, and regions of the photograph with paintings of their own."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ import numpy as np
 
 from artune.errors import ArtuneWarning, InputError, PictureError
 from artune.images import color, sources
-from artune.images.border import without_border
+from artune.images.border import Margins, border_of, cropped
 from artune.images.picture import Floats, Picture
 from artune.regions.labels import split_label
 from artune.regions.masks import (
@@ -74,10 +75,12 @@ class Painting:
     Attributes:
         picture: the painting.
         mask: weight of each pixel, ``[h, w]`` in [0, 1]; ``None``: all pixels count.
+        border: border that was cut off.
     """
 
     picture: Picture
     mask: Floats | None = None
+    border: Margins = Margins()
 
     def weight(self) -> Floats | None:
         """Product of mask and alpha, ``[h, w]``; ``None`` if all pixels count."""
@@ -111,6 +114,7 @@ class Inputs:
             ``None``: all pixels are styled.
         digests: sha256 of every picture and mask, by its role in the run; for a painting, of the pixels that are used,
             without its border.
+        borders: border that was cut off each painting, by its role in the run; for those that had one.
     """
 
     photograph: Picture
@@ -118,6 +122,7 @@ class Inputs:
     strengths: tuple[float | None, ...] = ()
     covered: Floats | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    borders: dict[str, Margins] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -138,21 +143,26 @@ class Inputs:
             raise InputError("no style picture was given; give at least one")
         photograph = read_source(content, allow_huge, "photograph")
         digests = {"content": photograph.digest()}
-        paintings = []
+        by_role: dict[str, Painting] = {}
         for index, source in enumerate(styles):
-            paintings.append(_painting(source, allow_huge))
-            digests |= _digests(f"style {index}", paintings[-1])
+            role = f"style {index}"
+            by_role[role] = _painting(source, allow_huge)
+            digests |= _digests(role, by_role[role])
+        paintings = list(by_role.values())
         asked = _paired(regions, allow_huge)
         found, masks = [], []
         for index, region in enumerate(asked):
-            painting = _painting(region.style, allow_huge)
+            role = f"region {index} style"
+            painting = by_role[role] = _painting(region.style, allow_huge)
             found.append(Region((painting,)))
             masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
-            digests |= _digests(f"region {index} style", painting)
+            digests |= _digests(role, painting)
             digests[f"region {index}"] = _digest(masks[-1])
         if paintings:
             found.append(Region(tuple(paintings)))
-        inputs = cls(photograph, tuple(found), tuple(region.strength for region in asked), None, digests)
+        borders = {role: painting.border for role, painting in by_role.items() if any(painting.border)}
+        strengths = tuple(region.strength for region in asked)
+        inputs = cls(photograph, tuple(found), strengths, None, digests, borders)
         if not asked:
             if photograph.alpha is None:
                 return inputs
@@ -246,9 +256,18 @@ def read_source(source: Source, allow_huge: bool = False, role: str = "picture")
 
 
 def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
-    """Read a painting. Its border is removed, unless it comes with a mask."""
+    """Read a painting. Its border is cut off with a warning, unless the painting comes with a mask."""
     if not isinstance(source, Masked):
-        painting = Painting(without_border(read_source(source, allow_huge, "style picture")))
+        picture = read_source(source, allow_huge, "style picture")
+        margins = border_of(picture)
+        if any(margins):
+            warnings.warn(
+                f"{_name(source)} has a border, which is cut off so that it is not taken for style: {margins} (pixels). "
+                "A mask that is white all over keeps the border",
+                ArtuneWarning,
+                stacklevel=4,
+            )
+        painting = Painting(cropped(picture, margins), border=margins)
     else:
         picture = read_source(source.picture, allow_huge, "style picture")
         painting = Painting(picture, _mask(source.mask, picture.size, "the mask of a style", allow_huge))
@@ -256,6 +275,11 @@ def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
     if weight is not None and weight.max() <= 0:
         raise PictureError("a style picture is transparent, or masked, all over; there is nothing to take a style from")
     return painting
+
+
+def _name(painting: Source) -> str:
+    """What messages call a painting: its file, where it has one."""
+    return os.fspath(painting) if isinstance(painting, str | os.PathLike) else "a style picture"
 
 
 def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool) -> Floats:

@@ -99,6 +99,7 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
         key=run.key,
         spec=run.plan.as_spec(),
         digests=run.inputs.digests,
+        borders={role: margins._asdict() for role, margins in run.inputs.borders.items()},
         losses=losses,
         end=str(end),
         steps=progress.done,
