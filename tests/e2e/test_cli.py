@@ -268,6 +268,15 @@ def test_a_folder(files, photo):
     assert again.count("exists, left as it is") == 2
 
 
+def test_a_border_is_told_once_for_all_photographs_of_a_folder(files, photo, painting):
+    for name in ("a.png", "b.png"):
+        write_picture(photo, files / "photos" / name)
+    write_picture(Picture(np.pad(painting.pixels, ((4, 4), (6, 6), (0, 0)), constant_values=1)), files / "mat.png")
+    result = call("style", files / "photos", files / "mat.png", "-o", files / "styled", *FAST)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("mat.png has a border, which is cut off") == 1
+
+
 def test_a_quoted_glob_and_twins(files, photo):
     write_picture(photo, files / "photo.jpg")
     result = call("style", f"{files}/photo.*", files / "painting.png", "-o", files / "styled", *FAST)
