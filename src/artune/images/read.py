@@ -149,7 +149,7 @@ def _decoding(where: str) -> Iterator[None]:
 
 
 def open_picture(data: bytes) -> Image.Image | None:
-    """The bytes of a picture file, opened by Pillow and not yet decoded; ``None`` for a format that artune does not read.
+    """A picture file, opened by Pillow and not yet decoded; ``None`` for a format that artune does not read.
 
     Pillow's own ``open`` has a limit of size that can only be changed for the whole process.
     """

@@ -262,8 +262,8 @@ def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
         margins = border_of(picture)
         if any(margins):
             warnings.warn(
-                f"{_name(source)} has a border, which is cut off so that it is not taken for style: {margins} (pixels). "
-                "A mask that is white all over keeps the border",
+                f"{_name(source)} has a border, which is cut off so that it is not taken for style: {margins} (pixels). A "
+                "mask that is white all over keeps the border",
                 ArtuneWarning,
                 stacklevel=4,
             )
