@@ -104,7 +104,7 @@ PUBLIC = {
     "Masked.picture": lambda home: styled(PAIR[0], artune.Masked(PAIR[1], np.ones((40, 40)))),
     "Network.load.weights": lambda home: artune.Network.load(FAST, with_weights(home)),
     "Picture.save.target": lambda home: saved(artune.read_picture(PAIR[0]).save, home, "a.png"),
-    "Progress.save.path": lambda home: with_checkpoint(home),
+    "Progress.save.path": with_checkpoint,
     "RegionStyle.mask": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(with_mask(home), PAIR[1])]),
     "RegionStyle.style": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(np.ones((32, 48)), PAIR[1])]),
     "Result.save.target": lambda home: saved(styled().save, home, "a.png"),

@@ -20,7 +20,7 @@ def test_the_home_folder(monkeypatch):
     assert expanded("~/a.jpg") == Path("/home/me/a.jpg")
     assert expanded(Path("~/a.jpg")) == Path("/home/me/a.jpg")
     assert expanded("a~/b.jpg") == Path("a~/b.jpg")
-    assert given_options({"start": "~/a.jpg"}) == {"start": "/home/me/a.jpg"}
+    assert with_options(StyleSpec(), given_options({"start": "~/a.jpg"})).method.start == "/home/me/a.jpg"
     assert given_options({"start": "grey"}) == {"start": "grey"}
 
 

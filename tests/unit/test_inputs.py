@@ -261,7 +261,9 @@ def test_a_region_that_is_everything_keeps_the_photograph_at_strength_zero(photo
 # ------------------------------------------------------------------------------------- borders of paintings
 
 
-MAT = r"^a style picture has a border, which is cut .*: 4 at the top, 5 at the bottom, 6 at the left \(pixels\)\. A mask"
+MAT = (
+    r"^a style picture has a border, which is cut .*: 4 at the top, 5 at the bottom, 6 at the left \(pixels\)\. A mask"
+)
 
 
 def framed(painting):

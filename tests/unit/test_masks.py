@@ -159,7 +159,7 @@ def test_an_array_of_labels_names_them():
     ("array", "message"),
     [
         (np.array([[0, 0.5, 1]]), r"^the mask of its style is a mask with 3 different values, .*labels == 1"),
-        (np.array([[0, np.nan]]), "but a label map"),
+        (np.array([[0, np.nan]]), "but beside a label map"),
         (np.arange(200, dtype=np.uint8)[None], "a mask with 200 different values"),
         (np.array([["sky", "sea"]]), "an array of <U3 of shape"),
         (np.array([1, 2]), r"of shape \(2,\); a label map, \[height, width\] of whole numbers, is needed"),

@@ -44,6 +44,10 @@ class Margins(NamedTuple):
         return ", ".join(f"{width} at the {side}" for side, width in self._asdict().items() if width)
 
 
+NO_MARGINS = Margins()
+"""Those of a picture without a border."""
+
+
 def border(pixels: Floats) -> Margins:
     """How wide the border of a picture is at each side.
 
@@ -69,7 +73,7 @@ def border(pixels: Floats) -> Margins:
 
 def border_of(painting: Picture) -> Margins:
     """The border of a painting; a painting that is transparent in parts counts as one without a border."""
-    return Margins() if painting.alpha is not None else border(painting.pixels)
+    return NO_MARGINS if painting.alpha is not None else border(painting.pixels)
 
 
 def without_border(painting: Picture) -> Picture:

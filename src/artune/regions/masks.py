@@ -179,8 +179,8 @@ def _whole_numbers(array: NDArray[np.generic], where: str) -> Numbers:
     whole = np.isfinite(values).all() and (values == np.round(values)).all()
     if not whole or len(values) > (MOST if values[-1] <= 255 else MOST_NUMBERS):
         raise PictureError(
-            f"{where} is a mask with {len(values)} different values, but a label map, of one whole number for each "
-            "part, is needed beside another label map; give one, or choose one part of the other map, such as labels == 1"
+            f"{where} is a mask with {len(values)} different values, but beside a label map another one is needed, "
+            "with a whole number for each part; give one, or choose one part of the other map, such as labels == 1"
         )
     return numbers.astype(int)
 

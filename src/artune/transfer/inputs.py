@@ -11,7 +11,7 @@ import numpy as np
 
 from artune.errors import ArtuneWarning, InputError, PictureError
 from artune.images import color, sources
-from artune.images.border import Margins, border_of, cropped
+from artune.images.border import NO_MARGINS, Margins, border_of, cropped
 from artune.images.picture import Floats, Picture
 from artune.regions.labels import split_label
 from artune.regions.masks import (
@@ -80,7 +80,7 @@ class Painting:
 
     picture: Picture
     mask: Floats | None = None
-    border: Margins = Margins()
+    border: Margins = NO_MARGINS
 
     def weight(self) -> Floats | None:
         """Product of mask and alpha, ``[h, w]``; ``None`` if all pixels count."""
@@ -262,8 +262,8 @@ def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
         margins = border_of(picture)
         if any(margins):
             warnings.warn(
-                f"{_name(source)} has a border, which is cut off so that it is not taken for style: {margins} (pixels). A "
-                "mask that is white all over keeps the border",
+                f"{_name(source)} has a border, which is cut off and not taken for style: {margins} (pixels). "
+                "A mask that is white all over keeps it",
                 ArtuneWarning,
                 stacklevel=4,
             )
