@@ -10,6 +10,7 @@ from artune.errors import InputError, OutputError, SpecError
 from artune.files import expanded
 from artune.images.picture import Picture
 from artune.images.write import write_picture
+from artune.spec.options import with_options
 from artune.spec.style import Optimise, StyleSpec
 
 SPEC = StyleSpec(strength=0.25, method=Optimise(tv=2.0, style_layers={"relu1_1": 2.0}))
