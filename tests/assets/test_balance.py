@@ -8,7 +8,7 @@ from artune.balance.curve import Reason
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
 
-pytestmark = pytest.mark.assets
+pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 
 
 @pytest.fixture(scope="module")

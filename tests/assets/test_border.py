@@ -8,7 +8,7 @@ from artune.images.border import Margins, border
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 
-pytestmark = pytest.mark.assets
+pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 
 
 def test_borders_that_were_looked_at(assets):

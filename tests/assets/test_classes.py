@@ -9,7 +9,7 @@ from artune.data.folders import Folder
 from artune.judges.training import ClassTraining
 from artune.spec.train import TrainSpec
 
-pytestmark = pytest.mark.assets
+pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 
 
 def test_animals_are_told_apart_by_a_head_on_few_pictures(assets):

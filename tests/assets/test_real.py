@@ -15,7 +15,7 @@ from artune.images.read import read_picture
 from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec
 
-pytestmark = pytest.mark.assets
+pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 PAIRS = [(8, 21), (4, 24), (12, 7)]
 
 

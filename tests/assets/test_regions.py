@@ -15,7 +15,7 @@ from artune.images.write import write_picture
 from artune.regions.labels import flat_colours
 from artune.regions.masks import composite, coverage, fitted_mask, normalised, read_label_map, read_mask, resized_mask
 
-pytestmark = pytest.mark.assets
+pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 
 
 @pytest.fixture
