@@ -1,6 +1,9 @@
 """The matting Laplacian, against Levin's formula by loops."""
 
 import builtins
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,8 +11,18 @@ import torch
 from torch.autograd import gradcheck
 
 from artune.errors import InputError, MissingExtraError
-from artune.losses.matting import EPSILON, PAINTED_SHARE, SMOOTHING_WEIGHT, Matting, laplacian, matting, smooth_like
-from artune.losses.objective import PaintingImage, RegionWeights, Weights, build_objective
+from artune.losses.matting import (
+    EPSILON,
+    PAINTED_SHARE,
+    SMOOTHING_WEIGHT,
+    Matting,
+    SparseRows,
+    laplacian,
+    matting,
+    smooth_like,
+)
+from artune.losses.objective import PaintingImage, RegionWeights
+from tests.objectives import AllWeights, build_objective
 from tests.tiny import Tiny
 
 
@@ -86,7 +99,7 @@ def test_a_flat_photograph_stays_finite():
 
 def test_it_is_part_of_an_objective(generator):
     content, style = (torch.rand((1, 3, 8, 6), generator=generator) for _ in range(2))
-    weights = Weights({"double": 1.0}, {"double": 1.0})
+    weights = AllWeights({"double": 1.0}, {"double": 1.0})
     plain, extra = (
         build_objective(Tiny(), content, [(RegionWeights(), [PaintingImage(style)])], weights, extra=e)
         for e in ([], [matting(content, 2.0)])
@@ -143,11 +156,37 @@ def test_a_picture_smaller_than_a_window_is_left_alone(size, rng):
     assert matting(content, 1.0).loss({"image": 0.5 * content}, 0).item() == 0
 
 
-def test_the_number_of_threads_stays(rng):
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        laplacian(rng.random((8, 8, 3)).astype(np.float32))
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+UNTOUCHED = """
+import sys, warnings, torch
+filters, seen = list(warnings.filters), set()
+torch.set_num_threads(3)
+import numpy as np
+from artune.losses.matting import Matting
+def watch(frame, event, function):
+    if event == "c_call" and function.__name__ in ("set_num_threads", "_filters_mutated"):
+        seen.add(function.__name__)
+term = Matting(torch.rand(1, 3, 8, 6))
+sys.setprofile(watch)
+term = Matting(torch.rand(1, 3, 8, 6))
+term.distance(torch.rand(1, 3, 8, 6), None)
+sys.setprofile(None)
+print(torch.get_num_threads(), seen)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_switched_for_the_whole_process():
+    """In a process of its own, for PyMatting's first import sets a number of threads, and PyTorch warns once only."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", UNTOUCHED],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("3 set()\n", "")
+
+
+def test_the_product_is_that_of_the_matrix(photograph, rng):
+    matrix = laplacian(photograph)
+    rows = rng.random((25, 6))
+    product = SparseRows.of(matrix, like=torch.zeros((), dtype=torch.float64)).times(torch.from_numpy(rows))
+    np.testing.assert_allclose(product.numpy(), matrix.toarray() @ rows, atol=1e-12)

@@ -5,19 +5,20 @@ for every such channel ``v``. So straight edges stay straight, and flat areas st
 PyMatting, which is an optional extra.
 """
 
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 from torch import Tensor
+from torch.nn import functional as F
 
 from artune.backbones.base import Features, Image
 from artune.errors import MissingExtraError
 from artune.losses.objective import WeightedTerm
-from artune.losses.protocol import Mask, Source
+from artune.losses.protocol import Mask, TargetSource
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -45,27 +46,53 @@ def laplacian(photograph: Pixels) -> "csr_matrix":
     Raises:
         MissingExtraError: PyMatting is not installed.
     """
-    threads = torch.get_num_threads()
+    # importing PyMatting sets OpenMP's number of threads, which each thread has for itself: here, it is one that ends
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_laplacian, photograph).result()
+
+
+def _laplacian(photograph: Pixels) -> "csr_matrix":
     try:
         from pymatting.laplacian import (
             cf_laplacian,  # imported late: it takes a second, and compiles code at its first use
         )
     except ImportError as error:
         raise MissingExtraError("the matting Laplacian", "PyMatting", "photoreal") from error
-    try:
-        matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64), epsilon=EPSILON)
-    finally:
-        torch.set_num_threads(threads)  # Numba, which PyMatting uses, sets it to the number of cores
+    matrix: csr_matrix = cf_laplacian(np.ascontiguousarray(photograph, dtype=np.float64), epsilon=EPSILON)
     return matrix
+
+
+class SparseRows(NamedTuple):
+    """A sparse matrix by rows (CSR). PyTorch's own such tensors warn that they are in beta.
+
+    Attributes:
+        begins: place of each row's first entry among all entries, ``[n]``.
+        columns: column of each entry.
+        values: the entries, row by row.
+    """
+
+    begins: Int32[Tensor, "n"]
+    columns: Int32[Tensor, "entries"]
+    values: Float[Tensor, "entries"]
+
+    @classmethod
+    def of(cls, matrix: "csr_matrix", like: Tensor) -> "SparseRows":
+        """The matrix in the precision, and on the device, of a tensor."""
+        begins, columns = (torch.from_numpy(x.astype(np.int32)) for x in (matrix.indptr[:-1], matrix.indices))
+        return cls(begins.to(like.device), columns.to(like.device), torch.from_numpy(matrix.data).to(like))
+
+    def times(self, rows: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The product with a matrix: each of its rows is a sum of weighted rows."""
+        return F.embedding_bag(self.columns, rows, self.begins, mode="sum", per_sample_weights=self.values)
 
 
 class _Product(torch.autograd.Function):
     """``v' L v`` of every picture of a batch, summed over channels. L is symmetric, so the gradient is 2 L v."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, matrix: Tensor) -> Tensor:
+    def forward(ctx: Any, image: Tensor, matrix: SparseRows) -> Tensor:
         columns = image.flatten(2)  # b c n
-        product = (matrix @ columns.flatten(0, 1).T.contiguous()).T.view_as(columns)
+        product = matrix.times(columns.flatten(0, 1).T.contiguous()).T.view_as(columns)
         ctx.save_for_backward(product)
         ctx.shape = image.shape
         return (columns * product).sum((1, 2))
@@ -88,19 +115,12 @@ class Matting:
 
     name = "photoreal"
     taps: tuple[str, ...] = ("image",)
-    source: Source = "content"
+    source: TargetSource = "content"
     additive = False
 
     def __init__(self, content: Image) -> None:
         matrix = laplacian(content[0].permute(1, 2, 0).cpu().numpy())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch warns that its sparse CSR tensors are in beta
-            self.matrix = torch.sparse_csr_tensor(
-                torch.from_numpy(matrix.indptr.astype(np.int32)),
-                torch.from_numpy(matrix.indices.astype(np.int32)),
-                torch.from_numpy(matrix.data).to(content.dtype),
-                matrix.shape,
-            ).to(content.device)
+        self.matrix = SparseRows.of(matrix, like=content)
         self.diagonal = torch.from_numpy(matrix.diagonal()).to(content)
 
     def measure(self, features: Features, mask: Mask | None = None) -> Tensor:
@@ -125,7 +145,7 @@ class Matting:
 
 @torch.no_grad()
 def matting(content: Image, weight: float) -> WeightedTerm[Tensor, None]:
-    """The photorealism term, for ``build_objective(extra=[...])``: about 1 for a painted picture, 0 for the photograph.
+    """The photorealism term of an objective: about 1 for a painted picture, 0 for the photograph.
 
     Args:
         content: the photograph at the size of the result, ``[1, 3, h, w]``.
