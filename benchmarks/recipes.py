@@ -271,8 +271,6 @@ def without_denominator(this: Original, features: Features, x: Tensor, photo: Te
 
 
 EXACT = {"content": 1e-4, "style": 1e-4, "tv": 1e-4}
-BORDER = {"content": 0.2, "style": 0.2}
-"""Where artune repeats the border of the picture and the source pads with zeros."""
 RELU = [f"relu{block}_1" for block in range(1, 6)]
 CONV = [f"conv{layer}" for layer in ("1_1", "1_2", "2_1", "2_2", "3_1")]
 MIXED = ["Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e"]
@@ -297,7 +295,7 @@ SOURCES: dict[str, Original] = {
         partial(tutorial, content=1e7, style=100),
         ["features.7"],
         [f"features.{place}" for place in (1, 4, 7, 9, 11)],
-        BORDER,
+        EXACT,
     ),
     "inception": Original("inception_v3", partial(tutorial, content=1, style=1e6), ["Mixed_5d"], MIXED, EXACT),
     "resnext": Original(
@@ -305,14 +303,14 @@ SOURCES: dict[str, Original] = {
         partial(tutorial, content=1, style=1e6),
         ["layer2"],
         [f"layer{stage}" for stage in range(1, 5)],
-        BORDER,
+        EXACT,
     ),
     "resnet50-e": Original(
         "resnet50",
         without_denominator,
         ["layer4.2.conv3"],
         [f"layer{stage}.2.conv1" for stage in range(1, 5)],
-        BORDER,
+        EXACT,
     ),
 }
 

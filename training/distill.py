@@ -507,7 +507,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
     model = Compact(margin=0).requires_grad_(False)
-    path = args.start or fetch(COMPACT, network="compact")
+    path = args.start or fetch(COMPACT, network="compact")[0]
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)

@@ -121,17 +121,17 @@ def fetch(
     asset: Asset,
     *,
     network: str,
-    progress: OnBytes | None = None,
+    on_bytes: OnBytes | None = None,
     otherwise: str = "give a file as `weights`, or use `network` compact, which needs no download",
-) -> Path:
-    """The file of an asset: bundled, cached or downloaded, with its digest checked.
+) -> tuple[Path, str]:
+    """The file of an asset, bundled, cached or downloaded, and its sha256, which is checked.
 
     A download appears in the cache whole or not at all.
 
     Args:
         asset: the asset.
         network: whose weights they are, for messages.
-        progress: called during a download.
+        on_bytes: called during a download.
         otherwise: what to do without internet, for the message.
 
     Raises:
@@ -147,12 +147,12 @@ def fetch(
             raise WeightsError(
                 f"{path} is damaged: its sha256 begins with {found[:12]}, {asset.sha256[:12]} is needed; {remedy}"
             )
-        return path
+        return path, found
     if asset.url is None:
         raise WeightsError(f"{asset.name} is missing from the package; reinstall artune")
     path = cache_folder() / asset.name
     try:
-        _download(asset.url, path, asset.sha256, progress)
+        digest = _download(asset.url, path, asset.sha256, on_bytes)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(error, urllib.error.HTTPError):
@@ -162,10 +162,11 @@ def fetch(
             f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
             f"at {path}, or {otherwise}"
         ) from error
-    return path
+    return path, digest
 
 
-def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> None:
+def _download(url: str, path: Path, sha256: str, on_bytes: OnBytes | None) -> str:
+    """Download a file, and return its sha256."""
     _remove_abandoned(path)
     request = urllib.request.Request(url, headers={"User-Agent": "artune"})
     seen = hashlib.sha256()
@@ -176,15 +177,17 @@ def _download(url: str, path: Path, sha256: str, progress: OnBytes | None) -> No
                 file.write(block)
                 seen.update(block)
                 done += len(block)
-                if progress:
-                    progress(done, total)
+                if on_bytes:
+                    on_bytes(done, total)
         if total and done < total:
             raise WeightsError(f"the download of {url} ended after {done} of {total} bytes; try again")
-        if not seen.hexdigest().startswith(sha256):
+        digest = seen.hexdigest()
+        if not digest.startswith(sha256):
             raise WeightsError(
                 f"what came from {url} is not the file that was asked for: its sha256 begins with "
-                f"{seen.hexdigest()[:12]}, {sha256[:12]} is needed"
+                f"{digest[:12]}, {sha256[:12]} is needed"
             )
+    return digest
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -170,7 +170,7 @@ class Fitting(Generic[Batch]):
             tensors |= {f"optimiser.{index}.{slot}": tensor for slot, tensor in slots.items()}
         about = {
             "run": dict(run),
-            "plan": asdict(self.settings),
+            "settings": asdict(self.settings),
             "step": self.step,
             "found": self.validations,
             "end": self.end,
@@ -184,10 +184,10 @@ class Fitting(Generic[Batch]):
             CheckpointError: it is damaged, or belongs to another training.
         """
         tensors, about = load_checkpoint(path)
-        if "plan" not in about:
+        if "settings" not in about:
             raise CheckpointError(f"{path} is no checkpoint of a training; remove it to start anew")
         now = {**run, **asdict(self.settings)}
-        then = {**about["run"], **about["plan"]}
+        then = {**about["run"], **about["settings"]}
         if changed := [name for name in now if now[name] != then.get(name)]:
             name = changed[0]
             raise CheckpointError(

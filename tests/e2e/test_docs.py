@@ -114,6 +114,7 @@ PAINTERS = ("hokusai", "monet")
 def write_judge(path: Path) -> None:
     """A judge of painters that nobody trained."""
     network = ClassNetwork(Compact(), "relu1_1", "gram", len(PAINTERS)).eval()
+    network.initialise(seed=0)
     ClassJudge(network, JudgeInfo("gram", PAINTERS, "compact", "relu1_1", 32)).save(path)
 
 

@@ -61,12 +61,15 @@ def asset(url, sha256=hashlib.sha256(DATA).hexdigest()) -> Asset:
 
 def test_a_download_is_checked_kept_and_not_repeated(server):
     told = []
-    path = fetch(asset(f"{server}/good"), network="vgg19", progress=lambda done, total: told.append((done, total)))
+    path, digest = fetch(
+        asset(f"{server}/good"), network="vgg19", on_bytes=lambda done, total: told.append((done, total))
+    )
     assert path == cache_folder() / "thing.bin"
     assert path.read_bytes() == DATA
+    assert digest == hashlib.sha256(DATA).hexdigest()
     assert told[-1] == (len(DATA), len(DATA))
     assert len(told) > 1
-    assert fetch(asset("http://127.0.0.1:9/never"), network="vgg19") == path
+    assert fetch(asset("http://127.0.0.1:9/never"), network="vgg19") == (path, digest)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_what_a_killed_download_left_is_removed_and_a_running_one_is_not(server)
     with atomic(cache_folder() / "thing.bin") as killed, atomic(cache_folder() / "thing.bin") as running:
         past = time.time() - ABANDONED - 1
         os.utime(killed, (past, past))
-        path = fetch(asset(f"{server}/good"), network="vgg19")
+        path, _ = fetch(asset(f"{server}/good"), network="vgg19")
         assert path.read_bytes() == DATA
         assert {*cache_folder().iterdir()} == {path, running}
         killed.touch()  # atomic takes it away again

@@ -42,17 +42,18 @@ def reference_features(model, image, names):
         ),
     ],
 )
-def test_against_torchvisions_own(name, inside):
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+def test_against_torchvisions_own(name, inside, padding):
     more = {"init_weights": False} if name == "inception_v3" else {}
     model = randomised(models.get_model(name, weights=None, **more))
-    network = NETWORKS[name].build()
+    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    network = NETWORKS[name].build(padding=padding if any(first.padding) else "replicate")
     assert network.taps
     network.load(model.state_dict(), "memory")  # with its head, and Inception's auxiliary one
     side = network.smallest
     image = torch.rand((1, 3, side, side + 3), generator=torch.Generator().manual_seed(0))
     normal = (image - 0.5) / 0.5 if name == "inception_v3" else (image - MEAN) / STD
-    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-    first.padding_mode = "replicate"  # the one difference
+    first.padding_mode = padding
     want = reference_features(model, normal, inside.values())
     got = network(image, inside)
     for tap, inner in inside.items():

@@ -91,7 +91,7 @@ PUBLISHED = {
     "keras": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.025, 5 * 58**2), "lbfgs", "zeros", 10),
     "keras-b": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.05, 4 * 58**2), "lbfgs", "zeros", 10),
     **{
-        f"resnet50-{letter}": ("resnet50", content.split(), style.split(), (0.5e-4, 1), "lbfgs", None, None)
+        f"resnet50-{letter}": ("resnet50", content.split(), style.split(), (0.5e-4, 1), "lbfgs", "zeros", None)
         for letter, content, style in (
             ("a", "2_1_2", "2_3_1 3_1_1 4_1_1 5_1_1"),
             ("b", "2_1_2", "2_3_1 3_3_1 4_3_1 5_1_3"),
@@ -104,7 +104,7 @@ PUBLISHED = {
         )
     },
     **{
-        f"mobilenet-flat{variant}": ("mobilenet_v2_flat", content, style, (1, 1e5), "lbfgs", None, 100)
+        f"mobilenet-flat{variant}": ("mobilenet_v2_flat", content, style, (1, 1e5), "lbfgs", "zeros", 100)
         for variant, content, style in (
             ("", FIVE, FIVE),
             ("-content-all", FIVE, FIVE),
@@ -115,8 +115,16 @@ PUBLISHED = {
             ("-style-last", FIVE, FIVE[-1:]),
         )
     },
-    "alexnet": ("alexnet", ["features.7"], [f"features.{i}" for i in (1, 4, 7, 9, 11)], (1e7, 100), "lbfgs", None, 100),
-    "resnext": ("resnext101_32x8d", ["layer2"], [f"layer{i}" for i in range(1, 5)], (1, 1e6), "lbfgs", None, 100),
+    "alexnet": (
+        "alexnet",
+        ["features.7"],
+        [f"features.{i}" for i in (1, 4, 7, 9, 11)],
+        (1e7, 100),
+        "lbfgs",
+        "zeros",
+        100,
+    ),
+    "resnext": ("resnext101_32x8d", ["layer2"], [f"layer{i}" for i in range(1, 5)], (1, 1e6), "lbfgs", "zeros", 100),
     "crowsonkb": (
         "vgg19",
         ["relu4_2"],
@@ -145,7 +153,7 @@ def test_layers_and_weights_are_the_published_ones(name):
         ]
 
     assert (method.network, method.optimiser) == (network, optimiser)
-    assert padding is None or method.padding == padding
+    assert method.padding == padding
     assert history is None or method.history == history
     assert list(method.content_layers) == keras(content)
     assert list(method.style_layers) == keras(style)

@@ -21,6 +21,20 @@ def test_the_pooling_of_compact_is_fixed():
         load_network("compact", pooling="l2")
 
 
+@pytest.mark.parametrize("name", ["compact", "vgg19-emulator"])
+def test_a_padding_that_is_fixed_is_refused(name):
+    with pytest.raises(SpecError, match=f"the padding of network {name} is fixed; leave out `padding`"):
+        load_network(name, padding="zeros")
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "squeezenet1_1"])
+def test_a_network_whose_first_convolution_does_not_pad_has_no_padding_to_choose(name):
+    with torch.device("meta"):
+        find_network(name).build()
+        with pytest.raises(SpecError, match=f"the first convolution of network {name} does not pad; leave out `pad"):
+            find_network(name).build(padding="zeros")
+
+
 def test_networks_without_published_weights_ask_for_a_file():
     with pytest.raises(WeightsError, match="give a file as `weights`"):
         load_network("vgg19-emulator")

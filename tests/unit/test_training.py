@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from artune.backbones.compact import Compact
@@ -65,7 +66,7 @@ def test_what_is_trained_begins_at_a_module(tmp_path):
 def test_every_class_counts_the_same(colours):
     begun = training(colours)
     assert begun.info.classes == ("blue", "green", "red")
-    torch.testing.assert_close(begun.balance, torch.tensor([18 / 24, 18 / 18, 18 / 12]))
+    torch.testing.assert_close(begun.class_weights, torch.tensor([18 / 24, 18 / 18, 18 / 12]))
 
 
 def test_an_epoch_takes_every_picture_once_and_order_follows_from_the_seed(colours):
@@ -108,6 +109,23 @@ def test_the_validation_is_the_mean_over_classes(colours, tmp_path):
         each = F.cross_entropy(logits, begun.val.labels, reduction="none")
         means = [each[begun.val.labels == label].mean().item() for label in range(3)]
         assert begun.validate() == pytest.approx(sum(means) / 3, rel=1e-4)
+
+
+def test_the_head_is_drawn_from_a_generator_of_its_own(colours, monkeypatch):
+    """The numbers are those that PyTorch's own layers draw from the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        begun = training(colours)  # for its size alone: nothing of it is drawn from the global generator
+        layers = [nn.Linear(layer.in_features, layer.out_features) for layer in begun.network.head.layers[1::2]]
+
+    def forbidden(seed):
+        raise AssertionError("the global generator is the caller's")
+
+    monkeypatch.setattr(torch, "manual_seed", forbidden)
+    head = training(colours, SMALL.model_copy(update={"seed": 4})).network.head
+    for own, other in zip(head.layers[1::2], layers, strict=True):
+        assert torch.equal(own.weight, other.weight)
+        assert torch.equal(own.bias, other.bias)
 
 
 def test_seeds_decide_everything(colours):

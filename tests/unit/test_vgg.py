@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
-from artune.errors import SpecError, UnknownNameError, WeightsError
+from artune.errors import UnknownNameError, WeightsError
 from tests.tiny import SMALL, small_vgg
 
 
@@ -105,17 +104,10 @@ def test_weights_of_one_vgg_are_not_those_of_another():
 
 def test_zeros_beyond_the_border_are_pytorchs(generator):
     """As published code pads: after the picture was normalised."""
-    network = VGG("vgg19").eval()
-    network.padding = "zeros"
+    network = VGG("vgg19", padding="zeros").eval()
     image = torch.rand((1, 3, 32, 32), generator=generator)
     first = network.blocks[0][0]
     with torch.no_grad():
         ours = network(image, ["conv1_1"])["conv1_1"]
         want = F.conv2d((image - network.mean) / network.std, first.weight, first.bias, padding=1)
     torch.testing.assert_close(ours, want)
-
-
-@pytest.mark.parametrize("name", ["compact", "vgg19-emulator"])
-def test_a_padding_that_cannot_be_chosen_is_refused(name):
-    with pytest.raises(SpecError, match=f"the padding of network {name} is fixed; leave out `padding`"):
-        load_network(name, padding="zeros")

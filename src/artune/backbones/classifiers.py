@@ -9,6 +9,7 @@ from artune.assets import Asset
 from artune.backbones.conventions import CENTRED, IMAGENET, InputConvention
 from artune.backbones.pooling import Pooling
 from artune.backbones.traced import Traced
+from artune.spec.style import Padding
 
 PORTED = ("googlenet", "inception_v3")
 """Networks that were trained in TensorFlow, on pictures in [-1, 1]. torchvision normalises for them as for ImageNet,
@@ -23,42 +24,64 @@ def listed() -> list[str]:
     return list(torchvision.models.list_models(module=torchvision.models))
 
 
-def classifier(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
+def classifier(
+    name: str, pooling: Pooling = "max", padding: Padding = "replicate", *, convention: InputConvention = IMAGENET
+) -> Traced:
     """Any classifier of torchvision; its taps have the names of the graph.
 
     Args:
         name: as in ``torchvision.models``.
         pooling: replacement for max pooling.
+        padding: of the first convolution.
         convention: what its weights expect of a picture.
 
     Raises:
-        SpecError: it has no max pooling to replace, or no feature maps.
+        SpecError: it has no max pooling to replace, no padding to choose, or no feature maps.
     """
-    return Traced(f"torchvision:{name}", partial(_build, name), pooling=pooling, convention=convention)
+    return Traced(f"torchvision:{name}", partial(_build, name), pooling=pooling, padding=padding, convention=convention)
 
 
-def resnet(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
+def resnet(
+    name: str, pooling: Pooling = "max", padding: Padding = "replicate", *, convention: InputConvention = IMAGENET
+) -> Traced:
     """ResNet (He et al. 2016) or ResNeXt (Xie et al. 2017): ``layer3.1.conv2``, ``layer3.1``, ``layer3``."""
     aliases = keras_resnet50() if name == "resnet50" else {}
-    return Traced(name, partial(_build, name), pooling=pooling, convention=convention, aliases=aliases)
+    return Traced(name, partial(_build, name), pooling=pooling, padding=padding, convention=convention, aliases=aliases)
 
 
-def plain(name: str, pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
+def plain(
+    name: str, pooling: Pooling = "max", padding: Padding = "replicate", *, convention: InputConvention = IMAGENET
+) -> Traced:
     """Inception V3 (Szegedy et al. 2016) or SqueezeNet (Iandola et al. 2016), by their modules' names."""
-    return Traced(name, partial(_build, name), pooling=pooling, convention=convention)
+    return Traced(name, partial(_build, name), pooling=pooling, padding=padding, convention=convention)
 
 
-def alexnet(pooling: Pooling = "max", *, convention: InputConvention = IMAGENET) -> Traced:
+def alexnet(
+    pooling: Pooling = "max", padding: Padding = "replicate", *, convention: InputConvention = IMAGENET
+) -> Traced:
     """AlexNet (Krizhevsky 2014): ``conv1`` .. ``conv5``, ``relu1`` .. ``relu5``, ``pool1``, ``pool2``, ``pool5``."""
     kinds = (
         "conv1", "relu1", "pool1", "conv2", "relu2", "pool2",
         "conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5",
     )  # fmt: skip
     own_names = {kind: f"features.{index}" for index, kind in enumerate(kinds)}
-    return Traced("alexnet", partial(_build, "alexnet"), pooling=pooling, convention=convention, own_names=own_names)
+    return Traced(
+        "alexnet",
+        partial(_build, "alexnet"),
+        pooling=pooling,
+        padding=padding,
+        convention=convention,
+        own_names=own_names,
+    )
 
 
-def mobilenet_v2(pooling: Pooling = "max", *, convention: InputConvention = IMAGENET, flat: bool = False) -> Traced:
+def mobilenet_v2(
+    pooling: Pooling = "max",
+    padding: Padding = "replicate",
+    *,
+    convention: InputConvention = IMAGENET,
+    flat: bool = False,
+) -> Traced:
     """MobileNetV2 (Sandler et al. 2018).
 
     ``layer_I`` is the output of block I, ``conv_I_J`` that of its convolution J before batch norm, ``bn_I_J`` after it,
@@ -66,6 +89,7 @@ def mobilenet_v2(pooling: Pooling = "max", *, convention: InputConvention = IMAG
 
     Args:
         pooling: ``max`` only, for the network has no max pooling to replace.
+        padding: of the first convolution.
         convention: what its weights expect of a picture.
         flat: without the residual additions, one sequence of convolutions: the network of the report AutoArt, from
             which the names of the layers come.
@@ -75,6 +99,7 @@ def mobilenet_v2(pooling: Pooling = "max", *, convention: InputConvention = IMAG
         name,
         partial(_build, "mobilenet_v2"),
         pooling=pooling,
+        padding=padding,
         convention=convention,
         own_names=mobilenet_names(),
         aliases=keras_mobilenet_v2(additions=not flat),

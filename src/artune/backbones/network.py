@@ -1,12 +1,12 @@
 """A loss network that is loaded once and used for many pictures."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from artune.assets import OnBytes
 from artune.backbones.base import Backbone
 from artune.backbones.registry import load_network
 from artune.backbones.smoothed import Smoothed
@@ -64,15 +64,13 @@ class Network:
 
     @classmethod
     @torch.inference_mode(False)  # weights made in the caller's inference mode could not be differentiated through
-    def load(
-        cls, spec: StyleSpec, weights: Path | str | None = None, progress: Callable[[int, int], None] | None = None
-    ) -> "Network":
+    def load(cls, spec: StyleSpec, weights: Path | str | None = None, on_bytes: OnBytes | None = None) -> "Network":
         """The network that a spec asks for.
 
         Args:
-            spec: its network, pooling, smoothing, layers, device and precision count.
+            spec: its network, pooling, padding, smoothing, layers, device and precision count.
             weights: a file with weights; default: bundled, cached or downloaded.
-            progress: called during a download with the bytes received so far and in all.
+            on_bytes: called during a download with the bytes received so far and in all.
 
         Raises:
             UnknownNameError: no such network, layer or device.
@@ -88,7 +86,7 @@ class Network:
             smooth=method.smooth,
             device=device,
             dtype=dtype,
-            progress=progress,
+            on_bytes=on_bytes,
             taps=[*(method.content_layers or ()), *(method.style_layers or ())],
         )
         smooth = isinstance(backbone, Smoothed)

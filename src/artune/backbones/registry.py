@@ -1,6 +1,5 @@
 """The networks by name: one record each, and the loading of a network with its weights."""
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from artune.assets import Asset, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.base import Backbone, TapInfo
-from artune.backbones.blank import Blank
 from artune.backbones.compact import Compact
 from artune.backbones.conventions import CENTRED, IMAGENET, UNIT, InputConvention, adapt_input
 from artune.backbones.defaults import VGG_DEFAULTS, Defaults, by_stride, equal
 from artune.backbones.pooling import Pooling
 from artune.backbones.smoothed import Smoothed
 from artune.backbones.vgg import EMULATOR, VGG, VGG16, VGG19
+from artune.blank import Blank
 from artune.errors import SpecError, UnknownNameError, WeightsError
 from artune.files import expanded, file_digest
 from artune.spec.style import Padding
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 OTHERS = "torchvision:"
 """Prefix of the names of torchvision's other classifiers."""
 
-Build = Callable[[Pooling, InputConvention], Backbone]
+Build = Callable[[Pooling, Padding, InputConvention], Backbone]
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,13 @@ class NetworkRecord:
     """All that is known of a network; a new one is a file that builds it and a line in ``NETWORKS``.
 
     Attributes:
-        builder: makes it with random weights, given its pooling and its input convention; see ``build``.
+        builder: makes it, given its pooling, its padding and its input convention; see ``build``.
         about: one line for ``artune networks``.
         weights: where its weights come from; ``None`` where they are published nowhere, and a file must be given.
         convention: what its weights expect of a picture.
         defaults: layers, weights and step size where the user chooses none; ``None``: by the strides of its layers.
         pools: whether its pooling can be chosen.
+        pads: whether the padding of its first convolution can be chosen.
         taught_judge: whether the bundled judge learned from these weights. It is then not independent: it must not
             judge pictures that this network made without a warning.
     """
@@ -49,28 +49,37 @@ class NetworkRecord:
     convention: InputConvention = IMAGENET
     defaults: Defaults | None = VGG_DEFAULTS
     pools: bool = True
+    pads: bool = True
     taught_judge: bool = False
 
-    def build(self, pooling: Pooling = "max") -> Backbone:
-        """The network with random weights.
+    def build(self, pooling: Pooling = "max", padding: Padding = "replicate") -> Backbone:
+        """The network, with weights of zero until others are loaded.
+
+        Args:
+            pooling: replacement for max pooling.
+            padding: of the first convolution.
 
         Raises:
-            SpecError: it has no max pooling to replace, or no feature maps.
+            SpecError: it has no max pooling to replace, no padding to choose, or no feature maps.
         """
-        return self.builder(pooling, self.convention)
+        with Blank():
+            return self.builder(pooling, padding, self.convention)
 
 
 def _vgg(name: str, blocks: tuple[tuple[int, int], ...], *, reflect: bool = False) -> Build:
-    return lambda pooling, convention: VGG(name, blocks, pooling=pooling, convention=convention, reflect=reflect)
+    def build(pooling: Pooling, padding: Padding, convention: InputConvention) -> Backbone:
+        return VGG(name, blocks, pooling=pooling, padding=padding, convention=convention, reflect=reflect)
+
+    return build
 
 
 def _classifier(family: str, *arguments: str, **more: bool) -> Build:
     """A function of ``classifiers``, which imports torchvision when it is called."""
 
-    def build(pooling: Pooling, convention: InputConvention) -> Backbone:
+    def build(pooling: Pooling, padding: Padding, convention: InputConvention) -> Backbone:
         from artune.backbones import classifiers
 
-        network: Backbone = getattr(classifiers, family)(*arguments, pooling, convention=convention, **more)
+        network: Backbone = getattr(classifiers, family)(*arguments, pooling, padding, convention=convention, **more)
         return network
 
     return build
@@ -104,11 +113,12 @@ RESNEXT = Defaults(equal("layer2"), equal("layer1", "layer2", "layer3", "layer4"
 
 NETWORKS: dict[str, NetworkRecord] = {
     "compact": NetworkRecord(
-        lambda pooling, convention: Compact(),
+        lambda pooling, padding, convention: Compact(),
         "travels with the package; distilled from VGG-19",
         COMPACT,
         convention=UNIT,
         pools=False,
+        pads=False,
     ),
     "vgg16": NetworkRecord(
         _vgg("vgg16", VGG16),
@@ -124,6 +134,7 @@ NETWORKS: dict[str, NetworkRecord] = {
         _vgg("vgg19-emulator", EMULATOR, reflect=True),
         "a 16 times smaller VGG-19 (Wang et al. 2020); by file only",
         convention=UNIT,
+        pads=False,
     ),
     "resnet18": NetworkRecord(
         _classifier("resnet", "resnet18"),
@@ -282,7 +293,7 @@ def load_network(
     smooth: bool | None = None,
     device: "torch.device | str" = "cpu",
     dtype: "torch.dtype | None" = None,
-    progress: OnBytes | None = None,
+    on_bytes: OnBytes | None = None,
     taps: Collection[str] = (),
 ) -> tuple[Backbone, str]:
     """A network ready to use, and the sha256 of its weights.
@@ -292,16 +303,16 @@ def load_network(
         weights: a safetensors or weights-only .pth file, which may hold the first layers alone; default: bundled,
             cached or downloaded. Files in Caffe's input convention are converted with a warning, or refused.
         pooling: replacement for max pooling.
-        padding: of the first convolution of a VGG.
+        padding: of the first convolution: the border of the picture repeated, or zeros.
         smooth: whether a softmax smooths the activations; default: for networks with residual additions before a ReLU.
         device: where it runs.
         dtype: of its parameters and activations; default fp32.
-        progress: called during a download.
+        on_bytes: called during a download.
         taps: that will be asked for; a wrong name is found before a download.
 
     Raises:
         UnknownNameError: there is no such network, or it has no such tap.
-        SpecError: its pooling or its padding is fixed.
+        SpecError: it has no such pooling or padding.
         WeightsError: missing, damaged or unfit weights; or those of a judge.
     """
     import torch
@@ -309,23 +320,19 @@ def load_network(
     record = find_network(name)
     if pooling != "max" and not record.pools:
         raise SpecError(f"the pooling of network {name} is fixed; leave out `pooling`")
-    with Blank():
-        backbone = record.build(pooling)
-    if padding != "replicate":
-        if not isinstance(backbone, VGG) or backbone.reflect:
-            raise SpecError(f"the padding of network {name} is fixed; leave out `padding`")
-        backbone.padding = padding
+    if padding != "replicate" and not record.pads:
+        raise SpecError(f"the padding of network {name} is fixed; leave out `padding`")
+    backbone = record.build(pooling, padding)
     for tap in taps:
         backbone.tap(tap)
     if weights is None:
         if record.weights is None:
             raise WeightsError(f"the weights of {name} are not published for download; give a file as `weights`")
-        path = fetch(record.weights, network=name, progress=progress)
-        found = file_digest(path)
+        path, digest = fetch(record.weights, network=name, on_bytes=on_bytes)
+        tensors = read_weights(path)
     else:
         path = expanded(weights)
-        found = file_digest(path) if os.path.isfile(path) else ""
-    tensors = read_weights(path)
+        tensors, digest = read_weights(path), file_digest(path)
     if read_metadata(path).get("role") == "judge":
         raise WeightsError(
             f"{path} holds a network that judges; it cannot also make the pictures. Give weights of {name}"
@@ -338,4 +345,4 @@ def load_network(
         backbone = Smoothed(backbone)
     backbone.eval().requires_grad_(False)
     backbone.to(device=device, dtype=dtype or torch.float32).to(memory_format=torch.channels_last)
-    return backbone, found
+    return backbone, digest

@@ -26,6 +26,7 @@ from artune.backbones.graph import (
 )
 from artune.backbones.pooling import Pooling, pool
 from artune.errors import SpecError, WeightsError
+from artune.spec.style import Padding
 
 HEADS = ("classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits")
 """Names of the modules of torchvision that turn features into classes."""
@@ -43,19 +44,21 @@ class Traced(Backbone):
     Taps have the names that torchvision's feature extraction gives to operations (``layer3.1.conv2``,
     ``layer3.1.add``), and those of modules (``layer3.1``: the output of the block). They are 4-D, channels-first
     tensors whose height and width grow with the picture. A tap before a ReLU is the value before it. Batch norm uses
-    its running statistics. The first convolution repeats the border of the picture, for zeros would paint a frame.
+    its running statistics.
 
     Args:
         name: the network's name in specs and messages.
         build: makes the classifier.
         pooling: replacement for max pooling.
+        padding: of the first convolution. It repeats the border of the picture; with zeros, as torchvision has them,
+            results may get a frame.
         convention: what the weights expect of a picture.
         own_names: tap -> name in the graph, which then becomes an alias; default: the names in the graph.
         aliases: other sources' names of taps -> the names here.
         additions: whether the residual additions are kept.
 
     Raises:
-        SpecError: it has no max pooling to replace, or no feature maps.
+        SpecError: it has no max pooling to replace, no padding to choose, or no feature maps.
     """
 
     mean: Tensor
@@ -67,6 +70,7 @@ class Traced(Backbone):
         build: Callable[[], nn.Module],
         *,
         pooling: Pooling = "max",
+        padding: Padding = "replicate",
         convention: InputConvention = IMAGENET,
         own_names: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
@@ -104,8 +108,10 @@ class Traced(Backbone):
         self.local = all(info.receptive_field < WHOLE for info in self.taps.values())
         self.residual = has_rectified_additions(ancestors(self.nodes.values()))
         first = next(module for module in modules.values() if isinstance(module, nn.Conv2d))
-        if any(first.padding):
+        if any(first.padding) and padding == "replicate":
             first.padding_mode = "replicate"
+        elif not any(first.padding) and padding != "replicate":
+            raise SpecError(f"the first convolution of network {name} does not pad; leave out `padding`")
         self.graph, self._shapes = graph, partial(shapes, blueprint, graph)
         self.network = fx.GraphModule(network, cut(graph, self.nodes, modules))  # without the head
         self._extractors: dict[frozenset[str], fx.GraphModule] = {}

@@ -45,22 +45,17 @@ def other_names(blocks: Sequence[tuple[int, int]]) -> dict[str, str]:
 class VGG(Backbone):
     """A chain of blocks of 3x3 convolutions with pooling between them.
 
-    Every convolution pads with zeros but the first, which repeats the border of the picture: zeros there draw a frame.
-    Published code pads with zeros throughout; to do as it does, set ``padding`` before the first use.
-
-    Attributes:
-        padding: of the first convolution: ``replicate`` or ``zeros``.
-
     Args:
         name: the network's name in specs and messages.
         blocks: per block, channels and number of convolutions.
         pooling: replacement for max pooling.
+        padding: of the first convolution; the others pad with zeros. It repeats the border of the picture; with zeros,
+            as in most published code, results may get a frame.
         convention: what the weights expect of a picture.
-        reflect: reflect the border before every convolution, instead of zeros after the first.
+        reflect: every convolution pads by reflecting its input instead, the first too.
     """
 
     smallest = 32
-    padding: Padding = "replicate"
     mean: Tensor
     std: Tensor
 
@@ -70,11 +65,12 @@ class VGG(Backbone):
         blocks: tuple[tuple[int, int], ...] = VGG19,
         *,
         pooling: Pooling = "max",
+        padding: Padding = "replicate",
         convention: InputConvention = IMAGENET,
         reflect: bool = False,
     ) -> None:
         super().__init__()
-        self.name, self.pooling, self.reflect = name, pooling, reflect
+        self.name, self.pooling, self.padding, self.reflect = name, pooling, padding, reflect
         self.aliases = other_names(blocks)
         self.blocks = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}

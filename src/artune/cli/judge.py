@@ -139,7 +139,7 @@ def train(
             weights=weights,
             smooth=False,
             device=where,
-            progress=on_bytes,
+            on_bytes=on_bytes,
             taps=[tap] if tap else [],
         )
     training = ClassTraining(folder, spec, trunk, digest, styled)

@@ -86,7 +86,7 @@ def _weights_state(asset: "Asset | None") -> str:
 
 
 def _measured(name: str, defaults: "Defaults") -> float:
-    """Milliseconds of the shortest of ``RUNS`` forward passes. Weights are random: they do not change the time."""
+    """Milliseconds of the shortest of ``RUNS`` forward passes. No weights are loaded: they do not change the time."""
     import torch
 
     from artune.backbones.registry import find_network

@@ -98,9 +98,9 @@ class Parts:
         from artune.regions.segment import check_classes, load_segmenter
 
         check_classes(self.model, [str(region.mask) for region in self.segments])
-        with download_bar(quiet) as progress:
+        with download_bar(quiet) as on_bytes:
             try:
-                return load_segmenter(self.model, weights=self.weights, device=choose_device(device), progress=progress)
+                return load_segmenter(self.model, weights=self.weights, device=choose_device(device), on_bytes=on_bytes)
             except WeightsError as error:  # --weights is the loss network's
                 raise WeightsError(with_flags(str(error), {"weights": "--segment-weights"})) from error
 

@@ -38,8 +38,8 @@ def segment(
 
     photograph = read_picture(picture, allow_huge=allow_huge)
     check_writable(out / "mask.png")
-    with download_bar(quiet) as progress:
-        segmenter = load_segmenter(model, weights=weights, device=choose_device(device or "auto"), progress=progress)
+    with download_bar(quiet) as on_bytes:
+        segmenter = load_segmenter(model, weights=weights, device=choose_device(device or "auto"), on_bytes=on_bytes)
     written = write_masks(segmenter, photograph, out, overwrite=overwrite)
     for path, share in written.items():
         if not quiet:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from artune.assets import read_metadata, read_weights
 from artune.backbones.base import Backbone, Image
 from artune.backbones.registry import find_network
+from artune.blank import Blank
 from artune.data.edges import edges
 from artune.data.folders import Labelled, read_squares, square, to_image
 from artune.errors import WeightsError
@@ -70,6 +71,8 @@ class GramHead(nn.Module):
 class ClassNetwork(nn.Module):
     """A trunk and a head: from pictures to a logit for each class.
 
+    The head's weights are zeros until ``initialise`` draws some or others are loaded.
+
     The trunk's batch norm keeps its statistics in training.
 
     Args:
@@ -83,7 +86,21 @@ class ClassNetwork(nn.Module):
         super().__init__()
         self.trunk, self.tap = trunk, tap
         channels = trunk.taps[tap].channels
-        self.head = GramHead(channels, classes) if kind == "gram" else MeanHead(channels, classes)
+        with Blank():
+            self.head = GramHead(channels, classes) if kind == "gram" else MeanHead(channels, classes)
+
+    def initialise(self, seed: int) -> None:
+        """Draw the head's weights from the distribution that PyTorch has for linear layers.
+
+        Args:
+            seed: of a generator of its own.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.head.modules():
+            if isinstance(layer, nn.Linear):
+                bound = 1 / layer.in_features**0.5
+                nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+                nn.init.uniform_(layer.bias, -bound, bound, generator)
 
     def forward(self, image: Image) -> Float[Tensor, "b k"]:
         found: Tensor = self.head(self.trunk(image, (self.tap,))[self.tap].float())

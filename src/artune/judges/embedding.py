@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from artune.assets import JUDGE, fetch, read_weights
 from artune.backbones.base import Image
-from artune.backbones.blank import Blank
+from artune.blank import Blank
 from artune.errors import InputError, WeightsError
 from artune.files import file_digest
 from artune.losses.objective import at_tap
@@ -49,7 +49,7 @@ class Embedding(NamedTuple):
     content: Tensor
 
 
-def structure(features: Float[Tensor, "b c h w"], grid: int) -> Float[Tensor, "b d"]:
+def layout(features: Float[Tensor, "b c h w"], grid: int) -> Float[Tensor, "b d"]:
     """Layout of features: their means in ``grid x grid`` cells, standardised per channel, as one vector of length 1."""
     cells = F.adaptive_avg_pool2d(features, grid).flatten(2)
     cells = cells - cells.mean(2, keepdim=True)
@@ -133,7 +133,7 @@ class JudgeNetwork(nn.Module):
             moments += [mean, (var + 1e-4).log()]
         cells = torch.cat(
             [
-                structure(conv(maps[stage]).float(), grid)
+                layout(conv(maps[stage]).float(), grid)
                 for conv, (stage, (grid, _)) in zip(self.cells, CELLS.items(), strict=True)
             ],
             1,
@@ -171,8 +171,12 @@ class Judge:
         Raises:
             WeightsError: the file is damaged, missing, or holds something else.
         """
-        path = path or fetch(JUDGE, network="the judge")
-        found = {name: value.float() for name, value in read_weights(path).items()}
+        if path is None:
+            path, digest = fetch(JUDGE, network="the judge")
+            tensors = read_weights(path)
+        else:
+            tensors, digest = read_weights(path), file_digest(path)
+        found = {name: value.float() for name, value in tensors.items()}
         try:
             styles, contents = found.pop("bank.style"), found.pop("bank.content")
             of_style, of_content = (
@@ -184,7 +188,7 @@ class Judge:
         except (KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
         network.eval().requires_grad_(False)
-        return cls(network, styles, contents, of_style, of_content, file_digest(path))
+        return cls(network, styles, contents, of_style, of_content, digest)
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
         """The same judge with a part of its bank.

@@ -63,13 +63,12 @@ class ClassTraining:
         trunk.check([tap])
         self.train, self.val, classes = gather(folder, spec, styled)
         self.info = JudgeInfo(spec.kind, classes, spec.trunk, tap, spec.size, spec.edges, spec.seed, digest)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(spec.seed)
-            self.network = ClassNetwork(trunk, tap, spec.kind, len(classes))
+        self.network = ClassNetwork(trunk, tap, spec.kind, len(classes))
+        self.network.initialise(spec.seed)
         self.device = next(trunk.parameters()).device
         self.network.to(self.device)
-        self.balance, self.weighing = (
-            balanced(part.labels, len(classes)).to(self.device) for part in (self.train, self.val)
+        self.class_weights, self.val_class_weights = (
+            class_weights(part.labels, len(classes)).to(self.device) for part in (self.train, self.val)
         )
         trained = trainable(trunk, tap, spec.train_from or default_part(spec.kind, tap))
         groups = [{"params": list(self.network.head.parameters()), "lr": spec.rate}]
@@ -133,12 +132,12 @@ class ClassTraining:
 
     def loss(self, image: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy, in which every class has the same weight however many pictures it has."""
-        return F.cross_entropy(self.network(image), labels, weight=self.balance)
+        return F.cross_entropy(self.network(image), labels, weight=self.class_weights)
 
     def validate(self) -> float:
         """Cross entropy of the validation pictures, in which every class has the same weight, too."""
         losses = [
-            F.cross_entropy(self.network(image), labels, weight=self.weighing, reduction="sum").item()
+            F.cross_entropy(self.network(image), labels, weight=self.val_class_weights, reduction="sum").item()
             for image, labels in self._validated()
         ]
         return sum(losses) / len(self.val.labels)
@@ -148,7 +147,7 @@ class ClassTraining:
             yield to_image(self.val.images[some]).to(self.device), self.val.labels[some].to(self.device)
 
 
-def balanced(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "classes"]:
+def class_weights(labels: Int[Tensor, "n"], classes: int) -> Float[Tensor, "classes"]:
     """Weight of each class, inverse to its number of pictures; the weights of all labels sum to their number."""
     counts = torch.bincount(labels, minlength=classes)
     return counts.sum() / (classes * counts)

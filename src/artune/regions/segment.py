@@ -4,7 +4,6 @@ DeepLabV3 of torchvision knows the twenty classes of Pascal VOC, a SegFormer of 
 for.
 """
 
-import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.assets import Asset, OnBytes, fetch, read_weights
+from artune.blank import Blank
 from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
 from artune.files import expanded
 from artune.images.picture import Floats, Picture
@@ -220,7 +220,7 @@ def load_segmenter(
     *,
     weights: Path | None = None,
     device: torch.device | str = "cpu",
-    progress: OnBytes | None = None,
+    on_bytes: OnBytes | None = None,
 ) -> Segmenter:
     """A segmentation network ready to use.
 
@@ -228,7 +228,7 @@ def load_segmenter(
         model: a key of ``DEEPLABS``, or a SegFormer: a folder, or OWNER/NAME at Hugging Face.
         weights: a file with DeepLabV3's weights; default: from the cache, or downloaded.
         device: where it runs.
-        progress: called during DeepLabV3's download.
+        on_bytes: called during DeepLabV3's download.
 
     Raises:
         UnknownNameError: there is no such network.
@@ -236,7 +236,7 @@ def load_segmenter(
         WeightsError: missing, damaged or unfit weights.
     """
     if model in DEEPLABS:
-        return _deeplab(model, weights, device, progress)
+        return _deeplab(model, weights, device, on_bytes)
     model = os.path.expanduser(model)
     if "/" not in model and not os.path.isdir(model):
         raise UnknownNameError("segmentation model", model, [*DEEPLABS, "OWNER/NAME of a SegFormer", "a folder"])
@@ -245,13 +245,14 @@ def load_segmenter(
     return _segformer(model, device)
 
 
-def _deeplab(model: str, weights: Path | None, device: torch.device | str, progress: OnBytes | None) -> Segmenter:
+def _deeplab(model: str, weights: Path | None, device: torch.device | str, on_bytes: OnBytes | None) -> Segmenter:
     from torchvision.models import get_model
 
     otherwise = "give one as `weights`, or draw the masks yourself"
-    path = weights or fetch(DEEPLABS[model], network=model, progress=progress, otherwise=otherwise)
+    path = weights or fetch(DEEPLABS[model], network=model, on_bytes=on_bytes, otherwise=otherwise)[0]
     state = {k: v for k, v in read_weights(path).items() if not k.startswith("aux_classifier.")}  # used in training
-    network = get_model(model, weights=None, weights_backbone=None, num_classes=len(VOC), aux_loss=False)
+    with Blank():
+        network = get_model(model, weights=None, weights_backbone=None, num_classes=len(VOC), aux_loss=False)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -270,17 +271,15 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
     except ImportError as error:
         raise MissingExtraError(model, "transformers", "segformer") from error
     local = os.path.isdir(model)
-    hub = logging.getLogger("huggingface_hub")  # it logs every retry; the error below has the last one's reason
-    level = hub.level
-    hub.setLevel(logging.ERROR)
     try:
         kind = SegformerConfig.get_config_dict(model, local_files_only=local)[0].get("model_type")
         if kind != "segformer":
             says = f"says {kind}" if kind else "is missing, or says nothing"
             raise WeightsError(f"{model} is no SegFormer: its config.json {says}; give another")
-        network, report = SegformerForSemanticSegmentation.from_pretrained(
-            model, use_safetensors=True, local_files_only=local, output_loading_info=True
-        )
+        with Blank():
+            network, report = SegformerForSemanticSegmentation.from_pretrained(
+                model, use_safetensors=True, local_files_only=local, output_loading_info=True
+            )
     except WeightsError:
         raise
     except Exception as error:  # any type: no internet, no such model, a damaged file
@@ -289,8 +288,6 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
             f"cannot load the segmentation model {model}: {reason}. Give OWNER/NAME of a SegFormer at Hugging Face or, "
             "without internet, a folder with its config.json and model.safetensors"
         ) from error
-    finally:
-        hub.setLevel(level)
     if report["missing_keys"]:  # such as the head: its output would be random
         some = sorted(report["missing_keys"])[0]
         raise WeightsError(f"{model} was not trained to segment: it has no {some}; give a fine-tuned SegFormer")

@@ -114,8 +114,8 @@ class Optimise(MethodSpec):
     pooling: Literal["max", "average", "l2"] = "max"
     """Replacement for max pooling; average and l2 are rescaled to keep activation levels."""
     padding: Padding = "replicate"
-    """Beyond the border, for the first layer of a VGG: replicate (the border's pixels) or zeros, as in most published
-    code, which may draw a frame."""
+    """What the first convolution sees beyond the border: replicate (the border's pixels) or zeros, as in most published
+    code, which may paint a frame."""
     smooth: bool | None = None
     """Softmax over the activations (SWAG); default: for networks like ResNet."""
     content_layers: Layers | None = None
