@@ -26,20 +26,19 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from objectives import objective_at
 from PIL import Image
+from referee import Referee
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from artune import api
 from artune.api import style
-from artune.backbones.base import Backbone
 from artune.backbones.network import Network
 from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.losses.objective import PaintingImage, RegionWeights, Weights, build_objective
 from artune.machine import keep_freed_memory
-from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
@@ -60,26 +59,29 @@ class Reference:
     """A plain descent on the emulator, as others do it; nothing of artune's engine is in it, only the loss.
 
     Attributes:
-        plan: longer sides and their steps.
+        rungs: longer sides and their steps.
         rate: of Adam, whose other settings are (0.9, 0.99) and 1e-8.
         average: decay of the average of the iterates.
         precision: of the network.
     """
 
-    plan: Sequence[tuple[int, int]]
+    rungs: Sequence[tuple[int, int]]
     rate: float
     average: float
     precision: Literal["fp32", "bf16"]
 
-    def run(self, backbone: Backbone, content: Picture, painting: Picture, strength: float) -> Picture:
-        taps = {f"relu{block}_1": 1.0 for block in range(1, 6)}
-        weights = Weights({"relu4_1": 1.0}, taps, 1 - strength, 4 * strength, 0.0)
+    def run(self, network: Network, content: Picture, painting: Picture, strength: float) -> Picture:
+        method = Optimise(
+            network=network.name,
+            content_layers={"relu4_1": 1.0},
+            style_layers={f"relu{block}_1": 1.0 for block in range(1, 6)},
+            tv=0.0,
+        )
+        spec = StyleSpec(size=self.rungs[-1][0], strength=strength, method=method)
         x = mean = first = second = torch.empty(0)
         count = 0
-        for size, steps in self.plan:
-            photograph = content.resized(*fitted(*content.size, size)).tensor()
-            shown = painting.resized(*fitted(*painting.size, min(size, max(painting.size)))).tensor()
-            objective = build_objective(backbone, photograph, [(RegionWeights(), [PaintingImage(shown)])], weights)
+        for size, steps in self.rungs:
+            objective, photograph = objective_at(size, content, painting, spec, network)
             side = photograph.shape[-2:]
             if count == 0:
                 x, first, second = photograph, torch.zeros_like(photograph), torch.zeros_like(photograph)
@@ -179,7 +181,7 @@ def run(args: argparse.Namespace) -> None:
                 if planned is not None:
                     picture = api.finish(planned).picture
                 else:
-                    picture = REFERENCES[method].run(network.backbone, content, painting, strength)
+                    picture = REFERENCES[method].run(network, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "pair": pair, "strength": strength, "seconds": seconds}
                 write(row | measured(judge, (picture, content, painting)) | {"key": key})

@@ -18,24 +18,23 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from objectives import objective_at
 from torch import Tensor, nn
 
 from artune.assets import sample_photo, sample_style
-from artune.backbones.base import Backbone
-from artune.backbones.defaults import Defaults
-from artune.backbones.registry import load_network
+from artune.backbones.network import Network
 from artune.backbones.vgg import VGG
 from artune.engine.descend import descend
 from artune.engine.optimisers import Adam
+from artune.images.picture import Picture
 from artune.images.read import read_picture
-from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights, build_objective
-from artune.losses.terms import balance_of
 from artune.machine import has_bf16, keep_freed_memory
+from artune.spec.style import Optimise, StyleSpec
 
-KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+KINDS: dict[Literal["fp32", "bf16"], torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def median_time(f: Callable[[], object], runs: int = 7) -> float:
@@ -54,33 +53,34 @@ def peak(dtype: torch.dtype) -> float:
     return 2048**3 / median_time(lambda: a @ b)
 
 
-def inputs(size: int) -> tuple[Tensor, Tensor]:
-    content, painting = (
-        read_picture(p).resized(size, size).tensor() for p in (sample_photo("astronaut"), sample_style("strokes"))
-    )
+def inputs(size: int) -> tuple[Picture, Picture]:
+    files = (sample_photo("astronaut"), sample_style("strokes"))
+    content, painting = (read_picture(file).resized(size, size) for file in files)
     return content, painting
 
 
-DEFAULTS = Defaults()
-OURS = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
-PLAIN = Weights({"conv2_2": 1.0}, dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0), 1.0, 5.0)
-"""The taps of the tutorial."""
+OURS = Optimise()
+TUTORIAL = Optimise(
+    content_layers={"conv2_2": 1.0},
+    style_layers=dict.fromkeys(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"), 1.0),
+    loss={"gram": 1.0},
+    tv=0.0,
+)
+"""The taps of PyTorch's tutorial."""
 DEEP = ((1, 6, 11, 20, 29), 20)
 """artune's taps, relu1_1 .. relu5_1 with the content at relu4_1, as the tutorial numbers them."""
 
 
-def step_time(backbone: Backbone, size: int, runs: int = 7, weights: Weights = OURS, loss: str = "w2") -> float:
+def step_time(network: Network, size: int, runs: int = 7, method: Optimise = OURS) -> float:
     """Seconds of a whole step of artune."""
-    content, painting = inputs(size)
-    objective = build_objective(
-        backbone, content, [(RegionWeights(), [PaintingImage(painting)])], weights, Formulas({loss: 1.0})
-    )
-    steps = descend(objective, content, Adam(), steps=runs + 2, average=0.95)
+    spec = StyleSpec(size=size, strength=0.5, method=method.model_copy(update={"network": network.name}))
+    objective, photograph = objective_at(size, *inputs(size), spec, network)
+    steps = descend(objective, photograph, Adam(), steps=runs + 2, average=0.95)
     next(steps)
     return median_time(lambda: next(steps), runs)
 
 
-class Plain:
+class Tutorial:
     """PyTorch's tutorial, as it stands: NCHW, fp32, mean squared errors of Gram matrices, L-BFGS.
 
     Args:
@@ -97,7 +97,7 @@ class Plain:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False
         self.layers, self.taps, self.place = layers[: style[-1] + 1], style, style.index(content)
-        photograph, painting = inputs(size)
+        photograph, painting = (picture.tensor() for picture in inputs(size))
         self.styles = [self.gram(f) for f in self.features(painting)]
         self.content = self.features(photograph)[self.place]
         self.image = photograph.clone().requires_grad_()
@@ -128,23 +128,27 @@ class Plain:
         return median_time(lambda: self.optimiser.step(self.closure), runs)  # type: ignore[no-untyped-call]
 
 
-def plain_step(*, keep: bool, deep: bool) -> float:
+def tutorial_step(*, keep: bool, deep: bool) -> float:
     if keep:
         keep_freed_memory()
-    return Plain(512, *DEEP).step_time(3) if deep else Plain(512).step_time()
+    return Tutorial(512, *DEEP).step_time(3) if deep else Tutorial(512).step_time()
 
 
-def artune_step(*, name: str, kind: str, plain_taps: bool) -> tuple[float, float]:
+def network_of(name: str, kind: Literal["fp32", "bf16"]) -> Network:
+    """The bundled network, or VGG-19 with random weights."""
+    if name == "compact":
+        return Network.load(StyleSpec(precision=kind))
+    backbone = VGG().eval().requires_grad_(False).to(KINDS[kind]).to(memory_format=torch.channels_last)
+    return Network(backbone, name, "max", "random", torch.device("cpu"), KINDS[kind])
+
+
+def artune_step(*, name: str, kind: Literal["fp32", "bf16"], tutorial_taps: bool) -> tuple[float, float]:
     """Seconds, and multiply-adds per pixel of a forward pass."""
     keep_freed_memory()
-    dtype = KINDS[kind]
-    if name == "compact":
-        backbone = load_network(name, dtype=dtype)[0]
-    else:
-        backbone = VGG().eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
-    weights, loss, deepest = (PLAIN, "gram", "conv3_1") if plain_taps else (OURS, "w2", "relu5_1")
+    network = network_of(name, kind)
+    method, deepest = (TUTORIAL, "conv3_1") if tutorial_taps else (OURS, "relu5_1")
     runs = 25 if name == "compact" else 7
-    return step_time(backbone, 512, runs, weights, loss), backbone.taps[deepest].cost
+    return step_time(network, 512, runs, method), network.backbone.taps[deepest].cost
 
 
 def alone(f: Callable[..., Any], threads: int, **options: object) -> Any:
@@ -189,22 +193,22 @@ def main() -> None:
     print("(a) matrix product 2048: " + ", ".join(f"{n} {2e-9 * p:.0f} GFLOP/s" for n, p in peaks.items()))
 
     print("(b) one step at 512x512 (forward and backward count as two passes), each in a process of its own")
-    plain = alone(plain_step, args.threads, keep=False, deep=False)
-    kept, deep = (alone(plain_step, args.threads, keep=keep, deep=not keep) for keep in (True, False))
-    print(f"    the tutorial    vgg19    fp32  {1e3 * plain:7.0f} ms")
-    print(f"    the same, keeping memory       {1e3 * kept:7.0f} ms, {'':16} {kept / plain:.3f} of the tutorial")
-    print(f"    the tutorial, artune's taps    {1e3 * deep:7.0f} ms, {'':16} {deep / plain:.3f} of the tutorial")
-    for name, title, plain_taps in (
+    tutorial = alone(tutorial_step, args.threads, keep=False, deep=False)
+    kept, deep = (alone(tutorial_step, args.threads, keep=keep, deep=not keep) for keep in (True, False))
+    print(f"    the tutorial   vgg19    fp32  {1e3 * tutorial:7.0f} ms")
+    print(f"    the same, keeping memory      {1e3 * kept:7.0f} ms, {'':16} {kept / tutorial:.3f} of the tutorial")
+    print(f"    the tutorial, artune's taps   {1e3 * deep:7.0f} ms, {'':16} {deep / tutorial:.3f} of the tutorial")
+    for name, title, tutorial_taps in (
         ("compact", "artune", False),
         ("vgg19", "artune", False),
         ("vgg19", "tutorial's taps", True),
     ):
         for kind in kinds:
-            seconds, cost = alone(artune_step, args.threads, name=name, kind=kind, plain_taps=plain_taps)
+            seconds, cost = alone(artune_step, args.threads, name=name, kind=kind, tutorial_taps=tutorial_taps)
             share = 2 * 512**2 * cost / seconds / peaks[kind]
             print(
-                f"    {title:15} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
-                f"{share:4.0%} of the peak, {seconds / plain:.3f} of the tutorial"
+                f"    {title:14} {name:8} {kind:5} {1e3 * seconds:7.0f} ms, "
+                f"{share:4.0%} of the peak, {seconds / tutorial:.3f} of the tutorial"
             )
     keep_freed_memory()  # as the command does; from here on
 
@@ -212,15 +216,16 @@ def main() -> None:
     for kind in kinds:
         for title, strength in (("artune style", "auto"), ("with --strength 0.5", "0.5")):
             seconds, memory = whole_command(kind, args.threads, strength)
-            share = seconds / (300 * plain)
-            print(f"    {title:24} {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, {share:.3f} of the tutorial")
-    print(f"    the tutorial, 300 steps  fp32  {300 * plain:7.1f} s (extrapolated from 5 steps)")
+            print(
+                f"    {title:24} {kind:5} {seconds:7.1f} s, {memory:5.0f} MB, "
+                f"{seconds / (300 * tutorial):.3f} of the tutorial"
+            )
+    print(f"    the tutorial, 300 steps  fp32  {300 * tutorial:7.1f} s (extrapolated from 5 steps)")
 
     print("(d) one step of compact against size, in the fastest precision")
-    dtype = list(kinds.values())[-1]
-    backbone = load_network("compact", dtype=dtype)[0]
+    network = network_of("compact", list(kinds)[-1])
     for size in (256, 512, 1024, 2048):
-        seconds = step_time(backbone, size, runs=3)
+        seconds = step_time(network, size, runs=3)
         print(f"    {size:5} px {1e3 * seconds:8.0f} ms, {1e9 * seconds / size**2:5.0f} ns per pixel")
 
 

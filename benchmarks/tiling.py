@@ -15,39 +15,35 @@ import tempfile
 from pathlib import Path
 
 import torch
+from objectives import objective_at
 
 from artune.assets import sample_photo, sample_style
-from artune.backbones.base import Backbone
-from artune.backbones.defaults import Defaults
-from artune.backbones.registry import load_network
+from artune.backbones.network import Network
 from artune.backbones.vgg import VGG
 from artune.images.read import read_picture
-from artune.losses import objective, tiled
-from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights
-from artune.losses.terms import balance_of
-
-DEFAULTS = Defaults()
+from artune.spec.style import Optimise, StyleSpec
 
 
-def error(backbone: Backbone, height: int, width: int, side: int, loss: str) -> float:
+def error(network: Network, height: int, width: int, side: int, loss: str) -> float:
     """Relative error of the gradient at a picture between the photograph and the painting."""
-    content = read_picture(sample_photo("astronaut")).resized(width, height).tensor()
-    painting = read_picture(sample_style("strokes")).resized(width, height).tensor()
-    weights = Weights(DEFAULTS.content, DEFAULTS.style, 0.5, 0.5 * balance_of({"w2": 1.0}), 0.5 * DEFAULTS.tv)
-    given = (backbone, content, [(RegionWeights(), [PaintingImage(painting)])], weights, Formulas({loss: 1.0}))
-    x = content.lerp(painting, 0.3)
-    whole = objective.build_objective(*given)(x, 0).gradient
-    parts = tiled.build_tiled_objective(*given, side=side)(x, 0).gradient
+    content = read_picture(sample_photo("astronaut")).resized(width, height)
+    painting = read_picture(sample_style("strokes")).resized(width, height)
+    size = max(width, height)
+    method = Optimise(network=network.name, loss={loss: 1.0})
+    given = (size, content, painting, StyleSpec(size=size, strength=0.5, precision="fp32", method=method), network)
+    x = content.tensor().lerp(painting.tensor(), 0.3)
+    whole, parts = (objective_at(*given, tiles)[0](x, 0).gradient for tiles in (None, side))
     return float((parts - whole).norm() / whole.norm())
 
 
-def random_vgg() -> VGG:
+def random_vgg() -> Network:
     """VGG-19 with weights that keep the variance from layer to layer (He et al. 2015)."""
     torch.manual_seed(0)
-    network = VGG()
-    for name, parameter in network.named_parameters():
+    backbone = VGG()
+    for name, parameter in backbone.named_parameters():
         torch.nn.init.kaiming_normal_(parameter) if name.endswith("weight") else torch.nn.init.zeros_(parameter)
-    return network.eval().requires_grad_(False)
+    backbone.eval().requires_grad_(False)
+    return Network(backbone, "vgg19", "max", "random", torch.device("cpu"), torch.float32)
 
 
 def large(photo: str, painting: str, out: str, *more: str, threads: int) -> tuple[float, float, dict[str, object]]:
@@ -92,10 +88,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     print("(a) relative error of the gradient in fp32, in tiles beside the whole")
-    vgg = random_vgg()
-    for name, backbone in (("compact", load_network("compact")[0]), ("vgg19, random", vgg)):
+    compact = Network.load(StyleSpec(precision="fp32"))
+    for name, network in (("compact", compact), ("vgg19, random", random_vgg())):
         for height, width, side in ((512, 768, 256), (717, 613, 208)):
-            found = {loss: error(backbone, height, width, side, loss) for loss in ("w2", "gram")}
+            found = {loss: error(network, height, width, side, loss) for loss in ("w2", "gram")}
             shown = ", ".join(f"{loss} {value:.1e}" for loss, value in found.items())
             print(f"    {name:14} {width}x{height}, tiles of {side}: {shown}")
 

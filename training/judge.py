@@ -36,8 +36,8 @@ from artune.backbones.defaults import Defaults
 from artune.backbones.network import Network
 from artune.engine.descend import descend
 from artune.engine.optimisers import Adam
-from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, structure
-from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Weights, build_objective
+from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, layout
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, Weights, assemble, measure
 from artune.losses.terms import balance_of
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
@@ -146,14 +146,9 @@ def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) 
         )
         odds = rng.uniform(-ODDS, ODDS, 8)
         strength = torch.from_numpy(1 / (1 + np.exp(-odds))).float()
-        defaults = Defaults()
-        weights = Weights(
-            defaults.content,
-            defaults.style,
-            content_total=1 - strength,
-            style_total=AT_HALF * balance_of({loss: 1.0}) * strength,
-            tv=0.05,
-        )
+        defaults, formulas = Defaults(), Formulas(style={loss: 1.0})
+        weights = Weights(defaults.content, defaults.style, tv=0.05)
+        region = RegionWeights(style=AT_HALF * balance_of({loss: 1.0}) * strength, content=1 - strength)
         photographs = to_image([square(photos[i], STYLED_SIDE) for i in content])
         paintings = to_image([square(painted_by[i], STYLED_SIDE) for i in style])
         x = photographs
@@ -164,9 +159,13 @@ def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) 
                 for i in (photographs, paintings)
             )
             x = (here + F.interpolate(x - last, (size, size), mode="bicubic")).clamp(0, 1)
-            f = build_objective(
-                backbone, here, [(RegionWeights(), [PaintingImage(painted)])], weights, Formulas(style={loss: 1.0})
-            )
+            # a batch of eight photographs, each with a painting of its own, which the product never has
+            terms, painting = Terms.of(weights, formulas), PaintingImage(painted)
+            with torch.no_grad():
+                of_painting = measure(backbone, painted, terms.of_painting(painting))
+                of_photograph = measure(backbone, here, terms.of_photograph([region]))
+            measured = [[terms.measured(painting, of_painting)]]
+            f = assemble(backbone, terms, [region], measured, of_photograph, weights, formulas)
             rate = 0.03 * min(1.0, float(strength.min()) / 0.1) if size == 80 else 0.03
             for step in descend(f, x, Adam(rate=rate), steps=steps, average=0.9):
                 x = step.image
@@ -344,7 +343,7 @@ class Teacher(nn.Module):
         for tap in self.STYLE:
             flat = found[tap].flatten(2)
             style.append(torch.cat([flat.mean(2), 0.5 * (flat.var(2, correction=0) + 1e-4).log()], 1))
-        return style, [structure(found[tap], grid) for tap, grid in self.CONTENT.items()]
+        return style, [layout(found[tap], grid) for tap, grid in self.CONTENT.items()]
 
     @staticmethod
     def standard(parts: list[Tensor], scales: list[tuple[Tensor, Tensor]]) -> Tensor:

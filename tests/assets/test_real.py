@@ -12,8 +12,8 @@ from artune.backbones.network import Network
 from artune.backbones.registry import load_network
 from artune.errors import UnknownNameError
 from artune.images.read import read_picture
-from artune.metrics.perceptual import Referee
 from artune.spec.style import Optimise, StyleSpec
+from benchmarks.referee import Referee
 
 pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 PAIRS = [(8, 21), (4, 24), (12, 7)]

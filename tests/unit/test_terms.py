@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from artune.losses.objective import ENERGY_SHARE, Formulas, PaintingImage, RegionWeights, Weights, build_objective
+from artune.losses.objective import ENERGY_SHARE, Formulas, PaintingImage, RegionWeights
 from artune.losses.protocol import Draws
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation, balance_of
 from artune.spec.style import Optimise
+from tests.objectives import AllWeights, build_objective
 from tests.tiny import Tiny
 
 
@@ -85,7 +86,7 @@ def test_only_sums_are_additive(loss):
 @pytest.mark.parametrize("loss", sorted(STYLE_TERMS))
 def test_relative_distances_at_both_ends(pair, loss):
     content, style = pair[0], 0.3 * pair[1].flip(3)
-    weights = Weights({"double": 1.0}, {"double": 1.0, "half": 1.0}, 1.0, 1.0, 1.0)
+    weights = AllWeights({"double": 1.0}, {"double": 1.0, "half": 1.0}, 1.0, 1.0, 1.0)
     objective = build_objective(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))
     at_content, at_style = objective.losses(content), objective.losses(style)
     assert at_content["content double"].item() == pytest.approx(0, abs=1e-6)
@@ -105,7 +106,7 @@ def test_relative_distances_at_both_ends(pair, loss):
 def test_same_flat_picture_on_both_sides_stays_finite(loss, value):
     flat = torch.full((1, 3, 8, 8), value)
     objective = build_objective(
-        Tiny(), flat, whole(flat), Weights({"double": 1.0}, {"double": 1.0}, 1.0, 1.0, 1.0), Formulas({loss: 1.0})
+        Tiny(), flat, whole(flat), AllWeights({"double": 1.0}, {"double": 1.0}, 1.0, 1.0, 1.0), Formulas({loss: 1.0})
     )
     evaluation = objective(flat, 0)
     assert evaluation.total.isfinite().all()
@@ -117,7 +118,7 @@ def test_same_flat_picture_on_both_sides_stays_finite(loss, value):
 def test_weights_of_a_ladder_broadcast(pair):
     content, style = pair
     ladder = torch.tensor([0.0, 1.0, 2.0])
-    weights = Weights({"double": 1.0}, {"double": 1.0}, 1.0, ladder)
+    weights = AllWeights({"double": 1.0}, {"double": 1.0}, 1.0, ladder)
     objective = build_objective(Tiny(), content, whole(style), weights)
     totals = objective(content.expand(3, -1, -1, -1), 0).total
     torch.testing.assert_close(totals[2], 2 * totals[1])
@@ -126,7 +127,9 @@ def test_weights_of_a_ladder_broadcast(pair):
 
 def test_objective_gradient_is_that_of_its_total(pair):
     content, style = (x.double() for x in pair)
-    objective = build_objective(Tiny(), content, whole(style), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 3.0, 0.5))
+    objective = build_objective(
+        Tiny(), content, whole(style), AllWeights({"double": 1.0}, {"half": 1.0}, 1.0, 3.0, 0.5)
+    )
     x = (content + style) / 2
     bump = torch.zeros_like(x)
     bump[0, 0, 3, 2] = 1e-4
@@ -139,7 +142,7 @@ def test_layers_are_averaged_where_calibrated_and_summed_in_the_literature(pair)
     x = (content + style) / 2
     layers = {"double": 1.0, "half": 3.0}
     for scale, divisor in (("calibrated", 4.0), ("tutorial", 1.0)):
-        weights = Weights({"double": 2.0}, layers, 5.0, 7.0)
+        weights = AllWeights({"double": 2.0}, layers, 5.0, 7.0)
         objective = build_objective(Tiny(), content, whole(style), weights, Formulas({"gram": 1.0}, scale=scale))
         parts = objective.losses(x)
         want = 5 * parts["content double"] * (2 if divisor == 1 else 1)
@@ -148,14 +151,16 @@ def test_layers_are_averaged_where_calibrated_and_summed_in_the_literature(pair)
 
 
 def test_terms_without_weight_are_not_computed(pair):
-    objective = build_objective(Tiny(), pair[0], whole(pair[1]), Weights({"double": 1.0}, {"half": 1.0}, 1.0, 0.0, 0.0))
+    objective = build_objective(
+        Tiny(), pair[0], whole(pair[1]), AllWeights({"double": 1.0}, {"half": 1.0}, 1.0, 0.0, 0.0)
+    )
     assert objective.taps == ("double",)
 
 
 def test_two_styles_mix_by_moments(pair, generator):
     content, first = pair
     second = torch.rand((1, 3, 8, 6), generator=generator)
-    weights = Weights({"double": 1.0}, {"double": 1.0})
+    weights = AllWeights({"double": 1.0}, {"double": 1.0})
     one = build_objective(
         Tiny(), content, [(RegionWeights(), [PaintingImage(first), PaintingImage(second, 0.0)])], weights
     )
@@ -175,7 +180,7 @@ def test_relative_content_is_over_the_energy_of_its_target_in_every_scale(pair):
 @pytest.mark.parametrize("content", sorted(CONTENT_TERMS))
 def test_content_is_zero_at_itself_and_finite_where_flat(pair, content):
     for x in (pair[0], torch.zeros_like(pair[0]), torch.full_like(pair[0], 0.5)):
-        weights = Weights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
+        weights = AllWeights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
         objective = build_objective(Tiny(), x, whole(pair[1]), weights, Formulas(content=content))
         assert objective.losses(x)["content double"].item() == pytest.approx(0, abs=1e-6)
         evaluation = objective(x + 0.1 * pair[1], 0)
@@ -329,7 +334,7 @@ def test_colour_counts_more_in_every_variation(pair, kind):
 
 def test_losses_of_one_tap_have_names_of_their_own(pair):
     content, style = pair
-    weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
+    weights = AllWeights({}, {"double": 1.0}, 0.0, 1.0)
     both = build_objective(Tiny(), content, whole(style), weights, Formulas({"w2": 3.0, "moments": 1.0}))
     x = (content + style) / 2
     alone = [
@@ -346,14 +351,14 @@ def test_losses_of_one_tap_have_names_of_their_own(pair):
 
 
 def balanced(content, painting, weights, **formulas):
-    return build_objective(Tiny(), content, whole(painting), weights, Formulas(balance=True, **formulas))
+    return build_objective(Tiny(), content, whole(painting), weights, Formulas(balance_gradients=True, **formulas))
 
 
 def test_a_balanced_gradient_by_hand(pair):
     """The tap is twice the picture: the gradient there, with an L1 norm of the weight, is doubled on its way back."""
     content, style = pair
     x = (content + style) / 2
-    gradient = balanced(content, style, Weights({"double": 1.0}, {}, 3.0, 0.0), scale="raw")(x, 0).gradient
+    gradient = balanced(content, style, AllWeights({"double": 1.0}, {}, 3.0, 0.0), scale="raw")(x, 0).gradient
     difference = x - content
     torch.testing.assert_close(gradient, 2 * 3 * difference / difference.abs().sum())
 
@@ -363,23 +368,23 @@ def test_every_balanced_term_has_its_weight_at_its_tap(pair):
     x = (content + style) / 2
     parts = []
     for weights in (
-        Weights({"double": 1.0}, {}, 2.0, 0.0),
-        Weights({}, {"half": 1.0}, 0.0, 5.0),
-        Weights({}, {}, 0.0, 0.0, 0.5),
+        AllWeights({"double": 1.0}, {}, 2.0, 0.0),
+        AllWeights({}, {"half": 1.0}, 0.0, 5.0),
+        AllWeights({}, {}, 0.0, 0.0, 0.5),
     ):
         parts.append(balanced(content, style, weights)(x, 0).gradient)
     at_double, at_half, at_image = parts
     assert at_double.abs().sum().item() == pytest.approx(2 * 2.0, rel=1e-4)  # the picture, doubled
     assert at_half.abs().sum().item() == pytest.approx(4 * 5.0, rel=1e-4)  # each value a sum of four pixels
     assert at_image.abs().sum().item() == pytest.approx(0.5, rel=1e-4)  # the picture itself
-    every = balanced(content, style, Weights({"double": 1.0}, {"half": 1.0}, 2.0, 5.0, 0.5))(x, 0)
+    every = balanced(content, style, AllWeights({"double": 1.0}, {"half": 1.0}, 2.0, 5.0, 0.5))(x, 0)
     torch.testing.assert_close(every.gradient, sum(parts))
 
 
 @pytest.mark.parametrize("loss", sorted(STYLE_TERMS))
 def test_one_balanced_term_pulls_in_its_own_direction(pair, loss):
     content, style = pair
-    weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
+    weights = AllWeights({}, {"double": 1.0}, 0.0, 1.0)
     plain = build_objective(Tiny(), content, whole(style), weights, Formulas({loss: 1.0}))(content, 0).gradient
     gradient = balanced(content, style, weights, style={loss: 1.0})(content, 0).gradient
     torch.testing.assert_close(gradient / gradient.norm(), plain / plain.norm(), rtol=1e-3, atol=1e-5)
@@ -390,9 +395,9 @@ def test_a_balanced_ladder_is_its_rungs(pair):
     ladder = torch.tensor([0.5, 2.0])
     rungs = [float(s) for s in ladder]
     x = torch.cat([(content + style) / 2, 0.9 * content + 0.1 * style])
-    whole_ladder = balanced(content, style, Weights({"double": 1.0}, {"half": 1.0}, 1.0, ladder, 0.1))(x, 0).gradient
+    whole_ladder = balanced(content, style, AllWeights({"double": 1.0}, {"half": 1.0}, 1.0, ladder, 0.1))(x, 0).gradient
     for i, strength in enumerate(rungs):
-        one = balanced(content, style, Weights({"double": 1.0}, {"half": 1.0}, 1.0, strength, 0.1))
+        one = balanced(content, style, AllWeights({"double": 1.0}, {"half": 1.0}, 1.0, strength, 0.1))
         torch.testing.assert_close(whole_ladder[i : i + 1], one(x[i : i + 1], 0).gradient)
 
 
@@ -400,15 +405,15 @@ def test_balanced_gradients_stay_within_their_masks(pair):
     content, style = pair
     left, right = torch.zeros(1, 1, 8, 6), torch.zeros(1, 1, 8, 6)
     left[..., :4], right[..., 4:] = 1, 1
-    weights = Weights({}, {"double": 1.0}, 0.0, 1.0)
+    weights = AllWeights({}, {"double": 1.0}, 0.0, 1.0)
     regions = [(RegionWeights(left), [PaintingImage(style)]), (RegionWeights(right), [PaintingImage(style.flip(1))])]
-    gradient = build_objective(Tiny(), content, regions, weights, Formulas(balance=True))(content, 0).gradient
+    gradient = build_objective(Tiny(), content, regions, weights, Formulas(balance_gradients=True))(content, 0).gradient
     shares = [(gradient * mask).abs().sum().item() for mask in (left, right)]
     assert shares == pytest.approx([2 * 4 / 6, 2 * 2 / 6], rel=1e-3)  # doubled, each as much as its area
 
 
 def test_a_balanced_term_that_is_satisfied_does_not_pull(pair):
-    weights = Weights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
+    weights = AllWeights({"double": 1.0}, {}, 1.0, 0.0, 0.0)
     gradient = balanced(pair[0], pair[1], weights)(pair[0], 0).gradient
     assert not gradient.any()
 
@@ -418,7 +423,7 @@ def test_regions_of_one_style_that_are_alike_weigh_as_the_whole(generator, scale
     half, painting = (torch.rand((1, 3, 6, 4), generator=generator) for _ in range(2))
     content, mask = torch.cat([half, half], 3), torch.zeros(1, 1, 6, 8)
     mask[..., :4] = 1
-    weights, formulas = Weights({"double": 1.0}, {"double": 1.0}), Formulas({"gram": 1.0}, scale=scale)
+    weights, formulas = AllWeights({"double": 1.0}, {"double": 1.0}), Formulas({"gram": 1.0}, scale=scale)
     parts = [(RegionWeights(mask), [PaintingImage(painting)]), (RegionWeights(1 - mask), [PaintingImage(painting)])]
     totals = [
         build_objective(Tiny(), content, regions, weights, formulas)(content, 0).total

@@ -8,15 +8,16 @@ from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
 from artune.losses import objective, tiled
-from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, WeightedTerm, Weights
+from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, WeightedTerm
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
 from artune.losses.tiled import TiledObjective, bands, spans, stride_and_halo
+from tests.objectives import AllWeights, build_objective, build_tiled_objective
 from tests.tiny import Tiny
 
 SMALL = ((8, 1), (8, 1), (12, 1))
-TAPS = Weights({"relu2_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 2.0, "relu3_1": 1.0}, 0.5, 4.0, 0.1)
-DEEP = Weights({"relu4_1": 1.0}, {f"relu{i}_1": 1.0 for i in (1, 2, 3, 4, 5)}, 0.5, 4.0, 0.1)
-TINY = Weights({"double": 1.0}, {"double": 1.0, "half": 1.0}, 0.5, 4.0, 0.1)
+TAPS = AllWeights({"relu2_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 2.0, "relu3_1": 1.0}, 0.5, 4.0, 0.1)
+DEEP = AllWeights({"relu4_1": 1.0}, {f"relu{i}_1": 1.0 for i in (1, 2, 3, 4, 5)}, 0.5, 4.0, 0.1)
+TINY = AllWeights({"double": 1.0}, {"double": 1.0, "half": 1.0}, 0.5, 4.0, 0.1)
 
 
 def additive(table, make):
@@ -53,7 +54,7 @@ def pair(backbone, size, side, weights=TAPS, formulas=Formulas(), regions=None):
     content = picture(*size)
     regions = regions or [(RegionWeights(), [PaintingImage(picture(40, 36, seed=1))])]
     given = (backbone, content, regions, weights, formulas)
-    return objective.build_objective(*given), tiled.build_tiled_objective(*given, side=side)
+    return build_objective(*given), build_tiled_objective(*given, side=side)
 
 
 def assert_same(whole, parts, x, within=1e-5):
@@ -86,14 +87,14 @@ def test_every_additive_style_loss(vgg, loss, size):
 @pytest.mark.parametrize("variation", VARIED)
 def test_every_additive_content_loss_and_variation(vgg, content, variation, monkeypatch):
     monkeypatch.setattr(tiled, "BAND", 300)
-    weights = Weights({"relu2_1": 1.0, "image": 0.5}, {"relu1_1": 1.0}, 1.0, 0.1, 1.0)
+    weights = AllWeights({"relu2_1": 1.0, "image": 0.5}, {"relu1_1": 1.0}, 1.0, 0.1, 1.0)
     formulas = Formulas(content=content, variation=variation)
     assert_same(*pair(vgg, (53, 44), 16, weights, formulas), picture(53, 44, seed=2))
 
 
 @pytest.mark.parametrize("scale", ["tutorial", "gatys", "raw"])
 def test_the_scales_of_the_literature(vgg, scale):
-    weights = Weights(TAPS.content, TAPS.style, 1.0, 1e2, 0.1)
+    weights = AllWeights(TAPS.content, TAPS.style, 1.0, 1e2, 0.1)
     assert_same(*pair(vgg, (53, 44), 16, weights, Formulas({"gram": 1.0}, scale=scale)), picture(53, 44, seed=2))
 
 
@@ -136,7 +137,7 @@ def test_nothing_left_where_a_region_is_not(vgg):
 
 def test_no_gradient_where_the_style_has_arrived(vgg):
     flat = torch.full((1, 3, 32, 32), 0.5)
-    parts = tiled.build_tiled_objective(vgg, flat, [(RegionWeights(), [PaintingImage(flat)])], TAPS, side=16)
+    parts = build_tiled_objective(vgg, flat, [(RegionWeights(), [PaintingImage(flat)])], TAPS, side=16)
     assert parts(flat, 0).gradient.abs().max() == 0
 
 
@@ -224,10 +225,10 @@ def test_losses_that_need_the_whole_are_refused(monkeypatch):
         pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.5}))
     pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.0}))
     with pytest.raises(SpecError, match="`balance_gradients`"):
-        pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0}, balance=True))
+        pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0}, balance_gradients=True))
     lines = WeightedTerm("lines", Matched("image"), None, 1.0, 1.0)
     with pytest.raises(SpecError, match="loss style image is not additive"):
-        tiled.build_tiled_objective(
+        build_tiled_objective(
             Tiny(),
             picture(32, 32),
             [(RegionWeights(), [PaintingImage(picture(32, 32))])],
@@ -239,10 +240,10 @@ def test_losses_that_need_the_whole_are_refused(monkeypatch):
 
 
 def test_every_tile_is_a_part_of_the_evaluation(vgg):
-    terms = Terms.of(TAPS, Formulas())
+    terms = Terms.of(TAPS.of_taps, Formulas())
     measuring = tiled.measure_in_tiles(vgg, picture(48, 64), terms.of_photograph([RegionWeights()]), side=16)
     assert [*measuring] == [(i, 12) for i in range(1, 13)]
-    objective = tiled.build_tiled_objective(
+    objective = build_tiled_objective(
         vgg, picture(48, 64), [(RegionWeights(), [PaintingImage(picture(40, 36, 1))])], TAPS, side=16
     )
     assert [*objective.in_parts(picture(48, 64), 0)] == [(i, 26) for i in range(1, 27)]  # 12 tiles and a band, twice
@@ -250,7 +251,7 @@ def test_every_tile_is_a_part_of_the_evaluation(vgg):
 
 def test_bf16_features_keep_fp32_statistics():
     network = load_network("compact", dtype=torch.bfloat16)[0]
-    weights = Weights({"relu4_1": 1.0}, {"relu1_1": 1.0, "relu4_1": 1.0}, 0.5, 4.0, 0.1)
+    weights = AllWeights({"relu4_1": 1.0}, {"relu1_1": 1.0, "relu4_1": 1.0}, 0.5, 4.0, 0.1)
     whole, parts = pair(network, (80, 96), 32, weights)
     x = picture(80, 96, seed=2)
     assert isinstance(parts, TiledObjective)

@@ -61,8 +61,7 @@ def markov(a: Float[Tensor, "b n d"], b: Float[Tensor, "#b m d"]) -> Float[Tenso
     """Mean squared distance of patches to the best match by normalised cross-correlation (Li and Wand 2016).
 
     Departure: the mean over patches, and over the 9 positions of each, instead of the sum. No gradient flows through
-        the
-    choice of the match.
+    the choice of the match.
     """
     level = length_floor(b)
     match = take(b, closest(a, directions(b, level)))  # normalising a would not change the match

@@ -30,22 +30,18 @@ optimiser would otherwise follow it at the full rate."""
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the taps, and of content, style and total variation.
+    """Weights of the taps, and of total variation.
 
-    A total of shape ``[b]`` has one weight for each picture of a batch.
+    A weight of shape ``[b]`` has one number for each picture of a batch.
 
     Attributes:
         content: weight of each content tap.
         style: weight of each style tap.
-        content_total: factor of all content terms; a number or ``[b]``.
-        style_total: factor of all style terms; a number or ``[b]``.
         tv: factor of the total variation; a number or ``[b]``.
     """
 
     content: Mapping[str, float]
     style: Mapping[str, float]
-    content_total: float | Float[Tensor, "b"] = 1.0
-    style_total: float | Float[Tensor, "b"] = 1.0
     tv: float | Float[Tensor, "b"] = 0.0
 
 
@@ -59,7 +55,7 @@ class Formulas:
         variation: a key of ``VARIATIONS``.
         scale: units of the losses: ``calibrated`` distances are relative; the others are those of the literature.
         draws: source of random numbers.
-        balance: whether the gradients of all terms get the same size at their taps.
+        balance_gradients: whether the gradients of all terms get the same size at their taps.
     """
 
     style: Mapping[str, float] = field(default_factory=lambda: {"w2": 1.0})
@@ -67,7 +63,7 @@ class Formulas:
     variation: str = "l2"
     scale: Scale = "calibrated"
     draws: Draws = field(default_factory=Draws)
-    balance: bool = False
+    balance_gradients: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +87,8 @@ class RegionWeights:
 
     Attributes:
         mask: ``[1, 1, h, w]`` in [0, 1] at the size of the picture; ``None``: the whole picture.
-        style: factor of the style terms in this region, beside ``Weights.style_total``; a number or ``[b]``.
-        content: factor of the content terms in this region, beside ``Weights.content_total``; a number or ``[b]``.
+        style: factor of the style terms in this region; a number or ``[b]``.
+        content: factor of the content terms in this region; a number or ``[b]``.
     """
 
     mask: Mask | None = None
@@ -134,12 +130,14 @@ class Objective:
     Args:
         backbone: the loss network.
         terms: each with its target, weight and unit.
-        balance: give the gradient of every term the same size at its taps, an L1 norm of 1, before it is multiplied by
-            its weight, as in Johnson's neural-style. Scaling the loss itself would square the weight.
+        balance_gradients: give the gradient of every term the same size at its taps, an L1 norm of 1, before it is
+            multiplied by its weight, as in Johnson's neural-style. Scaling the loss itself would square the weight.
     """
 
-    def __init__(self, backbone: Backbone, terms: Sequence[AnyWeightedTerm], *, balance: bool = False) -> None:
-        self.backbone, self.balance = backbone, balance
+    def __init__(
+        self, backbone: Backbone, terms: Sequence[AnyWeightedTerm], *, balance_gradients: bool = False
+    ) -> None:
+        self.backbone, self.balance_gradients = backbone, balance_gradients
         self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
         self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
         self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
@@ -155,7 +153,7 @@ class Objective:
             features = self.backbone(x, self.taps)
             losses = {f.name: f.loss(features, step) for f in self.terms}
             total = self.total(losses)
-            if self.balance:
+            if self.balance_gradients:
                 gradient = self._balanced(x, features, losses)
             else:
                 (gradient,) = torch.autograd.grad(total.sum(), x)
@@ -285,34 +283,6 @@ def measure(backbone: Backbone, image: Image, wanted: MaskedTerms) -> list[Measu
 
 
 @torch.no_grad()
-def build_objective(
-    backbone: Backbone,
-    content: Image,
-    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
-    weights: Weights,
-    formulas: Formulas = Formulas(),
-    extra: Sequence[AnyWeightedTerm] = (),
-) -> Objective:
-    """Measure photograph and paintings, and make the objective of them.
-
-    Args:
-        backbone: the loss network.
-        content: the photograph, ``[1, 3, h, w]``.
-        styled: the regions of the photograph, each with its paintings.
-        weights: weights of taps, content and style.
-        formulas: the loss functions.
-        extra: more terms, with their targets.
-    """
-    terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
-    paintings = [
-        [terms.measured(style, measure(backbone, style.image, terms.of_painting(style))) for style in styles]
-        for _, styles in styled
-    ]
-    photograph = measure(backbone, content, terms.of_photograph(regions))
-    return assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
-
-
-@torch.no_grad()
 def assemble(
     backbone: Backbone,
     terms: Terms,
@@ -349,9 +319,7 @@ def assemble(
             energies = [term.energy(painting.statistics[term].value) for some in paintings for painting in some]
             unit = term.energy(measured) + ENERGY_SHARE * torch.stack(energies).mean(0) + 1e-12
         area = regions[0].content if whole is None else _mean(whole)
-        weighted.append(
-            WeightedTerm(term.name, term, term.freeze(measured), area * share * weights.content_total, unit, mask)
-        )
+        weighted.append(WeightedTerm(term.name, term, term.freeze(measured), area * share, unit, mask))
     for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
         for loss, term, share in terms.style:
@@ -363,7 +331,7 @@ def assemble(
                 unit = term.distance(measured, target) + ENERGY_SHARE * term.energy(parts) + 1e-12
             name = term.name if len(formulas.style) == 1 else f"{loss} {term.name}"
             name = name if len(regions) == 1 else f"{name} @{number}"
-            weight = area * region.style * share * weights.style_total
+            weight = area * region.style * share
             weighted.append(WeightedTerm(name, term, target, weight, unit, mask))
     variation = terms.variation
     here, mask = next(of_content)
@@ -372,7 +340,7 @@ def assemble(
         both = [here, *(_mixed(variation, some) for some in paintings)]
         unit = sum(variation.distance(m, None) for m in both) / len(both) + variation.energy(here)
     weighted.append(WeightedTerm(variation.name, variation, None, weights.tv, unit, mask))
-    return Objective(backbone, [*weighted, *extra], balance=formulas.balance)
+    return Objective(backbone, [*weighted, *extra], balance_gradients=formulas.balance_gradients)
 
 
 def at_tap(mask: Mask | None, height: int, width: int) -> Float[Tensor, "b 1 {height} {width}"] | None:

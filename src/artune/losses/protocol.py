@@ -11,7 +11,8 @@ from torch import Tensor
 from artune.backbones.base import Features
 
 Mask = Float[Tensor, "#masks 1 h w"]
-Source = Literal["content", "style", "none"]
+TargetSource = Literal["content", "style", "none"]
+"""The picture that the target of a term comes from."""
 M = TypeVar("M")
 """Type of a term's measurement of a picture."""
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Term(Protocol[M, T]):
 
     name: str
     taps: tuple[str, ...]
-    source: Source
+    source: TargetSource
     additive: bool
 
     def measure(self, features: Features, mask: Mask | None = None) -> M:

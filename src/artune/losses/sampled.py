@@ -14,7 +14,7 @@ from torch import Tensor
 from artune.backbones.base import Features
 from artune.losses.neighbours import markov, nearest, relaxed_emd, self_similarity
 from artune.losses.positions import MaskedFeatures, allot, draw, inside, mass, patches, rows
-from artune.losses.protocol import Draws, Mask, Source
+from artune.losses.protocol import Draws, Mask, TargetSource
 from artune.losses.transport import histogram, orthonormal, quantiles, sliced
 from artune.spec.style import Scale
 
@@ -48,7 +48,7 @@ class _Sampled:
             fixed.
     """
 
-    source: Source = "style"
+    source: TargetSource = "style"
     taps: tuple[str, ...]
     additive = False
     limit: int
@@ -160,7 +160,7 @@ class MarkovRandomField(_SquaredUnits):
 class SelfSimilarity:
     """Content loss on the cosine distances of positions to each other (STROTSS); the same in every scale."""
 
-    source: Source = "content"
+    source: TargetSource = "content"
     taps: tuple[str, ...]
     additive = False
 

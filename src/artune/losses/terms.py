@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.losses import moments as fn
-from artune.losses.protocol import AnyTerm, Draws, Mask, Source
+from artune.losses.protocol import AnyTerm, Draws, Mask, TargetSource
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
 from artune.losses.variation import Variation, total_variation
 from artune.spec.style import Scale
@@ -43,7 +43,7 @@ class Content:
     ``raw`` is the sum over both, ``gatys`` half of it.
     """
 
-    source: Source = "content"
+    source: TargetSource = "content"
     taps: tuple[str, ...]
     additive = True
 
@@ -102,7 +102,7 @@ class Relative(Content):
 class _Moments:
     """Base of the terms that compare first and second moments of the features of one tap."""
 
-    source: Source = "style"
+    source: TargetSource = "style"
     taps: tuple[str, ...]
     additive = True
 
@@ -166,7 +166,7 @@ class Gram(_Moments):
 class Deviations:
     """Distance of the means and standard deviations of the channels (AdaIN statistics); the cheapest style term."""
 
-    source: Source = "style"
+    source: TargetSource = "style"
     taps: tuple[str, ...]
     additive = True
     balance: ClassVar[float] = 15.0
@@ -206,7 +206,7 @@ class TotalVariation:
 
     name = "tv"
     taps: tuple[str, ...] = ("image",)
-    source: Source = "none"
+    source: TargetSource = "none"
     additive = True
 
     def __init__(self, scale: Scale = "calibrated", kind: Variation = "l2") -> None:

@@ -32,11 +32,6 @@ from artune.losses.objective import (
     MaskedTerms,
     Measured,
     Objective,
-    PaintingImage,
-    RegionWeights,
-    Terms,
-    Weights,
-    assemble,
     at_tap,
 )
 from artune.losses.protocol import Mask, Pointwise
@@ -312,43 +307,6 @@ def measure_in_tiles(backbone: Backbone, image: Image, wanted: MaskedTerms, *, s
     return [Measured(value, mask) for value, mask in zip(sums, masks, strict=True)]
 
 
-def build_tiled_objective(
-    backbone: Backbone,
-    content: Image,
-    styled: Sequence[tuple[RegionWeights, Sequence[PaintingImage]]],
-    weights: Weights,
-    formulas: Formulas = Formulas(),
-    extra: Sequence[AnyWeightedTerm] = (),
-    *,
-    side: int,
-) -> TiledObjective:
-    """Do the same as ``artune.losses.objective.build_objective``, tile by tile.
-
-    Args:
-        backbone: the loss network.
-        content: the photograph, ``[1, 3, h, w]``.
-        styled: the regions of the photograph, each with its paintings.
-        weights: weights of taps, content and style.
-        formulas: the loss functions.
-        extra: more terms, with their targets.
-        side: side of a tile's core, pixels; rounded up to a multiple of the deepest stride.
-
-    Raises:
-        SpecError: a loss or the network cannot be computed in tiles.
-    """
-    check_tiles(backbone, [*weights.content, *weights.style], formulas, extra)
-    terms, regions = Terms.of(weights, formulas), [region for region, _ in styled]
-    by_tiles = partial(measure_in_tiles, backbone, side=side)
-    paintings = [
-        [terms.measured(style, run_to_end(by_tiles(style.image, terms.of_painting(style)))) for style in styles]
-        for _, styles in styled
-    ]
-    photograph = run_to_end(by_tiles(content, terms.of_photograph(regions)))
-    whole = assemble(backbone, terms, regions, paintings, photograph, weights, formulas, extra)
-    height, width = content.shape[-2:]
-    return TiledObjective(whole, height, width, side)
-
-
 def check_tiles(
     backbone: Backbone, taps: Collection[str], formulas: Formulas = Formulas(), extra: Sequence[AnyWeightedTerm] = ()
 ) -> None:
@@ -358,7 +316,7 @@ def check_tiles(
         SpecError: one of them cannot; the message names it.
     """
     instead = "leave out `memory`, or choose a smaller `size`"
-    if formulas.balance:
+    if formulas.balance_gradients:
         raise SpecError(f"balanced gradients need the picture as a whole; leave out `balance_gradients`, or {instead}")
     asked: list[tuple[Mapping[str, Make], str]] = [
         (STYLE_TERMS, loss) for loss, weight in formulas.style.items() if weight

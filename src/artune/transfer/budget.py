@@ -167,7 +167,7 @@ class MemoryBudget:
             content=method.content_loss,
             variation=method.variation,
             scale=method.scale,
-            balance=method.balance_gradients,
+            balance_gradients=method.balance_gradients,
         )
         check_tiles(self.network.backbone, self.taps, formulas)
 

@@ -155,7 +155,7 @@ def formulas_of(plan: OptimisePlan) -> Formulas:
         variation=method.variation,
         scale=method.scale,
         draws=Draws(plan.seed, fixed=OPTIMISERS[method.optimiser].fixed_draws),
-        balance=method.balance_gradients,
+        balance_gradients=method.balance_gradients,
     )
 
 
