@@ -227,7 +227,7 @@ def clock(args: argparse.Namespace) -> None:
         for method, network in networks.items():
             began = time.perf_counter()
             if method in REFERENCES:
-                REFERENCES[method].run(network.backbone, content, painting, 0.5)
+                REFERENCES[method].run(network, content, painting, 0.5)
             else:
                 style(content, painting, spec=SPECS[method], network=network)
             taken[method].append(time.perf_counter() - began)

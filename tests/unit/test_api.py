@@ -99,25 +99,33 @@ def test_inference_mode_of_the_caller_does_not_matter(photo, painting):
     assert len(digests) == 1
 
 
-def test_the_caller_s_random_numbers_are_left_alone(photo, painting):
+@pytest.mark.parametrize("photoreal", [0.0, 1.0])
+def test_the_caller_s_random_numbers_are_left_alone(photo, painting, photoreal):
     torch.manual_seed(7)
     np.random.seed(7)
     want = torch.rand(3), np.random.rand(3)
     torch.manual_seed(7)
     np.random.seed(7)
-    small = StyleSpec(size=48, precision="fp32", method=Optimise(rungs=RUNGS, loss={"sliced": 1.0}, start="uniform"))
-    artune.style(photo, painting, spec=small)
+    drawn = {"rungs": RUNGS, "loss": {"sliced": 1.0}, "start": "uniform", "photoreal": photoreal}
+    artune.style(photo, painting, spec=StyleSpec(size=48, precision="fp32", method=Optimise(**drawn)))
     assert torch.equal(torch.rand(3), want[0])
     np.testing.assert_array_equal(np.random.rand(3), want[1])
 
 
-def test_the_number_of_threads_is_left_as_it_is(photo, painting, network, monkeypatch):
+@pytest.mark.parametrize("photoreal", [0.0, 1.0])
+def test_the_number_of_threads_is_left_as_it_is(photo, painting, network, monkeypatch, photoreal):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # a run may use fewer threads, but only inside its steps
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     seen = set()
     try:
-        artune.style(photo, painting, spec=spec(), network=network, on_step=lambda _: seen.add(torch.get_num_threads()))
+        artune.style(
+            photo,
+            painting,
+            spec=spec(photoreal=photoreal),
+            network=network,
+            on_step=lambda _: seen.add(torch.get_num_threads()),
+        )
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
