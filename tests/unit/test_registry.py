@@ -3,12 +3,15 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
+from artune import assets
 from artune.assets import read_weights
+from artune.backbones import registry
 from artune.backbones.conventions import CENTRED, IMAGENET
 from artune.backbones.defaults import Defaults
 from artune.backbones.registry import NETWORKS, defaults_of, find_network, load_network, structure, taught_judge
 from artune.backbones.smoothed import Smoothed
 from artune.errors import SpecError, UnknownNameError, WeightsError
+from artune.files import file_digest
 
 
 def test_unknown_network():
@@ -125,3 +128,17 @@ def test_a_network_without_defaults_is_styled_at_its_blocks():
 def test_a_new_network_with_the_layers_of_vgg_has_its_defaults():
     assert defaults_of("of tomorrow", structure("vgg16").taps) == Defaults()
     assert defaults_of("of tomorrow") == Defaults()
+
+
+def test_a_file_of_weights_is_hashed_once(monkeypatch):
+    hashed = []
+
+    def counted(path):
+        hashed.append(path)
+        return file_digest(path)
+
+    for module in (assets, registry):
+        monkeypatch.setattr(module, "file_digest", counted)
+    _, digest = load_network("compact")
+    assert len(hashed) == 1
+    assert digest == registry.COMPACT.sha256
