@@ -21,7 +21,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,9 @@ TRAINED = {
 CREATE: dict[str, dict[str, Any]] = {"inception_v3": {"init_weights": False}}
 
 
-def features_of(name: str, weights: Path, *, average: float = 0.0, replicate: bool = False) -> Features:
+def features_of(
+    name: str, weights: Path, *, average: float = 0.0, replicate: bool = False, flat: bool = False
+) -> Features:
     """Torchvision's network, of which each module tells its output.
 
     Args:
@@ -105,6 +107,7 @@ def features_of(name: str, weights: Path, *, average: float = 0.0, replicate: bo
         weights: a file of :func:`weights_of`.
         average: factor of the average pooling that stands for max pooling; 0 for none.
         replicate: whether the first convolution repeats the border of the picture.
+        flat: whether the residual additions of MobileNetV2 are left out.
     """
     network = torchvision.models.get_model(name, weights=None, **CREATE.get(name, {})).eval().requires_grad_(False)
     network.load_state_dict(load_file(weights), strict=False)
@@ -112,6 +115,8 @@ def features_of(name: str, weights: Path, *, average: float = 0.0, replicate: bo
     for module in modules.values():
         if getattr(module, "inplace", False):
             module.inplace = False
+        if flat and hasattr(module, "use_res_connect"):
+            module.use_res_connect = False
     if replicate:
         next(module for module in modules.values() if isinstance(module, nn.Conv2d)).padding_mode = "replicate"
 
@@ -174,6 +179,7 @@ class Original:
         allowed: largest difference of a loss from artune's, relative, by side.
         average: factor of average pooling.
         replicate: whether the first convolution repeats the border.
+        flat: whether the residual additions are left out.
         scale: what artune's losses are multiplied by to be the source's.
     """
 
@@ -184,7 +190,12 @@ class Original:
     allowed: Mapping[str, float]
     average: float = 0.0
     replicate: bool = False
+    flat: bool = False
     scale: float = 1.0
+
+    def features(self, weights: Path) -> Features:
+        """Features of its network with weights of a file."""
+        return features_of(self.network, weights, average=self.average, replicate=self.replicate, flat=self.flat)
 
 
 def added(parts: Iterable[Tensor]) -> Tensor:
@@ -274,6 +285,7 @@ EXACT = {"content": 1e-4, "style": 1e-4, "tv": 1e-4}
 RELU = [f"relu{block}_1" for block in range(1, 6)]
 CONV = [f"conv{layer}" for layer in ("1_1", "1_2", "2_1", "2_2", "3_1")]
 MIXED = ["Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e"]
+FLAT = ["features.1.conv.1", *(f"features.{block}.conv.2" for block in (2, 4, 8, 14))]
 KERAS = [vgg16(f"relu{layer}") for layer in ("1_2", "2_2", "3_3", "4_3", "5_3")]
 
 SOURCES: dict[str, Original] = {
@@ -305,6 +317,7 @@ SOURCES: dict[str, Original] = {
         [f"layer{stage}" for stage in range(1, 5)],
         EXACT,
     ),
+    "mobilenet-flat": Original("mobilenet_v2", partial(tutorial, content=1, style=1e5), FLAT, FLAT, EXACT, flat=True),
     "resnet50-e": Original(
         "resnet50",
         without_denominator,
@@ -343,7 +356,7 @@ def compare_formulas(args: argparse.Namespace, folder: Path) -> bool:
         if args.only and name not in args.only:
             continue
         weights = weights_of(source.network, args.assets, folder)
-        features = features_of(source.network, weights, average=source.average, replicate=source.replicate)
+        features = source.features(weights)
         with torch.no_grad():
             theirs = source.losses(source, features, between.tensor(), photo.tensor(), painting.tensor())
         ours = at(name, find_recipe(name).spec, photo, painting, between, weights)
@@ -363,8 +376,9 @@ def compare_formulas(args: argparse.Namespace, folder: Path) -> bool:
 # runs
 
 
-REACH = {
+REACH: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "crowsonkb": {"content_layers": {"relu3_1": 1}, "style_layers": {"relu1_1": 256, "relu2_1": 64, "relu3_1": 16}},
+    "gatys2016": {"content_layers": {"relu3_1": 1}, "style_layers": {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2}},
 }
 """Layers of VGG-19 of which trained weights are at hand, for recipes that have others."""
 MARKS = (1, 50, 150)
@@ -377,20 +391,26 @@ def reached(name: str) -> Original:
     if name not in REACH:
         return source
     content, style = ([vgg19(tap) for tap in REACH[name][side]] for side in ("content_layers", "style_layers"))
-    return Original(source.network, source.losses, content, style, {}, source.average, source.replicate, source.scale)
+    return replace(source, content=content, style=style, allowed={})
 
 
-def by_torch_lbfgs(total: Callable[[Tensor], Tensor], x: Tensor, steps: int) -> list[float]:
-    """PyTorch's L-BFGS as its tutorial runs it; the total at every evaluation."""
+def by_torch_lbfgs(
+    total: Callable[[Tensor], Tensor], x: Tensor, steps: int, *, clamp: bool = True, white: float = 1.0
+) -> list[float]:
+    """PyTorch's L-BFGS as its tutorial runs it; the total at every evaluation.
+
+    Gatys' code has no clamp, and pixels up to 255.
+    """
     totals: list[float] = []
-    x = x.clone().requires_grad_()
+    x = (white * x).requires_grad_()
     optimiser = torch.optim.LBFGS([x])
 
     def closure() -> Tensor:
-        with torch.no_grad():
-            x.clamp_(0, 1)
+        if clamp:
+            with torch.no_grad():
+                x.clamp_(0, 1)
         optimiser.zero_grad()
-        value = total(x)
+        value = total(x / white)
         value.backward()  # type: ignore[no-untyped-call]
         totals.append(value.item())
         return value
@@ -435,6 +455,7 @@ def by_adam(total: Callable[[Tensor], Tensor], x: Tensor, steps: int) -> list[fl
 
 LOOPS: dict[str, Callable[..., list[float]]] = {
     "tutorial": by_torch_lbfgs,
+    "gatys2016": partial(by_torch_lbfgs, clamp=False, white=255.0),
     "crowsonkb": by_adam,
     "keras": by_scipy,
 }
@@ -443,7 +464,7 @@ LOOPS: dict[str, Callable[..., list[float]]] = {
 def original_run(name: str, start: Tensor, photo: Picture, painting: Picture, weights: Path) -> dict[int, float]:
     """Totals of a source's own loop at ``MARKS``."""
     source = reached(name)
-    features = features_of(source.network, weights, average=source.average, replicate=source.replicate)
+    features = source.features(weights)
 
     content, style = photo.tensor(), painting.tensor()
     with torch.no_grad():
