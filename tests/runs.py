@@ -7,10 +7,11 @@ from artune.transfer.optimise import budget_of
 from artune.transfer.run import Run
 
 
-def planned(content, styles, spec, *, resume=None, on_step=None, kept=0.8, **given: Any) -> Run[Any, Any]:
+def planned(content, styles, spec, *, checkpoint=None, on_step=None, kept=0.8, **given: Any) -> Run[Any, Any]:
     """The run that :func:`artune.style` would run."""
     task = api.read(content, styles, spec, **given)
-    return api.plan(task, api.find_strength(task, resume=resume, on_step=on_step, kept=kept), resume=resume)
+    tuning = api.find_strength(task, checkpoint=checkpoint, on_step=on_step, kept=kept)
+    return api.plan(task, tuning, checkpoint=checkpoint)
 
 
 def budget(run):

@@ -1,12 +1,11 @@
 """The straight line: read, find the strength where it is open, plan, run, finish."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from artune.backbones.network import Network
 from artune.balance.curve import KEPT_SHARE
 from artune.balance.ladder import OnLadder, Tuning, find_balance
 from artune.errors import InputError, SpecError
@@ -14,7 +13,7 @@ from artune.judges.embedding import Judge
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
-from artune.transfer.checkpoint import StrengthSearch, damaged_error, other_run_error, read_origin
+from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.inputs import Masked, RegionStyle, Source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.result import Result, result_of
@@ -34,7 +33,7 @@ def style(
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
-    network: Network | str | None = None,
+    network: Loaded | str | None = None,
     first: Source | Result | None = None,
     resume: Path | str | None = None,
     on_step: OnStep | None = None,
@@ -74,22 +73,20 @@ def style(
     """
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
-        ("network", network, isinstance(network, Network | str | None), "a name, or an artune.Network"),
+        ("network", network, isinstance(network, Loaded | str | None), "a name, or an artune.Network"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
         ("on_tile", on_tile, on_tile is None or callable(on_tile), "a function"),
         ("on_tune", on_tune, on_tune is None or callable(on_tune), "a function"),
         ("resume", resume, isinstance(resume, Path | str | None), "a checkpoint's file"),
     )
-    if isinstance(network, str):
-        options["network"], network = network, None
-    wanted, left = _wanted(spec, recipe, options), None if resume is None else Path(resume)
-
+    wanted, loaded = _wanted(spec, recipe, network, options)
+    checkpoint = None if resume is None else Checkpoint.load(resume)
     task = read(
-        content, styles, wanted, regions=regions, weights=weights, network=network, first=first, allow_huge=allow_huge
+        content, styles, wanted, regions=regions, weights=weights, network=loaded, first=first, allow_huge=allow_huge
     )
-    tuning = find_strength(task, resume=left, on_step=on_tune)
-    run = plan(task, tuning, resume=left)
-    return finish(run, resume=left, on_step=on_step, on_tile=on_tile)
+    tuning = find_strength(task, checkpoint=checkpoint, on_step=on_tune)
+    run = plan(task, tuning, checkpoint=checkpoint)
+    return finish(run, checkpoint=checkpoint, on_step=on_step, on_tile=on_tile)
 
 
 def tune(
@@ -98,12 +95,14 @@ def tune(
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
     weights: Path | str | None = None,
-    network: Network | None = None,
+    network: Loaded | str | None = None,
     first: Source | Result | None = None,
     judge: Judge | None = None,
     kept: float = KEPT_SHARE,
     on_step: OnLadder | None = None,
     allow_huge: bool = False,
+    recipe: str | None = None,
+    **options: Any,
 ) -> Tuning:
     """Find the strength that ``style`` would choose for these pictures.
 
@@ -113,38 +112,34 @@ def tune(
         spec: how the photograph is to be styled; its strength must be open.
         regions: parts of the photograph with paintings of their own.
         weights: file with the network's weights.
-        network: a loaded network, instead of ``weights``.
+        network: name of a network, as in the spec; or a loaded network, instead of ``weights``.
         first: picture to start from, instead of the spec's ``start``.
         judge: the judge that scores the pictures; default: the one that is installed with the package.
         kept: share of its best score, in [0, 1], that either curve keeps in the safe interval. The strength lies in
             this interval if there is one.
         on_step: called after every step of the search, with the number of steps done and of all steps.
         allow_huge: whether to read pictures above 100 million pixels.
+        recipe: name of a published recipe, instead of ``spec``.
+        options: fields of the spec or of its method, instead of ``spec`` or to change it: ``tune(a, b, size=256)``.
 
     Returns:
         the balance, both curves, and the small pictures of the ladder.
 
     Raises:
-        InputError: a picture, a mask or the spec cannot be used, or the spec leaves no strength open.
+        InputError: a picture, a mask, the spec or an option cannot be used, or the spec leaves no strength open.
         WeightsError: weights are missing or do not fit.
         ResourceError: there is not enough memory.
     """
     check_types(
-        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec"),
-        ("network", network, isinstance(network, Network | None), "an artune.Network; its name belongs to the spec"),
+        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
+        ("network", network, isinstance(network, Loaded | str | None), "a name, or an artune.Network"),
         ("judge", judge, isinstance(judge, Judge | None), "an artune.Judge"),
         ("kept", kept, isinstance(kept, float | int), "a share"),
         ("on_step", on_step, on_step is None or callable(on_step), "a function"),
     )
+    wanted, loaded = _wanted(spec, recipe, network, options)
     task = read(
-        content,
-        styles,
-        spec or StyleSpec(),
-        regions=regions,
-        weights=weights,
-        network=network,
-        first=first,
-        allow_huge=allow_huge,
+        content, styles, wanted, regions=regions, weights=weights, network=loaded, first=first, allow_huge=allow_huge
     )
     tuning = find_strength(task, judge=judge, kept=kept, on_step=on_step)
     if tuning is None:
@@ -185,7 +180,7 @@ def find_strength(
     *,
     judge: Judge | None = None,
     kept: float = KEPT_SHARE,
-    resume: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     on_step: OnLadder | None = None,
 ) -> Tuning | None:
     """Find the strength of a task that leaves it open.
@@ -194,7 +189,7 @@ def find_strength(
         task: pictures and spec.
         judge: the judge that scores the pictures; default: the one that is installed with the package.
         kept: see ``tune``.
-        resume: checkpoint of the run, which has the strength; then nothing is searched.
+        checkpoint: checkpoint of the run, which has the strength; then nothing is searched.
         on_step: called after every step of the search, with the number of steps done and of all steps.
 
     Returns:
@@ -205,28 +200,26 @@ def find_strength(
         CheckpointError: the checkpoint is damaged, or belongs to another run.
         ResourceError: there is not enough memory for the run itself.
     """
-    plan_run(task)  # raises before the search if the run does not fit
-    search = None if resume is None else read_origin(resume)[1]
     if not task.open:
         return None
-    if resume is not None:
-        if search is None:
-            raise other_run_error(resume)
-        try:
-            return Tuning.of(search.summary, search.seconds)
-        except InputError as error:
-            raise damaged_error(resume, str(error)) from None
-    with torch.inference_mode(False):
-        return find_balance(task, judge, kept=kept, on_step=on_step)
+    if checkpoint is None:
+        with torch.inference_mode(False):
+            return find_balance(task, judge, kept=kept, on_step=on_step)
+    if checkpoint.search is None:
+        raise checkpoint.other_run()
+    try:
+        return Tuning.of(checkpoint.search.summary, checkpoint.search.seconds)
+    except InputError as error:
+        raise checkpoint.damaged(str(error)) from None
 
 
-def plan(task: Task[Any], tuning: Tuning | None = None, *, resume: Path | None = None) -> Run[Any, Any]:
+def plan(task: Task[Any], tuning: Tuning | None = None, *, checkpoint: Checkpoint | None = None) -> Run[Any, Any]:
     """Make every choice that a task leaves open, and return the run.
 
     Args:
         task: pictures and spec.
         tuning: how the strength was found, if it was open.
-        resume: checkpoint to be resumed, which must belong to this run.
+        checkpoint: checkpoint to be resumed, which must belong to this run.
 
     Raises:
         InputError: the spec does not fit the pictures or the network.
@@ -235,34 +228,48 @@ def plan(task: Task[Any], tuning: Tuning | None = None, *, resume: Path | None =
     """
     strength = None if tuning is None else tuning.balance.strength
     search = None if tuning is None else StrengthSearch(tuning.summary(), tuning.seconds)
-    run = plan_run(task, strength, search)
-    if resume is not None and run.key != read_origin(resume)[0]:
-        raise other_run_error(resume)
+    if checkpoint is None:
+        return plan_run(task, strength, search)
+    run = plan_run(task, strength, search, checkpoint.memory)
+    checkpoint.check_key(run.key)
     return run
 
 
 def finish(
     run: Run[Any, Any],
     *,
-    resume: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     on_step: OnStep | None = None,
     on_tile: OnTile | None = None,
 ) -> Result:
-    """Run a plan to its end, or until it is cancelled; the arguments are those of ``style``.
+    """Run a plan to its end, or until it is cancelled.
 
     To do more between two steps, iterate over ``artune.transfer.methods.steps``, as this function does.
+
+    Args:
+        run: the run.
+        checkpoint: checkpoint of this run, to resume it.
+        on_step: see ``style``.
+        on_tile: see ``style``.
     """
-    for progress in steps(run, resume):
+    for progress in steps(run, checkpoint):
         watch = {"step": on_step, "part": on_tile}.get(progress.event)
         if watch is not None and watch(progress):
             return result_of(progress, cancelled=True)
     return result_of(progress)
 
 
-def _wanted(spec: StyleSpec | None, recipe: str | None, options: dict[str, Any]) -> StyleSpec:
-    """The spec that was given, or that of a recipe, with the options in place of its fields."""
+def _wanted(
+    spec: StyleSpec | None, recipe: str | None, network: Loaded | str | None, options: Mapping[str, Any]
+) -> tuple[StyleSpec, Loaded | None]:
+    """The spec that was given, or that of a recipe, with the options in place of its fields; and the loaded network.
+
+    The name of a network is an option like the others.
+    """
     if recipe is not None:
         if spec is not None:
             raise SpecError("`spec` and `recipe` are both given, and each is a whole spec; leave out either")
         spec = find_recipe(recipe).spec
-    return with_options(spec or StyleSpec(), options)
+    if isinstance(network, str):
+        options, network = {**options, "network": network}, None
+    return with_options(spec or StyleSpec(), options), network

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,19 @@ from artune.spec.style import StyleSpec
 
 ALGORITHM = 10
 """Version of the results: it is raised by hand when the same spec gives another picture."""
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "pillow",
+    "imagecodecs",
+    "tifffile",
+    "torchvision",
+    "pymatting",
+    "pillow-heif",
+    "pillow-jxl-plugin",
+)
+"""Packages beside PyTorch that may change the bits of a result; those of extras need not be there."""
 
 
 class Record(BaseModel):
@@ -60,11 +74,13 @@ def versions() -> dict[str, str]:
     """Versions of everything that may change the bits of a result, except processor and number of threads."""
     import torch
 
-    return {
+    found = {
         "artune": __version__,
         "algorithm": str(ALGORITHM),
         "torch": torch.__version__,  # with the build, which the package's metadata may lack
-        "numpy": version("numpy"),
-        "pillow": version("pillow"),
         "python": platform.python_version(),
     }
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -70,16 +70,6 @@ def load_checkpoint(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
         return tensors, json.loads(metadata["artune"])
 
 
-def read_about(path: Path) -> Any:
-    """The plain data of what ``save_checkpoint`` wrote; the tensors are not read.
-
-    Raises:
-        CheckpointError: when the file is damaged or is no checkpoint of artune.
-    """
-    with _checkpoint(path) as file:
-        return json.loads((file.metadata() or {})["artune"])
-
-
 @contextlib.contextmanager
 def _checkpoint(path: Path) -> Iterator[Any]:
     """The file, open; whatever is wrong with it is said in words."""

@@ -38,6 +38,15 @@ def test_a_run_is_an_iterator_of_what_happens(photo, painting, network):
     ]
 
 
+def test_the_share_of_the_work_counts_pixels(photo, painting, network):
+    """Four steps at 32 pixels cost as much as 16/9 steps at 48."""
+    shares = [p.share for p in steps(planned(photo, [painting], spec(), network=network)) if p.event == "step"]
+    whole = 4 * 32**2 + 4 * 48**2
+    assert shares == pytest.approx(
+        [n * 32**2 / whole for n in (1, 2, 3, 4)] + [1 - n * 48**2 / whole for n in (3, 2, 1, 0)]
+    )
+
+
 def test_a_run_can_be_run_again(photo, painting, network):
     run = planned(photo, [painting], spec(), network=network)
     one, two = api.finish(run), api.finish(run)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from artune import machine
+from artune import api, machine
 from artune.api import style
 from artune.backbones.network import Network
 from artune.errors import ArtuneWarning, ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.spec.style import Optimise, Rung, StyleSpec, bytes_of
 from artune.transfer.budget import PROCESS_BYTES
+from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.optimise import in_tiles
 from tests.runs import budget, planned
 
@@ -162,6 +163,45 @@ def test_where_the_machine_is_too_small_a_memory_is_chosen(photo, painting, netw
     assert budget(job).side(256) == 128
     free(monkeypatch, left + 1000)  # a little more is the same run
     assert planned(photo, [painting], spec(), network=network).key == job.key
+
+
+def test_resumed_with_more_free_memory_is_the_run_in_tiles_that_was_begun(
+    photo, painting, network, monkeypatch, tight, tmp_path
+):
+    little, path = machine.OVERHEAD + bytes_of(tight()) - PROCESS_BYTES, tmp_path / "a.partial"
+    free(monkeypatch, little)
+    whole = style(photo, painting, spec=spec(), network=network)
+    assert whole.record.spec.memory != "all"
+
+    def halt(progress):
+        if progress.done == 4:
+            progress.save(path)
+        return progress.done == 4
+
+    style(photo, painting, spec=spec(), network=network, on_step=halt)
+    free(monkeypatch, 100 * little)
+    rest = style(photo, painting, spec=spec(), network=network, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
+    assert rest.record.key == whole.record.key
+    assert rest.record.spec == whole.record.spec
+
+
+def test_resumed_with_too_little_free_memory_says_so(photo, painting, network, monkeypatch, tight, tmp_path):
+    """In tiles, the run would come to other bits."""
+    path = tmp_path / "a.partial"
+    style(photo, painting, spec=spec(), network=network, on_step=lambda p: p.save(path))
+    free(monkeypatch, machine.OVERHEAD + bytes_of(tight()) - PROCESS_BYTES)
+    with pytest.raises(ResourceError, match=r"256x171 pixels need about .* as much memory as it began with, or start"):
+        style(photo, painting, spec=spec(), network=network, resume=path)
+
+
+def test_a_checkpoint_can_be_used_again(photo, painting, network, tight, tmp_path):
+    """A run in tiles overwrites its state."""
+    path, given = tmp_path / "a.partial", spec(tight())
+    style(photo, painting, spec=given, network=network, on_step=lambda p: p.save(path) or p.done == 4)
+    run, checkpoint = planned(photo, [painting], given, network=network), Checkpoint.load(path)
+    one, two = (api.finish(run, checkpoint=checkpoint).picture.digest() for _ in range(2))
+    assert one == two
 
 
 def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):

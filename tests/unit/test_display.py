@@ -61,14 +61,15 @@ def steps(sizes, done, part=None, **losses):
     while done > before + rungs[level].steps:
         before += rungs[level].steps
         level += 1
+    tiles = part.done / part.total if part else 0
+    work = [rung.steps * rung.size**2 for rung in rungs]
     return SimpleNamespace(
         rung=rungs[level],
-        level=level,
+        share=(sum(work[:level]) + (done - before + tiles) * rungs[level].size ** 2) / sum(work),
         done=done,
         total=sum(rung.steps for rung in rungs),
         latest={"total": 9.0} | {name.replace("_", " "): value for name, value in losses.items()},
         part=part,
-        run=SimpleNamespace(plan=SimpleNamespace(method=SimpleNamespace(rungs=rungs))),
     )
 
 

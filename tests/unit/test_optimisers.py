@@ -10,7 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from artune.engine import strips
-from artune.engine.descend import End, Evaluation, descend
+from artune.engine.descend import End, Evaluation, descend, fits
 from artune.engine.optimisers import LBFGS, OPTIMISERS, SGD, Adam, decayed, rate_from_255
 from artune.errors import UnknownNameError
 from artune.spec.style import Optimise
@@ -127,8 +127,14 @@ def test_every_optimiser_is_tested():
 
 
 @pytest.mark.parametrize("optimiser", UNBOUNDED)
-def test_what_an_optimiser_remembers_has_the_names_that_it_says(optimiser):
-    assert last(descend(rosenbrock, START, optimiser, steps=2)).state.slots.keys() == optimiser.memory
+def test_what_an_optimiser_remembers_has_the_names_and_shapes_that_it_says(optimiser):
+    state = last(descend(rosenbrock, START, optimiser, steps=3)).state
+    assert fits(state.slots, optimiser, state.x)
+    for name, slot in state.slots.items():
+        for other in (slot[None], slot.new_zeros(5)):
+            assert not fits({**state.slots, name: other}, optimiser, state.x)
+        assert not fits({key: value for key, value in state.slots.items() if key != name}, optimiser, state.x)
+    assert not fits({**state.slots, "other": state.x}, optimiser, state.x)
 
 
 def test_a_batch_descends_as_its_members_do():

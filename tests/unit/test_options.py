@@ -6,7 +6,7 @@ import pytest
 
 from artune.errors import SpecError
 from artune.spec.options import parse_spec, with_options
-from artune.spec.style import StyleSpec
+from artune.spec.style import Optimise, StyleSpec
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,19 @@ def test_messages_of_a_file_name_fields_as_they_stand_there():
 def test_descents_that_cannot_be(options, why):
     with pytest.raises(SpecError, match=why):
         with_options(StyleSpec(), options)
+
+
+def test_a_method_is_an_option_like_others():
+    """Whole, as plain data, and beside its own options, in any order; what is given is not changed."""
+    data = {"optimiser": "lbfgs"}
+    for method in (Optimise(optimiser="lbfgs"), data):
+        for options in ({"method": method, "tv": 2.0}, {"tv": 2.0, "method": method}):
+            spec = with_options(StyleSpec(method=Optimise(tv=1.0)), options)
+            assert spec.method == Optimise(optimiser="lbfgs", tv=2.0)
+    assert data == {"optimiser": "lbfgs"}
+    for method, message in (
+        (3, "`method` is of type int; give an artune.Optimise"),
+        ({"kind": "optimize"}, "there is no method 'optimize'; did you mean"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            with_options(StyleSpec(), {"method": method, "tv": 2.0})

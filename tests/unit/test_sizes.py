@@ -1,7 +1,7 @@
 import pytest
 
 from artune.spec.style import Optimise
-from artune.transfer.sizes import STEPS, fitted, planned
+from artune.transfer.sizes import STEPS, fitted, least_size, planned
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ def test_steps_are_divided_without_loss(steps):
 def test_sizes_keep_the_proportions():
     assert fitted(400, 200, 512) == (512, 256)
     assert fitted(1, 5000, 512) == (1, 512)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((300, 200), 24), ((200, 300), 24), ((100, 100), 16), ((301, 200), 25)])
+def test_the_least_size_has_enough_pixels_on_the_shorter_side(shape, size):
+    assert least_size(shape, 16) == size

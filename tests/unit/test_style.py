@@ -10,6 +10,7 @@ import torch
 import artune
 from artune import machine
 from artune.api import style
+from artune.backbones.compact import Compact
 from artune.backbones.network import Network
 from artune.errors import (
     ArtuneError,
@@ -159,7 +160,11 @@ def test_a_checkpoint_of_another_run_is_refused(photo, painting, network, tmp_pa
         lambda t, a: a.update(step=99),
         lambda t, a: a.update(losses=3),
         lambda t, a: t.pop("average"),
+        lambda t, a: a.update(memory="much"),
         lambda t, a: t.pop("slot.second"),
+        lambda t, a: t.update({"slot.second": torch.zeros(1, 3, 5, 5)}),
+        lambda t, a: t.update({"slot.unit": torch.zeros(2)}),
+        lambda t, a: t.update({"slot.other": torch.zeros(())}),
         lambda t, a: t.update(x=torch.zeros(1, 3, 5, 5)),
         lambda t, a: t["x"].fill_(float("nan")),
     ],
@@ -360,13 +365,16 @@ def test_not_enough_memory_names_a_size_that_fits(photo, painting, network, monk
     assert 100 < fits < 1000
 
 
-def test_memory_that_runs_out_on_the_way(photo, painting, network, monkeypatch):
-    def fail(*args, **kwargs):
+class Exhausting(Compact):
+    """A network for which memory runs out."""
+
+    def forward(self, image, taps):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    monkeypatch.setattr("artune.transfer.objective.assemble", fail)
+
+def test_memory_that_runs_out_on_the_way(photo, painting, network):
     with pytest.raises(ResourceError, match="choose a smaller `size`"):
-        style(photo, painting, spec=spec(), network=network)
+        style(photo, painting, spec=spec(), network=replace(network, backbone=Exhausting()))
 
 
 def test_bad_names(photo, painting, network):
@@ -474,10 +482,9 @@ def test_photorealism_lowers_the_laplacian_energy(photo, painting, network, opti
 
 def test_the_painting_is_shown_at_its_scale(painting):
     large = painting.resized(400, 200)
-    rung = Rung(size=128, steps=1)
-    assert painting_size(large, rung, StyleSpec(style_scale=0.5)) == (64, 32)
-    assert painting_size(large, rung, StyleSpec(style_scale=2.0)) == (256, 128)
-    assert painting_size(large, rung, StyleSpec(style_scale=4.0)) == (400, 200)  # never enlarged
+    assert painting_size(large, 128, 0.5) == (64, 32)
+    assert painting_size(large, 128, 2.0) == (256, 128)
+    assert painting_size(large, 128, 4.0) == (400, 200)  # never enlarged
 
 
 def test_strengths_of_regions_need_weights_to_follow_from_them(photo, painting, network):

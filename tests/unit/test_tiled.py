@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
-from artune.losses import objective, tiled
+from artune.losses import tiled
 from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, WeightedTerm
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
 from artune.losses.tiled import TiledObjective, bands, spans, stride_and_halo
@@ -85,11 +85,18 @@ def test_every_additive_style_loss(vgg, loss, size):
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("variation", VARIED)
-def test_every_additive_content_loss_and_variation(vgg, content, variation, monkeypatch):
-    monkeypatch.setattr(tiled, "BAND", 300)
+def test_every_additive_content_loss_and_variation(vgg, content, variation):
     weights = AllWeights({"relu2_1": 1.0, "image": 0.5}, {"relu1_1": 1.0}, 1.0, 0.1, 1.0)
     formulas = Formulas(content=content, variation=variation)
     assert_same(*pair(vgg, (53, 44), 16, weights, formulas), picture(53, 44, seed=2))
+
+
+@pytest.mark.parametrize("variation", VARIED)
+def test_a_picture_of_several_bands(variation):
+    size = (600, 1800)
+    assert len([*bands(*size)]) == 3
+    weights = AllWeights({"double": 1.0}, {"half": 1.0}, 1.0, 0.1, 1.0)
+    assert_same(*pair(Tiny(), size, 512, weights, Formulas(variation=variation)), picture(*size, seed=2))
 
 
 @pytest.mark.parametrize("scale", ["tutorial", "gatys", "raw"])
@@ -156,11 +163,10 @@ def test_cores_cover_a_length_once(length, side, halo, stride):
 
 
 @pytest.mark.parametrize("height", [1, 2, 3, 7, 8])
-def test_bands_part_no_neighbours(monkeypatch, height, generator):
-    monkeypatch.setattr(tiled, "BAND", 10)
+def test_bands_part_no_neighbours(height, generator):
     image = torch.rand((1, 3, height, 5), generator=generator)
     term = TotalVariation()
-    found = [(sign, term.measure({"image": image[:, :, rows]})) for rows, sign in bands(height, 5)]
+    found = [(sign, term.measure({"image": image[:, :, rows]})) for rows, sign in bands(height, 5, 10)]
     for i, want in enumerate(term.measure({"image": image})):
         torch.testing.assert_close(sum(sign * got[i] for sign, got in found), want)
 
@@ -214,19 +220,13 @@ def test_a_network_that_says_so_is_refused():
         pair(smooth, (32, 32), 8, TINY)
 
 
-class Matched(STYLE_TERMS["gram"]):
-    additive = False
-
-
-def test_losses_that_need_the_whole_are_refused(monkeypatch):
-    monkeypatch.setattr(tiled, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
-    monkeypatch.setattr(objective, "STYLE_TERMS", {"gram": STYLE_TERMS["gram"], "matched": Matched})
-    with pytest.raises(SpecError, match="loss matched is not additive over tiles; use gram, leave out `memory`, or"):
-        pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.5}))
-    pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "matched": 0.0}))
+def test_losses_that_need_the_whole_are_refused():
+    with pytest.raises(SpecError, match=r"loss remd is not additive over tiles; use .*gram.*, leave out `memory`, or"):
+        pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "remd": 0.5}))
+    pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0, "remd": 0.0}))
     with pytest.raises(SpecError, match="`balance_gradients`"):
         pair(Tiny(), (32, 32), 8, TINY, Formulas({"gram": 1.0}, balance_gradients=True))
-    lines = WeightedTerm("lines", Matched("image"), None, 1.0, 1.0)
+    lines = WeightedTerm("lines", STYLE_TERMS["remd"]("image"), None, 1.0, 1.0)
     with pytest.raises(SpecError, match="loss style image is not additive"):
         build_tiled_objective(
             Tiny(),

@@ -9,14 +9,14 @@ from typing import Any
 import typer
 
 from artune.errors import InputError, OutputError, SpecError
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import METHOD_FIELDS, StyleSpec
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
     """An option whose help and default are those of the spec."""
-    info = Optimise.model_fields.get(name) or StyleSpec.model_fields[name]
+    info = METHOD_FIELDS.get(name) or StyleSpec.model_fields[name]
     text = info.description or ""
-    for field in (*StyleSpec.model_fields, *Optimise.model_fields):
+    for field in (*StyleSpec.model_fields, *METHOD_FIELDS):
         text = text.replace(f"`{field}`", "--" + field.replace("_", "-"))
     shown = ", ".join(info.default) if isinstance(info.default, Mapping) else info.default
     text = text.replace("`", "") + ("" if shown is None else f" (default: {shown})")
@@ -25,7 +25,7 @@ def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -
 
 def given_options(params: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the spec among what was typed, as the spec takes them."""
-    fields = {*StyleSpec.model_fields, *Optimise.model_fields}
+    fields = {*StyleSpec.model_fields, *METHOD_FIELDS}
     out = {}
     for name, value in params.items():
         if name in fields and value is not None:

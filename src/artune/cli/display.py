@@ -249,17 +249,6 @@ def time_left(seconds: float) -> str:
     return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
 
 
-def share_done(progress: "Progress") -> float:
-    """Share of a run's work that is done, in [0, 1]; the cost of a step is its number of pixels."""
-    sizes = getattr(progress.run.plan.method, "rungs", (progress.rung,))
-    before = sizes[: progress.level]
-    steps = progress.done - sum(rung.steps for rung in before)
-    part = progress.part.done / progress.part.total if progress.part else 0.0
-    done = sum(rung.steps * rung.size**2 for rung in before) + (steps + part) * progress.rung.size**2
-    work = sum(rung.steps * rung.size**2 for rung in sizes)
-    return float(done / work) if work else 1.0
-
-
 def _mean_losses(losses: Mapping[str, float]) -> str:
     """The losses of a step, averaged over layers: "content 0.123  style 0.456"."""
     by_kind: dict[str, list[float]] = {}
@@ -317,13 +306,12 @@ def _step_log() -> "Callable[[Progress], None]":
 
     def show(progress: "Progress") -> None:
         nonlocal log, before
-        share = share_done(progress)
         if log is None:
-            log, before = _Log(), share  # which is not 0 where the run was resumed
+            log, before = _Log(), progress.share  # which is not 0 where the run was resumed
         if log.due():
             step = f"{progress.rung.size} px: step {progress.done} of {progress.total}"
             text = ", ".join(part for part in (step, _part_done(progress), _mean_losses(progress.latest)) if part)
-            log.line(text, (share - before) / (1 - before or 1))
+            log.line(text, (progress.share - before) / (1 - before or 1))
 
     return show
 

@@ -42,6 +42,7 @@ from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
     from artune.regions.segment import Segmenter
+    from artune.transfer.checkpoint import Checkpoint
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
     from artune.transfer.task import Loaded
@@ -308,12 +309,13 @@ class _Call:
         from artune import api
         from artune.images.write import check_suffix
         from artune.machine import keep_freed_memory
-        from artune.transfer.optimise import in_tiles
+        from artune.transfer.checkpoint import Checkpoint
+        from artune.transfer.methods import method_of
         from artune.transfer.task import NO_OPEN_STRENGTH
 
         partial = partial_of(out)
-        left = partial if self.resume and partial.exists() else None
-        if self.resume and left is None and not self.quiet:
+        checkpoint = Checkpoint.load(partial) if self.resume and partial.exists() else None
+        if self.resume and checkpoint is None and not self.quiet:
             say(f"there is no {partial} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
@@ -321,19 +323,20 @@ class _Call:
             content, self.parts.paintings(), self.spec, regions=regions, network=network, allow_huge=self.allow_huge
         )
         with balancing(self.quiet) as on_step:
-            tuning = api.find_strength(task, resume=left, on_step=on_step)
+            tuning = api.find_strength(task, checkpoint=checkpoint, on_step=on_step)
         if self.auto and tuning is None:
             raise SpecError(NO_OPEN_STRENGTH)
         if tuning and not self.quiet:
             say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
-        run = api.plan(task, tuning, resume=left)
+        run = api.plan(task, tuning, checkpoint=checkpoint)
         check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
-        if in_tiles(run):  # freed tensors as large as the picture would leave gaps that nothing else fits into
+        if method_of(run.plan).in_tiles(run):
+            # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
         else:  # the photograph before this one may have been computed in tiles
             keep_freed_memory()
-        result = self._run(run, left, out)
+        result = self._run(run, checkpoint, out)
         self._end(result, out)
         return result
 
@@ -353,22 +356,22 @@ class _Call:
                 raise OutputError(f"{out} is one of the inputs and would be lost; choose another file with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
-    def _run(self, run: "Run[Any, Any]", left: Path | None, out: Path) -> "Result":
+    def _run(self, run: "Run[Any, Any]", checkpoint: "Checkpoint | None", out: Path) -> "Result":
         """Run with progress and checkpoints, and write the picture, also of a cancelled run."""
         from artune.images.write import write_picture
         from artune.transfer.methods import steps
         from artune.transfer.result import result_of
 
-        checkpoint = Checkpoints(partial_of(out))
+        keep = Checkpoints(partial_of(out))
         cancelled = False
         with interruptible() as interrupted, step_display(self.quiet) as show:
-            for progress in steps(run, left):
+            for progress in steps(run, checkpoint):
                 show(progress)
                 if progress.event == "step":
                     self._keep(progress)
                 cancelled = progress.event in ("step", "part") and interrupted()
                 if cancelled or progress.event == "step":
-                    checkpoint(progress, now=cancelled)
+                    keep(progress, now=cancelled)
                 if cancelled:
                     break
             result = result_of(progress, cancelled=cancelled)

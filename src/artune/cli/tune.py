@@ -51,12 +51,11 @@ def tune(
         check_there(picture)
     with loading():
         from artune import api
-        from artune.backbones.network import Network
         from artune.balance.curve import KEPT_SHARE, check_kept
         from artune.balance.page import FILES, write_tuning
         from artune.files import check_writable
         from artune.machine import keep_freed_memory
-        from artune.transfer.methods import steps
+        from artune.transfer.methods import method_of, steps
         from artune.transfer.result import result_of
         from artune.transfer.task import NO_OPEN_STRENGTH
 
@@ -75,7 +74,7 @@ def tune(
     check_writable(out / FILES[-1])
     keep_freed_memory()
     with download_bar(quiet) as on_bytes:
-        loaded = Network.load(wanted, weights, on_bytes)
+        loaded = method_of(wanted).load(wanted, weights, on_bytes)
     task = api.read(content, [style], wanted, network=loaded, allow_huge=allow_huge)
     with balancing(quiet) as on_step:
         tuning = api.find_strength(task, kept=KEPT_SHARE if kept is None else kept, on_step=on_step)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,8 @@ from artune.engine.strips import strips
 
 Slots = Mapping[str, Tensor]
 """What an optimiser remembers from step to step, by name."""
+SlotShape = Literal["number", "iterate", "iterates"]
+"""Shape of a slot: ``[]``; that of the iterate; or ``[n, values]``, a row for each of n flattened iterates."""
 Resize = Callable[[Tensor], Tensor]
 """Function that resizes a tensor shaped like the iterate."""
 
@@ -53,6 +55,7 @@ class PartDone(NamedTuple):
     total: int
 
 
+P = ParamSpec("P")
 R = TypeVar("R")
 InParts = Generator[PartDone, None, R]
 """Computation in parts: a generator that yields after each part and returns the result at the end."""
@@ -122,7 +125,7 @@ class Optimiser(Protocol):
     """Rule that computes the next iterate from the gradient, and what a caller must know about the rule.
 
     Attributes:
-        memory: names of the slots.
+        memory: shape of each slot, by name.
         scale_free: whether the iterates stay the same when the function is multiplied by a number. If not, a rate is
             valid for one function at one size only.
         usual_rate: default step size; ``None`` if it depends on the network. For an optimiser that is not scale-free,
@@ -131,7 +134,7 @@ class Optimiser(Protocol):
             compares gradients of different steps.
     """
 
-    memory: ClassVar[frozenset[str]]
+    memory: ClassVar[Mapping[str, SlotShape]]
     scale_free: ClassVar[bool]
     usual_rate: ClassVar[float | None]
     fixed_draws: ClassVar[bool]
@@ -157,6 +160,16 @@ class Optimiser(Protocol):
 
     def carry(self, slots: Slots, resize: Resize) -> Slots:
         """Slots for the next size of the iterate."""
+
+
+def fits(slots: Slots, optimiser: Optimiser, x: Tensor) -> bool:
+    """Whether slots are complete, and have the shapes that an optimiser needs for an iterate ``x``."""
+
+    def shape(name: str) -> tuple[int, ...]:
+        rows = slots[name].shape[:1]
+        return {"number": (), "iterate": (*x.shape,), "iterates": (*rows, x.numel())}[optimiser.memory[name]]
+
+    return slots.keys() == optimiser.memory.keys() and all(slot.shape == shape(name) for name, slot in slots.items())
 
 
 class End(StrEnum):
@@ -236,24 +249,6 @@ def begin(x0: Tensor, slots: Slots | None = None) -> State:
     return State(x0, x0.new_zeros(()).expand_as(x0), slots=slots or {})
 
 
-def descend(
-    f: Function,
-    x0: Tensor,
-    optimiser: Optimiser,
-    *,
-    steps: int,
-    average: float = 0.0,
-    state: State | None = None,
-    schedule: Schedule = constant,
-    in_place: bool = False,
-) -> Generator[Step, None, None]:
-    """Minimise ``f`` from ``x0``, one step at a time, as ``descend_in_parts`` does, but yield steps only."""
-    events = descend_in_parts(
-        f, x0, optimiser, steps=steps, average=average, state=state, schedule=schedule, in_place=in_place
-    )
-    return (event for event in events if isinstance(event, Step))
-
-
 @in_mode(torch.no_grad)
 def descend_in_parts(
     f: Function,
@@ -320,3 +315,16 @@ def descend_in_parts(
         yield Step(index, total, losses, state, seconds, end)
         if end is End.STALLED:
             return
+
+
+def _steps_only(
+    events: Callable[P, Generator[Step | PartDone, None, None]],
+) -> Callable[P, Generator[Step, None, None]]:
+    def steps(*args: P.args, **kwargs: P.kwargs) -> Generator[Step, None, None]:
+        return (event for event in events(*args, **kwargs) if isinstance(event, Step))
+
+    return steps
+
+
+descend = _steps_only(descend_in_parts)
+"""``descend_in_parts`` that yields steps only."""

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from artune.engine.descend import Closure, Copies, Evaluation, Move, Resize, Slots
+from artune.engine.descend import Closure, Copies, Evaluation, Move, Resize, Slots, SlotShape
 from artune.engine.search import Trial, strong_wolfe
 from artune.engine.strips import strips
 from artune.errors import UnknownNameError
@@ -94,7 +94,12 @@ class Adam:
     eps: float = 0.1
     box: Box = (0.0, 1.0)
     in_place: bool = False
-    memory: ClassVar[frozenset[str]] = frozenset({"count", "unit", "first", "second"})
+    memory: ClassVar[Mapping[str, SlotShape]] = {
+        "count": "number",
+        "unit": "number",
+        "first": "iterate",
+        "second": "iterate",
+    }
     scale_free: ClassVar[bool] = True
     usual_rate: ClassVar[float | None] = None
     fixed_draws: ClassVar[bool] = False
@@ -158,7 +163,7 @@ class SGD:
 
     rate: float
     box: ClassVar[Box] = None
-    memory: ClassVar[frozenset[str]] = frozenset()
+    memory: ClassVar[Mapping[str, SlotShape]] = {}
     scale_free: ClassVar[bool] = False
     usual_rate: ClassVar[float | None] = 0.003  # for calibrated losses; three times this rate diverges for some pairs
     fixed_draws: ClassVar[bool] = False
@@ -205,7 +210,13 @@ class LBFGS:
     history: int = 10
     search: bool = False
     box: Box = (0.0, 1.0)
-    memory: ClassVar[frozenset[str]] = frozenset({"unit", "x", "gradient", "moves", "turns"})
+    memory: ClassVar[Mapping[str, SlotShape]] = {
+        "unit": "number",
+        "x": "iterate",
+        "gradient": "iterate",
+        "moves": "iterates",
+        "turns": "iterates",
+    }
     scale_free: ClassVar[bool] = True
     usual_rate: ClassVar[float | None] = 0.02
     fixed_draws: ClassVar[bool] = True

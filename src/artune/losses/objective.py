@@ -247,6 +247,7 @@ class Terms:
                 (loss, STYLE_TERMS[loss](tap, scale, draws), share * part)
                 for tap, share in shares(weights.style, scale).items()
                 for loss, part in shares(formulas.style, scale).items()
+                if part
             ),
             VARIATIONS[formulas.variation](scale),
         )

@@ -147,13 +147,13 @@ def stride_and_halo(backbone: Backbone, taps: Collection[str]) -> tuple[int, int
     return stride, -(-radius // stride) * stride
 
 
-def bands(height: int, width: int) -> Iterator[tuple[slice, int]]:
+def bands(height: int, width: int, pixels: int = BAND) -> Iterator[tuple[slice, int]]:
     """Bands of rows, each with a sign, such that signed sums over pairs of neighbours add up to those of the picture.
 
     Neighbouring bands share a row, so that each vertical pair lies in a band. The pairs within that row are then
     counted twice, so the row itself is a band with sign -1.
     """
-    tall = max(BAND // width, 1)
+    tall = max(pixels // width, 1)
     for top in range(0, height, tall):
         yield slice(top, min(top + tall + 1, height)), 1
         if top + tall < height:

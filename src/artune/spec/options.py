@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from artune.errors import SpecError
-from artune.spec.style import LARGEST, METHOD_SPECS, Optimise, StyleSpec
+from artune.spec.style import LARGEST, METHOD_FIELDS, METHOD_SPECS, MethodSpec, StyleSpec
 
 
 def parse_spec(data: Any, *, where: str = "the spec") -> StyleSpec:
@@ -42,20 +42,24 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
         return spec
     data, of_method = spec.model_dump(), type(spec.method).model_fields
     for name in spec.automatic:
-        place, fields = data["method"], of_method
         if name in StyleSpec.model_fields:
-            place, fields = data, StyleSpec.model_fields
-        place[name] = fields[name].default
+            data[name] = StyleSpec.model_fields[name].default
+        elif name in of_method:
+            data["method"][name] = of_method[name].default
     data["automatic"] = ()
+    method = options.get("method", data["method"])
+    if not isinstance(method, MethodSpec | Mapping):
+        raise SpecError(f"`method` is of type {type(method).__name__}; give an artune.Optimise, or its fields")
+    data["method"] = method.model_dump() if isinstance(method, MethodSpec) else {**method}
     for name, value in options.items():
-        place = data["method"] if name in of_method and name != "kind" else data
-        place[name] = value
+        if name != "method":
+            (data["method"] if name in METHOD_FIELDS and name != "kind" else data)[name] = value
     try:
         wanted = StyleSpec.model_validate(data)
     except ValidationError as error:
         raise SpecError("; ".join(_option(place, text) for place, text in _faults(error).items())) from None
-    for name, (idle, why) in _idle(wanted).items():
-        if name in options and idle:
+    for name, why in wanted.idle_options().items():
+        if name in options:
             raise SpecError(f"`{name}` has no effect {why}")
     return wanted
 
@@ -66,40 +70,13 @@ def _option(place: tuple[str, ...], text: str) -> str:
     return ": ".join([*(f"`{name}`" for name in names[:1]), *names[1:], text])
 
 
-def _idle(spec: StyleSpec) -> dict[str, tuple[bool, str]]:
-    """Whether others leave an option without effect, and what to do then."""
-    method = spec.method
-    if not isinstance(method, Optimise):
-        return {}
-    counted = method.rungs is not None or bool(method.size_steps) or (method.steps is not None and not method.pyramid)
-    stated = method.rungs is not None, "where every size is given (`rungs`); leave out either"
-    if spec.color == "content-match":
-        space = spec.color_match == "moments", "on moments, which are the same in all; take `color_match` histogram"
-    else:
-        space = spec.color == "style", "with `color` style; take content-luminance or content-match, or leave it out"
-    return {
-        "color_space": space,
-        "variation": (method.tv == 0, "with `tv` 0; give it a weight, or leave it out"),
-        "color_match": (
-            spec.color != "content-match",
-            f"with `color` {spec.color}; take content-match, or leave it out",
-        ),
-        "decay_every": (method.decay == 1, "with `decay` 1; give a decay below 1, or leave it out"),
-        "pyramid": stated,
-        "smallest_size": stated,
-        "size_factor": stated,
-        "size_steps": stated,
-        "quality": (counted, "where the steps are given; leave out either"),
-    }
-
-
 def _faults(error: ValidationError) -> dict[tuple[str, ...], str]:
     """What is wrong in a spec: for each field what is needed and what was given. Names of fields are in backticks."""
     faults: dict[tuple[str, ...], str] = {}
     for item in error.errors():
-        place = tuple(str(part) for part in item["loc"])
+        place, fields = tuple(str(part) for part in item["loc"]), [*StyleSpec.model_fields, *METHOD_FIELDS]
         if place[:1] == ("method",) and place[1:2] and place[1] in METHOD_SPECS:  # pydantic names the kind, too
-            place = place[:1] + place[2:]
+            place, fields = place[:1] + place[2:], [*METHOD_SPECS[place[1]].model_fields]
         if place[:1] == ("size",):  # a number or a word: pydantic reports both
             place, message = ("size",), f"must be a whole number from 1 to {LARGEST}, or original"
         elif place[:1] == ("strength",):
@@ -107,9 +84,9 @@ def _faults(error: ValidationError) -> dict[tuple[str, ...], str]:
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         if item["type"] == "extra_forbidden":
-            close = _closest(place[-1], [*StyleSpec.model_fields, *Optimise.model_fields])
+            close = _closest(place[-1], fields)
             hint = f"; did you mean `{close}`?" if close else ""
-            if len(place) == 1 and place[0] in Optimise.model_fields:
+            if len(place) == 1 and place[0] in METHOD_FIELDS:
                 hint = f"; it belongs under method (method: {{{place[0]}: ...}})"
             faults[place] = "there is no such field" + hint
         elif item["type"] == "union_tag_invalid":

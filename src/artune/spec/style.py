@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from artune.errors import SpecError
@@ -103,6 +104,10 @@ class MethodSpec(Model):
     def strength_fault(self) -> str | None:
         """Why no strength can be given, if none can."""
         return None
+
+    def idle_options(self) -> dict[str, str]:
+        """Options of the method that others leave without effect: by name, the reason and what to do."""
+        return {}
 
 
 class Optimise(MethodSpec):
@@ -195,6 +200,21 @@ class Optimise(MethodSpec):
             "`style_weight` instead"
         )
 
+    def idle_options(self) -> dict[str, str]:
+        """Options that others leave without effect: by name, the reason and what to do."""
+        counted = self.rungs is not None or bool(self.size_steps) or (self.steps is not None and not self.pyramid)
+        by_rungs = "where every size is given (`rungs`); leave out either"
+        faults = {
+            "variation": (self.tv == 0, "with `tv` 0; give it a weight, or leave it out"),
+            "decay_every": (self.decay == 1, "with `decay` 1; give a decay below 1, or leave it out"),
+            "pyramid": (self.rungs is not None, by_rungs),
+            "smallest_size": (self.rungs is not None, by_rungs),
+            "size_factor": (self.rungs is not None, by_rungs),
+            "size_steps": (self.rungs is not None, by_rungs),
+            "quality": (counted, "where the steps are given; leave out either"),
+        }
+        return {name: why for name, (idle, why) in faults.items() if idle}
+
     @field_validator("loss", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
@@ -228,6 +248,10 @@ class Optimise(MethodSpec):
 
 METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
+METHOD_FIELDS: Mapping[str, FieldInfo] = {
+    name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()
+}
+"""Fields of the methods of all kinds, by name; of two with the same name, that of the first kind."""
 
 
 class ByKind:
@@ -292,8 +316,7 @@ class StyleSpec(Model):
     @field_validator("automatic")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        fields = {field for method in METHOD_SPECS.values() for field in method.model_fields}
-        if unknown := sorted({*value} - {*cls.model_fields, *fields}):
+        if unknown := sorted({*value} - {*cls.model_fields, *METHOD_FIELDS}):
             raise ValueError(f"a spec has no fields {', '.join(unknown)}")
         return value
 
@@ -310,6 +333,19 @@ class StyleSpec(Model):
         if value and not any(value):
             raise ValueError("all are 0; give at least one style a weight above 0")
         return value
+
+    def idle_options(self) -> dict[str, str]:
+        """Options of spec and method that others leave without effect: by name, the reason and what to do."""
+        if self.color == "content-match":
+            space = self.color_match == "moments", "on moments, which are the same in all; take `color_match` histogram"
+        else:
+            space = (
+                self.color == "style",
+                "with `color` style; take content-luminance or content-match, or leave it out",
+            )
+        match = self.color != "content-match", f"with `color` {self.color}; take content-match, or leave it out"
+        faults = {"color_space": space, "color_match": match}
+        return {name: why for name, (idle, why) in faults.items() if idle} | self.method.idle_options()
 
 
 def optimise_of(spec: StyleSpec) -> Optimise:

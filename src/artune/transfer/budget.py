@@ -9,10 +9,10 @@ import torch
 from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
-from artune.losses.objective import Formulas
 from artune.losses.tiled import check_tiles, stride_and_halo
 from artune.machine import OVERHEAD, device_memory_free
-from artune.spec.style import Rung, bytes_of
+from artune.spec.style import bytes_of
+from artune.transfer.objective import formulas_of
 from artune.transfer.plan import OptimisePlan, ResolvedOptimise
 from artune.transfer.rates import optimiser_of
 from artune.transfer.sizes import fitted, painting_size
@@ -58,7 +58,7 @@ class MemoryBudget:
     """Memory that a run has and needs.
 
     Args:
-        spec: the plan of the run.
+        plan: the plan of the run.
         photograph: the photograph as it was read.
         paintings: all paintings as they were read.
         network: the loss network.
@@ -67,23 +67,22 @@ class MemoryBudget:
 
     def __init__(
         self,
-        spec: OptimisePlan,
+        plan: OptimisePlan,
         photograph: Picture,
         paintings: Sequence[Picture],
         network: Network,
         masks: int = 0,
     ) -> None:
-        self.spec, self.network, self.masks = spec, network, masks
+        self.plan, self.network, self.masks = plan, network, masks
         self.photograph, self.paintings = photograph, paintings
-        method = spec.method
-        self.taps = [tap for tap in method.taps if tap != "image"]
+        self.taps = [tap for tap in plan.method.taps if tap != "image"]
 
     def need(self, longer: int) -> MemoryNeed:
         """Bytes that a size with this longer side needs."""
-        method, infos, itemsize = self.spec.method, self.network.backbone.taps, self.network.dtype.itemsize
+        method, infos, itemsize = self.plan.method, self.network.backbone.taps, self.network.dtype.itemsize
         pixels = math.prod(fitted(*self.photograph.size, longer))
-        rung = Rung(size=longer, steps=0)
-        painted = sum(math.prod(painting_size(painting, rung, self.spec)) for painting in self.paintings)
+        scale = self.plan.style_scale
+        painted = sum(math.prod(painting_size(painting, longer, scale)) for painting in self.paintings)
         values = max((infos[tap].values for tap in self.taps), default=3.0)
         before = (pixels + painted) * (values * itemsize + 36)  # all features, before the steps
         masks = pixels * MASK_BYTES * self.masks
@@ -96,18 +95,18 @@ class MemoryBudget:
         )
 
     def limit(self) -> int:
-        """Bytes of the spec's ``memory``, without those of the process."""
-        return bytes_of(self.spec.memory) - PROCESS_BYTES
+        """Bytes of the plan's ``memory``, without those of the process."""
+        return bytes_of(self.plan.memory) - PROCESS_BYTES
 
     def side(self, longer: int) -> int | None:
         """Side of the tiles in which a size is computed; ``None`` if it is computed as a whole.
 
-        It follows from the spec alone, not from the memory that is free, so that a resumed run gives the same bits.
+        It follows from the plan alone, not from the memory that is free, so that a resumed run gives the same bits.
 
         Raises:
-            ResourceError: the spec's ``memory`` is too small even for the smallest tiles.
+            ResourceError: the plan's ``memory`` is too small even for the smallest tiles.
         """
-        if self.spec.memory == "all":
+        if self.plan.memory == "all":
             return None
         need = self.need(longer)
         if need.whole <= self.limit():
@@ -117,37 +116,38 @@ class MemoryBudget:
             least = math.ceil((need.tiled(TILE_SIDES[-1]) + PROCESS_BYTES) / 2**20)
             raise ResourceError(
                 f"{self._shape(longer)} pixels need {least}MiB in the smallest tiles, "
-                f"and `memory` is {self.spec.memory}; give more `memory`, or choose a smaller `size`"
+                f"and `memory` is {self.plan.memory}; give more `memory`, or choose a smaller `size`"
             )
         return side
 
-    def checked(self) -> OptimisePlan:
+    def checked(self, *, resumed: bool = False) -> OptimisePlan:
         """The plan, with ``memory`` set if the machine cannot hold the last size as a whole.
 
+        Args:
+            resumed: whether the run has begun: ``memory`` is then as it was, because the choice changes the bits.
+
         Raises:
-            SpecError: the spec's ``memory`` is enough for tiles only, but a loss or the network needs the whole
+            SpecError: the plan's ``memory`` is enough for tiles only, but a loss or the network needs the whole
                 picture.
             ResourceError: a size does not fit; the message names the largest one that does.
         """
-        sizes = [rung.size for rung in reversed(self.spec.method.rungs)]  # from the largest, which an error is to name
-        available = device_memory_free(self.network.device)
-        free = math.inf if available is None else available - OVERHEAD
-        if self.spec.memory != "all":
+        sizes = [rung.size for rung in reversed(self.plan.method.rungs)]  # from the largest, which an error is to name
+        free = device_memory_free(self.network.device) - OVERHEAD
+        if self.plan.memory != "all":
             if any(self.need(size).whole > self.limit() for size in sizes):
                 self.check_tiling()
             sides = [self.side(size) for size in sizes]
             for size, side in zip(sizes, sides, strict=True):
-                self._check_free(self.need(size).whole if side is None else self.need(size).tiled(side), size, free)
-            return self.spec
+                needed = self.need(size).whole if side is None else self.need(size).tiled(side)
+                self._check_free(needed, size, free, resumed)
+            return self.plan
         need = self.need(max(sizes))
-        if need.whole <= free:
-            return self.spec
-        side = need.side(min(free, need.tiled(USUAL_TILE_SIDE))) if self._can_tile() else None
-        self._check_free(need.whole if side is None else need.tiled(side), max(sizes), free)
-        assert side is not None  # _check_free raised otherwise
-        memory = f"{math.ceil((need.tiled(side) + PROCESS_BYTES) / 2**20)}MiB"
-        automatic = tuple(sorted({*self.spec.automatic, "memory"}))
-        return self.spec.model_copy(update={"memory": memory, "automatic": automatic})
+        if need.whole > free and not resumed and self._can_tile():
+            side = need.side(min(free, need.tiled(USUAL_TILE_SIDE)))
+            if side is not None:
+                return self.plan.with_memory(f"{math.ceil((need.tiled(side) + PROCESS_BYTES) / 2**20)}MiB")
+        self._check_free(need.whole, max(sizes), free, resumed)
+        return self.plan
 
     def check_tiling(self) -> None:
         """Raise if a loss or the network needs the picture as a whole.
@@ -155,21 +155,14 @@ class MemoryBudget:
         Raises:
             SpecError: one of them does; the message names it.
         """
-        method = self.spec.method
+        method = self.plan.method
         for name in ("photoreal", "photoreal_smoothing"):
             if getattr(method, name):
                 raise SpecError(
                     f"`{name}` needs the picture as a whole; leave it out, leave out `memory`, or choose a smaller "
                     "`size`"
                 )
-        formulas = Formulas(
-            style=method.loss,
-            content=method.content_loss,
-            variation=method.variation,
-            scale=method.scale,
-            balance_gradients=method.balance_gradients,
-        )
-        check_tiles(self.network.backbone, self.taps, formulas)
+        check_tiles(self.network.backbone, self.taps, formulas_of(self.plan))
 
     def _can_tile(self) -> bool:
         try:
@@ -178,9 +171,14 @@ class MemoryBudget:
             return False
         return True
 
-    def _check_free(self, bytes_needed: float, longer: int, free: float) -> None:
-        if bytes_needed <= free:
+    def _check_free(self, needed: float, longer: int, free: float, resumed: bool) -> None:
+        if needed <= free:
             return
+        message = (
+            f"{self._shape(longer)} pixels need about {_gib(needed + OVERHEAD)}, {_gib(free + OVERHEAD)} are free; "
+        )
+        if resumed:
+            raise ResourceError(message + "give the run as much memory as it began with, or start anew")
         smaller = longer
         tiles = self._can_tile()
         while smaller >= SMALLEST_SIZE:
@@ -188,11 +186,7 @@ class MemoryBudget:
             if need.whole <= free or (tiles and need.side(free)):
                 break
             smaller = int(smaller * 0.95)
-        raise ResourceError(
-            f"{self._shape(longer)} pixels need about {_gib(bytes_needed + OVERHEAD)}, "
-            f"{_gib(free + OVERHEAD)} are free; "
-            + (f"`size` {smaller} fits" if smaller >= SMALLEST_SIZE else "no size fits")
-        )
+        raise ResourceError(message + (f"`size` {smaller} fits" if smaller >= SMALLEST_SIZE else "no size fits"))
 
     def _shape(self, longer: int) -> str:
         width, height = fitted(*self.photograph.size, longer)

@@ -1,21 +1,18 @@
 """Checkpoints: the state of a run in a file. A resumed run gives the same bits as one without interruption."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError, field_validator
 
-from artune.engine.descend import State
+from artune.engine.descend import Optimiser, State, fits
 from artune.errors import CheckpointError
-from artune.spec.style import Rung
-from artune.tensors import load_checkpoint, read_about, save_checkpoint
+from artune.spec.style import Rung, bytes_of
+from artune.tensors import load_checkpoint, save_checkpoint
 from artune.transfer.sizes import fitted
-
-IMAGES = ("x", "average", "slot.first", "slot.second", "slot.x", "slot.gradient")
-"""Names of the tensors that are shaped like the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,35 +37,47 @@ class _About(BaseModel):
     level: NonNegativeInt
     step: NonNegativeInt
     mass: NonNegativeFloat
-    still: NonNegativeInt
+    unchanged: NonNegativeInt
     losses: dict[str, list[float]]
     seconds: NonNegativeFloat
+    memory: str
     balance: dict[str, Any] | None = None
     balance_seconds: NonNegativeFloat = 0.0
 
+    @field_validator("memory")
+    @classmethod
+    def _in_bytes(cls, value: str) -> str:
+        if value != "all":
+            bytes_of(value)
+        return value
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """State of a run between two steps.
+    """State of a run between two steps, and the file that holds it.
 
     Attributes:
+        path: the file.
         key: key of the run.
         level: index of the current size among the sizes, from 0.
         state: state of the descent.
         losses: losses of all steps so far, by name.
         seconds: duration so far.
+        memory: ``memory`` of the plan. It may have been chosen by the memory that was free when the run began.
         search: how the strength was found; ``None`` if it was given.
     """
 
+    path: Path
     key: str
     level: int
     state: State
     losses: Mapping[str, Sequence[float]]
     seconds: float
+    memory: str
     search: StrengthSearch | None = None
 
-    def save(self, path: Path) -> None:
-        """Write the checkpoint to one file, atomically.
+    def save(self) -> None:
+        """Write the file, atomically.
 
         Raises:
             OutputError: no permission, no space.
@@ -82,95 +91,91 @@ class Checkpoint:
             level=self.level,
             step=state.step,
             mass=state.mass,
-            still=state.unchanged,
+            unchanged=state.unchanged,
             losses={name: list(values) for name, values in self.losses.items()},
             seconds=self.seconds,
+            memory=self.memory,
             balance=dict(self.search.summary) if self.search else None,
             balance_seconds=self.search.seconds if self.search else 0.0,
         )
-        save_checkpoint(path, tensors, about.model_dump())
+        save_checkpoint(self.path, tensors, about.model_dump())
 
     @classmethod
-    def load(
-        cls,
-        path: Path,
-        key: str,
-        rungs: Sequence[Rung],
-        shape: tuple[int, int],
-        memory: Collection[str],
-        device: torch.device,
-    ) -> "Checkpoint":
-        """Read a checkpoint and check that it belongs to this run.
-
-        Args:
-            path: the file.
-            key: key of the run.
-            rungs: sizes and steps of the run.
-            shape: width and height of the photograph.
-            memory: names of the slots of the optimiser.
-            device: device for the tensors.
+    def load(cls, path: Path | str) -> Self:
+        """Read a file. Whether it belongs to a run is checked when the run is planned and when it begins.
 
         Raises:
-            CheckpointError: the checkpoint is damaged, or belongs to another run.
+            CheckpointError: there is no such file, or it is damaged.
         """
+        path = Path(path)
         tensors, data = load_checkpoint(path)
-        about = _parsed(path, data)
-        if about.key != key:
-            raise other_run_error(path)
-        if about.level >= len(rungs) or about.step > rungs[about.level].steps:
-            raise damaged_error(path, "it has more sizes or steps than the run")
-        width, height = fitted(*shape, rungs[about.level].size)
-        if not {"x", "average"} <= tensors.keys() or any(
-            tensors[name].shape != (1, 3, height, width) for name in IMAGES if name in tensors
-        ):
-            raise damaged_error(path, f"it holds no picture of {width}x{height} pixels")
-        slots = {name.removeprefix("slot."): t.to(device) for name, t in tensors.items() if name.startswith("slot.")}
-        if about.step and slots.keys() != set(memory):
-            raise damaged_error(path, "the optimiser's state is not complete")
+        try:
+            about = _About.model_validate(data)
+        except ValidationError as error:
+            raise _damaged(path, f"{error.error_count()} of its fields are wrong") from None
+        if not {"x", "average"} <= tensors.keys():
+            raise _damaged(path, "it holds no picture")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise damaged_error(path, "it holds values that are not finite")
-        if "count" in slots:
-            slots["count"] = slots["count"].cpu()
+            raise _damaged(path, "it holds values that are not finite")
+        slots = {name.removeprefix("slot."): slot for name, slot in tensors.items() if name.startswith("slot.")}
         state = State(
-            tensors["x"].to(device),
-            tensors["average"].to(device),
-            about.mass,
-            about.step,
-            slots,
-            about.still,
-            tensors["total"].to(device) if "total" in tensors else None,
+            tensors["x"], tensors["average"], about.mass, about.step, slots, about.unchanged, tensors.get("total")
         )
-        return cls(key, about.level, state, about.losses, about.seconds)
+        search = None if about.balance is None else StrengthSearch(about.balance, about.balance_seconds)
+        return cls(path, about.key, about.level, state, about.losses, about.seconds, about.memory, search)
+
+    def check_key(self, key: str) -> None:
+        """Raise if the checkpoint does not belong to the run with this key.
+
+        Raises:
+            CheckpointError: it belongs to another run.
+        """
+        if self.key != key:
+            raise self.other_run()
+
+    def check_state(self, rungs: Sequence[Rung], shape: tuple[int, int], optimiser: Optimiser) -> None:
+        """Raise if the state does not fit a run.
+
+        Args:
+            rungs: sizes and steps of the run.
+            shape: width and height of the photograph.
+            optimiser: optimiser of the run.
+
+        Raises:
+            CheckpointError: it does not.
+        """
+        state = self.state
+        if self.level >= len(rungs) or state.step > rungs[self.level].steps:
+            raise self.damaged("it has more sizes or steps than the run")
+        width, height = fitted(*shape, rungs[self.level].size)
+        if not state.x.shape == state.average.shape == (1, 3, height, width):
+            raise self.damaged(f"it holds no picture of {width}x{height} pixels")
+        if (state.step or state.slots) and not fits(state.slots, optimiser, state.x):
+            raise self.damaged("the optimiser's state is not complete")
+
+    def state_on(self, device: torch.device) -> State:
+        """A copy of the state on a device. A run may overwrite it, and the checkpoint can be used again."""
+        state = self.state
+        return replace(
+            state,
+            x=state.x.to(device, copy=True),
+            average=state.average.to(device, copy=True),
+            # counts are in double precision, on the CPU: not every device has it
+            slots={k: v.to("cpu" if v.dtype == torch.float64 else device, copy=True) for k, v in state.slots.items()},
+            total=None if state.total is None else state.total.to(device, copy=True),
+        )
+
+    def other_run(self) -> CheckpointError:
+        """Error for a checkpoint that belongs to another run than the one to be resumed."""
+        return CheckpointError(
+            f"{self.path} belongs to another run, with other pictures, options or weights; give the same ones, or "
+            "remove it to start anew"
+        )
+
+    def damaged(self, why: str) -> CheckpointError:
+        """Error for a checkpoint that is damaged."""
+        return _damaged(self.path, why)
 
 
-def read_origin(path: Path) -> tuple[str, StrengthSearch | None]:
-    """Read the key of the run that a checkpoint belongs to, and how the strength of this run was found.
-
-    Returns:
-        the key; and the search for the strength, ``None`` if the strength was given.
-
-    Raises:
-        CheckpointError: the file is damaged.
-    """
-    about = _parsed(path, read_about(path))
-    return about.key, None if about.balance is None else StrengthSearch(about.balance, about.balance_seconds)
-
-
-def other_run_error(path: Path) -> CheckpointError:
-    """Error for a checkpoint that belongs to another run than the one to be resumed."""
-    return CheckpointError(
-        f"{path} belongs to another run, with other pictures, options or weights; give the same ones, or remove it to "
-        "start anew"
-    )
-
-
-def _parsed(path: Path, data: object) -> _About:
-    try:
-        return _About.model_validate(data)
-    except ValidationError as error:
-        raise damaged_error(path, f"{error.error_count()} of its fields are wrong") from None
-
-
-def damaged_error(path: Path, why: str) -> CheckpointError:
-    """Error for a checkpoint that is damaged."""
+def _damaged(path: Path, why: str) -> CheckpointError:
     return CheckpointError(f"cannot resume from {path}: {why}; remove it to start anew")

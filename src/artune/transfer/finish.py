@@ -9,8 +9,8 @@ from artune.images import color
 from artune.images.picture import Picture, from_tensor
 from artune.losses.matting import smooth_like
 from artune.regions.masks import composite
-from artune.spec.style import StyleSpec
 from artune.transfer.inputs import Inputs
+from artune.transfer.plan import Plan
 
 
 def smoothed(image: Image, strength: float, shown: Inputs) -> Image:
@@ -29,23 +29,23 @@ def smoothed(image: Image, strength: float, shown: Inputs) -> Image:
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(image.device)
 
 
-def finished(image: Image, spec: StyleSpec, inputs: Inputs, shown: Inputs) -> Picture:
+def finished(image: Image, plan: Plan, inputs: Inputs, shown: Inputs) -> Picture:
     """Turn an iterate into a picture: set its colours, transparency and metadata, and blend it with the photograph.
 
     Args:
         image: the iterate, ``[1, 3, h, w]``.
-        spec: the plan of the run.
+        plan: the plan of the run.
         inputs: the pictures as they were read.
         shown: the pictures in the colours that the network saw.
     """
     height, width = image.shape[-2:]
     photograph, covered = inputs.photograph, inputs.covered_at(width, height)
-    if not (photograph.alpha is None and covered is None and spec.color == "style"):
+    if not (photograph.alpha is None and covered is None and plan.color == "style"):
         photograph = photograph.resized(width, height)
     picture = from_tensor(image, like=photograph)
     pixels = picture.pixels
-    if spec.color == "content-luminance":
-        pixels = color.with_luminance_of(pixels, photograph.filled(), spec.color_space)
+    if plan.color == "content-luminance":
+        pixels = color.with_luminance_of(pixels, photograph.filled(), plan.color_space)
     if covered is not None:
         pixels = composite(pixels, photograph.pixels, covered)
     return replace(picture, pixels=pixels)

@@ -10,31 +10,40 @@ from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
 from artune.transfer import optimise
-from artune.transfer.checkpoint import StrengthSearch
+from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.run import P, Progress, Run
+from artune.transfer.strengths import Ladder, OptimiseLadder
 from artune.transfer.task import N, Task
 
 
 @dataclass(frozen=True)
 class Method(Generic[P, N]):
-    """A method of making a picture, as three functions.
+    """A method of making a picture, as functions.
 
     Attributes:
         load: loads what serves many pictures, such as a network. Arguments: spec, file of weights or ``None``, callback
             of downloads or ``None``.
-        plan: makes the plan of a task and checks it. Arguments: task, strength if the spec leaves it open.
+        plan: makes the plan of a task and checks it. Arguments: task, strength if the spec leaves it open, ``memory``
+            of the plan that the run began with if it is resumed.
         steps: runs a plan step by step. Arguments: run, checkpoint to resume from or ``None``.
+        ladder: makes pictures at several strengths, for the search for the balance. Arguments: task, plan. ``None`` if
+            the pictures do not depend on the strength.
         finish: what is done once to the last picture, ``[1, 3, h, w]`` in [0, 1]. Arguments: picture, run.
+        in_tiles: whether any size of a run is computed in tiles.
     """
 
     load: Callable[[StyleSpec, Path | None, OnBytes | None], N]
-    plan: Callable[[Task[N], float | None], P]
-    steps: Callable[[Run[P, N], Path | None], Generator[Progress, None, None]]
+    plan: Callable[[Task[N], float | None, str | None], P]
+    steps: Callable[[Run[P, N], Checkpoint | None], Generator[Progress, None, None]]
+    ladder: Callable[[Task[N], P], Ladder] | None = None
     finish: Callable[[Image, Run[P, N]], Image] = lambda image, run: image
+    in_tiles: Callable[[Run[P, N]], bool] = lambda run: False
 
 
 METHODS: Mapping[str, Method[Any, Any]] = {
-    "optimise": Method(optimise.load, optimise.plan, optimise.steps, optimise.finish),
+    "optimise": Method(
+        optimise.load, optimise.plan, optimise.steps, OptimiseLadder, optimise.finish, optimise.in_tiles
+    ),
 }
 
 
@@ -43,33 +52,36 @@ def method_of(spec: StyleSpec) -> Method[Any, Any]:
     return METHODS[spec.method.kind]
 
 
-def plan_run(task: Task[Any], strength: float | None = None, search: StrengthSearch | None = None) -> Run[Any, Any]:
+def plan_run(
+    task: Task[Any], strength: float | None = None, search: StrengthSearch | None = None, memory: str | None = None
+) -> Run[Any, Any]:
     """Make the plan of a task, check it, and return the run.
 
     Args:
         task: pictures and spec.
         strength: the strength, if the spec leaves it open; default: 0.5.
         search: how this strength was found.
+        memory: ``memory`` of the plan that the run began with, if it is resumed.
 
     Raises:
         InputError: the spec does not fit the pictures or the network.
         ResourceError: there is not enough memory.
     """
-    return Run.of(task, method_of(task.spec).plan(task, strength), search)
+    return Run.of(task, method_of(task.spec).plan(task, strength, memory), search)
 
 
-def steps(run: Run[Any, Any], left: Path | None = None) -> Iterator[Progress]:
+def steps(run: Run[Any, Any], checkpoint: Checkpoint | None = None) -> Iterator[Progress]:
     """Run a plan step by step.
 
     Args:
         run: the run.
-        left: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
+        checkpoint: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
 
     Yields:
         the progress after every event; the last one is that of the end.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or belongs to another run.
+        CheckpointError: the checkpoint does not fit the run.
         ResourceError: memory ran out.
     """
-    return on_free_cores(method_of(run.plan).steps(run, left))
+    return on_free_cores(method_of(run.plan).steps(run, checkpoint))

@@ -34,7 +34,7 @@ from artune.losses.tiled import TiledObjective
 from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.plan import OptimisePlan
+from artune.transfer.plan import OptimisePlan, strengths_by_region
 from artune.transfer.sizes import fitted, painting_size
 
 
@@ -172,11 +172,6 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
     return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
 
 
-def strengths_by_region(plan: OptimisePlan, inputs: Inputs) -> list[float]:
-    """Strength of each region; that of the rest comes last."""
-    return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
-
-
 def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
     """Content weight and style weight of each region."""
     return [plan.at(strength) for strength in strengths_by_region(plan, inputs)]
@@ -188,7 +183,7 @@ def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
 
 
 def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
-    size = painting_size(painting.picture, rung, plan)
+    size = painting_size(painting.picture, rung.size, plan.style_scale)
     image = painting.picture.resized(*size).tensor().to(network.device)
     mask, least = _mask(painting.weight(), image), network.backbone.smallest
     return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))

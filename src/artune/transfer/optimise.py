@@ -1,12 +1,12 @@
 """The method ``optimise``: optimisation in the image (Gatys 2016). Its plan, and its steps from size to size."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import torch
 
@@ -18,10 +18,11 @@ from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, 
 from artune.engine.modes import in_mode
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
-from artune.spec.style import StyleSpec, optimise_of
+from artune.spec.style import Rung, StyleSpec, optimise_of
 from artune.transfer.budget import MemoryBudget
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
+from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
 from artune.transfer.plan import OptimisePlan, resolve, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
@@ -40,18 +41,22 @@ def load(spec: StyleSpec, weights: Path | None = None, on_bytes: OnBytes | None 
     return Network.load(spec, weights, on_bytes)
 
 
-def plan(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
+def plan(task: OptimiseTask, strength: float | None = None, memory: str | None = None) -> OptimisePlan:
     """Make the plan of a task, and check it against network and memory.
 
     Args:
         task: pictures and spec.
         strength: the strength, if the spec leaves it open.
+        memory: ``memory`` of the plan that the run began with, if it is resumed.
 
     Raises:
         SpecError: a size, a layer or a loss does not fit the network.
         ResourceError: there is not enough memory.
     """
-    return budget_of(plan_unchecked(task, strength), task).checked()
+    resolved = plan_unchecked(task, strength)
+    if memory is not None and resolved.memory == "all" != memory:
+        resolved = resolved.with_memory(memory)
+    return budget_of(resolved, task).checked(resumed=memory is not None)
 
 
 def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
@@ -82,49 +87,48 @@ def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> MemoryBudge
     return MemoryBudget(plan, of.inputs.photograph, paintings, of.network, masks)
 
 
-def in_tiles(run: Run[Any, Any]) -> bool:
-    """Whether any size of a run is computed in tiles; false for a run that is no optimisation."""
-    if not isinstance(run.plan, OptimisePlan):
-        return False
+def in_tiles(run: OptimiseRun) -> bool:
+    """Whether any size of a run is computed in tiles."""
     budget = budget_of(run.plan, run)
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
 
 @in_mode(partial(torch.inference_mode, False))  # in the caller's inference mode there would be no gradient
-def steps(run: OptimiseRun, left: Path | None = None) -> Generator[Progress, None, None]:
+def steps(run: OptimiseRun, checkpoint: Checkpoint | None = None) -> Generator[Progress, None, None]:
     """Optimise the picture size by size.
 
     Args:
         run: the run.
-        left: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
+        checkpoint: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
 
     Yields:
         the progress at the beginning of a size, after every tile, after every step, and at the end.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or belongs to another run.
+        CheckpointError: the checkpoint does not fit the run.
         ResourceError: memory ran out.
     """
+    if checkpoint is not None:
+        method = run.plan.method
+        checkpoint.check_key(run.key)
+        checkpoint.check_state(method.rungs, run.inputs.photograph.size, optimiser_of(method))
     with _out_of_memory_explained(run.plan.size):
-        yield from _steps(run, None if left is None else _checkpoint(run, left))
+        yield from _steps(run, checkpoint)
 
 
-def _checkpoint(run: OptimiseRun, path: Path) -> Checkpoint:
-    method, shape = run.plan.method, run.inputs.photograph.size
-    return Checkpoint.load(path, run.key, method.rungs, shape, optimiser_of(method).memory, run.network.device)
-
-
-def _steps(run: OptimiseRun, left: Checkpoint | None) -> Iterator[Progress]:
+def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Iterator[Progress]:
     rungs = run.plan.method.rungs
-    trace = _RunLog.of(run, left)
+    trace = _RunLog.of(run, checkpoint)
     if _is_photograph(run):
         level = len(rungs) - 1
         yield trace.progress("ends", level, begin(photograph_at(run.shown, rungs[-1].size, run.network.device)), done=0)
         return
-    first, state = (left.level, left.state) if left else (0, None)
+    first, state = checkpoint.level if checkpoint else 0, None
     for level in range(first, len(rungs)):
-        begun = state if left and level == first else None
-        state, end = yield from _size(trace, level, begun or _begin(run, level, state))
+        resumed = checkpoint if level == first else None
+        state, end = yield from _size(  # which alone holds the state that it begins with
+            trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state)
+        )
         if end is End.DIVERGED:
             return
 
@@ -147,14 +151,37 @@ def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
     plan, rungs = run.plan, run.plan.method.rungs
     content = photograph_at(run.shown, rungs[level].size, run.network.device)
     if state is None:
-        x = start(plan.method.start, content, run.first, plan.seed)
-        covered = covered_at(run.shown, content)
-        return begin(x if covered is None else torch.where(covered > 0, x, content))
-    before = None
-    if plan.method.start == "content":
-        before = photograph_at(run.shown, rungs[level - 1].size, run.network.device)
-    height, width = content.shape[-2:]
-    return begin(enlarged(state.image, content, before), carried(state, optimiser_of(plan.method), height, width))
+        return begin(first_iterate(plan, run.shown, run.first, content))
+    x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
+    return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
+
+
+def first_iterate(plan: OptimisePlan, shown: Inputs, first: Painting, content: Image) -> Image:
+    """The iterate before the first step: the start, and the photograph where the result is the photograph.
+
+    Args:
+        plan: the plan of the run.
+        shown: the pictures in the colours that the network sees.
+        first: the picture to start from, if the start is not the photograph.
+        content: the photograph at the first size, ``[1, 3, h, w]``.
+    """
+    x = start(plan.method.start, content, first, plan.seed)
+    covered = covered_at(shown, content)
+    return x if covered is None else torch.where(covered > 0, x, content)
+
+
+def next_iterate(plan: OptimisePlan, shown: Inputs, image: Image, size: int, content: Image) -> Image:
+    """The iterate before the first step at a new size: the picture of the size before, enlarged.
+
+    Args:
+        plan: the plan of the run.
+        shown: the pictures in the colours that the network sees.
+        image: the picture at the end of the size before, ``[1, 3, h, w]``.
+        size: longer side of this picture, pixels.
+        content: the photograph at the new size, ``[1, 3, h, w]``.
+    """
+    before = photograph_at(shown, size, content.device) if plan.method.start == "content" else None
+    return enlarged(image, content, before)
 
 
 def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
@@ -213,10 +240,12 @@ class _RunLog:
     end: End = End.DONE
 
     @classmethod
-    def of(cls, run: OptimiseRun, left: Checkpoint | None) -> Self:
+    def of(cls, run: OptimiseRun, checkpoint: Checkpoint | None) -> Self:
         """The log of a run that begins, or that is resumed from a checkpoint."""
-        began = time.perf_counter() - (left.seconds if left else 0.0)
-        return cls(run, began, {name: [*values] for name, values in left.losses.items()} if left else {})
+        if checkpoint is None:
+            return cls(run, time.perf_counter(), {})
+        losses = {name: [*values] for name, values in checkpoint.losses.items()}
+        return cls(run, time.perf_counter() - checkpoint.seconds, losses)
 
     def note(self, step: Step) -> None:
         """Append the losses of a step."""
@@ -244,6 +273,7 @@ class _RunLog:
             rungs[level],
             done,
             sum(rung.steps for rung in rungs),
+            1.0 if event == "ends" else _share_done(rungs, level, state.step, part),
             state,
             self.losses,
             time.perf_counter() - self.began,
@@ -261,6 +291,21 @@ class _RunLog:
                 result: R = end.value
                 return result
             yield self.progress("part", level, state, part=part)
+
+
+def _share_done(rungs: Sequence[Rung], level: int, steps: int, part: PartDone | None) -> float:
+    """Share of a run's work that is done, in [0, 1]. The work of a step is its number of pixels.
+
+    Args:
+        rungs: sizes and steps of the run.
+        level: index of the current size, from 0.
+        steps: number of steps done at this size.
+        part: parts done of the next step.
+    """
+    begun = steps + (part.done / part.total if part else 0.0)
+    done = sum(rung.steps * rung.size**2 for rung in rungs[:level]) + begun * rungs[level].size ** 2
+    work = sum(rung.steps * rung.size**2 for rung in rungs)
+    return done / work if work else 1.0
 
 
 @contextmanager

@@ -3,20 +3,23 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from artune.backbones.base import Backbone
 from artune.backbones.defaults import Defaults
 from artune.backbones.registry import defaults_of
+from artune.engine.optimisers import OPTIMISERS
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
 from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
-from artune.transfer.rates import usual_rate
-from artune.transfer.sizes import fitted, planned
+from artune.transfer.inputs import Inputs
+from artune.transfer.sizes import fitted, least_size, planned
 from artune.transfer.start import STARTS
 
 USUAL_STRENGTH = 0.5
 """Strength if neither the user nor a search chose one."""
+WEAK = 0.2
+"""Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Default weights of content and style for the scales of the literature: those of PyTorch's tutorial, and alpha / beta
 of Gatys 2016. ``raw`` and ``mean`` have no defaults."""
@@ -40,6 +43,11 @@ class Plan(StyleSpec):
     """Device: cpu, cuda, cuda:1, mps."""
     precision: Literal["fp32", "bf16"]
     """Precision of the network's activations."""
+
+    def with_memory(self, memory: str) -> Self:
+        """The plan with a ``memory`` that was chosen for the user."""
+        automatic = tuple(sorted({*self.automatic, "memory"}))
+        return self.model_copy(update={"memory": memory, "automatic": automatic})
 
     def as_spec(self) -> StyleSpec:
         """The plan as a spec, with which the run can be repeated."""
@@ -83,9 +91,12 @@ class OptimisePlan(Plan):
 
     def at(self, strength: float) -> tuple[float, float]:
         """Weights of content and style at another strength; weights that the user gave do not depend on it."""
-        chosen = [name for name in ("content_weight", "style_weight") if name in self.automatic]
-        given: dict[str, Any] = {**self.method.model_dump(), **dict.fromkeys(chosen)}
-        return side_weights(Optimise.model_validate(given), strength)
+        method = self.method
+        content, style = usual_weights(method, strength)
+        return (
+            content if "content_weight" in self.automatic else method.content_weight,
+            style if "style_weight" in self.automatic else method.style_weight,
+        )
 
 
 def resolve(
@@ -126,7 +137,7 @@ def resolve(
     fields = common_fields(spec, content_size, styles, regions, strength)
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
     defaults = defaults or defaults_of(method.network)
-    rungs = _rungs(spec, size, math.ceil(smallest * max(content_size) / min(content_size)))
+    rungs = _rungs(spec, size, least_size(content_size, smallest))
     strongest = max([*strengths, *([own] if styles else [])], default=own)
     content, style = side_weights(method, own)
     tv = defaults.tv * (own if styles else strongest) if method.tv is None else method.tv
@@ -142,7 +153,7 @@ def resolve(
         "style_weight": style,
         "tv": tv,
         "start": method.start if method.start in STARTS else "file",
-        "rate": method.rate or usual_rate(spec, defaults.rate, weight, pixels, strongest),
+        "rate": method.rate or usual_rate(method, defaults.rate, weight, pixels, strongest),
         "average": defaults.average if method.average is None else method.average,
         "steps": sum(rung.steps for rung in rungs),
         "rungs": rungs,
@@ -174,13 +185,24 @@ def common_fields(
     }
 
 
-def _rungs(spec: StyleSpec, size: int, smallest: int) -> tuple[Rung, ...]:
-    """Sizes and steps. Those of a resolved spec that is run again at another size are chosen anew."""
+def strengths_by_region(plan: Plan, inputs: Inputs) -> list[float]:
+    """Strength of each region; that of the rest comes last."""
+    return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
+
+
+def _rungs(spec: StyleSpec, size: int, least: int) -> tuple[Rung, ...]:
+    """Sizes and steps. Those of a resolved spec that is run again at another size are chosen anew.
+
+    Args:
+        spec: the spec as it was given.
+        size: longer side of the result, pixels.
+        least: smallest longer side that the network accepts, pixels.
+    """
     method = optimise_of(spec)
     if method.rungs and method.rungs[-1].size != size and "rungs" in spec.automatic:
         steps = None if "steps" in spec.automatic else method.steps
         method = method.model_copy(update={"rungs": None, "steps": steps})
-    return planned(method, size, smallest)
+    return planned(method, size, least)
 
 
 def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
@@ -252,26 +274,61 @@ def usual_layers(scale: Scale, defaults: Defaults) -> Mapping[str, float]:
     return {tap: weight / sum(defaults.style.values()) for tap, weight in defaults.style.items()}
 
 
-def side_weights(method: Optimise, strength: float) -> tuple[float, float]:
-    """Weights of content and style at a strength s.
+def usual_weights(method: Optimise, strength: float) -> tuple[float, float]:
+    """Weights of content and style at a strength s, whether or not the user gave others.
 
     Calibrated: ``1 - s`` and ``k s``, with k the balance of the losses, so their ratio is ``k s / (1 - s)``. Other
-    scales have the weights of the literature. A weight that the user gave replaces either.
+    scales have the weights of the literature, or 0 if it has none.
+    """
+    if method.scale == "calibrated":
+        return 1 - strength, balance_of(method.loss) * strength
+    return LITERATURE.get(method.scale, (0.0, 0.0))
+
+
+def side_weights(method: Optimise, strength: float) -> tuple[float, float]:
+    """Weights of content and style: those that the user gave, or else those of ``usual_weights``.
 
     Raises:
         SpecError: the scale has no default weights, and one is missing.
     """
-    if method.scale == "calibrated":
-        content, style = 1 - strength, balance_of(method.loss) * strength
-    else:
-        if method.scale not in LITERATURE and None in (method.content_weight, method.style_weight):
-            raise SpecError(f"`scale` {method.scale} has no default weights; give `content_weight` and `style_weight`")
-        content, style = LITERATURE.get(method.scale, (0.0, 0.0))
-    if method.content_weight is not None:
-        content = method.content_weight
-    if method.style_weight is not None:
-        style = method.style_weight
-    return content, style
+    if method.scale not in ("calibrated", *LITERATURE) and None in (method.content_weight, method.style_weight):
+        raise SpecError(f"`scale` {method.scale} has no default weights; give `content_weight` and `style_weight`")
+    content, style = usual_weights(method, strength)
+    return (
+        content if method.content_weight is None else method.content_weight,
+        style if method.style_weight is None else method.style_weight,
+    )
+
+
+def usual_rate(method: Optimise, of_network: float, weights: float, pixels: int, strength: float) -> float:
+    """Default rate.
+
+    An optimiser that is not scale-free has a default rate for calibrated losses only. These are means over pixels, so
+    the rate is proportional to the number of pixels, and inversely proportional to the sum of the weights. The steps of
+    a scale-free optimiser do not get shorter with the gradient, so its rate is reduced for a low strength.
+
+    Args:
+        method: the spec's method, as it was given.
+        of_network: default rate of the network, for optimisers without one of their own.
+        weights: sum of the weights of all terms.
+        pixels: number of pixels of the result.
+        strength: largest strength of all regions.
+
+    Raises:
+        SpecError: the optimiser has no default rate for this scale.
+    """
+    kind = OPTIMISERS[method.optimiser]
+    rate = of_network if kind.usual_rate is None else kind.usual_rate
+    if not kind.scale_free:
+        if method.scale != "calibrated":
+            raise SpecError(
+                f"`optimiser` {method.optimiser} has no default rate with `scale` {method.scale}; give `rate` "
+                "(artune.engine.optimisers.rate_from_255 converts a rate that was published for pictures in 0 .. 255)"
+            )
+        return rate * pixels / weights
+    if method.start == "content" and method.scale == "calibrated":
+        rate *= max(min(1.0, strength / WEAK), 1e-9)
+    return rate
 
 
 def with_own_names(spec: StyleSpec, network: Backbone) -> StyleSpec:

@@ -13,7 +13,7 @@ from artune.spec.style import Rung
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.plan import Plan
+from artune.transfer.plan import Plan, strengths_by_region
 from artune.transfer.rates import result_shares
 from artune.transfer.task import N, Task
 
@@ -48,11 +48,19 @@ class Run(Generic[P, N]):
     @classmethod
     def of(cls, task: Task[N], plan: P, search: StrengthSearch | None = None) -> "Run[P, N]":
         """The run of a task with a plan."""
-        strengths = [*plan.region_strengths, plan.strength][: len(task.inputs.regions)]
-        inputs = task.inputs.blended(result_shares(strengths))
+        inputs = blended(task.inputs, plan)
         shown = inputs.coloured(plan)
-        first = Painting(task.first) if task.first else shown.paintings[0]
-        return cls(plan, inputs, shown, first, task.network, run_key(plan, inputs.digests), search)
+        return cls(plan, inputs, shown, first_picture(task, shown), task.network, run_key(plan, inputs.digests), search)
+
+
+def blended(inputs: Inputs, plan: Plan) -> Inputs:
+    """Inputs whose result is blended with the photograph where the strength is low."""
+    return inputs.blended(result_shares(strengths_by_region(plan, inputs)))
+
+
+def first_picture(task: Task[Any], shown: Inputs) -> Painting:
+    """The picture to start from, if the start is not the photograph: the one that was given, or the first painting."""
+    return Painting(task.first) if task.first else shown.paintings[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +75,7 @@ class Progress:
         rung: the current size and its steps.
         done: number of steps done, over all sizes.
         total: number of all steps, over all sizes.
+        share: share of the work that is done, in [0, 1].
         state: state of the descent; its image is the picture so far.
         losses: losses of all steps so far, by name; the lists grow while the run goes on.
         seconds: duration of the run so far, the time before a checkpoint included.
@@ -81,6 +90,7 @@ class Progress:
     rung: Rung
     done: int
     total: int
+    share: float
     state: State
     losses: Losses
     seconds: float
@@ -105,4 +115,6 @@ class Progress:
             OutputError: no permission, no space.
         """
         run = self.run
-        Checkpoint(run.key, self.level, self.state, self.losses, self.seconds, run.search).save(Path(path))
+        Checkpoint(
+            Path(path), run.key, self.level, self.state, self.losses, self.seconds, run.plan.memory, run.search
+        ).save()

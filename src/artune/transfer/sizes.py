@@ -6,7 +6,7 @@ from itertools import count, takewhile
 from artune.backbones.network import Network
 from artune.errors import SpecError
 from artune.images.picture import Picture
-from artune.spec.style import LARGEST, Optimise, Quality, Rung, StyleSpec
+from artune.spec.style import LARGEST, Optimise, Quality, Rung
 
 STEPS: dict[Quality, tuple[int, int, int]] = {
     "draft": (30, 20, 12),
@@ -16,7 +16,7 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
 """Steps at the first size, at each size between, and at the last size if that is 512 pixels."""
 
 
-def planned(method: Optimise, size: int, smallest: int = 1) -> tuple[Rung, ...]:
+def planned(method: Optimise, size: int, least: int = 1) -> tuple[Rung, ...]:
     """Sizes and steps of a run, from small to large.
 
     They are those that the method gives, scaled to ``size``; or they follow from its rule.
@@ -24,11 +24,11 @@ def planned(method: Optimise, size: int, smallest: int = 1) -> tuple[Rung, ...]:
     Args:
         method: the spec's method, as it was given.
         size: longer side of the result, pixels.
-        smallest: smallest longer side that the network accepts, pixels.
+        least: smallest longer side that the network accepts, pixels.
     """
     if method.rungs is not None:
         return in_proportion(method.rungs, size, method.steps)
-    sizes = _sizes_to(size, method.size_factor, max(method.smallest_size, smallest)) if method.pyramid else [size]
+    sizes = _sizes_to(size, method.size_factor, max(method.smallest_size, least)) if method.pyramid else [size]
     counts = _steps_by_quality(sizes, method.quality)
     if method.size_steps:
         first, between, last = method.size_steps
@@ -84,6 +84,11 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def least_size(shape: tuple[int, int], smallest: int) -> int:
+    """Smallest longer side at which a picture of this shape has ``smallest`` pixels on its shorter side."""
+    return -(-smallest * max(shape) // min(shape))
+
+
 def check_sizes(rungs: Sequence[Rung], photograph: Picture, network: Network) -> None:
     """Raise if a size of a plan is too small for the network.
 
@@ -94,7 +99,7 @@ def check_sizes(rungs: Sequence[Rung], photograph: Picture, network: Network) ->
     for rung in rungs:
         width, height = fitted(*photograph.size, rung.size)
         if min(width, height) < backbone.smallest:
-            least = -(-backbone.smallest * max(photograph.size) // min(photograph.size))
+            least = least_size(photograph.size, backbone.smallest)
             last = rungs[-1].size
             longer = -(-least * last // rung.size)  # sizes scale with the last one
             shape = f"{photograph.size[0]}x{photograph.size[1]}"
@@ -106,7 +111,13 @@ def check_sizes(rungs: Sequence[Rung], photograph: Picture, network: Network) ->
             )
 
 
-def painting_size(painting: Picture, rung: Rung, spec: StyleSpec) -> tuple[int, int]:
-    """Width and height of a painting for one size. A painting is never enlarged, because its style would be blurred."""
-    longer = max(min(round(rung.size * spec.style_scale), max(painting.size)), 1)
+def painting_size(painting: Picture, size: int, style_scale: float) -> tuple[int, int]:
+    """Width and height of a painting for one size. A painting is never enlarged, because its style would be blurred.
+
+    Args:
+        painting: the painting as it was read.
+        size: longer side of the result, pixels.
+        style_scale: longer side of the painting over that of the result.
+    """
+    longer = max(min(round(size * style_scale), max(painting.size)), 1)
     return fitted(*painting.size, longer)

@@ -98,10 +98,10 @@ def enlarged(image: Image, content: Image, before: Image | None) -> Image:
     return (image if before is None else image.add_(content)).clamp_(0, 1)
 
 
-def carried(state: State, method: Optimiser, height: int, width: int) -> Slots:
+def carried(state: State, optimiser: Optimiser, height: int, width: int) -> Slots:
     """The optimiser's slots, resized to a new size."""
 
     def resize(x: Tensor) -> Tensor:
         return F.interpolate(x.contiguous(), (height, width), mode="bilinear", align_corners=False)
 
-    return method.carry(state.slots, resize)
+    return optimiser.carry(state.slots, resize)

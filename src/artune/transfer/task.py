@@ -22,6 +22,10 @@ class Loaded(Protocol):
     """What a method loads once for many pictures, such as a loss network."""
 
     @property
+    def name(self) -> str:
+        """Name of the network, as in the spec."""
+
+    @property
     def digest(self) -> str:
         """sha256 of the weights."""
 
