@@ -12,6 +12,7 @@ from immutabledict import immutabledict
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -30,16 +31,29 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Steps = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
+def _with_weights(names: Any) -> Any:
+    """A name, or several, with weight 1 each; other values as they are."""
+    if isinstance(names, str):
+        return {names: 1.0}
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]} is given twice")
+    return dict.fromkeys(names, 1.0)
+
+
 def _frozen(weights: Mapping[str, float]) -> Mapping[str, float]:
     return immutabledict(weights)
 
 
 Layers = Annotated[
     Mapping[str, NotNegative],
+    BeforeValidator(_with_weights),
     AfterValidator(_frozen),
     PlainSerializer(dict, return_type=dict[str, float]),
 ]
-"""Names with weights: an immutable mapping, so that a spec can be hashed; a plain object in JSON."""
+"""Names with weights: an immutable mapping, so that a spec can be hashed; a plain object in JSON. Names alone have
+weight 1."""
 
 LARGEST = 65_536
 """Largest longer side of a result, pixels."""
@@ -176,14 +190,14 @@ class Optimise(MethodSpec):
     """Smallest size before the last one: longer side, pixels."""
     size_factor: Annotated[float, Field(ge=1.01, le=1000, allow_inf_nan=False)] = 2.0
     """Factor from each size to the next."""
-    size_steps: tuple[()] | tuple[Steps, Steps, Steps] = ()
+    size_steps: tuple[Steps, ...] = ()
     """Steps at the first size, at each size between, and at the last; default: by quality."""
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; they are scaled if the last is not the size of the result, or if `steps` is not their sum.
     Default: by `smallest_size`, `size_factor` and `size_steps`."""
     start: Start = "content"
     """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
-    covariance of the first style), or a picture file (`file` in a resolved spec, which names no paths)."""
+    covariance of the first style), or a picture file."""  # a resolved spec names no paths: it says file
 
     @property
     def leaves_strength(self) -> bool:
@@ -215,10 +229,15 @@ class Optimise(MethodSpec):
         }
         return {name: why for name, (idle, why) in faults.items() if idle}
 
-    @field_validator("loss", mode="before")
+    @field_validator("size_steps")
     @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {value: 1.0} if isinstance(value, str) else value
+    def _for_three(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(value) not in (0, 3):
+            raise ValueError(
+                "must be three whole numbers: the steps at the first size, at each size between, and at the last; not "
+                f"{len(value)}"
+            )
+        return value
 
     @field_validator("content_layers", "style_layers", "loss")
     @classmethod
@@ -293,7 +312,7 @@ class StyleSpec(Model):
     """Colour space in which luminance and colours are separated."""
     color_match: Literal["moments", "histogram"] = "moments"
     """How colours are matched: mean and covariance, or histograms."""
-    memory: str = "all"
+    memory: Annotated[str, Field(examples=["4GiB"])] = "all"
     """Memory that a run may take, such as 4GiB; a picture that needs more is computed tile by tile."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of all random numbers."""
@@ -303,6 +322,14 @@ class StyleSpec(Model):
     """Precision of the network's activations; statistics are always fp32."""
     automatic: tuple[str, ...] = ()
     """In a resolved spec: the fields that were chosen for the user."""
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """A number of bytes as text."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return str(value) if isinstance(value, int | float) else value
 
     @field_validator("memory")
     @classmethod
