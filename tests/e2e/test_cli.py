@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from artune.cli import app
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.spec.style import StyleSpec
+from artune.spec.style import METHOD_FIELDS, StyleSpec
 from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.optimise import in_tiles
 from tests.runs import budget, planned
@@ -314,6 +315,20 @@ def test_help_shows_the_defaults():
     text = re.sub(r"[\s│]+", " ", call("style", "--help").output)
     assert "(default: 512)" in text
     assert "Examples" in text
+    assert "(default: ())" not in text
+    assert "resolved spec" not in text
+
+
+def test_help_lists_the_choices_of_every_option_with_a_fixed_set(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    found = 0
+    text = re.sub(r"[\s│]+", " ", call("style", "--help").output)
+    for name, field in {**StyleSpec.model_fields, **METHOD_FIELDS}.items():
+        flag = f" --{name.replace('_', '-')} "
+        if get_origin(field.annotation) is Literal and flag in text:
+            assert flag + " | ".join(get_args(field.annotation)) + " " in text
+            found += 1
+    assert found == 10
 
 
 BAD = {
@@ -339,17 +354,25 @@ BAD = {
     "device": (["photo.png", "painting.png", "--device", "tpu"], "there is no device 'tpu'"),
     "option": (["photo.png", "painting.png", "--strenght", "1"], "No such option: --strenght"),
     "nan": (["photo.png", "painting.png", "--strength", "nan"], "strength"),
-    "above 1": (["photo.png", "painting.png", "--strength", "2"], "must be a number from 0 to 1, or auto"),
-    "negative": (["photo.png", "painting.png", "--tv=-1"], "tv: must be greater than or equal to 0"),
-    "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "greater than or equal to 0"),
+    "above 1": (["photo.png", "painting.png", "--strength", "2"], "--strength must be a number from 0 to 1, or 'auto'"),
+    "negative": (["photo.png", "painting.png", "--tv=-1"], "--tv must be a number from 0 to 1e+12"),
+    "negative layer": (["photo.png", "painting.png", "--style-layers", "relu1_1:-1"], "relu1_1 must be a number"),
     "layer weight": (["photo.png", "painting.png", "--style-layers", "relu1_1:x"], "is not a weight"),
     "style weights": (
         ["photo.png", "painting.png", "--style-weights", "1,2"],
-        "2 --style-weights are given for 1 paintings",
+        "--style-weights holds 2 weights, but there is 1 painting",
+    ),
+    "style weight": (
+        ["photo.png", "painting.png", "--style-weights=-1"],
+        "--style-weights: the first must be a number",
+    ),
+    "size steps": (
+        ["photo.png", "painting.png", "--size-steps", "1,2"],
+        "--size-steps must be three whole numbers: the",
     ),
     "words": (["photo.png", "painting.png", "--style-weights", "a,b"], "not a list of numbers"),
     "too small": (["photo.png", "painting.png", "--size", "8"], "needs at least 16"),
-    "size": (["photo.png", "painting.png", "--size", "big"], "must be a whole number from 1 to 65536, or original"),
+    "size": (["photo.png", "painting.png", "--size", "big"], "must be a whole number from 1 to 65536, or 'original'"),
     "weights": (["photo.png", "painting.png", "--weights", "text.jpg"], "damaged or not a weights file"),
     "no weights": (["photo.png", "painting.png", "--weights", "none.pth"], "there is no weights file"),
     "spec": (["photo.png", "painting.png", "--spec", "bad.yaml"], "did you mean strength"),
@@ -362,7 +385,7 @@ BAD = {
     "content loss": (["photo.png", "painting.png", "--content-loss", "mze"], "did you mean mse"),
     "variation": (["photo.png", "painting.png", "--variation", "l3"], "there is no total variation 'l3'"),
     "pooling": (["photo.png", "painting.png", "--pooling", "average"], "pooling of network compact is fixed"),
-    "decay": (["photo.png", "painting.png", "--decay", "0"], "decay: must be greater than 0"),
+    "decay": (["photo.png", "painting.png", "--decay", "0"], "--decay must be a number above 0"),
     "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "greater than or equal to 1"),
     "line search": (
         ["photo.png", "painting.png", "--line-search", "strong-wolfe"],

@@ -191,7 +191,7 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
         (["--ratios", "inf"], "inf:1 is not a ratio"),
         (["--ratios", "1:1,1e-300:1e12"], "1e-300:1e+12 is one side alone; give ratios between"),
         (["--strengths", "0.5", "--network", "compcat"], "did you mean compact"),
-        (["--strengths", "0.5", "--size", "large"], "size: must be a whole number"),
+        (["--strengths", "0.5", "--size", "large"], "size must be a whole number"),
         (["--strengths", "0.5", "--size", "original"], "are of one size"),
         (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
         (["--strengths", "0.5", "--contents", "nowhere"], "there is no folder nowhere"),

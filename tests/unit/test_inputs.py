@@ -185,7 +185,7 @@ def test_nothing_to_style_is_said(photo, painting, left, network):
     with pytest.raises(PictureError, match="transparent, or masked, all over"):
         Inputs.read(photo, [hidden])
     wanted = spec(region_strengths=(0.1, 0.2))
-    with pytest.raises(SpecError, match="2 `region_strengths` are given for 1 regions"):
+    with pytest.raises(SpecError, match="`region_strengths` holds 2 strengths, but there is 1 region"):
         planned(photo, [], wanted, regions=[RegionStyle(left, painting)], network=network)
 
 

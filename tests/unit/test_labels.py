@@ -131,6 +131,26 @@ def test_an_unknown_label_gets_a_list(tmp_path):
         found.mask("see")
 
 
+def test_a_map_without_names_says_where_names_come_from(tmp_path):
+    """One colour that is not Pascal VOC's leaves its map without names."""
+    person = (0xC0, 0x80, 0x80)
+    voc = ". The names of Pascal VOC are known only where all colours are of its palette; here some are not"
+    beside = "Name one of these, or name them in a file beside the map, such as a.json"
+    for image, asked, message in (
+        (Image.fromarray(np.array([[0, 15]], np.uint8)), "person", beside),
+        (Image.fromarray(np.array([[0, 15]], np.uint8)), "16", "Name one of these"),
+        (thirds(person, BLUE), "person", beside + voc),
+        (thirds(person, BLUE), "sky", beside),
+        (thirds(person, BLUE), "green", "Name one of these"),
+    ):
+        found = read(saved(image, tmp_path / "a.png"))
+        with pytest.raises(PictureError) as refused:
+            found.mask(asked)
+        assert str(refused.value).endswith(message)
+    with pytest.raises(PictureError, match=r"Name one of these$"):
+        labels_of_array(np.array([[3, 9]]), "labels").mask("person")
+
+
 # ------------------------------------------------------------------------------------- pairs
 
 

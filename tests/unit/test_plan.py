@@ -67,7 +67,7 @@ def test_a_resolved_spec_is_a_spec(styles, regions):
 def test_style_weights_are_shares():
     assert resolved(StyleSpec(style_weights=(1, 3)), styles=2).style_weights == (0.25, 0.75)
     assert resolved(StyleSpec(), styles=4).style_weights == (0.25,) * 4
-    with pytest.raises(SpecError, match="2 `style_weights` are given for 3 paintings"):
+    with pytest.raises(SpecError, match="`style_weights` holds 2 weights, but there are 3 paintings"):
         resolved(StyleSpec(style_weights=(1, 3)), styles=3)
 
 

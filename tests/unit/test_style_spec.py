@@ -61,9 +61,17 @@ def test_specs_travel_to_other_processes():
 
 
 def test_layers_are_checked():
-    for bad in ({"relu1_1": -1}, {"relu1_1": "x"}, {"relu1_1": 0}, [1], "relu1_1"):
+    for bad in ({"relu1_1": -1}, {"relu1_1": "x"}, {"relu1_1": 0}, [1], 1):
         with pytest.raises(ValidationError):
             Optimise(style_layers=bad)
+
+
+def test_names_alone_have_weight_1():
+    for names in ("relu1_1", ["relu1_1"], ("relu1_1",)):
+        assert Optimise(style_layers=names, content_layers=names) == Optimise(
+            style_layers={"relu1_1": 1}, content_layers={"relu1_1": 1}
+        )
+    assert Optimise(loss=["w2", "gram"]).loss == {"w2": 1, "gram": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic.fields import FieldInfo
 
 from artune.errors import InputError, OutputError, SpecError
+from artune.spec.checked import choices
 from artune.spec.style import METHOD_FIELDS, StyleSpec
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
-    """An option whose help and default are those of the spec."""
+    """An option whose help, choices and default are those of the spec."""
     info = METHOD_FIELDS.get(name) or StyleSpec.model_fields[name]
     text = info.description or ""
     for field in (*StyleSpec.model_fields, *METHOD_FIELDS):
         text = text.replace(f"`{field}`", "--" + field.replace("_", "-"))
     shown = ", ".join(info.default) if isinstance(info.default, Mapping) else info.default
-    text = text.replace("`", "") + ("" if shown is None else f" (default: {shown})")
+    text = text.replace("`", "") + ("" if shown in (None, ()) else f" (default: {shown})")
+    more = {"metavar": choices_shown(info)} | more
     return typer.Option(*flags, help=text, show_default=False, rich_help_panel=panel, **more)
+
+
+def choices_shown(field: FieldInfo) -> str | None:
+    """The choices of a field of the spec, as help shows them; ``None`` if it takes other values, too."""
+    return " | ".join(choices(field)) or None  # with blanks, at which help breaks its lines
 
 
 def given_options(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from artune.cli.arguments import choices_shown
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
@@ -32,8 +33,9 @@ MODEL, PICTURES, RUN = "The judge", "The pictures", "The run"
 
 
 def option(name: str, panel: str) -> Any:
-    """An option of the command line with the help of the spec's field."""
-    return typer.Option(help=TrainSpec.model_fields[name].description, rich_help_panel=panel)
+    """An option of the command line with the help and the choices of the spec's field."""
+    field = TrainSpec.model_fields[name]
+    return typer.Option(help=field.description, rich_help_panel=panel, metavar=choices_shown(field))
 
 
 def default(name: str) -> Any:

@@ -18,7 +18,7 @@ from PIL import ImageOps
 from artune.errors import InputError, PictureError
 from artune.images.picture import Floats, Picture
 from artune.images.read import decode_picture, open_picture, picture_data
-from artune.regions.label_names import HEX, label_names, voc_names
+from artune.regions.label_names import HEX, VOC, label_names, voc_names
 
 MOST = 64
 """Largest number of labels of a map in flat colours; a picture with more colours is not a map."""
@@ -126,9 +126,24 @@ class LabelMap:
         for part in parts:
             found = self.find(part)
             if found is None:
-                raise PictureError(f"{self.where} has no label {part.strip()!r}; it has {self}. Name one of these")
+                raise PictureError(
+                    f"{self.where} has no label {part.strip()!r}; it has {self}. Name one of these"
+                    + self._about_names(part.strip())
+                )
             mask[self.index == found] = 1
         return mask
+
+    def _about_names(self, asked: str) -> str:
+        """Why a map has no names, where one was asked for: how to give them."""
+        if any(label.name for label in self.labels) or asked.isdecimal() or HEX.fullmatch(COLOURS.get(asked, asked)):
+            return ""
+        file = Path(self.where)
+        why = ""
+        if file.suffix:  # no array
+            why = f", or name them in a file beside the map, such as {file.with_suffix('.json').name}"
+        if asked.lower() in VOC and not all(_is_grey(label.colour) for label in self.labels if label.colour):
+            why += ". The names of Pascal VOC are known only where all colours are of its palette; here some are not"
+        return why
 
     def find(self, asked: str) -> int | None:
         """Place of a label among ``labels``; ``None`` if there is none such. See ``mask``."""

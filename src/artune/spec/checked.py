@@ -46,6 +46,12 @@ def explained(error: ValidationError, model: type[Model], named: Callable[[Seque
     return "; ".join(dict.fromkeys(_fault(item, model, named) for item in inmost))  # unions are reported twice
 
 
+def choices(field: FieldInfo) -> list[str]:
+    """All values of a field that takes one of a few words; empty for other fields."""
+    kind = _Type.of_field(field)
+    return kind.choices() if get_origin(kind.plain) is Literal else []
+
+
 class _Place(NamedTuple):
     """Where in a spec a value stands."""
 

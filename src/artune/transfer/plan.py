@@ -214,7 +214,7 @@ def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
                 "`style_weights` are given, but there is no painting outside of the regions; leave them out"
             )
         if "style_weights" not in spec.automatic:
-            raise SpecError(f"{len(weights)} `style_weights` are given for {styles} paintings; give one for each")
+            raise SpecError(_miscounted("style_weights", "weight", len(weights), "painting", styles))
         weights = None
     weights = weights or (1.0,) * styles
     whole = math.fsum(weights) or 1.0
@@ -223,12 +223,18 @@ def _style_weights(spec: StyleSpec, styles: int) -> tuple[float, ...]:
     return tuple(weight / whole for weight in weights)
 
 
+def _miscounted(name: str, value: str, values: int, owner: str, owners: int) -> str:
+    """That a field holds too many or too few values."""
+    there = f"there is 1 {owner}" if owners == 1 else f"there are {owners} {owner}s"
+    return f"`{name}` holds {values} {value}{'s' * (values != 1)}, but {there}; give one {value} for each {owner}"
+
+
 def _region_strengths(spec: StyleSpec, whole: float, given: Sequence[float | None]) -> tuple[float, ...]:
     """Strength of each region: its own; else that of ``region_strengths``; else that of the whole."""
     usual = spec.region_strengths
     if usual is not None and len(usual) != len(given):
         if "region_strengths" not in spec.automatic:
-            raise SpecError(f"{len(usual)} `region_strengths` are given for {len(given)} regions; give one for each")
+            raise SpecError(_miscounted("region_strengths", "strength", len(usual), "region", len(given)))
         usual = None
     pairs = zip(given, usual or (whole,) * len(given), strict=True)
     strengths = tuple(other if own is None else own for own, other in pairs)
