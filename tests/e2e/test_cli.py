@@ -386,12 +386,12 @@ BAD = {
     "variation": (["photo.png", "painting.png", "--variation", "l3"], "there is no total variation 'l3'"),
     "pooling": (["photo.png", "painting.png", "--pooling", "average"], "pooling of network compact is fixed"),
     "decay": (["photo.png", "painting.png", "--decay", "0"], "--decay must be a number above 0"),
-    "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "greater than or equal to 1"),
+    "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "must be a whole number from 1 to"),
     "line search": (
         ["photo.png", "painting.png", "--line-search", "strong-wolfe"],
         "--line-search strong-wolfe is for lbfgs; use --optimiser lbfgs",
     ),
-    "average": (["photo.png", "painting.png", "--average", "1"], "less than 1"),
+    "average": (["photo.png", "painting.png", "--average", "1"], "of at least 0 and below 1, not 1"),
     "photoreal": (["photo.png", "painting.png", "--photoreal", "nan"], "photoreal"),
     "memory": (["photo.png", "painting.png", "--memory", "much"], "'much' is no size; write 4GiB"),
     "memory without a unit": (
@@ -409,7 +409,7 @@ BAD = {
     "color": (["photo.png", "painting.png", "--color", "content"], "content-luminance' or 'content-match'"),
     "colour space": (["photo.png", "painting.png", "--color-space", "hsv"], "must be 'lab' or 'yiq'"),
     "colour match": (["photo.png", "painting.png", "--color-match", "mean"], "must be 'moments' or 'histogram'"),
-    "smoothing": (["photo.png", "painting.png", "--photoreal-smoothing=-1"], "greater than or equal to 0"),
+    "smoothing": (["photo.png", "painting.png", "--photoreal-smoothing=-1"], "must be a number from 0 to"),
     "smooth in tiles": (
         ["photo.png", "painting.png", "--size", "2048", "--smooth", "--memory", "1500MiB"],
         "smoothing (--smooth) needs the picture as a whole; switch it off, leave out --memory",

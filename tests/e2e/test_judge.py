@@ -17,7 +17,7 @@ from artune.images.picture import Picture
 from artune.images.write import write_picture
 from artune.judges.classes import ClassJudge
 from artune.spec.train import TrainSpec
-from artune.tensors import read_about
+from artune.tensors import load_checkpoint
 from tests.e2e.test_cli import call, refused
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "red": (0.8, 0.1, 0.2)}
@@ -118,7 +118,7 @@ def test_every_option_reaches_the_training(data, stopping):
         kind="gram", network="vgg19", tap="relu2_1", train_from="features.5", size=32, augment=8, edges="denoised",
         mirror=False, per_class=5, epochs=3, patience=2, batch=4, rate=0.003, seed=9,
     ).model_dump()  # fmt: skip
-    trained = read_about(data / "judge.safetensors.partial")["run"]
+    trained = load_checkpoint(data / "judge.safetensors.partial")[1]["run"]
     assert {name: trained[name] for name in spec} == spec
 
 
