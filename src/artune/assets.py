@@ -9,10 +9,12 @@ import hashlib
 import http.client
 import io
 import os
+import pickle
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -35,6 +37,8 @@ TIMEOUT = 30
 """Seconds without an answer after which a download fails."""
 ABANDONED = 600
 """Seconds without a change after which the temporary file of a download is removed: its process was killed."""
+NEWEST_PICKLE = 3
+"""Newest protocol of a pickle that ``torch.load`` reads without executing code; its own is 2."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,7 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
         raise WeightsError(f"{path} is a folder; give a file with weights")
     if not os.path.isfile(path):  # a forbidden folder is a no, too
         raise WeightsError(f"there is no weights file {path}, or no permission to see it")
+    _check_pickle(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -242,8 +247,34 @@ def read_weights(path: Path) -> "Mapping[str, Tensor]":
             f"{path} holds several state dicts ({', '.join(map(str, held))}); save the one that is meant"
         )
     if not held:
-        raise WeightsError(f"{path} holds no state dict (names and tensors), at the top or one level below")
+        raise WeightsError(
+            f"{path} holds no state dict (names and tensors), at the top or one level below; take it out of what is "
+            "around it, and save it alone: torch.save(model.state_dict(), path)"
+        )
     return next(iter(held.values()))
+
+
+def _check_pickle(path: Path) -> None:
+    """Raise for a pickle that ``torch.load`` refuses, after a warning that asks the user to report it to PyTorch.
+
+    Raises:
+        WeightsError: its protocol is above ``NEWEST_PICKLE``.
+    """
+    head = b""
+    with contextlib.suppress(Exception):  # of every kind, from a damaged archive; it is refused where it is read
+        with path.open("rb") as file:
+            head = file.read(2)
+        if head == b"PK":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    if name.endswith("/data.pkl"):
+                        with archive.open(name) as file:
+                            head = file.read(2)
+    if len(head) == 2 and head[:1] == pickle.PROTO and head[1] > NEWEST_PICKLE and path.suffix != ".safetensors":
+        raise WeightsError(
+            f"{path} is a pickle of protocol {head[1]}, which is not read without executing its code; "
+            "give safetensors, or a state dict saved by torch.save with its usual protocol"
+        )
 
 
 def _is_state_dict(value: Any) -> TypeGuard["Mapping[str, Tensor]"]:

@@ -55,6 +55,14 @@ def test_a_run_can_be_run_again(photo, painting, network):
     assert one.record.steps == two.record.steps == 8
 
 
+def test_a_result_is_one_short_line(photo, painting, network):
+    result = api.finish(planned(photo, [painting], spec(), network=network))
+    assert repr(result) == "Result(48x32, strength 0.5, 8 steps, done)"
+    weights = {"content_weight": 1.0, "style_weight": 10.0}
+    weighed = api.finish(planned(photo, [painting], spec("auto", **weights), network=network))
+    assert repr(weighed) == "Result(48x32, 8 steps, done)"
+
+
 def test_a_plan_leaves_nothing_open(photo, painting, network):
     plan = planned(photo, [painting], StyleSpec(strength=0.5, size="original"), network=network).plan
     values = {**plan.model_dump(), **plan.method.model_dump()}

@@ -183,6 +183,18 @@ def test_a_pickle_with_code_is_refused(tmp_path):
     assert not (tmp_path / "boom").exists()
 
 
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle_that_torch_does_not_read_is_refused_without_its_warning(tmp_path, protocol):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(pickle.dumps({"a": Path("b")}, protocol))
+    with pytest.raises(WeightsError, match=rf"a pickle of protocol {protocol}, .*give safetensors"):
+        read_weights(path)
+    for archive in (True, False):
+        torch.save(WEIGHTS, path, pickle_protocol=protocol, _use_new_zipfile_serialization=archive)
+        with pytest.raises(WeightsError, match=rf"a pickle of protocol {protocol}, .*give safetensors"):
+            read_weights(path)
+
+
 WEIGHTS = {"conv1_1.weight": torch.ones(2, 3), "conv1_1.bias": torch.zeros(2)}
 
 
@@ -204,7 +216,9 @@ def test_several_state_dicts_are_named(tmp_path):
     torch.save({"state_dict": WEIGHTS, "params_ema": {}}, path)
     assert read_weights(path).keys() == WEIGHTS.keys()
     torch.save({"a": {"b": WEIGHTS}}, path)
-    with pytest.raises(WeightsError, match="no state dict"):
+    with pytest.raises(
+        WeightsError, match=r"no state dict .*; take it out .*torch\.save\(model\.state_dict\(\), path\)"
+    ):
         read_weights(path)
 
 

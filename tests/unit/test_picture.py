@@ -123,3 +123,8 @@ def test_a_notebook_shows_it(photo):
     assert decode_picture(wide._repr_png_()).size == (1024, 3)
     thin = Picture(np.zeros((3000, 1, 3), np.float32))
     assert decode_picture(thin._repr_png_()).size == (1, 1024)
+
+
+def test_a_picture_is_one_short_line(photo):
+    assert repr(photo) == "Picture(48x32)"
+    assert repr(Picture(photo.pixels, np.zeros((32, 48), np.float32))) == "Picture(48x32, transparent in parts)"

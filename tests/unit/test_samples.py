@@ -34,10 +34,29 @@ def test_white_of_floats(dtype):
         np.testing.assert_allclose(scaled(np.array([0, 50, 200], dtype), "a"), [0, 0.25, 1])
 
 
-def test_values_that_are_not_finite():
-    np.testing.assert_array_equal(scaled(np.array([np.nan, np.inf, -np.inf, 0.5]), "a"), np.float32([0, 1, 0, 0.5]))
-    with pytest.raises(PictureError, match="a is damaged: none of its values is finite"):
-        scaled(np.array([np.nan, np.inf]), "a")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(value):
+    for others in ([0.5], []):
+        with pytest.raises(PictureError, match=r"a has values that are not finite .*give floats from 0 to 1"):
+            scaled(np.array([value, *others]), "a")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([-1.0, 0.0, 1.0], r"a has float values from -1 to 1, beyond .*if they run from -1 to 1, give \(x \+ 1\) / 2"),
+        ([-2.1, 0, 2.6], "a has float values from -2.1 to 2.6, .*undo what the preparation for a network"),
+        ([-103.9, 0, 151], "a has float values from -103.9 to 151, .*divide 8-bit values by 255"),
+    ],
+)
+def test_values_far_below_black(values, message):
+    with pytest.raises(PictureError, match=message):
+        scaled(np.array(values), "a")
+
+
+def test_undershoot_is_measured_by_white():
+    with pytest.warns(ArtuneWarning, match="float values up to 255"):
+        np.testing.assert_allclose(scaled(np.array([-20.0, 51, 255]), "a"), [0, 0.2, 1])
 
 
 def test_types_without_a_white():

@@ -79,6 +79,30 @@ def test_an_open_file(path):
         as_picture(file)
 
 
+def test_a_file_object_that_cannot_be_read(path, tmp_path):
+    class Broken:
+        def read(self):
+            raise OSError(5, "Input/output error")
+
+    class Lost(Broken):
+        def read(self):
+            raise RuntimeError
+
+    closed = path.open("rb")
+    closed.close()
+    with (tmp_path / "new.png").open("wb") as writing:
+        for file, reason in (
+            (closed, r"\(.*photo\.png\): .* closed file"),
+            (writing, r"\(.*new\.png\): read"),
+            (Broken(), r"\(a file object\): Input/output error"),
+            (Lost(), "RuntimeError"),
+        ):
+            with pytest.raises(PictureError, match=rf"cannot read the picture .*{reason}; give .*open\(path, 'rb'\)"):
+                as_picture(file)
+    with path.open(encoding="utf-8") as text, pytest.raises(PictureError, match=r"as text; .*open\(path, 'rb'\)"):
+        as_picture(text)
+
+
 def test_the_home_folder(path, monkeypatch):
     monkeypatch.setenv("HOME", str(path.parent))
     assert as_picture("~/photo.png").digest() == as_picture(Path("~/photo.png")).digest() == read_picture(path).digest()

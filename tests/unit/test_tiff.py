@@ -10,6 +10,7 @@ import tifffile
 
 from artune.errors import ArtuneWarning, PictureError
 from artune.images.read import decode_picture
+from artune.images.sources import as_picture
 from tests.pictures import linear_rgb, srgb_of_linear, swapped_rgb, tiff_of
 
 WHITE = 65535
@@ -63,7 +64,6 @@ def test_tiff_of_many_kinds(samples, options, want):
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int32, np.float32])
 @pytest.mark.parametrize("planar", [False, True])
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")  # Pillow on a big-endian BigTIFF
 def test_tiff_keeps_rotation_and_profile(deep, dtype, planar, byteorder, big):
     """At every depth the same colours, upright."""
     high = {np.uint16: WHITE, np.uint32: 2**32 - 1, np.int32: 2**31 - 1, np.float32: 1.0}[dtype]
@@ -132,14 +132,15 @@ def test_floats_that_overshoot_a_little_are_clipped():
 
 
 @pytest.mark.parametrize(("channels", "photometric"), [((), "minisblack"), ((3,), "rgb")])
-def test_a_tiff_without_a_number_is_damaged(channels, photometric):
-    with pytest.raises(PictureError, match="none of its values is finite"):
-        decode_picture(tiff_of(np.full((8, 9, *channels), np.nan, np.float32), photometric=photometric))
-    some = np.full((8, 9, *channels), np.nan, np.float32)
-    some[:4] = 0.5
-    pixels = decode_picture(tiff_of(some, photometric=photometric)).pixels
-    assert (pixels[:4] == 0.5).all()
-    assert (pixels[4:] == 0).all()
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1, r"give \(x \+ 1\) / 2")]
+)
+def test_floats_are_refused_in_a_file_as_in_an_array(channels, photometric, value, message):
+    samples = np.full((8, 9, *channels), 0.5, np.float32)
+    samples[:2, :2] = value
+    for source in (samples, tiff_of(samples, photometric=photometric)):
+        with pytest.raises(PictureError, match=message):
+            as_picture(source)
 
 
 # ---------------------------------------------------------------------------------- pages, refusals
@@ -197,3 +198,20 @@ def test_files_that_are_cut_anywhere_are_refused(deep):
     for length in (9, 20, 40, 100, len(whole) // 2):
         with pytest.raises(PictureError, match=r"damaged or cut short|is not a picture"):
             decode_picture(whole[:length])
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_cut_file_is_said_in_one_line(byteorder, bigtiff, dtype, capfd, caplog):
+    samples = np.ones((12, 10, 3), dtype)
+    whole = tiff_of(samples, byteorder=byteorder, bigtiff=bigtiff, compression="zlib", rowsperstrip=4)
+    pixels = tifffile.TiffFile(io.BytesIO(whole)).pages[0].dataoffsets[0]
+    assert decode_picture(whole).size == (10, 12)
+    for length in range(4, pixels + 1):
+        with pytest.raises(
+            PictureError, match=rf"cut short: it ends at byte {length}, before .* at byte \d+; get it anew"
+        ):
+            decode_picture(whole[:length])
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from artune.errors import OutputError
+from artune.errors import ArtuneWarning, OutputError
 from artune.images.formats import FORMATS, WRITABLE
 from artune.images.picture import Picture
 from artune.images.read import decode_picture, read_picture
@@ -68,8 +68,17 @@ def test_alpha_is_kept(photo, tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".bmp", ".jpg"])
 def test_alpha_shows_white_where_the_format_has_none(photo, tmp_path, suffix):
-    write_picture(Picture(photo.pixels, np.zeros((32, 48), np.float32)), tmp_path / f"a{suffix}")
+    clear, buffer = Picture(photo.pixels, np.zeros((32, 48), np.float32)), io.BytesIO()
+    lost = "holds no transparency: transparent parts become white. Formats that keep it: .png, .webp, .tif, .gif"
+    said = set()
+    for target in (tmp_path / f"a{suffix}", tmp_path / f"b{suffix}", buffer):
+        with pytest.warns(ArtuneWarning, match=lost) as warned:
+            write_picture(clear, target, format=suffix)
+        said |= {str(each.message) for each in warned}
+    assert len(said) == 1, "a command prints equal warnings once"
     assert (read_picture(tmp_path / f"a{suffix}").pixels == 1).all()
+    assert (tmp_path / f"a{suffix}").read_bytes() == buffer.getvalue()
+    assert (decode_picture(encoded(clear, suffix)).pixels == 1).all()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif"])
@@ -169,6 +178,11 @@ def test_where_nothing_can_be_written(photo):
         write_picture(photo, io.StringIO(), format="png")
     with pytest.raises(OutputError, match="cannot write the picture to the file object: not writable"):
         write_picture(photo, Reading(), format="png")
+    closed = io.BytesIO()
+    closed.close()
+    for file, reason in ((closed, "I/O operation on closed file"), (io.BufferedReader(io.BytesIO()), "write")):
+        with pytest.raises(OutputError, match=rf"to the file object: {reason}; give .*: open\(path, 'wb'\)"):
+            write_picture(photo, file, format="png")
     with pytest.raises(OutputError, match="no suffix; give `format`"):
         write_picture(photo, io.BytesIO())
     with pytest.raises(OutputError, match="cannot write to a int; give a path or a binary file object"):

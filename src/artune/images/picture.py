@@ -34,7 +34,7 @@ class Writable(Protocol):
     def write(self, data: bytes, /) -> Any: ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """Pixels, transparency and metadata of a picture.
 
@@ -63,6 +63,11 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """Width and height, pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    def __repr__(self) -> str:
+        """The size, in one line; the arrays would fill the screen."""
+        width, height = self.size
+        return f"Picture({width}x{height}{'' if self.alpha is None else ', transparent in parts'})"
 
     def digest(self) -> str:
         """sha256 of the pixels and the transparency."""

@@ -82,6 +82,8 @@ def picture_data(path: Path | str, *, role: str = "picture") -> bytes:
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from the bytes of a file; see ``read_picture``."""
     with _decoding(where):
+        if tiff.is_tiff(data):
+            tiff.check_complete(data, where)
         opened = open_picture(data)
         if tiff.is_tiff(data):
             return _decode_tiff(data, opened, where, allow_huge)
@@ -145,14 +147,18 @@ def _decoding(where: str) -> Iterator[None]:
         raise PictureError(f"{where} does not fit in memory") from error
     except Exception as error:  # decoders raise of every kind on damaged files
         said = " ".join(str(error).replace("`", "'").split())
-        raise PictureError(f"{where} is damaged or cut short: {said or type(error).__name__}") from error
+        if isinstance(error, LookupError) or not said:  # such as a bare index
+            said = f"{type(error).__name__} {said}".strip()
+        raise PictureError(f"{where} is damaged or cut short: {said}") from error
 
 
 def open_picture(data: bytes) -> Image.Image | None:
-    """A picture file, opened by Pillow and not yet decoded; ``None`` for a format that artune does not read.
+    """A picture file, opened by Pillow and not yet decoded; ``None`` for a file that Pillow does not read.
 
     Pillow's own ``open`` has a limit of size that can only be changed for the whole process.
     """
+    if tiff.puzzles_pillow(data):
+        return None
     load_plugins()
     for form in ALL:
         if _accepts(form, data) is False:

@@ -11,7 +11,10 @@ from artune.images.picture import Floats, floats
 
 OVERSHOOT = 1.1
 """Largest value up to which a float picture is clipped at white, because resampling overshoots by as much. With larger
-values the whole picture is scaled."""
+values the whole picture is scaled. Values below black are clipped by the same share of white, and refused beyond it."""
+
+ROUNDING = 1e-3
+"""How far floats may lie outside of [0, 1] by rounding alone."""
 
 
 class Samples(NamedTuple):
@@ -32,7 +35,8 @@ def scaled(values: NDArray[Any], where: str, bits: int | None = None) -> Floats:
     - Unsigned integers of up to 16 bits: all bits set is white.
     - Other integers: white is the largest value of 8, 16 or all bits, whichever is the first to hold all values,
       because programs store 8-bit pictures in 32 bits.
-    - Floats: 1 is white. Where the largest value is above ``OVERSHOOT``, it becomes white, with a warning.
+    - Floats: 1 is white. Where the largest value is above ``OVERSHOOT``, it becomes white, with a warning. Negative
+      values are clipped within the overshoot, and refused beyond it.
 
     Args:
         values: of any shape.
@@ -40,7 +44,7 @@ def scaled(values: NDArray[Any], where: str, bits: int | None = None) -> Floats:
         bits: that a sample has; default: those of its type.
 
     Raises:
-        PictureError: no value is a number, or the type has no white.
+        PictureError: a value is not finite or is far below black, or the type has no white.
     """
     kind = values.dtype.kind
     if kind == "f":
@@ -55,11 +59,33 @@ def scaled(values: NDArray[Any], where: str, bits: int | None = None) -> Floats:
     return floats(values / np.float32(most))
 
 
+def check_range(values: NDArray[Any], where: str, lowest: float = -ROUNDING, highest: float = 1 + ROUNDING) -> None:
+    """Raise unless floats are finite and in a range.
+
+    Args:
+        values: of any shape.
+        where: the picture's name, for messages.
+        lowest: smallest value that is allowed.
+        highest: largest value that is allowed.
+
+    Raises:
+        PictureError: saying how to bring the values to [0, 1].
+    """
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):  # the minimum of values with a NaN is NaN
+        raise PictureError(f"{where} has values that are not finite (NaN or infinite); give floats from 0 to 1")
+    if low >= lowest and high <= highest:
+        return
+    if low >= -1 - ROUNDING and high <= 1 + ROUNDING:
+        fix = "if they run from -1 to 1, give (x + 1) / 2"
+    else:
+        fix = "divide 8-bit values by 255, and undo what the preparation for a network has subtracted"
+    raise PictureError(f"{where} has float values from {low:.4g} to {high:.4g}, beyond [0, 1]; {fix}")
+
+
 def _scaled_floats(values: NDArray[Any], where: str) -> Floats:
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise PictureError(f"{where} is damaged: none of its values is finite")
-    largest = float(values.max(where=finite, initial=0))
+    largest = float(values.max(initial=0))
+    check_range(values, where, (1 - OVERSHOOT) * max(1.0, largest), np.inf)
     if largest > OVERSHOOT:
         warnings.warn(
             f"{where} has float values up to {largest:.6g}, where 1 is white: all are divided by the largest. Save it "
@@ -68,4 +94,4 @@ def _scaled_floats(values: NDArray[Any], where: str) -> Floats:
             stacklevel=2,
         )
         values = values / largest
-    return floats(np.clip(np.nan_to_num(values), 0, 1))
+    return floats(np.clip(values, 0, 1))

@@ -1,5 +1,6 @@
 """Pictures from paths, bytes, file objects, arrays, tensors and images of Pillow."""
 
+import io
 import os
 import re
 import sys
@@ -12,10 +13,9 @@ from PIL import Image
 from artune.errors import PictureError
 from artune.images.picture import Floats, Picture
 from artune.images.read import check_size, decode_picture, from_pillow, read_picture
-from artune.images.samples import scaled
+from artune.images.samples import check_range, scaled
 
 _CHANNELS = (1, 3, 4)
-_ROUNDING = 1e-3  # beyond [0, 1], still taken for 0 and 1
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:(//|.*;base64,)")
 
 
@@ -71,10 +71,8 @@ def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture
     if isinstance(source, Image.Image):
         return from_pillow(source, where=where, allow_huge=allow_huge)
     if isinstance(source, Readable):
-        data = source.read()
-        if not isinstance(data, bytes | bytearray):
-            raise PictureError(f"{where} is a file that is open as text; open it with mode 'rb'")
-        return _from_bytes(bytes(data), f"{where} ({getattr(source, 'name', 'a file object')})", allow_huge)
+        where = f"{where} ({getattr(source, 'name', 'a file object')})"
+        return _from_bytes(_file_data(source, where), where, allow_huge)
     if hasattr(source, "__array__"):
         return _from_array(source, where, allow_huge)
     several = "; several styles are given one by one: style(photo, a, b)" if isinstance(source, list | tuple) else ""
@@ -82,6 +80,27 @@ def as_picture(source: Source, *, allow_huge: bool = False, role: str = "picture
         f"{where}: type {type(source).__name__} is no picture; give a path, the bytes of a file, a file "
         f"object, a NumPy array, a tensor, an image of Pillow, or an artune.Picture{several}"
     )
+
+
+def _file_data(file: Readable, where: str) -> bytes:
+    """What a file object holds, from where it stands.
+
+    Raises:
+        PictureError: it is closed, open as text, or fails.
+    """
+    text = PictureError(f"{where} is a file that is open as text; open it with mode 'rb': open(path, 'rb')")
+    if isinstance(file, io.TextIOBase):  # reading a picture as text would fail on its first bytes
+        raise text
+    try:
+        data = file.read()
+    except Exception as error:  # a file object of another library raises of any kind
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise PictureError(
+            f"cannot read {where}: {reason}; give a path, or a file that is open for reading: open(path, 'rb')"
+        ) from error
+    if not isinstance(data, bytes | bytearray):
+        raise text
+    return bytes(data)
 
 
 def _from_bytes(data: bytes, where: str, allow_huge: bool) -> Picture:
@@ -93,22 +112,8 @@ def _from_bytes(data: bytes, where: str, allow_huge: bool) -> Picture:
 def _checked(picture: Picture, where: str) -> Picture:
     for values in (picture.pixels, picture.alpha):
         if values is not None:
-            _check_range(values, where)
+            check_range(values, where)
     return picture
-
-
-def _check_range(values: NDArray[Any], where: str) -> None:
-    """Raise unless floats are in [0, 1]."""
-    low, high = float(values.min()), float(values.max())
-    if low >= -_ROUNDING and high <= 1 + _ROUNDING:
-        return
-    if not np.isfinite(values).all():
-        raise PictureError(f"{where} has values that are not finite (NaN or infinite); give floats from 0 to 1")
-    if low >= -1 - _ROUNDING and high <= 1 + _ROUNDING:
-        fix = "if they run from -1 to 1, give (x + 1) / 2"
-    else:
-        fix = "divide 8-bit values by 255, and undo what the preparation for a network has subtracted"
-    raise PictureError(f"{where} has float values from {low:.4g} to {high:.4g}, beyond [0, 1]; {fix}")
 
 
 # ---------------------------------------------------------------------------------- arrays
@@ -120,7 +125,7 @@ def _from_array(source: ArrayLike, where: str, allow_huge: bool) -> Picture:
     check_size(width, height, where, allow_huge)
     if values.dtype.kind == "f":
         values = values.astype(np.float32, copy=False)
-        _check_range(values, where)
+        check_range(values, where)
         samples: Floats = np.clip(values, 0, 1)
     elif values.dtype in (np.uint8, np.uint16):
         samples = scaled(values, where)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -14,12 +15,50 @@ from artune.images.samples import Samples, scaled
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4  # bits of a page's NewSubfileType
+_PIXEL_TAGS = (273, 324)  # StripOffsets, TileOffsets
+_INTEGERS = {3: 2, 4: 4, 16: 8}  # bytes of the types of an offset
 _PROFILE_TAG, _KIND_TAG, _BITS_TAG = 34675, 254, 258
 
 
 def is_tiff(data: bytes) -> bool:
     """Whether a file is a TIFF, or one of the raw formats that are built like it."""
     return data[:4] in _MAGIC
+
+
+def puzzles_pillow(data: bytes) -> bool:
+    """Whether a file is a big-endian BigTIFF, which Pillow misreads, with a warning."""
+    return data[:4] == b"MM\0+"
+
+
+def check_complete(data: bytes, where: str) -> None:
+    """Raise unless the first page of a TIFF, and the beginning of its pixels, lie inside the file.
+
+    Pillow and tifffile warn and log on a file that is cut short before they fail, or give no reason.
+
+    Raises:
+        PictureError: saying what is missing.
+    """
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    big = b"+" in data[2:4]
+    wide, counted, entry = (8, 8, 20) if big else (4, 2, 12)  # bytes of an offset, of a count of tags, of a tag
+
+    def number(at: int, length: int, what: str) -> int:
+        if at + length > len(data):
+            raise PictureError(
+                f"{where} is damaged or cut short: it ends at byte {len(data)}, before {what} at byte {at}; get it anew"
+            )
+        return int.from_bytes(data[at : at + length], order)
+
+    page = number(8 if big else 4, wide, "the place of its first page")
+    tags = number(page, counted, "its first page")
+    number(page + counted + tags * entry, 0, "the end of its first page")
+    for at in range(page + counted, page + counted + tags * entry, entry):
+        tag, kind = number(at, 2, "a tag"), number(at + 2, 2, "a tag")
+        if tag in _PIXEL_TAGS and kind in _INTEGERS:
+            count, size, value = number(at + 4, wide, "a tag"), _INTEGERS[kind], at + 4 + wide
+            if count * size > wide:
+                value = number(value, wide, "a tag")
+            number(number(value, size, "the places of its pixels"), 1, "its pixels")
 
 
 def suits_pillow(opened: Image.Image) -> bool:
@@ -60,7 +99,7 @@ def tiff_metadata(data: bytes) -> tuple[Image.Exif, bytes | None]:
     """
     exif = Image.Exif()
     big, order = b"+" in data[2:4], "little" if data[:2] == b"II" else "big"
-    if big and order == "big":
+    if puzzles_pillow(data):
         import tifffile
 
         with tifffile.TiffFile(io.BytesIO(data)) as file:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from artune.errors import OutputError
+from artune.errors import ArtuneWarning, OutputError
 from artune.files import atomic, expanded
 from artune.images.formats import (
+    ALL,
     AVIF,
     BMP,
     FORMATS,
@@ -61,7 +63,8 @@ def write_picture(
 ) -> None:
     """Write a picture with an sRGB profile and its note; a file is written whole or not at all.
 
-    A format without transparency shows it on white. BMP and GIF hold no note; TIFF keeps no other metadata.
+    A format without transparency shows it on white, with a warning. BMP and GIF hold no note; TIFF keeps no other
+    metadata.
 
     Args:
         picture: what to write.
@@ -73,12 +76,16 @@ def write_picture(
 
     Raises:
         OutputError: unknown suffix, a format that cannot hold the picture, no permission, no space.
+
+    Warns:
+        ArtuneWarning: the picture is transparent in parts, and the format holds no transparency.
     """
     if isinstance(target, str | os.PathLike):
         path = expanded(target)
         what = f"cannot write {path}"
         form = _format(path.suffix if format is None else format, what)
         _check(form, what, bits, max(picture.size), quality)
+        _warn_of_alpha(picture, form)
         with atomic(path, replace=replace) as temporary, temporary.open("wb") as file, _encoding(what):
             _encode(picture, file, form, bits, quality)
         return
@@ -89,19 +96,25 @@ def write_picture(
     what = "cannot write the picture"
     form = _format(format, what)
     _check(form, what, bits, max(picture.size), quality)
-    buffer = io.BytesIO()
-    with _encoding(what):
-        _encode(picture, buffer, form, bits, quality)
+    _warn_of_alpha(picture, form)
+    data = _encoded(picture, form, bits, quality, what)
     try:
-        target.write(buffer.getvalue())
+        target.write(data)
     except TypeError as error:
         raise OutputError(f"{what}: the file object is open as text; open it with mode 'wb'") from error
-    except OSError as error:
-        raise OutputError(f"{what} to the file object: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # the latter from a closed file
+        if getattr(error, "strerror", None):  # what the system says, such as a full disk
+            raise OutputError(f"{what} to the file object: {error.strerror}") from error  # type: ignore[union-attr]
+        raise OutputError(
+            f"{what} to the file object: {str(error).rstrip('.')}; give a path, or a file that is open for writing: "
+            "open(path, 'wb')"
+        ) from error
 
 
 def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
     """A picture as the bytes of an 8-bit file of that kind, with its note and metadata where the kind can hold them.
+
+    A format without transparency shows it on white, without a warning.
 
     Args:
         picture: what to write.
@@ -111,10 +124,10 @@ def encoded(picture: Picture, suffix: str = ".jpg", quality: int = 90) -> bytes:
     Raises:
         OutputError: the format cannot hold so large a picture.
     """
-    file = io.BytesIO()
-    lossy = FORMATS[suffix].quality
-    write_picture(picture, file, format=suffix, quality=quality if lossy else None)
-    return file.getvalue()
+    what, form = "cannot write the picture", FORMATS[suffix]
+    lossy = quality if form.quality else None
+    _check(form, what, 8, max(picture.size), lossy)
+    return _encoded(picture, form, 8, lossy, what)
 
 
 def write_grey(values: Floats, path: Path, *, replace: bool = True) -> None:
@@ -157,6 +170,17 @@ def _check(form: Format, what: str, bits: int, longer: int, quality: int | None)
         raise OutputError(f"{what}: {form.name} needs {form.needs}")
 
 
+def _warn_of_alpha(picture: Picture, form: Format) -> None:
+    """Warn if a format loses the transparency of a picture; the same words for all files, so that they come once."""
+    if picture.alpha is not None and not form.alpha:
+        keeping = ", ".join(each.suffixes[0] for each in ALL if each.writes and each.alpha)
+        warnings.warn(
+            f"{form.name} holds no transparency: transparent parts become white. Formats that keep it: {keeping}",
+            ArtuneWarning,
+            stacklevel=3,
+        )
+
+
 @contextmanager
 def _encoding(what: str) -> Iterator[None]:
     """Turn what an encoder raises into an ``OutputError``."""
@@ -167,6 +191,13 @@ def _encoding(what: str) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------------------------- formats
+
+
+def _encoded(picture: Picture, form: Format, bits: int, quality: int | None, what: str) -> bytes:
+    file = io.BytesIO()
+    with _encoding(what):
+        _encode(picture, file, form, bits, quality)
+    return file.getvalue()
 
 
 def _encode(picture: Picture, file: io.BufferedIOBase, form: Format, bits: int, quality: int | None) -> None:

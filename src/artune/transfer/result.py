@@ -23,12 +23,19 @@ SATURATED = 0.999
 """Share of values that are 0 or 255 above which a picture counts as failed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """A picture and its record."""
 
     picture: Picture
     record: Record
+
+    def __repr__(self) -> str:
+        """Size, strength and steps, in one line."""
+        (width, height), record = self.picture.size, self.record
+        chosen = record.balance is not None or "strength" not in record.spec.automatic  # otherwise it has no effect
+        strength = f"strength {record.spec.strength}, " if chosen else ""
+        return f"Result({width}x{height}, {strength}{record.steps} steps, {record.end})"
 
     def save(
         self,
@@ -41,6 +48,9 @@ class Result:
     ) -> None:
         """Write the picture with its resolved spec embedded. The suffix of the file gives the format.
 
+        A result does not know the files of its inputs: saved to the path of the photograph, it replaces the photograph.
+        ``replace=False`` refuses every file that exists.
+
         Args:
             target: a file, or a binary file object together with ``format``.
             format: a suffix such as ``png``.
@@ -49,7 +59,10 @@ class Result:
             replace: whether an existing file may be replaced.
 
         Raises:
-            OutputError: unknown format, no permission, no space.
+            OutputError: unknown format, no permission, no space; or, without ``replace``, there is a file.
+
+        Warns:
+            ArtuneWarning: the picture is transparent in parts, and the format holds no transparency.
         """
         self.noted().save(target, format, bits=bits, quality=quality, replace=replace)
 
