@@ -20,7 +20,7 @@ from artune.regions.masks import (
     with_alpha,
 )
 
-mask = arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32))
+mask = arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32, allow_subnormal=False))
 masks = st.lists(mask, min_size=1, max_size=4)
 
 
