@@ -69,8 +69,11 @@ def test_a_run_removes_its_own_checkpoint_only(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["out.png.partial"]
     assert first.advice() == "There is no checkpoint to go on from"
     assert second.advice() == "Go on with --resume"
+    second.move(tmp_path / "out-2.png.partial")
+    assert [each.name for each in tmp_path.iterdir()] == ["out-2.png.partial"]
+    assert second.advice() == "Go on with --resume"
     second.remove()
-    assert not path.exists()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_was_there_at_the_beginning_is_removed_at_the_end(tmp_path):
