@@ -1,6 +1,7 @@
 """``artune judge``: train a class judge, and evaluate it."""
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,6 +131,7 @@ def train(
         _check_weights(save_backbone)
         if save_backbone.exists() and not (resume or overwrite):
             raise OutputError(f"{save_backbone} exists; --overwrite replaces it")
+    there = {place for place in (out, save_backbone) if place is not None and os.path.lexists(place)}
     with loading():
         from artune.backbones.registry import load_network
         from artune.data.folders import Folder
@@ -159,11 +161,11 @@ def train(
         say(_plan(training))
     _run(training, checkpoints, quiet=quiet)
     judge = training.judge()
-    replace = overwrite or resume
-    written = {out: write_beside(partial(judge.save, replace=replace), out, replace=replace)}
-    if save_backbone is not None:
-        write = partial(judge.save_trunk, replace=replace)
-        written[save_backbone] = write_beside(write, save_backbone, replace=replace)
+    writers = {out: judge.save} | ({} if save_backbone is None else {save_backbone: judge.save_trunk})
+    written = {}
+    for place, write in writers.items():
+        replace = overwrite or place in there
+        written[place] = write_beside(partial(write, replace=replace), place, replace=replace)
     checkpoints.remove()
     if not quiet:
         found = training.fitting.validations
