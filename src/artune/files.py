@@ -1,12 +1,14 @@
 """Files that are written whole or not at all, and digests."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 
 from artune.errors import OutputError
@@ -137,6 +139,12 @@ def _publish(temporary: Path, path: Path) -> None:
         os.rename(temporary, path)
 
 
+def free_name(path: Path) -> Path:
+    """A name beside a file that is taken: ``a-2.png`` for ``a.png``, or the next number that is free."""
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(name for name in names if not os.path.lexists(name))
+
+
 def _new_beside(path: Path) -> Path:
     """An empty file in the folder of ``path``; the system gives it the user's permissions, by the umask."""
     while True:
@@ -160,6 +168,12 @@ def temporary_files(folder: Path, name: str = "") -> list[Path]:
     """
     beginning = re.escape(_beginning(name)) if name else r"\..+\."
     return [path for path in folder.glob(".*") if re.fullmatch(beginning + "[0-9a-f]{8}", path.name)]
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a file could not be written because the disk, or the user's share of it, is full."""
+    cause = error.__cause__ if isinstance(error, OutputError) else error
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_writable(path: Path) -> None:

@@ -543,6 +543,26 @@ def test_a_full_disk_at_the_end_is_said_plainly(files, monkeypatch):
     assert not (files / "out.png").exists()
 
 
+def test_a_full_disk_ends_a_folder(files, photo, monkeypatch):
+    """Nothing is computed after the first photograph that could not be written."""
+    for name in ("a.png", "b.png", "c.png"):
+        (files / "many").mkdir(exist_ok=True)
+        write_picture(photo, files / "many" / name)
+    line = ["style", files / "many", files / "painting.png", "-o", files / "styled", *FAST]
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        said = refused(*line)
+    assert said.count("No space left on device") == 1
+    assert "1 of 3 pictures failed" in said
+    assert "the disk is full, and 2 more are left: free some space, and go on with --resume" in said
+    assert call(*line, "--resume").exit_code == 0
+    assert written(files / "styled") == ["a.png", "b.png", "c.png"]
+
+
 def test_info_of_a_picture_without_a_spec(files):
     assert "carries no spec" in refused("info", files / "photo.png")
     assert "there is no picture" in refused("info", files / "no.png")
@@ -703,8 +723,18 @@ def test_another_run_that_was_faster(files):
     with ThreadPoolExecutor(1) as other:
         other.submit(write)
         said = refused(*style(files, "--steps", "40", "--keep-steps", kept.parent))
-    assert "written by another run meanwhile" in said
+    assert f"out.png was written by another run meanwhile; the result of this run is {files}/out-2.png" in said
     assert (files / "out.png").read_bytes() == b"theirs"
+    assert read_picture(files / "out-2.png").note["spec"]["method"]["rungs"][-1]["size"] == 48
+    assert not list(files.glob("*.partial"))
+
+
+def test_steps_of_no_number_need_no_search(files):
+    line = [each for each in style(files, "--steps", "0") if each not in ("--strength", "0.5")]
+    result = call(*line, "--steps", "0")
+    assert "0 steps" in result.output
+    assert "found in" not in result.output
+    assert "no strength to be found" in refused(*line, "--strength", "auto", "--overwrite")
 
 
 def test_memory_that_runs_out_anywhere(files, monkeypatch):

@@ -16,6 +16,7 @@ from artune.backbones.registry import load_network
 from artune.images.picture import Picture
 from artune.images.write import write_picture
 from artune.judges.classes import ClassJudge
+from artune.judges.training import ClassTraining
 from artune.spec.train import TrainSpec
 from artune.tensors import load_checkpoint
 from tests.e2e.test_cli import call, refused
@@ -190,6 +191,21 @@ def test_a_training_that_replaces_a_backbone_can_be_resumed(data, stopping):
 
 def test_nothing_to_resume_starts_anew(data):
     assert "to resume; starting anew" in call(*train(data, "--resume")).output
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])  # without a checkpoint, which starts anew
+def test_another_training_that_was_faster(data, monkeypatch, more):
+    own = ClassTraining.judge
+
+    def slower(training):
+        (data / "judge.safetensors").write_bytes(b"theirs")
+        return own(training)
+
+    monkeypatch.setattr(ClassTraining, "judge", slower)
+    said = refused(*train(data, *more))
+    assert "judge.safetensors was written by another run meanwhile; the result of this run is" in said
+    assert (data / "judge.safetensors").read_bytes() == b"theirs"
+    assert ClassJudge.load(data / "judge-2.safetensors").classes == ("blue", "red")
 
 
 def test_an_existing_judge_stays_unless_told_otherwise(data):

@@ -15,6 +15,7 @@ import typer
 from artune.cli.display import (
     BAD_INPUT,
     CANCELLED,
+    Checkpoints,
     balancing,
     counting,
     download_bar,
@@ -25,13 +26,13 @@ from artune.cli.display import (
     time_left,
     training_display,
     with_flags,
+    write_beside,
 )
 from artune.engine.descend import PartDone
-from artune.errors import ArtuneWarning, InputError
+from artune.errors import ArtuneWarning, InputError, OutputError
+from artune.files import write
 from artune.fitting import FitStep
 from artune.spec.style import Rung
-
-# ------------------------------------------------------------------------------------- logs
 
 
 @pytest.fixture
@@ -42,6 +43,91 @@ def clock(monkeypatch):
     return now
 
 
+# ------------------------------------------------------------------------------------- checkpoints
+
+
+class Saved:
+    """A run whose checkpoint holds its name; on a full disk, none."""
+
+    def __init__(self, name: str, *, full: bool = False) -> None:
+        self.name, self.full = name, full
+
+    def save(self, path: Path) -> None:
+        if self.full:
+            raise OutputError(f"cannot write {path}: no space")
+        write(path, self.name.encode())
+
+
+def test_a_run_removes_its_own_checkpoint_only(tmp_path):
+    path = tmp_path / "out.png.partial"
+    first, second = Checkpoints(path), Checkpoints(path)
+    first(Saved("first"), now=True)
+    second(Saved("second"), now=True)
+    first.remove()
+    assert path.read_bytes() == b"second"
+    first.move(tmp_path / "out-2.png.partial")
+    assert [each.name for each in tmp_path.iterdir()] == ["out.png.partial"]
+    assert first.advice() == "There is no checkpoint to go on from"
+    assert second.advice() == "Go on with --resume"
+    second.move(tmp_path / "out-2.png.partial")
+    assert [each.name for each in tmp_path.iterdir()] == ["out-2.png.partial"]
+    assert second.advice() == "Go on with --resume"
+    second.remove()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_was_there_at_the_beginning_is_removed_at_the_end(tmp_path):
+    path = tmp_path / "out.png.partial"
+    path.write_bytes(b"of an earlier run")
+    checkpoints = Checkpoints(path)  # with --overwrite
+    assert checkpoints.advice() == "There is no checkpoint to go on from"  # from which this run did not begin
+    checkpoints.remove()
+    assert not path.exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_once(tmp_path, clock, capsys):
+    checkpoints = Checkpoints(tmp_path / "out.png.partial")
+    clock[0] = 2.0
+    checkpoints(Saved("old"), now=False)
+    clock[0] = 10.0
+    checkpoints(Saved("new", full=True), now=False)
+    checkpoints(Saved("new", full=True), now=True)
+    said = capsys.readouterr().err
+    assert said.count("no space") == 1
+    assert "continuing without checkpoints" in said
+    assert checkpoints.advice() == "An older checkpoint is left; go on from it with --resume"
+    checkpoints(Saved("new"), now=True)  # there is space again
+    assert checkpoints.advice() == "Go on with --resume"
+
+
+def test_the_only_checkpoint_cannot_be_written(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path / "out.png.partial")
+    checkpoints(Saved("new", full=True), now=True)
+    assert "no new checkpoint: cannot write" in capsys.readouterr().err
+    assert checkpoints.advice() == "There is no checkpoint to go on from"
+
+
+def test_a_result_whose_place_is_taken_is_written_beside_it(tmp_path):
+    def new(path):
+        if path.exists():
+            raise OutputError("taken")
+        path.write_bytes(b"mine")
+
+    places = [write_beside(new, tmp_path / "out.png", replace=False).name for _ in range(3)]
+    assert places == ["out.png", "out-2.png", "out-3.png"]
+
+    def refuse(path):
+        raise OutputError("no space")
+
+    with pytest.raises(OutputError, match="no space"):
+        write_beside(refuse, tmp_path / "new.png", replace=False)
+    with pytest.raises(OutputError, match="no space"):
+        write_beside(refuse, tmp_path / "out.png", replace=True)
+
+
+# ------------------------------------------------------------------------------------- logs
+
+
 def test_a_log_has_a_line_a_minute_with_the_time_left(clock, capsys):
     with counting("pictures", quiet=False) as count:
         count(0, 100)
@@ -50,7 +136,7 @@ def test_a_log_has_a_line_a_minute_with_the_time_left(clock, capsys):
             count(done, 100)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "pictures: 6 of 100, about 16 min left"  # 94 at 10 seconds
-    assert lines[-1] == "pictures: 96 of 100, about 1 min left"
+    assert lines[-1] == "pictures: 96 of 100, about 40 s left"
     assert len(lines) == 16
 
 
@@ -129,8 +215,8 @@ def test_the_log_of_a_download(clock, capsys):
 
 
 def test_times_in_words():
-    assert [time_left(seconds) for seconds in (1, 60, 61, 3600, 7200, 20000)] == [
-        "about 1 min", "about 1 min", "about 2 min", "about 60 min", "about 2 h", "about 6 h",
+    assert [time_left(seconds) for seconds in (7.2, 59.5, 60, 61, 3600, 7200, 20000)] == [
+        "about 8 s", "about 1 min", "about 1 min", "about 2 min", "about 60 min", "about 2 h", "about 6 h",
     ]  # fmt: skip
 
 

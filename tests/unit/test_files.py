@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -14,6 +15,8 @@ from artune.files import (
     check_writable,
     expanded,
     file_digest,
+    free_name,
+    is_full,
     temporary_files,
     write,
     write_together,
@@ -156,6 +159,24 @@ def test_files_that_belong_together_and_a_full_disk(tmp_path, monkeypatch, room)
     with pytest.raises(OutputError, match="No space left"):
         write_together(tmp_path / "new", {"a": b"4"})
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_free_name_beside_a_file(tmp_path):
+    assert free_name(tmp_path / "a.b.png").name == "a.b-2.png"
+    (tmp_path / "a.b-2.png").symlink_to("nowhere")
+    assert free_name(tmp_path / "a.b.png").name == "a.b-3.png"
+
+
+@pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False)])
+def test_a_full_disk_is_told_from_other_errors(tmp_path, monkeypatch, number, full):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError) as raised:
+        write(tmp_path / "a", b"x")
+    assert is_full(raised.value) is full
+    assert not is_full(OutputError("a.png exists"))
 
 
 def test_a_full_disk_is_said_plainly(tmp_path):

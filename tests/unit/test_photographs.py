@@ -125,6 +125,13 @@ def test_a_glob_stands_for_what_it_matches(holiday, pattern, files):
     assert found.notes() == []
 
 
+def test_a_glob_follows_no_links_to_folders(holiday):
+    (holiday / "2023/loop").symlink_to("..", target_is_directory=True)
+    (holiday / "2024/loop").symlink_to("..", target_is_directory=True)
+    for pattern in ("holiday/**/x.jpg", "holiday/**/**/x.jpg", "holiday/2*/**/x.jpg"):
+        assert listed(find_photographs([pattern]).files) == ["holiday/2023/x.jpg", "holiday/2024/x.jpg"]
+
+
 def test_a_folder_may_have_brackets_in_its_name(holiday):
     holiday.rename("Trip [1]")
     assert listed(find_photographs(["Trip [1]/*.jpg"]).files) == ["Trip [1]/a.jpg"]

@@ -18,7 +18,7 @@ import typer
 from typer.models import OptionInfo
 
 from artune.errors import ArtuneError, ArtuneWarning, OutputError
-from artune.files import expanded
+from artune.files import expanded, free_name
 from artune.machine import ran_out
 
 if TYPE_CHECKING:
@@ -124,10 +124,19 @@ class Saves(Protocol):
 
 
 class Checkpoints:
-    """Writes checkpoints: at most one a second, and in at most a twentieth of the time."""
+    """Writes checkpoints: at most one a second, and in at most a twentieth of the time.
 
-    def __init__(self, path: Path) -> None:
+    Another run with the same result may write the same file. Only what this run has written, or has found at its
+    beginning, is removed.
+
+    Args:
+        path: the file.
+        resumed: whether the run goes on from the file that is there.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool = False) -> None:
         self.path, self.due, self.works = path, time.monotonic() + 1, True
+        self._resumable, self._stamp = resumed, _stamp(path)
 
     def __call__(self, progress: Saves, *, now: bool) -> None:
         began = time.monotonic()
@@ -135,11 +144,43 @@ class Checkpoints:
             return
         try:
             progress.save(self.path)
+            self.works, self._resumable, self._stamp = True, True, _stamp(self.path)
         except OutputError as error:  # the picture is worth more than its checkpoint
-            say(f"artune: continuing without checkpoints: {error}")
+            if self.works:
+                say(f"artune: {'no new checkpoint' if now else 'continuing without checkpoints'}: {error}")
             self.works = False
         ended = time.monotonic()
         self.due = ended + max(1.0, 20 * (ended - began))
+
+    @property
+    def _is_own(self) -> bool:
+        return self._stamp is not None and self._stamp == _stamp(self.path)
+
+    def remove(self) -> None:
+        """Remove the checkpoint of a run that is finished, unless another run has written it."""
+        if self._is_own:
+            self.path.unlink(missing_ok=True)
+
+    def move(self, path: Path) -> None:
+        """Give the checkpoint of this run another name, unless another run has written it."""
+        if self._is_own:
+            os.replace(self.path, path)
+        self.path = path
+
+    def advice(self) -> str:
+        """How a cancelled run can be continued, as a sentence without a full stop."""
+        if not (self._resumable and self._is_own):
+            return "There is no checkpoint to go on from"
+        return "Go on with --resume" if self.works else "An older checkpoint is left; go on from it with --resume"
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from one that has taken its place; ``None`` if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def partial_of(out: Path) -> Path:
@@ -163,6 +204,31 @@ def check_unfinished(out: Path, *, resume: bool, overwrite: bool) -> None:
             raise OutputError(
                 f"{partial} is left of an earlier run; go on with --resume, or start anew with --overwrite"
             )
+
+
+def write_beside(write: Callable[[Path], None], out: Path, *, replace: bool) -> Path:
+    """Write a finished result to its place, or beside it if there is a file by now; returns where.
+
+    Args:
+        write: writes the result to a path; raises ``OutputError`` if there is a file, unless it may be replaced.
+        out: the place that was chosen.
+        replace: whether ``write`` may replace a file.
+    """
+    place = out
+    while True:
+        try:
+            write(place)
+        except OutputError:
+            if replace or not os.path.lexists(place):
+                raise
+            place = free_name(out)
+        else:
+            return place
+
+
+def taken(out: Path, written: Path) -> OutputError:
+    """Error for a result that was written beside its place."""
+    return OutputError(f"{out} was written by another run meanwhile; the result of this run is {written}")
 
 
 # ------------------------------------------------------------------------------------- Ctrl-C
@@ -245,7 +311,10 @@ class _Log:
 
 def time_left(seconds: float) -> str:
     """A time in words, rounded up, such as "about 5 min"."""
-    minutes = math.ceil(seconds / 60)
+    whole = math.ceil(round(seconds, 3))  # 40 s that were computed as 40.0000001 are not 41
+    if whole < 60:
+        return f"about {whole} s"
+    minutes = math.ceil(whole / 60)
     return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
 
 

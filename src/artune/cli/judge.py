@@ -1,6 +1,8 @@
 """``artune judge``: train a class judge, and evaluate it."""
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +19,9 @@ from artune.cli.display import (
     loading,
     partial_of,
     say,
+    taken,
     training_display,
+    write_beside,
 )
 from artune.errors import InputError, OutputError, SpecError
 from artune.spec.checked import checked
@@ -120,10 +124,14 @@ def train(
     if save_backbone is not None and save_backbone.resolve() == out.resolve():
         raise OutputError(f"the judge and its trunk cannot both be {out}; give two names")
     _check_out(out, resume=resume, overwrite=overwrite)
+    begun = partial_of(out)
+    resumed = resume and begun.exists()
+    checkpoints = Checkpoints(begun, resumed=resumed)
     if save_backbone is not None:
         _check_weights(save_backbone)
         if save_backbone.exists() and not (resume or overwrite):
             raise OutputError(f"{save_backbone} exists; --overwrite replaces it")
+    there = {place for place in (out, save_backbone) if place is not None and os.path.lexists(place)}
     with loading():
         from artune.backbones.registry import load_network
         from artune.data.folders import Folder
@@ -145,25 +153,28 @@ def train(
             taps=[tap] if tap else [],
         )
     training = ClassTraining(folder, spec, trunk, digest, styled)
-    partial = partial_of(out)
-    if resume and partial.exists():
-        training.resume(partial)
+    if resumed:
+        training.resume(begun)
     elif resume and not quiet:
-        say(f"there is no {partial} to resume; starting anew")
+        say(f"there is no {begun} to resume; starting anew")
     if not quiet:
         say(_plan(training))
-    _run(training, out, quiet=quiet)
+    _run(training, checkpoints, quiet=quiet)
     judge = training.judge()
-    replace = overwrite or resume
-    judge.save(out, replace=replace)
-    if save_backbone is not None:
-        judge.save_trunk(save_backbone, replace=replace)
-    partial.unlink(missing_ok=True)
+    writers = {out: judge.save} | ({} if save_backbone is None else {save_backbone: judge.save_trunk})
+    written = {}
+    for place, write in writers.items():
+        replace = overwrite or place in there
+        written[place] = write_beside(partial(write, replace=replace), place, replace=replace)
+    checkpoints.remove()
     if not quiet:
         found = training.fitting.validations
         best = 1 + found.index(min(found))
         validated = f"best after epoch {best} of {len(found)}, {training.fitting.end}"
-        say(f"{out}: {judge.info.name}, {validated}; validation {_in_words(training.confusion().accuracy)}")
+        say(f"{written[out]}: {judge.info.name}, {validated}; validation {_in_words(training.confusion().accuracy)}")
+    for chosen, place in written.items():
+        if place != chosen:
+            raise taken(chosen, place)
 
 
 def evaluate(
@@ -222,19 +233,16 @@ def _plan(training: "ClassTraining") -> str:
     )
 
 
-def _run(training: "ClassTraining", out: Path, *, quiet: bool) -> None:
+def _run(training: "ClassTraining", checkpoints: Checkpoints, *, quiet: bool) -> None:
     """Train with progress and checkpoints; Ctrl-C leaves a checkpoint."""
-    partial = partial_of(out)
-    checkpoint = Checkpoints(partial)
     steps = training.fitting.settings.steps
     with interruptible() as interrupted, training_display(quiet, steps, training.epoch) as show:
         for progress in training.run():
             show(progress)
             stop = interrupted()
-            checkpoint(training, now=stop)
+            checkpoints(training, now=stop)
             if stop and progress.end is None:
-                rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
-                say(f"cancelled after {progress.step} of at most {steps} steps. {rest}")
+                say(f"cancelled after {progress.step} of at most {steps} steps. {checkpoints.advice()}")
                 raise typer.Exit(CANCELLED)
     if training.fitting.end == "diverged":
         raise InputError("the training diverged; choose a smaller --rate, and start anew with --overwrite")

@@ -4,7 +4,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,6 +115,22 @@ def _glob_parts(path: Path) -> tuple[Path, str]:
     return folder, os.sep.join(parts)
 
 
+def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """What matches a pattern below a folder, some of it several times.
+
+    ``**`` stands for any folders, none included. As with ``--recursive``, links to folders are not followed there.
+    """
+    if "**" not in parts:
+        yield from (folder / match for match in glob.glob(os.sep.join(parts), root_dir=folder))
+        return
+    at = parts.index("**")
+    for begin in _matches(folder, parts[:at]) if at else [folder]:
+        for place, folders, _ in os.walk(begin):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            rest = parts[at + 1 :] or ["*"]
+            yield from _matches(Path(place), rest)
+
+
 def names_picture(out: str) -> bool:
     """Whether a name has a suffix of the formats that are written."""
     from artune.images.formats import WRITABLE
@@ -162,7 +178,7 @@ def find_photographs(given: Sequence[str], *, recursive: bool = False, out: Path
             files.append(path)
         else:
             roots.append(root)
-            matches = [root / match for match in sorted(glob.glob(pattern, root_dir=root, recursive=True))]
+            matches = sorted(set(_matches(root, pattern.split(os.sep))))
             files += [match for match in matches if not match.is_dir()]
             if "**" not in pattern:
                 (walked if recursive else unseen).extend(match for match in matches if match.is_dir())

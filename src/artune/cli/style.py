@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,8 @@ from artune.cli.display import (
     partial_of,
     say,
     step_display,
+    taken,
+    write_beside,
 )
 from artune.cli.parts import Parts
 from artune.cli.photographs import (
@@ -35,7 +38,7 @@ from artune.cli.photographs import (
 )
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
-from artune.files import expanded
+from artune.files import expanded, is_full
 from artune.images.formats import QUALITY
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
@@ -305,6 +308,9 @@ class _Call:
     ) -> "Result":
         """Style one picture; what can be refused is refused before the work begins."""
         self._check_out(content, out)
+        begun, there = partial_of(out), os.path.lexists(out)  # an older result, or a part of this one
+        resumed = self.resume and begun.exists()
+        checkpoints = Checkpoints(begun, resumed=resumed)
         network = network or self.network()
         from artune import api
         from artune.images.write import check_suffix
@@ -313,10 +319,9 @@ class _Call:
         from artune.transfer.methods import method_of
         from artune.transfer.task import NO_OPEN_STRENGTH
 
-        partial = partial_of(out)
-        checkpoint = Checkpoint.load(partial) if self.resume and partial.exists() else None
+        checkpoint = Checkpoint.load(begun) if resumed else None
         if self.resume and checkpoint is None and not self.quiet:
-            say(f"there is no {partial} to resume; starting anew")
+            say(f"there is no {begun} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
         task = api.read(
@@ -336,8 +341,14 @@ class _Call:
             keep_freed_memory(2**24)
         else:  # the photograph before this one may have been computed in tiles
             keep_freed_memory()
-        result = self._run(run, checkpoint, out)
-        self._end(result, out)
+        result, written = self._run(run, checkpoint, checkpoints, out, replace=there or self.overwrite)
+        if written != out:
+            checkpoints.move(partial_of(written))
+            if result.record.end == "cancelled":
+                say(f"artune: {taken(out, written)}")
+        self._end(result, written, checkpoints)
+        if written != out:
+            raise taken(out, written)
         return result
 
     def _check_out(self, content: Path, out: Path) -> None:
@@ -349,20 +360,20 @@ class _Call:
             raise OutputError(f"the name of the result is missing in {str(out)!r}; give one such as -o out.png")
         check_writable(out)
         check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
-        partial = partial_of(out)
-        check_writable(partial)
+        check_writable(partial_of(out))
         for source in (*self._inputs(content), Path(self.spec.method.start)):
             if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
                 raise OutputError(f"{out} is one of the inputs and would be lost; choose another file with -o")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
-    def _run(self, run: "Run[Any, Any]", checkpoint: "Checkpoint | None", out: Path) -> "Result":
-        """Run with progress and checkpoints, and write the picture, also of a cancelled run."""
+    def _run(
+        self, run: "Run[Any, Any]", checkpoint: "Checkpoint | None", keep: Checkpoints, out: Path, *, replace: bool
+    ) -> "tuple[Result, Path]":
+        """Run with progress and checkpoints, and write the picture, also of a cancelled run; returns its file, too."""
         from artune.images.write import write_picture
         from artune.transfer.methods import steps
         from artune.transfer.result import result_of
 
-        keep = Checkpoints(partial_of(out))
         cancelled = False
         with interruptible() as interrupted, step_display(self.quiet) as show:
             for progress in steps(run, checkpoint):
@@ -375,20 +386,18 @@ class _Call:
                 if cancelled:
                     break
             result = result_of(progress, cancelled=cancelled)
-            replace = self.overwrite or self.resume
-            write_picture(result.noted(), out, bits=self.bits, quality=self.jpeg_quality, replace=replace)
-        return result
+            write = partial(write_picture, result.noted(), bits=self.bits, quality=self.jpeg_quality, replace=replace)
+            return result, write_beside(write, out, replace=replace)
 
-    def _end(self, result: "Result", out: Path) -> None:
+    def _end(self, result: "Result", out: Path, checkpoints: Checkpoints) -> None:
         """Print how the run ended; remove the checkpoint unless the run can continue."""
-        partial = partial_of(out)
         if result.record.end == "cancelled":
-            rest = "Go on with --resume" if partial.exists() else "There is no checkpoint to go on from"
-            say(f"cancelled after {result.record.steps} steps; {out} is the picture so far. {rest}")
+            steps = result.record.steps
+            say(f"cancelled after {steps} steps; {out} is the picture so far. {checkpoints.advice()}")
             if self.as_json:
                 self._report(result, out)
             raise typer.Exit(CANCELLED)
-        partial.unlink(missing_ok=True)
+        checkpoints.remove()
         if result.record.end == "diverged":
             raise InputError(
                 f"the descent diverged after {result.record.steps} steps; {out} is the last good picture. Choose "
@@ -397,7 +406,7 @@ class _Call:
         self._report(result, out)
 
     def many(self, photographs: Photographs, folder: Path, form: str = "png", *, one_strength: bool = False) -> None:
-        """Style every photograph into a folder; a failure does not stop the others."""
+        """Style every photograph into a folder; a failure does not stop the others, unless the disk is full."""
         from artune.files import check_writable
 
         if len(photographs.files) > 1:
@@ -417,7 +426,8 @@ class _Call:
             strength = self._shared_strength(contents, network, segmenter)
             shared = replace(self, spec=with_options(self.spec, {"strength": strength}), auto=False)
         failed: list[str] = []
-        for content, out in zip(contents, outs, strict=True):
+        left = ""
+        for number, (content, out) in enumerate(zip(contents, outs, strict=True), start=1):
             call = shared
             if call.keep_steps:
                 call = replace(call, keep_steps=call.keep_steps / out.relative_to(folder).with_suffix(""))
@@ -435,11 +445,17 @@ class _Call:
                 if len(contents) == 1:
                     raise
                 failed.append(f"{content}: {error}")
+                if isinstance(error, OutputError) and is_full(error):
+                    again = "give the same command again" if self.overwrite else "go on with --resume"
+                    left = (
+                        f"\nthe disk is full, and {len(contents) - number} more are left: free some space, and {again}"
+                    )
+                    break
             except typer.Exit:
                 say("\n".join(["cancelled; failed before:", *failed] if failed else ["cancelled"]))
                 raise
         if failed:
-            raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed))
+            raise InputError(f"{len(failed)} of {len(contents)} pictures failed:\n  " + "\n  ".join(failed) + left)
 
     def _shared_strength(self, photographs: Sequence[Path], network: "Loaded", segmenter: "Segmenter | None") -> float:
         """One strength for all photographs, found on a few of them."""

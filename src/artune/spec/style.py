@@ -201,8 +201,12 @@ class Optimise(MethodSpec):
 
     @property
     def leaves_strength(self) -> bool:
-        """Whether content and style are weighed by the strength, and not by weights of their own."""
-        return self.scale == "calibrated" and None in (self.content_weight, self.style_weight)
+        """Whether content and style are weighed by the strength, and not by weights of their own; and in any step."""
+        counts = (
+            (self.steps,) if self.steps is not None else self.size_steps or [rung.steps for rung in self.rungs or ()]
+        )
+        moves = any(counts) or not counts  # without counts the steps follow from the quality
+        return moves and self.scale == "calibrated" and None in (self.content_weight, self.style_weight)
 
     @property
     def strength_fault(self) -> str | None:

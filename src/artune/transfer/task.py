@@ -12,7 +12,7 @@ from artune.transfer.start import given_start
 
 NO_OPEN_STRENGTH = (
     "there is no strength to be found: `strength` was given, or `content_weight` and `style_weight` were, or `scale` "
-    "is not calibrated, or each region has its own strength; leave them out"
+    "is not calibrated, or each region has its own strength, or there are no `steps`; leave them out"
 )
 """Error message if a balance is asked for, but the task leaves no strength open."""
 
