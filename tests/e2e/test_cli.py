@@ -642,9 +642,10 @@ def test_a_checkpoint_that_is_a_folder(files):
 
 
 def test_weights_that_cancel_the_run(files):
-    assert "are both 0" in refused(
-        *style(files, "--strength", "auto", "--content-weight", "0", "--style-weight", "0", "--tv", "0")
-    )
+    weights = "--content-weight", "0", "--style-weight", "0", "--tv", "0"
+    pictures = files / "photo.png", files / "painting.png"
+    assert "are both 0" in refused("style", *pictures, "-o", files / "out.png", *weights)
+    assert "no strength to be found" in refused(*style(files, "--strength", "auto", *weights))
 
 
 def test_spec_files_that_yaml_chokes_on(files):
