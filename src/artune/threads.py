@@ -14,10 +14,10 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
-SPIN_COUNT = "3000"
+SPIN_COUNT = "10000"
 """Turns that a waiting thread spins before it sleeps. OpenMP's own count, 300,000, is milliseconds, in which a spinning
-thread keeps the processor from one that has work. A run alone takes the same time with both; with 0, it takes a sixth
-more (``benchmarks/contention.py``)."""
+thread keeps the processor from one that has work. A run alone takes the same time with both; with 3,000, it takes a
+twentieth more, and beside other processes as long (``benchmarks/contention.py``)."""
 WINDOW = 0.25
 """Seconds over which the free cores are measured. The system counts in hundredths of a second."""
 
