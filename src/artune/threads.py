@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple, TypeVar
 
-import psutil
-
 SPIN_COUNT = "10000"
 """Turns that a waiting thread spins before it sleeps. OpenMP's own count, 300,000, is milliseconds, in which a spinning
 thread keeps the processor from one that has work. A run alone takes the same time with both; with 3,000, it takes a
@@ -50,9 +48,12 @@ class Usage(NamedTuple):
     @classmethod
     def now(cls) -> "Usage":
         """Measure."""
+        import psutil  # late, for importing artune imports this file
+
         cores = psutil.cpu_times(percpu=True)
         if hasattr(os, "sched_getaffinity"):  # Linux
-            cores = [core for number, core in enumerate(cores) if number in os.sched_getaffinity(0)]
+            allowed = os.sched_getaffinity(0)
+            cores = [core for number, core in enumerate(cores) if number in allowed]
         idle = sum(core.idle + getattr(core, "iowait", 0.0) for core in cores)
         return cls(time.perf_counter(), idle, time.process_time())
 
