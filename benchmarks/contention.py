@@ -1,5 +1,7 @@
 """How much a busy machine slows a run down: whole commands alone, beside a busy process, and two at once.
 
+The limit is what two at once take with one thread each, for then no thread waits for another.
+
     python benchmarks/contention.py [--sizes 256 512] [--runs 3] [--source DIR ...]
 
 Prints the median wall time of each, in seconds, and its ratio to the time alone. With several ``--source`` (folders to
@@ -12,31 +14,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from artune.assets import sample_photo, sample_style
 
 BUSY = "while True: pass"
-SET_BY_ARTUNE = "GOMP_SPINCOUNT"
-"""Importing artune sets it, here as well; another version, which does not, must not inherit it."""
+FIXING = "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+"""Settings of threads that the commands must not inherit."""
 
 
-def begin(size: int, source: str | None, out: Path) -> subprocess.Popen[bytes]:
+def begin(size: int, source: str | None, out: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start one command; its result goes to ``out``."""
     pair = str(sample_photo("cat")), str(sample_style("strokes"))
     command = [sys.executable, "-m", "artune", "style", *pair, "--size", str(size), "--overwrite", "-q", "-o", str(out)]
-    environment = {name: value for name, value in os.environ.items() if name != SET_BY_ARTUNE}
+    environment = {name: value for name, value in os.environ.items() if name not in FIXING} | settings
     return subprocess.Popen(command, env=environment | ({"PYTHONPATH": source} if source else {}))
 
 
-def seconds(size: int, source: str | None, folder: Path, *, at_once: int = 1, busy: int = 0) -> float:
+def seconds(
+    size: int, source: str | None, folder: Path, *, at_once: int = 1, busy: int = 0, threads: int | None = None
+) -> float:
     """Wall time until the slower of the commands has ended."""
+    settings = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
     try:
         began = time.perf_counter()
-        runs = [begin(size, source, folder / f"{number}.png") for number in range(at_once)]
+        runs = [begin(size, source, folder / f"{number}.png", settings) for number in range(at_once)]
         codes = [run.wait() for run in runs]
         taken = time.perf_counter() - began
     finally:
@@ -48,7 +53,12 @@ def seconds(size: int, source: str | None, folder: Path, *, at_once: int = 1, bu
     return taken
 
 
-CASES = {"alone": {}, "one busy process": {"busy": 1}, "two at once": {"at_once": 2}}
+CASES: Mapping[str, Mapping[str, int]] = {
+    "alone": {},
+    "one busy process": {"busy": 1},
+    "two at once": {"at_once": 2},
+    "two, one thread": {"at_once": 2, "threads": 1},
+}
 
 
 def table(sizes: Sequence[int], sources: Sequence[str | None], runs: int, folder: Path) -> None:

@@ -9,10 +9,6 @@ The public names stand in ``__init__.pyi``. Each is loaded when it is first used
 
 import lazy_loader
 
-from artune.threads import wait_briefly
-
-wait_briefly()  # before PyTorch is loaded, which reads it once
-
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,30 +6,18 @@ takes: with fewer threads, a run is faster then.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
-from typing import NamedTuple, TypeVar
+from contextlib import closing, contextmanager, suppress
+from typing import NamedTuple, Self, TypeVar
 
-SPIN_COUNT = "10000"
-"""Turns that a waiting thread spins before it sleeps. OpenMP's own count, 300,000, is milliseconds, in which a spinning
-thread keeps the processor from one that has work. A run alone takes the same time with both; with 3,000, it takes a
-twentieth more, and beside other processes as long (``benchmarks/contention.py``)."""
+import psutil
+import torch
+
 WINDOW = 0.25
 """Seconds over which the free cores are measured. The system counts in hundredths of a second."""
 
 E = TypeVar("E")
-
-
-def wait_briefly() -> None:
-    """Have the threads of PyTorch sleep soon while they wait, in this process and those that it starts.
-
-    OpenMP reads its settings once, when PyTorch is loaded: where it has been, nothing can be changed. What the user has
-    set stays.
-    """
-    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
 class Usage(NamedTuple):
@@ -46,14 +34,12 @@ class Usage(NamedTuple):
     own: float
 
     @classmethod
-    def now(cls) -> "Usage":
+    def now(cls) -> Self:
         """Measure."""
-        import psutil  # late, for importing artune imports this file
-
         cores = psutil.cpu_times(percpu=True)
         if hasattr(os, "sched_getaffinity"):  # Linux
             allowed = os.sched_getaffinity(0)
-            cores = [core for number, core in enumerate(cores) if number in allowed]
+            cores = [core for number, core in enumerate(cores) if number in allowed] or cores
         idle = sum(core.idle + getattr(core, "iowait", 0.0) for core in cores)
         return cls(time.perf_counter(), idle, time.process_time())
 
@@ -62,53 +48,70 @@ class Usage(NamedTuple):
         return (self.idle - before.idle + self.own - before.own) / (self.seconds - before.seconds)
 
 
-def on_free_cores(steps: Generator[E, None, None], usage: Callable[[], Usage] = Usage.now) -> Iterator[E]:
-    """Compute each of the steps with as many threads as there are free cores: one at least, and at most as many as
-    PyTorch uses when the first step begins.
+class FreeCores:
+    """The cores that other processes leave free, counted again and again, for the number of PyTorch's threads.
 
-    Between two steps, PyTorch's number of threads is what it was. Nothing changes where the user has fixed the number
-    by the environment variable OMP_NUM_THREADS. Only then are the last bits of a result the same whatever other
+    Nothing changes where the user has fixed the number by the environment variable OMP_NUM_THREADS, or where the system
+    does not tell what the cores do. Only where it is fixed are the last bits of a result the same whatever other
     processes do.
+
+    The first count spans the time since the object was made: make it early, so that the first computation already has
+    the right number of threads.
+
+    Args:
+        usage: measures what the cores do.
+    """
+
+    def __init__(self, usage: Callable[[], Usage] = Usage.now) -> None:
+        self._usage = usage
+        self._count: int | None = None
+        self._measured: Usage | None = None
+        if "OMP_NUM_THREADS" not in os.environ:
+            with suppress(OSError, psutil.Error):  # a sandbox may hide the system's counts
+                self._measured = usage()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Context in which PyTorch uses as many threads as there are free cores: one at least, and at most as many as
+        before. Afterwards, it uses as many as before."""
+        before = torch.get_num_threads()
+        try:
+            _set_threads(min(self._counted() or before, before))
+            yield
+        finally:
+            _set_threads(before)
+
+    def _counted(self) -> int | None:
+        """Number of free cores, counted again if the last count is a window old; ``None`` if it is not known."""
+        before = self._measured
+        if before is not None:
+            now = self._usage()
+            if now.seconds - before.seconds >= WINDOW:
+                self._count = max(1, round(now.free_since(before)))
+                self._measured = now
+        return self._count
+
+
+def on_free_cores(steps: Generator[E, None, None], cores: FreeCores) -> Iterator[E]:
+    """Compute each of the steps with as many threads as there are free cores.
 
     Args:
         steps: steps that compute on the processor.
-        usage: measures what the cores do.
+        cores: the free cores.
 
     Yields:
         what ``steps`` yields.
     """
-    import torch
-
-    most = threads = torch.get_num_threads()
-    if most == 1 or "OMP_NUM_THREADS" in os.environ:
-        yield from steps
-        return
-    before = usage()
     with closing(steps):
         while True:
-            with _threads(threads):
+            with cores.in_use():
                 try:
                     step = next(steps)
                 except StopIteration:
                     return
             yield step
-            now = usage()
-            if now.seconds - before.seconds >= WINDOW:
-                threads = min(max(1, round(now.free_since(before))), most)
-                before = now
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with that many threads in this block."""
-    import torch
-
-    before = torch.get_num_threads()
-    if count == before:  # setting it again would cost PyTorch its prepared convolutions
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _set_threads(count: int) -> None:
+    if count != torch.get_num_threads():  # setting it again would cost PyTorch its prepared convolutions
+        torch.set_num_threads(count)

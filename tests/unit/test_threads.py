@@ -1,35 +1,11 @@
-"""How long threads wait for each other, and how many of them compute beside other processes."""
+"""How many threads compute beside other processes."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
-from artune.threads import SPIN_COUNT, WINDOW, Usage, on_free_cores
-
-TELL = "import os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
-
-
-@pytest.mark.parametrize(
-    ("first", "given", "told"),
-    [
-        ("import artune", {}, f"{SPIN_COUNT} None"),
-        ("import artune", {"GOMP_SPINCOUNT": "7"}, "7 None"),
-        ("import artune", {"OMP_WAIT_POLICY": "PASSIVE"}, "None PASSIVE"),
-        ("import sys; sys.modules['torch'] = None; import artune", {}, "None None"),  # as if it were loaded
-    ],
-)
-def test_threads_wait_briefly(first, given, told):
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    }
-    code = f"{first}; {TELL}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == told
+from artune.threads import WINDOW, FreeCores, Usage, on_free_cores
 
 
 @pytest.fixture
@@ -56,9 +32,36 @@ def measured(*free):
         yield Usage(number * WINDOW, idle, own=0.0)
 
 
+def cores(*free):
+    """Free cores that are counted each time when they are used."""
+    usages = measured(*free)
+    return FreeCores(lambda: next(usages))
+
+
 def test_a_run_uses_the_free_cores(four):
-    free = measured(4, 3.4, 2.6, 0.9, 0, 4, 64, 4)
-    assert [*on_free_cores(counts(8), lambda: next(free))] == [4, 4, 3, 3, 1, 1, 4, 4]
+    free = cores(4, 3.4, 2.6, 0.9, 0, 4, 64, 4, 4)
+    assert [*on_free_cores(counts(8), free)] == [4, 3, 3, 1, 1, 4, 4, 4]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_caller_s_limit_is_kept(four, limit):
+    free = cores(4, 4)
+    torch.set_num_threads(limit)
+    with free.in_use():
+        assert torch.get_num_threads() == limit
+    assert torch.get_num_threads() == limit
+
+
+def test_before_the_cores_were_counted_the_number_stays(four):
+    with FreeCores(lambda: Usage(0.0, 0.0, 0.0)).in_use():
+        assert torch.get_num_threads() == 4
+
+
+def test_a_system_that_hides_its_counts(four):
+    def usage():
+        raise PermissionError("/proc/stat")
+
+    assert [*on_free_cores(counts(2), FreeCores(usage))] == [4, 4]
 
 
 def test_cores_that_the_run_computes_on_are_its_own():
@@ -66,21 +69,27 @@ def test_cores_that_the_run_computes_on_are_its_own():
     assert Usage(10.0, 5.0, 7.0).free_since(Usage(8.0, 4.8, 4.4)) == pytest.approx(1.4)
 
 
-def test_a_short_step_is_not_measured(four):
-    usages = iter([Usage(0.0, 0.0, 0.0), *(Usage(WINDOW * (0.5 + i), 0.0, 0.0) for i in range(3))])
-    assert [*on_free_cores(counts(3), lambda: next(usages))] == [4, 4, 1]
+def test_a_short_time_is_not_measured(four):
+    usages = iter([Usage(0.0, 0.0, 0.0), *(Usage(WINDOW * (0.5 + i), 0.0, 0.0) for i in range(4))])
+    assert [*on_free_cores(counts(3), FreeCores(lambda: next(usages)))] == [4, 1, 1]
 
 
 def test_a_number_that_the_user_has_fixed_stays(four, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    free = measured(0, 0, 0)
-    assert [*on_free_cores(counts(3), lambda: next(free))] == [4, 4, 4]
+    assert [*on_free_cores(counts(3), cores(0, 0, 0, 0))] == [4, 4, 4]
 
 
 def test_the_caller_keeps_its_number(four):
-    free = measured(1, 1)
-    steps = on_free_cores(counts(2), lambda: next(free))
+    steps = on_free_cores(counts(2), cores(4, 1, 1))
     assert [(inside, torch.get_num_threads()) for inside in steps] == [(4, 4), (1, 4)]
+
+
+def test_a_number_that_the_caller_sets_meanwhile_stays(four):
+    steps = on_free_cores(counts(2), cores(4, 1, 1))
+    next(steps)
+    torch.set_num_threads(3)
+    assert next(steps) == 1
+    assert torch.get_num_threads() == 3
 
 
 def test_the_number_is_what_it_was_after_an_error(four):
@@ -88,8 +97,7 @@ def test_the_number_is_what_it_was_after_an_error(four):
         yield 1
         raise ValueError(torch.get_num_threads())
 
-    free = measured(1)
-    steps = on_free_cores(fails(), lambda: next(free))
+    steps = on_free_cores(fails(), cores(4, 1))
     assert next(steps) == 1
     with pytest.raises(ValueError, match=r"^1$"):
         next(steps)
@@ -106,7 +114,7 @@ def test_steps_are_closed_with_their_user(four):
         finally:
             closed.append(True)
 
-    run = on_free_cores(steps())
+    run = on_free_cores(steps(), FreeCores())
     assert next(run) == 1
     run.close()
     assert closed == [True]

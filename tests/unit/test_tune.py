@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ from artune.record import Record
 from artune.spec.options import with_options
 from artune.spec.style import Optimise, StyleSpec
 from artune.tensors import load_checkpoint, save_checkpoint
+from artune.threads import WINDOW, FreeCores, Usage
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.methods import steps as steps_of
 from artune.transfer.optimise import plan_unchecked
@@ -76,6 +79,28 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     assert record.balance["strength"] == run.plan.strength
     assert record.timings["balance"] > 0
     assert Record.model_validate_json(json.dumps(record.model_dump(mode="json"))) == record
+
+
+def test_search_and_run_compute_on_the_free_cores(photo, painting, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    times = count()
+    one_free = FreeCores(lambda: Usage(now := WINDOW * next(times), idle=now, own=0.0))
+    network, judge = Network.load(SPEC), Judge.load()
+    inside: dict[str, set[int]] = {"network": set(), "judge": set()}
+    for name, module in (("network", network.backbone), ("judge", judge.network)):
+        module.register_forward_pre_hook(lambda *_, seen=inside[name]: seen.add(torch.get_num_threads()))
+    between = set()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        task = replace(api.read(photo, [painting], SPEC, network=network), cores=one_free)
+        tuning = api.find_strength(task, judge=judge, on_step=lambda *_: between.add(torch.get_num_threads()))
+        run = api.plan(task, tuning)
+        between |= {torch.get_num_threads() for _ in steps_of(run)}
+    finally:
+        torch.set_num_threads(before)
+    assert inside == {"network": {1}, "judge": {1}}
+    assert between == {2}
 
 
 def test_the_same_pictures_have_the_same_balance(photo, painting, network):

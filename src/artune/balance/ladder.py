@@ -103,10 +103,12 @@ def find_balance(
             ArtuneWarning,
             stacklevel=2,
         )
-    scorer, ladder = Scorer.of(task.inputs, plan, judge or Judge.load()), method.ladder(task, plan)
+    ladder = method.ladder(task, plan)
     photograph = task.inputs.photograph
     untouched = photograph.resized(*fitted(*photograph.size, ladder.size))
-    (style,), (content,) = scorer.scores([untouched])
+    with task.cores.in_use():
+        scorer = Scorer.of(task.inputs, plan, judge or Judge.load())
+        (style,), (content,) = scorer.scores([untouched])
     stages: list[StagePictures] = []
     done = count(1)
 
@@ -119,7 +121,8 @@ def find_balance(
             stages.append(ladder.first_stage(strengths, after_step))
         else:
             stages.append(ladder.second_stage(strengths[0], stages[0], after_step))
-        return scorer.scores(stages[-1].pictures)
+        with task.cores.in_use():
+            return scorer.scores(stages[-1].pictures)
 
     scores = score_ladder(scored, (style, content), kept=kept)
     pictures = (untouched, *(picture for stage in stages for picture in stage.pictures))

@@ -84,4 +84,4 @@ def steps(run: Run[Any, Any], checkpoint: Checkpoint | None = None) -> Iterator[
         CheckpointError: the checkpoint does not fit the run.
         ResourceError: memory ran out.
     """
-    return on_free_cores(method_of(run.plan).steps(run, checkpoint))
+    return on_free_cores(method_of(run.plan).steps(run, checkpoint), run.cores)

@@ -10,6 +10,7 @@ from artune.engine.descend import End, PartDone, State
 from artune.images.picture import Picture
 from artune.record import run_key
 from artune.spec.style import Rung
+from artune.threads import FreeCores
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
@@ -25,7 +26,7 @@ Losses = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, eq=False)
 class Run(Generic[P, N]):
-    """Everything that a run needs. It has no state: it can be run again, with the same result.
+    """Everything that a run needs. It has no state but the free cores: it can be run again, with the same result.
 
     Attributes:
         plan: the resolved spec.
@@ -33,6 +34,7 @@ class Run(Generic[P, N]):
         shown: the inputs in the colours that the network sees.
         first: the picture to start from, if the start is not the photograph.
         network: what the method has loaded, such as a network.
+        cores: the free cores, as measured so far.
         key: digest of plan and pictures; the same key means the same picture.
         search: how the strength was found; ``None`` if it was given.
     """
@@ -42,6 +44,7 @@ class Run(Generic[P, N]):
     shown: Inputs
     first: Painting
     network: N
+    cores: FreeCores
     key: str
     search: StrengthSearch | None = None
 
@@ -50,7 +53,8 @@ class Run(Generic[P, N]):
         """The run of a task with a plan."""
         inputs = blended(task.inputs, plan)
         shown = inputs.coloured(plan)
-        return cls(plan, inputs, shown, first_picture(task, shown), task.network, run_key(plan, inputs.digests), search)
+        key, first = run_key(plan, inputs.digests), first_picture(task, shown)
+        return cls(plan, inputs, shown, first, task.network, task.cores, key, search)
 
 
 def blended(inputs: Inputs, plan: Plan) -> Inputs:

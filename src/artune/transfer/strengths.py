@@ -149,13 +149,15 @@ class OptimiseLadder:
         """Make the pictures of some plans, from the iterates ``x``, ``[b, 3, h, w]``."""
         network, method = self.task.network, plans[0].method
         sized = ObjectiveBuilder(plans, self.shown, network, Rung(size=stage.size, steps=stage.steps))
-        objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
+        with self.task.cores.in_use():
+            objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
         strengths = [plan.strength for plan in plans]
         rates = result_shares(strengths) if method.start == "content" else [1.0] * len(plans)
         defaults = defaults_of(method.network, network.backbone.taps)
         optimiser = Adam(rate=stage.rate * defaults.rate * torch.tensor(rates, device=x.device))
         average = min(defaults.average, MAX_AVERAGE)
-        for step in on_free_cores(descend(objective, x.contiguous(), optimiser, steps=stage.steps, average=average)):
+        steps = descend(objective, x.contiguous(), optimiser, steps=stage.steps, average=average)
+        for step in on_free_cores(steps, self.task.cores):
             x = step.image
             after_step()
         pictures = [

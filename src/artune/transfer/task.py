@@ -7,6 +7,7 @@ from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 from artune.errors import SpecError
 from artune.images.picture import Picture
 from artune.spec.style import StyleSpec
+from artune.threads import FreeCores
 from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
 from artune.transfer.start import given_start
 
@@ -51,6 +52,7 @@ class Task(Generic[N]):
         styles: number of paintings for the rest of the photograph.
         first: the picture to start from, if one was given.
         network: what the spec's method has loaded.
+        cores: the free cores, measured from before the pictures were read.
     """
 
     spec: StyleSpec
@@ -59,6 +61,7 @@ class Task(Generic[N]):
     styles: int
     first: Picture | None
     network: N
+    cores: FreeCores
 
     @classmethod
     def read(
@@ -87,6 +90,7 @@ class Task(Generic[N]):
             InputError: a picture, a mask or the spec cannot be used.
             WeightsError: weights are missing or do not fit.
         """
+        cores = FreeCores()
         inputs = Inputs.read(content, styles, regions, allow_huge=allow_huge)
         network = load()
         network.check(spec)
@@ -96,7 +100,7 @@ class Task(Generic[N]):
             spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
             digests["start"] = given.digest()
         inputs = replace(inputs, digests=digests)
-        return cls(spec, inputs, inputs.strengths, len(styles), given, network)
+        return cls(spec, inputs, inputs.strengths, len(styles), given, network, cores)
 
     @property
     def open(self) -> bool:
