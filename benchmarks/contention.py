@@ -25,7 +25,7 @@ FIXING = "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 """Settings of threads that the commands must not inherit."""
 
 
-def begin(size: int, source: str | None, out: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def begin(size: int, source: str | None, out: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start one command; its result goes to ``out``."""
     pair = str(sample_photo("cat")), str(sample_style("strokes"))
     command = [sys.executable, "-m", "artune", "style", *pair, "--size", str(size), "--overwrite", "-q", "-o", str(out)]
