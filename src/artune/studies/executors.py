@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ class Pool(ProcessPoolExecutor):
             if child in self._started.processes:
                 child.terminate()
                 child.join()
+                while child.is_alive():  # a thread of the pool has learned of its end first, and is about to note it
+                    time.sleep(0.01)
 
 
 class _Started(SpawnContext):
