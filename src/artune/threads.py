@@ -15,7 +15,10 @@ import psutil
 import torch
 
 WINDOW = 0.25
-"""Seconds over which the free cores are measured. The system counts in hundredths of a second."""
+"""Seconds over which the free cores are counted. The system counts in hundredths of a second."""
+FIRST_WINDOW = 0.05
+"""Seconds that are enough for the first count, which comes before the first computation: a rough one is better than
+none, for beside another process a step with too many threads can take seconds."""
 
 E = TypeVar("E")
 
@@ -82,11 +85,11 @@ class FreeCores:
             _set_threads(before)
 
     def _counted(self) -> int | None:
-        """Number of free cores, counted again if the last count is a window old; ``None`` if it is not known."""
+        """Number of free cores, counted again if the last measurement is a window old; ``None`` if it is not known."""
         before = self._measured
         if before is not None:
             now = self._usage()
-            if now.seconds - before.seconds >= WINDOW:
+            if now.seconds - before.seconds >= (FIRST_WINDOW if self._count is None else WINDOW):
                 self._count = max(1, round(now.free_since(before)))
                 self._measured = now
         return self._count

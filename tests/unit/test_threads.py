@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from artune.threads import WINDOW, FreeCores, Usage, on_free_cores
+from artune.threads import FIRST_WINDOW, WINDOW, FreeCores, Usage, on_free_cores
 
 
 @pytest.fixture
@@ -69,9 +69,12 @@ def test_cores_that_the_run_computes_on_are_its_own():
     assert Usage(10.0, 5.0, 7.0).free_since(Usage(8.0, 4.8, 4.4)) == pytest.approx(1.4)
 
 
-def test_a_short_time_is_not_measured(four):
-    usages = iter([Usage(0.0, 0.0, 0.0), *(Usage(WINDOW * (0.5 + i), 0.0, 0.0) for i in range(4))])
-    assert [*on_free_cores(counts(3), FreeCores(lambda: next(usages)))] == [4, 1, 1]
+def test_a_short_time_is_not_counted(four):
+    """The first count needs less time than the others."""
+    times = [0.0, 0.5 * FIRST_WINDOW, FIRST_WINDOW, FIRST_WINDOW + 0.5 * WINDOW, FIRST_WINDOW + WINDOW]
+    usages = iter([Usage(at, idle=2 * min(at, FIRST_WINDOW), own=0.0) for at in times])
+    assert [*on_free_cores(counts(3), FreeCores(lambda: next(usages)))] == [4, 2, 2]
+    assert not [*usages]
 
 
 def test_a_number_that_the_user_has_fixed_stays(four, monkeypatch):
