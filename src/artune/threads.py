@@ -79,7 +79,8 @@ class FreeCores:
         before. Afterwards, it uses as many as before."""
         before = torch.get_num_threads()
         try:
-            _set_threads(min(self._counted() or before, before))
+            if before > 1:
+                _set_threads(min(self._counted() or before, before))
             yield
         finally:
             _set_threads(before)

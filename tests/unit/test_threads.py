@@ -57,6 +57,13 @@ def test_before_the_cores_were_counted_the_number_stays(four):
         assert torch.get_num_threads() == 4
 
 
+def test_one_thread_needs_no_count(four):
+    usages = iter([Usage(0.0, 0.0, 0.0)])
+    free = FreeCores(lambda: next(usages))
+    torch.set_num_threads(1)
+    assert [*on_free_cores(counts(2), free)] == [1, 1]
+
+
 def test_a_system_that_hides_its_counts(four):
     def usage():
         raise PermissionError("/proc/stat")
