@@ -2,15 +2,17 @@
 
     python benchmarks/quality.py --assets DIR run artune emulator --pairs 24
     python benchmarks/quality.py --assets DIR run long --pairs 6
+    python benchmarks/quality.py --assets DIR run vgg16 --size 256 --pairs 12 --candidate NAME=FILE
     python benchmarks/quality.py --assets DIR time
-    python benchmarks/quality.py --assets DIR table
+    python benchmarks/quality.py --assets DIR table [--size 256] [--methods vgg16 artune]
     python benchmarks/quality.py --assets DIR sheet artune --strength 0.667 -o sheet.png
     python benchmarks/quality.py --assets DIR sizes
 
 ``run`` adds a line per picture to ``results/quality.jsonl`` and skips what is there; ``table`` compares the methods at
 equal content distance, pair by pair. The controls are the untouched photograph and the painting itself.
 
-Methods: ``artune`` (the defaults), ``draft`` and ``best``. References, by a plain loop with the usual Adam:
+Methods: ``artune`` (the defaults), ``draft``, ``best``, ``vgg16`` (the defaults with that network), and candidates:
+weights of a compact network that ``training/distill.py`` made. References, by a plain loop with the usual Adam:
 ``emulator``: Wasserstein-2 on the 16 times smaller VGG-19 in bf16, sizes 128, 256, 512 with 100, 60, 60 steps at 0.03,
 average 0.95; ``long``: the same loss in fp32, sizes growing by sqrt 2 from 128, 1000 steps and then 500 per size at
 0.02, average 0.99.
@@ -29,16 +31,19 @@ import torch
 from objectives import objective_at
 from PIL import Image
 from referee import Referee
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from artune import api
 from artune.api import style
+from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
+from artune.files import file_digest
 from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.machine import keep_freed_memory
+from artune.machine import choose_precision, keep_freed_memory
 from artune.spec.style import Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
@@ -51,7 +56,9 @@ SHALLOW: dict[str, Any] = {
 }
 AT = (0.5, 0.7, 0.85)
 Row = dict[str, Any]
-"""A line of the results: method, pair, strength, seconds, fine, strokes, content, key."""
+"""A line of the results: method, size, pair, strength, seconds, fine, strokes, content, key."""
+SIZE = 512
+"""Longer side of the pictures, where a line of the results names none."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ REFERENCES = {
 }
 SPECS = {
     "artune": StyleSpec(strength=2 / 3),
+    "vgg16": StyleSpec(strength=2 / 3, method=Optimise(network="vgg16")),
     "draft": StyleSpec(strength=2 / 3, method=Optimise(quality="draft")),
     "best": StyleSpec(strength=2 / 3, method=Optimise(quality="best")),
     "same taps, compact": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW)),
@@ -136,11 +144,29 @@ def rows() -> list[Row]:
     """The last row of each method, pair and strength: earlier ones are of other weights or recipes."""
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     found = [json.loads(line) for line in lines]
-    return list({(row["method"], *row["pair"], row["strength"]): row for row in found}.values())
+    return list({(row["method"], row.get("size", SIZE), *row["pair"], row["strength"]): row for row in found}.values())
+
+
+def candidate(path: Path) -> Network:
+    """A compact network of any shape, from a file of ``training/distill.py``."""
+    with safe_open(path, "pt") as file:
+        said = file.metadata() or {}
+    config = CompactConfig()
+    if said:
+        config = CompactConfig(tuple(map(tuple, json.loads(said["stages"]))), float(said["slope"]))
+    dtype = choose_precision("auto", torch.device("cpu"))
+    backbone = Compact(config)
+    backbone.load_state_dict(load_file(path))
+    backbone = backbone.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
+    return Network(backbone, "compact", "max", file_digest(path), torch.device("cpu"), dtype)
 
 
 def network_of(method: str, assets: Path) -> Network:
-    files_of = {"vgg19-emulator": "vgg19-emulator-16x.safetensors", "vgg19": "vgg19-blocks1-3.safetensors"}
+    files_of = {
+        "vgg19-emulator": "vgg19-emulator-16x.safetensors",
+        "vgg19": "vgg19-blocks1-3.safetensors",
+        "vgg16": "vgg16-features.safetensors",
+    }
     spec = SPECS.get(method)
     if spec is None:
         precision = REFERENCES[method].precision
@@ -165,12 +191,14 @@ def write(row: Row) -> None:
 def run(args: argparse.Namespace) -> None:
     judge = referee(args.assets)
     done = {row["key"] for row in rows()}
-    for method in args.methods:
-        network = network_of(method, args.assets)
+    candidates = dict(text.split("=", 1) for text in args.candidate)
+    for method in (*args.methods, *candidates):
+        network = candidate(Path(candidates[method])) if method in candidates else network_of(method, args.assets)
         for pair in pairs(args.pairs):
             content, painting = (read_picture(p) for p in files(args.assets, pair))
             for strength in args.strengths:
-                spec = SPECS.get(method, StyleSpec()).model_copy(update={"strength": strength})
+                base = SPECS.get(method, StyleSpec())
+                spec = base.model_copy(update={"strength": strength, "size": args.size})
                 planned = (
                     None if method in REFERENCES else plan_run(api.read(content, [painting], spec, network=network))
                 )
@@ -183,9 +211,10 @@ def run(args: argparse.Namespace) -> None:
                 else:
                     picture = REFERENCES[method].run(network, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
-                row = {"method": method, "pair": pair, "strength": strength, "seconds": seconds}
+                row = {"method": method, "size": args.size, "pair": pair, "strength": strength, "seconds": seconds}
                 write(row | measured(judge, (picture, content, painting)) | {"key": key})
                 if args.pictures:
+                    args.pictures.mkdir(parents=True, exist_ok=True)
                     write_picture(picture, args.pictures / f"{method}-{pair[0]:02d}-{pair[1]:02d}-{strength}.png")
     if "controls" not in done:
         for pair in pairs(24):
@@ -238,8 +267,8 @@ def clock(args: argparse.Namespace) -> None:
 
 def table(args: argparse.Namespace) -> None:
     """Medians at the ladder's strengths, and at equal content distance, interpolated pair by pair."""
-    kept = rows()
-    methods = [m for m in (*SPECS, *REFERENCES, "controls") if any(r["method"] == m for r in kept)]
+    kept = [row for row in rows() if row.get("size", SIZE) == args.size]
+    methods = args.methods or list(dict.fromkeys(row["method"] for row in kept))
     print(f"{'method':10} {'strength':>8} {'pairs':>5} {'fine':>6} {'strokes':>7} {'content':>7} {'seconds':>7}")
     for method in methods:
         for strength in sorted({str(r["strength"]) for r in kept if r["method"] == method}):
@@ -250,13 +279,15 @@ def table(args: argparse.Namespace) -> None:
             print(f"{method:10} {strength:>8} {len(some):5} {fine:6.3f} {strokes:7.3f} {content:7.3f} {seconds:7.2f}")
     print("\nat equal content distance, medians over the pairs where every method reaches it")
     ladders = [m for m in methods if m not in ("controls", "long")]
-    for at in AT:
+    for at in args.at:
         found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in ladders}
         common = set.intersection(*(set(found[m]) for m in ladders)) if ladders else set()
         for m in ladders:
             if common:
                 fine, strokes = np.median([found[m][p] for p in common], 0)
                 print(f"content {at}: {m:10} fine {fine:.3f} strokes {strokes:.3f} ({len(common)} pairs)")
+    if args.against:
+        compare(args.against, ladders, kept, args.at)
     long = [r for r in kept if r["method"] == "long" and r["strength"] == 0.5]
     if long:
         print("\nbeside the long reference at strength 0.5, each pair at its content distance: fine, strokes")
@@ -269,6 +300,27 @@ def table(args: argparse.Namespace) -> None:
         print(f"{r['pair']!s:10} {r['content']:7.3f}" + "".join(f"{f:9.3f} {s:.3f} " for f, s in lines[-1]))
     if lines:
         print(f"{'median':10} {'':7}" + "".join(f"{f:9.3f} {s:.3f} " for f, s in np.median(lines, 0)))
+
+
+def compare(against: str, methods: Sequence[str], kept: list[Row], contents: Sequence[float]) -> None:
+    """Median difference from a method, pair by pair, at equal content distance, with its bootstrap interval (95 %)."""
+    print(f"\nless than {against}, pair by pair: median and 95 % interval of 10,000 resamplings")
+    rng = np.random.default_rng(0)
+    for at in contents:
+        found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in methods}
+        for method in methods:
+            common = sorted(found[method].keys() & found[against].keys())
+            if method == against or not common:
+                continue
+            apart = np.array([np.subtract(found[against][pair], found[method][pair]) for pair in common])
+            drawn = np.median(apart[rng.integers(len(apart), size=(10_000, len(apart)))], 1)
+            texts = [
+                f"{name} {np.median(apart[:, i]):+.3f} ({low:+.3f} to {high:+.3f})"
+                for i, (name, (low, high)) in enumerate(
+                    zip(("fine", "strokes"), np.percentile(drawn, (2.5, 97.5), 0).T, strict=True)
+                )
+            ]
+            print(f"content {at}: {method:10} {', '.join(texts)}, {len(common)} pairs")
 
 
 def interpolated(kept: list[Row], at: float) -> dict[tuple[int, int], tuple[float, float]]:
@@ -305,8 +357,10 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, required=True)
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("run")
-    one.add_argument("methods", nargs="+", choices=[*SPECS, *REFERENCES])
+    one.add_argument("methods", nargs="*", help=", ".join([*SPECS, *REFERENCES]))
+    one.add_argument("--candidate", nargs="*", default=[], help="weights of a compact network, as NAME=FILE")
     one.add_argument("--pairs", type=int, default=24)
+    one.add_argument("--size", type=int, default=SIZE, help="longer side of the pictures")
     one.add_argument("--strengths", type=float, nargs="+", default=LADDER)
     one.add_argument("--pictures", type=Path, help="folder to keep the pictures in")
     one.set_defaults(do=run)
@@ -314,6 +368,10 @@ def main() -> None:
     five.add_argument("--pairs", type=int, default=8)
     five.set_defaults(do=clock)
     two = commands.add_parser("table")
+    two.add_argument("--size", type=int, default=SIZE)
+    two.add_argument("--methods", nargs="*", help="default: all that were run")
+    two.add_argument("--at", type=float, nargs="+", default=AT, help="content distances to compare at")
+    two.add_argument("--against", help="a method whose difference from the others is printed")
     two.set_defaults(do=table)
     three = commands.add_parser("sheet")
     three.add_argument("method", choices=list(SPECS))

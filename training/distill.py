@@ -1,16 +1,17 @@
-"""Make the compact network: distil VGG-19 into it.
+"""Make the compact network: distil VGG-19 and VGG-16 into it.
 
-    python training/distill.py targets  --assets DIR --work DIR [--crops 5000]
+    python training/distill.py targets  --assets DIR --work DIR [--crops 4000]
     python training/distill.py train    --assets DIR --work DIR --steps 12000 -o compact.safetensors
     python training/distill.py evaluate --assets DIR [--start compact.safetensors]
 
-``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation has
-half finished), runs the teachers on them once and keeps the principal components of their features.
-``train`` fits the network to them. Every step depends on (seed, step) alone, and a killed training goes
-on from its last checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
+``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation with
+the bundled network has half finished), runs the teachers on them once and keeps the principal components of their
+features. ``train`` fits the network to them, from a random start or from the weights of an earlier network of the same
+shape or a smaller one. Every step depends on (seed, step) alone, and a killed training goes on from its last
+checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
 pictures and prints the share of their variance that it misses on pictures never trained on.
 
-Teachers: the Oxford VGG-19 for relu1_1 .. relu3_4 and its 16 times smaller emulator for relu4_1, relu5_1.
+Teachers: the Oxford VGG-19 for relu1_1 .. relu3_1, and the Oxford VGG-16 for relu3_3 .. relu5_1.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,58 +34,66 @@ from torch.nn import functional as F
 
 from artune.assets import fetch
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
-from artune.backbones.conventions import UNIT
-from artune.backbones.registry import COMPACT
-from artune.backbones.vgg import EMULATOR, VGG, VGG19
+from artune.backbones.registry import COMPACT, load_network
+from artune.backbones.vgg import VGG, VGG16, VGG19
+from artune.machine import choose_precision
 
 SIDE = 192
 MOMENTS_EVERY = 4  # statistics are dear to compare and slow to change
-VGG_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu3_4")
-EMULATOR_TAPS = {"relu4_1": "conv4_1", "relu5_1": "conv5_1"}
-COMPONENTS = {"relu1_1": 13, "relu2_1": 32, "relu3_1": 64, "relu3_4": 64, "relu4_1": 128, "relu5_1": 128}
-TAUGHT_BY = {
-    "relu1_1": "relu1_1",
-    "relu2_1": "relu2_1",
-    "relu3_1": "relu3_1",
-    "relu3_4": "relu3_1",
-    "relu4_1": "relu4_1",
-    "relu5_1": "relu5_1",
+
+
+@dataclass(frozen=True)
+class Target:
+    """A layer of a teacher that a tap of the network learns to predict.
+
+    Attributes:
+        tap: the tap.
+        teacher: ``vgg19`` or ``vgg16``.
+        components: number of principal components that are kept.
+    """
+
+    tap: str
+    teacher: str
+    components: int
+
+
+TARGETS = {
+    "relu1_1": Target("relu1_1", "vgg19", 13),
+    "relu2_1": Target("relu2_1", "vgg19", 32),
+    "relu3_1": Target("relu3_1", "vgg19", 64),
+    "relu3_3": Target("relu3_1", "vgg16", 64),
+    "relu4_1": Target("relu4_1", "vgg16", 128),
+    "relu5_1": Target("relu5_1", "vgg16", 128),
 }
+"""By the teacher's layer."""
 
 
 # ------------------------------------------------------------------------------------------- teachers
 
 
-def network(assets: Path, name: str) -> VGG:
-    """A teacher in bf16, with reflected borders throughout so that no frame is taught."""
-    if name == "vgg19":
-        made, file = VGG("vgg19", VGG19[:3], reflect=True), "vgg19-blocks1-3"
-    else:
-        made, file = VGG("vgg19-emulator", EMULATOR, convention=UNIT, reflect=True), "vgg19-emulator-16x"
+def teacher(assets: Path, name: str) -> VGG:
+    """A teacher, with reflected borders throughout so that no frame is taught, in the machine's best precision."""
+    blocks, file = {"vgg19": (VGG19[:3], "vgg19-blocks1-3"), "vgg16": (VGG16, "vgg16-features")}[name]
+    made = VGG(name, blocks, reflect=True)
     made.load(load_file(assets / f"weights/{file}.safetensors"), file)
-    return made.requires_grad_(False).to(torch.bfloat16)
+    dtype = choose_precision("auto", torch.device("cpu"))
+    return made.requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
 
 
 class Teachers(nn.Module):
-    """The two teachers: VGG-19 itself, and for the deep taps its emulator, mapped to VGG-19's features."""
+    """All teachers."""
 
     def __init__(self, assets: Path) -> None:
         super().__init__()
-        self.vgg, self.small = network(assets, "vgg19"), network(assets, "vgg19-emulator")
-        weights = load_file(assets / "weights/vgg19-emulator-16x.safetensors")
-        self.maps = {
-            tap: [weights[f"{layer}.to_vgg19.{part}"].to(torch.bfloat16) for part in ("weight", "bias")]
-            for tap, layer in EMULATOR_TAPS.items()
-        }
+        self.networks = nn.ModuleDict({name: teacher(assets, name) for name in ("vgg19", "vgg16")})
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Features after ReLU, ``[b, c, h, w]`` in bf16, of pictures ``[b, 3, h, w]`` in [0, 1]."""
-        small = self.small(image, EMULATOR_TAPS)
-        return {
-            **self.vgg(image, VGG_TAPS),
-            **{tap: F.relu(F.conv2d(small[tap], weight, bias)) for tap, (weight, bias) in self.maps.items()},
-        }
+        """Features after ReLU, ``[b, c, h, w]``, of pictures ``[b, 3, h, w]`` in [0, 1]."""
+        found: dict[str, Tensor] = {}
+        for name, network in self.networks.items():
+            found |= network(image, [layer for layer, target in TARGETS.items() if target.teacher == name])
+        return {layer: found[layer] for layer in TARGETS}
 
 
 # ---------------------------------------------------------------------------------------------- crops
@@ -135,15 +145,13 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.clip(x + amount * grain, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def half_finished(
-    assets: Path, photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int
-) -> Iterator[np.ndarray]:
-    """Pictures seen on the way of an optimisation: Gaussian Wasserstein-2 through the emulator."""
-    emulator = network(assets, "vgg19-emulator")
+def half_finished(photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int) -> Iterator[np.ndarray]:
+    """Pictures seen on the way of an optimisation of means and second moments through the bundled network."""
+    bundled, _ = load_network("compact", dtype=choose_precision("auto", torch.device("cpu")))
     taps = [f"relu{block}_1" for block in range(1, 6)]
 
     def features(x: Tensor) -> list[Tensor]:
-        found = emulator(x, taps)
+        found = bundled(x, taps)
         return [found[tap] for tap in taps]
 
     def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,8 +172,8 @@ def half_finished(
         x = start.requires_grad_()
         adam = torch.optim.Adam([x], lr=float(rng.uniform(0.02, 0.06)))
         weight = torch.from_numpy(np.exp(rng.uniform(-2, 1.5, batch)).astype(np.float32))
-        keep = set(np.unique(np.geomspace(2, 60, snapshots).astype(int)).tolist())
-        for step in range(1, 61):
+        keep = set(np.unique(np.geomspace(2, 40, snapshots).astype(int)).tolist())
+        for step in range(1, 41):
             adam.zero_grad()
             got = features(x)
             content_loss = ((got[3] - have).float() ** 2).mean((1, 2, 3)) / (have.float() ** 2).mean((1, 2, 3))
@@ -189,25 +197,27 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
     work.mkdir(parents=True, exist_ok=True)
     photos, paintings = pictures(assets / "data/photos"), pictures(assets / "data/paintings")
     rng = np.random.default_rng(seed)
-    unfinished = count // 4
+    unfinished = count // 5
     crops = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for i in range(count - unfinished):
         crops[i] = disturb(draw(photos if i % 2 else paintings, rng), rng)
     print(f"{count - unfinished} crops of {len(photos)} photographs and {len(paintings)} paintings", flush=True)
     for i, crop in zip(
-        range(count - unfinished, count), half_finished(assets, photos, paintings, unfinished, seed + 1), strict=False
+        range(count - unfinished, count), half_finished(photos, paintings, unfinished, seed + 1), strict=False
     ):
         crops[i] = crop
     crops = crops[rng.permutation(count)]
     np.save(work / "crops.npy", crops)
     teachers = Teachers(assets)
-    batches = [to_image(crops[i : i + 8]) for i in range(0, 480, 8)]
+    batches = [to_image(crops[i : i + 8]) for i in range(0, 320, 8)]
     zero = torch.zeros((), dtype=torch.float64)
     counts: Counter[str] = Counter()
     sums: dict[str, Tensor] = {}
     squares: dict[str, Tensor] = {}
     for image in batches:
-        for tap, value in teachers(image).items():
+        with torch.no_grad():
+            found = teachers(image)
+        for tap, value in found.items():
             flat = value.permute(1, 0, 2, 3).flatten(1).float()
             counts[tap] += flat.shape[1]
             sums[tap] = sums.get(tap, zero) + flat.sum(1)
@@ -216,7 +226,7 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
     for tap, n in counts.items():
         mean = sums[tap] / n
         values, vectors = torch.linalg.eigh(squares[tap] / n - torch.outer(mean, mean))
-        size = COMPONENTS[tap]
+        size = TARGETS[tap].components
         variance = values.sum()
         kept = (values[-size:].sum() / variance).item()
         basis[f"{tap}.mean"] = mean.float()
@@ -226,7 +236,9 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
     save_file(basis, work / "basis.safetensors")
     files = {}
     for i in range(0, count, 8):
-        for tap, value in teachers(to_image(crops[i : i + 8])).items():
+        with torch.no_grad():
+            found = teachers(to_image(crops[i : i + 8]))
+        for tap, value in found.items():
             if tap == "relu1_1":
                 continue  # cheap enough to make again
             target = project(value, basis, tap).half().numpy()
@@ -234,6 +246,8 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
                 shape = (count, *target.shape[1:])
                 files[tap] = np.lib.format.open_memmap(work / f"{tap}.npy", mode="w+", dtype=np.float16, shape=shape)
             files[tap][i : i + 8] = target
+        if i % 400 == 0:
+            print(f"{i} of {count} crops", flush=True)
     print("targets are ready", flush=True)
 
 
@@ -276,7 +290,8 @@ def gradient_error(student: "Student", teachers: "Teachers", image: Tensor) -> T
     taps = [f"relu{block}_1" for block in range(1, 6)]
 
     def taught(x: Tensor) -> list[Tensor]:
-        return [*teachers.vgg(x, taps[:3]).values(), *teachers.small(x, taps[3:]).values()]
+        found = teachers(x)
+        return [found[tap] for tap in taps]
 
     want = style_gradient(taught, image, graph=False).float().flatten(1)
     have = style_gradient(student.plain, image, graph=True).float().flatten(1)
@@ -289,9 +304,9 @@ class Batches:
     def __init__(self, assets: Path, work: Path, size: int, seed: int) -> None:
         self.crops = np.load(work / "crops.npy", mmap_mode="r")
         self.basis = load_file(work / "basis.safetensors")
-        taps = [t for t in (*VGG_TAPS, *EMULATOR_TAPS) if t != "relu1_1"]
-        self.targets = {tap: np.load(work / f"{tap}.npy", mmap_mode="r") for tap in taps}
-        self.vgg = network(assets, "vgg19")
+        layers = [layer for layer in TARGETS if layer != "relu1_1"]
+        self.targets = {layer: np.load(work / f"{layer}.npy", mmap_mode="r") for layer in layers}
+        self.vgg = teacher(assets, "vgg19")
         self.size, self.seed = size, seed
         self.held_out = len(self.crops) // 50
 
@@ -338,13 +353,13 @@ class Student(nn.Module):
         super().__init__()
         self.network = network
         self.maps = nn.ModuleDict(
-            {t: zero_conv(self.network.taps[TAUGHT_BY[t]].channels, n) for t, n in COMPONENTS.items()}
+            {layer: zero_conv(network.taps[t.tap].channels, t.components) for layer, t in TARGETS.items()}
         )
 
     def forward(self, image: Tensor, targets: Iterable[str]) -> dict[str, Tensor]:
         targets = list(targets)
-        features = self.network(image, {TAUGHT_BY[target] for target in targets})
-        return {target: self.maps[target](features[TAUGHT_BY[target]]) for target in targets}
+        features = self.network(image, {TARGETS[target].tap for target in targets})
+        return {target: self.maps[target](features[TARGETS[target].tap]) for target in targets}
 
     def plain(self, image: Tensor) -> list[Tensor]:
         """The network's taps in operations that can be differentiated twice."""
@@ -352,7 +367,7 @@ class Student(nn.Module):
         for stage in stages(self.network):
             x = F.avg_pool2d(taps[-1], 2) if taps else self.network.padded(image)
             for conv in stage:
-                x = F.relu(conv(x))
+                x = self.network.activated(conv(x))
             taps.append(x)
         return taps
 
@@ -369,7 +384,20 @@ def standardise(model: Compact, image: Tensor) -> None:
             conv.weight /= conv(x).std((0, 2, 3)).view(-1, 1, 1, 1)
             bias_of(conv).copy_(-conv(x).mean((0, 2, 3)))
             model.pin_colour()
-            x = F.relu(conv(x))
+            x = model.activated(conv(x))
+
+
+@torch.no_grad()
+def inherit(model: Compact, weights: Mapping[str, Tensor]) -> None:
+    """Begin with the weights of an earlier network of the same shape or a smaller one.
+
+    Its channels come first and do not see the new ones, so that they compute what they did.
+    """
+    for name, parameter in model.named_parameters():
+        old = weights[name]
+        if parameter.dim() == 4:
+            parameter[: old.shape[0], old.shape[1] :] = 0
+        parameter[tuple(slice(0, size) for size in old.shape)] = old
 
 
 @torch.no_grad()
@@ -394,10 +422,17 @@ def even_out(model: Compact, image: Tensor) -> Compact:
     return model
 
 
-def fit_first(student: Student, batches: Batches, steps: int) -> None:
-    """Fit the first stage alone: it sees 3x3 pixels, so small crops do; then it is frozen."""
-    parameters = [*student.network.stages[0].parameters(), *student.maps["relu1_1"].parameters()]
-    adam = torch.optim.Adam(parameters, lr=5e-3)
+def fit_first(student: Student, batches: Batches, steps: int, *, inherited: bool) -> None:
+    """Fit the first stage alone: it sees 3x3 pixels, so small crops do; then it is frozen.
+
+    Args:
+        student: what is trained.
+        batches: crops and targets.
+        steps: number of steps.
+        inherited: whether the stage was trained before: then its map alone is fitted.
+    """
+    stage = [] if inherited else [*student.network.stages[0].parameters()]
+    adam = torch.optim.Adam([*stage, *student.maps["relu1_1"].parameters()], lr=5e-3)
     for step in range(steps):
         for group in adam.param_groups:
             group["lr"] = 5e-3 * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -421,12 +456,75 @@ def errors(student: Student, batches: Batches) -> dict[str, float]:
         for i in range(0, batches.held_out, 8):
             image, targets = batches.at(np.arange(i, min(i + 8, batches.held_out)))
             targets["relu1_1"] = batches.relu1_1(image).float()
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device):
                 got = student(image.to(device), targets)
             for tap, want in targets.items():
                 sums.setdefault(tap, []).append(((got[tap].float().cpu() - want) ** 2).sum(1).mean().item())
     cut = {tap: 1 - batches.basis[f"{tap}.kept"].item() for tap in sums}
-    return {tap: round(float(np.mean(sums[tap])) + cut[tap], 4) for tap in COMPONENTS}
+    return {layer: round(float(np.mean(sums[layer])) + cut[layer], 4) for layer in TARGETS}
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 where the hardware multiplies it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=choose_precision("auto", device) == torch.bfloat16)
+
+
+def config_of(args: argparse.Namespace) -> CompactConfig:
+    """The shape that the options ask for."""
+    stages = CompactConfig().stages
+    if args.shape:
+        stages = tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/"))
+    return CompactConfig(stages, CompactConfig().slope if args.slope is None else args.slope)
+
+
+class Optimiser:
+    """AdamW, or Muon (Jordan 2024) for the weights of the convolutions and AdamW for all else.
+
+    Args:
+        student: what is trained.
+        rate: step size.
+        muon: whether Muon takes part.
+    """
+
+    def __init__(self, student: Student, rate: float, *, muon: bool) -> None:
+        weights = [p for p in student.network.parameters() if p.requires_grad and p.dim() == 4] if muon else []
+        others = [p for p in student.parameters() if p.requires_grad and not any(p is w for w in weights)]
+        # Muon wants matrices: views of the weights, which share their memory
+        self.pairs = [(weight, nn.Parameter(as_matrix(weight.detach()))) for weight in weights]
+        self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=rate, weight_decay=1e-4)]
+        if muon:
+            matrices = [matrix for _, matrix in self.pairs]
+            self.parts.append(torch.optim.Muon(matrices, lr=rate, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw"))
+        self.rate = rate
+
+    def step(self, share: float) -> None:
+        """Move all parameters along their gradients, which are then dropped.
+
+        Args:
+            share: factor of the rate.
+        """
+        for weight, matrix in self.pairs:
+            assert weight.grad is not None
+            matrix.grad = as_matrix(weight.grad)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = self.rate * share
+            part.step()
+            part.zero_grad()
+        for weight, _ in self.pairs:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(number): part.state_dict() for number, part in enumerate(self.parts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for number, part in enumerate(self.parts):
+            part.load_state_dict(state[str(number)])
+
+
+def as_matrix(weight: Tensor) -> Tensor:
+    """A convolution's weights, channels last, as a view ``[out, 9 in]``."""
+    return weight.permute(0, 2, 3, 1).view(len(weight), -1)
 
 
 def train(args: argparse.Namespace, network: Compact | None = None) -> None:
@@ -437,10 +535,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         network: another one, of the same taps.
     """
     torch.manual_seed(args.seed)
-    config = CompactConfig()
-    if args.shape:
-        config = CompactConfig(tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/")))
-    student = Student(network or Compact(config, margin=0))
+    student = Student(network or Compact(config_of(args), margin=0))
     cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
@@ -448,26 +543,26 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         kept = torch.load(state, weights_only=True)
         student.load_state_dict(kept["student"])
         first = kept["step"]
-    elif args.start:
-        student.load_state_dict(torch.load(args.start, weights_only=True)["student"])
     else:
         standardise(student.network, batches.step(0)[0])
-        fit_first(student, batches, args.first)
+        inherited = load_file(args.start) if args.start else {}
+        if inherited:
+            inherit(student.network, inherited)
+        same = bool(inherited) and len(inherited["stages.0.0.bias"]) == len(bias_of(stages(student.network)[0][0]))
+        fit_first(student, batches, args.first, inherited=same)
     student.network.stages[0].requires_grad_(False)
     student.maps["relu1_1"].requires_grad_(False)
     student.to(args.device).to(memory_format=torch.channels_last)
-    adam = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=args.rate, weight_decay=1e-4)
+    optimiser = Optimiser(student, args.rate, muon=args.muon)
     if first:
-        adam.load_state_dict(kept["adam"])
+        optimiser.load_state_dict(kept["optimiser"])
     teachers = Teachers(args.assets).to(args.device) if args.gradients else None
     began = time.perf_counter()
     for step in range(first, args.steps):
         warm = min(1.0, (step + 1) / 100)
-        for group in adam.param_groups:
-            group["lr"] = args.rate * warm * 0.5 * (1 + math.cos(math.pi * step / args.steps))
         image, targets = batches.step(step)
         image = image.to(args.device)
-        with torch.autocast(torch.device(args.device).type, torch.bfloat16):
+        with autocast(torch.device(args.device)):
             got = student(image, targets)
         loss = image.new_zeros(())
         for tap, target in targets.items():
@@ -477,12 +572,11 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
                 loss = loss + MOMENTS_EVERY * args.moments * moments_error(have, want)
         if teachers and step % MOMENTS_EVERY == 0:
             corner = image[:4, :, : SIDE // 2, : SIDE // 2]  # it is dear
-            with torch.autocast(torch.device(args.device).type, torch.bfloat16):
+            with autocast(torch.device(args.device)):
                 loss = loss + MOMENTS_EVERY * args.gradients * gradient_error(student, teachers, corner)
-        adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(student.parameters(), 20.0)
-        adam.step()
+        optimiser.step(warm * 0.5 * (1 + math.cos(math.pi * step / args.steps)))
         if (step + 1) % args.every == 0 or step + 1 == args.steps:
             row: dict[str, Any] = {
                 "step": step + 1,
@@ -494,11 +588,14 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
             partial = state.with_suffix(".new")
-            torch.save({"student": student.state_dict(), "adam": adam.state_dict(), "step": step + 1}, partial)
+            torch.save(
+                {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, partial
+            )
             partial.replace(state)
             finished = even_out(student.network.cpu(), to_image(batches.crops[: batches.held_out]))
             student.to(args.device)
-            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, args.output)
+            shape = {"stages": json.dumps(finished.config.stages), "slope": str(finished.config.slope)}
+            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, args.output, shape)
 
 
 # ----------------------------------------------------------------------------------------- evaluation
@@ -506,25 +603,26 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    model = Compact(margin=0).requires_grad_(False)
+    model = Compact(config_of(args), margin=0).requires_grad_(False)
     path = args.start or fetch(COMPACT, network="compact")[0]
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)
     photos, paintings = pictures(args.assets / "data/photos"), pictures(args.assets / "data/paintings")
     training = [to_image(draw(pool, rng)[None]) for _ in range(40) for pool in (photos, paintings)]
-    maps = {target: linear_map(model, teachers, target, training) for target in COMPONENTS}
+    maps = {target: linear_map(model, teachers, target, training) for target in TARGETS}
     fresh = {
         f"styleid {kind}": [to_image(zoom([p], rng, SIDE)[None]) for p in pictures(args.assets / "data/styleid" / kind)]
         for kind in ("content", "style")
     }
     contents, styles = (pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style"))
-    halfway = half_finished(args.assets, contents, styles, 80, args.seed + 9)
+    halfway = half_finished(contents, styles, 80, args.seed + 9)
     fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
     for name, images in fresh.items():
         lost = {}
         for target, weight in maps.items():
-            wanted = [teachers(x)[target].float() for x in images]
+            with torch.no_grad():
+                wanted = [teachers(x)[target].float() for x in images]
             rest = [
                 (apply_map(model, target, weight, x) - y).square().mean() for x, y in zip(images, wanted, strict=True)
             ]
@@ -540,7 +638,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def rows(model: Compact, target: str, image: Tensor) -> Tensor:
-    tap = TAUGHT_BY[target]
+    tap = TARGETS[target].tap
     with torch.no_grad():
         flat = model(image, [tap])[tap].permute(0, 2, 3, 1).flatten(0, 2).double()
     return torch.cat([flat, torch.ones(len(flat), 1, dtype=torch.float64)], 1)
@@ -551,7 +649,8 @@ def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Ten
     xx, xy = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
     for image in images:
         x = rows(model, target, image)
-        y = teachers(image)[target].permute(0, 2, 3, 1).flatten(0, 2).double()
+        with torch.no_grad():
+            y = teachers(image)[target].permute(0, 2, 3, 1).flatten(0, 2).double()
         xx, xy = xx + x.T @ x, xy + x.T @ y
     ridge = 1e-6 * xx.diagonal().mean() * torch.eye(len(xx), dtype=torch.float64)
     solution: Tensor = torch.linalg.solve(xx + ridge, xy)
@@ -559,7 +658,7 @@ def linear_map(model: Compact, teachers: Teachers, target: str, images: list[Ten
 
 
 def apply_map(model: Compact, target: str, weight: Tensor, image: Tensor) -> Tensor:
-    tap = TAUGHT_BY[target]
+    tap = TARGETS[target].tap
     stride = model.taps[tap].stride
     height, width = image.shape[-2] // stride, image.shape[-1] // stride
     return (rows(model, target, image) @ weight).view(1, height, width, -1).permute(0, 3, 1, 2).float()
@@ -572,15 +671,17 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--work", type=Path, default=Path("out/distill"), help="folder for the targets, about 1 MB a crop"
     )
-    parser.add_argument("--crops", type=int, default=5000)
+    parser.add_argument("--crops", type=int, default=4000)
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--first", type=int, default=3000, help="steps for the first stage alone")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--muon", action="store_true", help="Muon for the weights of the convolutions")
     parser.add_argument("--moments", type=float, default=0.1, help="weight of the error in mean and covariance")
     parser.add_argument("--gradients", type=float, default=0.0, help="weight of the error in the style gradient")
     parser.add_argument("--shape", default="", help="channels of the convolutions, as 16/32-32/64-64/128-128/128")
-    parser.add_argument("--start", type=Path, help="train: a state file to start from; evaluate: the weights")
+    parser.add_argument("--slope", type=float, help="slope of the activation below zero")
+    parser.add_argument("--start", type=Path, help="train: weights of an earlier network; evaluate: the weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for train")
     parser.add_argument("--every", type=int, default=250)

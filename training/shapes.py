@@ -3,7 +3,7 @@
     python training/shapes.py --assets DIR --work DIR [--steps 600] [--only wide ...]
 
 A line per shape: multiply-adds per pixel, the share of the teachers' variance that is missed on held-out crops, and
-the medians of fine, strokes and content distance in SqueezeNet over six pairs at the default strength. ``--work`` is
+the medians of fine and strokes in SqueezeNet over six pairs, at equal content distance. ``--work`` is
 the folder of the targets (``distill.py targets``); finished shapes are kept there, and not trained again.
 """
 
@@ -24,36 +24,40 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.api import style
+from artune.assets import fetch
 from artune.backbones.base import Features, Image
 from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
+from artune.backbones.registry import COMPACT
 from artune.images.read import read_picture
+from artune.machine import choose_precision
 from artune.spec.style import StyleSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from quality import files, measured, pairs, referee
+from quality import candidate, files, measured, pairs, referee
 
+CONTENT = 0.65
+"""Content distance at which the pictures are compared."""
 BASE = "16/32-32/64-64-64/96-96-128/128-128"
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "average": lambda x: F.avg_pool2d(x, 2),
     "max": lambda x: F.max_pool2d(x, 2),
     "none": lambda x: x[:, :, ::2, ::2],
 }
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "ReLU": F.relu,
-    "leaky ReLU": lambda x: F.leaky_relu(x, 0.1),
-}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is varied; the taps are five throughout. ``moments`` weighs the error in mean and covariance."""
+    """What is varied; the taps are five throughout. ``moments`` weighs the error in mean and covariance, ``muon`` is
+    the optimiser, ``start`` whether it begins with the weights of the bundled network."""
 
     channels: str = BASE
     pooling: str = "average"
     border: Literal["zeros", "replicate"] = "replicate"
-    activation: str = "ReLU"
+    slope: float = 0.0
     moments: float = 0.1
+    muon: bool = False
+    start: bool = False
 
 
 SHAPES = {
@@ -65,8 +69,16 @@ SHAPES = {
     "max": Shape(pooling="max"),
     "strided": Shape(pooling="none"),
     "zeros": Shape(border="zeros"),
-    "leaky": Shape(activation="leaky ReLU"),
+    "leaky": Shape(slope=0.1),
     "features alone": Shape(moments=0.0),
+    "both": Shape(slope=0.1, moments=0.0),
+    "both, Muon": Shape(slope=0.1, moments=0.0, muon=True),
+    "both, Muon, inherited": Shape(slope=0.1, moments=0.0, muon=True, start=True),
+    "both, inherited": Shape(slope=0.1, moments=0.0, start=True),
+    "deep taps wider": Shape("16/32-32/64-64-64/128-128-192/192-192", slope=0.1, moments=0.0),
+    "deep taps twice as wide": Shape("16/32-32/64-64-64/128-128-256/256-256", slope=0.1, moments=0.0),
+    "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", slope=0.1, moments=0.0),
+    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", slope=0.1, moments=0.0),
 }
 
 
@@ -74,8 +86,9 @@ class Shaped(Compact):
     """A compact network with another pooling, border or activation, in plain operations."""
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__(CompactConfig(tuple(tuple(map(int, s.split("-"))) for s in shape.channels.split("/"))))
-        self.pool, self.act = POOLINGS[shape.pooling], ACTIVATIONS[shape.activation]
+        stages_of = tuple(tuple(map(int, s.split("-"))) for s in shape.channels.split("/"))
+        super().__init__(CompactConfig(stages_of, shape.slope))
+        self.pool = POOLINGS[shape.pooling]
         for stage in stages(self):
             for conv in stage:
                 if conv.padding != (0, 0):
@@ -92,23 +105,30 @@ class Shaped(Compact):
         x = self.padded(image)
         for number, stage in enumerate(stages(self), start=1):
             x = x if number == 1 else self.pool(x)
-            for index, conv in enumerate(stage):
-                x = conv(x)
-                # the colours of the first tap must pass
-                x = F.relu(x) if (number, index) == (1, 0) else self.act(x)
+            for conv in stage:
+                x = self.activated(conv(x))
             features[f"relu{number}_1"] = x
         return {tap: features[tap] for tap in taps}
 
 
-def distances(model: Compact, assets: Path) -> list[float]:
-    """Medians of fine, strokes and content over six pairs."""
-    model = model.eval().requires_grad_(False).to(torch.bfloat16).to(memory_format=torch.channels_last)
-    network = Network(model, "compact", "max", "", torch.device("cpu"), torch.bfloat16)
+def ready(model: Compact) -> Network:
+    """The network of a trained model."""
+    dtype = choose_precision("auto", torch.device("cpu"))
+    model = model.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
+    return Network(model, "compact", "max", "", torch.device("cpu"), dtype)
+
+
+def distances(network: Network, assets: Path) -> list[float]:
+    """Medians over six pairs at 256 pixels: fine and strokes where the content distance is ``CONTENT``."""
     judge, found = referee(assets), []
     for pair in pairs(6):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        result = style(content, painting, spec=StyleSpec(strength=2 / 3), network=network)
-        found.append(list(measured(judge, (result.picture, content, painting)).values()))
+        rows = []
+        for strength in (0.3, 0.5, 0.7):
+            result = style(content, painting, spec=StyleSpec(strength=strength, size=256), network=network)
+            rows.append(measured(judge, (result.picture, content, painting)))
+        away = [row["content"] for row in rows]
+        found.append([np.interp(CONTENT, away, [row[name] for row in rows]) for name in ("fine", "strokes")])
     return [round(float(value), 3) for value in np.median(found, 0)]
 
 
@@ -122,13 +142,18 @@ def main() -> None:
     for name in args.only:
         shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}.safetensors"
         line = f"train --steps {args.steps} --every {args.steps} --first 1000 --moments {shape.moments}".split()
+        line += ["--muon"] if shape.muon else []
+        line += ["--start", str(fetch(COMPACT, network="compact")[0])] if shape.start else []
         places = ["--assets", str(args.assets), "--work", str(args.work), "--output", str(output)]
-        model = Shaped(shape)
+        line += ["--shape", shape.channels, "--slope", str(shape.slope)]
+        model = None if (shape.pooling, shape.border) == ("average", "replicate") else Shaped(shape)
         train(options().parse_args(line + places), model)
-        model.load_state_dict(load_file(output))
+        if model is not None:
+            model.load_state_dict(load_file(output))
+        network = candidate(output) if model is None else ready(model)
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
-        print(json.dumps(row | {"fine, strokes, content": distances(model, args.assets)}), flush=True)
+        print(json.dumps(row | {"fine, strokes": distances(network, args.assets)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_gradients_of_moments_and_marginals(generator, masked):
 
 
 def test_masked_moments_in_chunks_against_numpy(generator, monkeypatch):
-    monkeypatch.setattr(fn, "CHUNK", 7)
+    monkeypatch.setattr("artune.backbones.sums.CHUNK", 7)
     x, mask = features(generator), torch.rand((1, 1, 6, 5), generator=generator)
     got = fn.moments(x, mask)
     rows, weight = x.numpy().reshape(*x.shape[:2], -1), mask.numpy().reshape(-1).astype(np.float64)

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from artune.backbones.conventions import CENTRED
 from artune.backbones.registry import structure
 from artune.backbones.traced import Traced
 from artune.errors import SpecError, UnknownNameError, WeightsError
@@ -141,3 +142,28 @@ def test_a_network_without_maps_is_refused():
 
     with pytest.raises(SpecError, match="has no feature maps"):
         Traced("flat", Flat)
+
+
+class Averaging(nn.Module):
+    """Both kinds of average pooling, with padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(3, 2, 1)
+
+    def forward(self, x):
+        return self.pool(F.avg_pool2d(self.conv(x), kernel_size=3, stride=1, padding=1))
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("centred", [True, False])
+def test_metadata_say_how_the_weights_were_trained(image, counted, centred):
+    torch.manual_seed(0)
+    network = Traced("averaging", Averaging, convention=CENTRED).requires_grad_(False)
+    said = {"pooling": "averages leave the padding out of the count (Keras)"} if not counted else {}
+    said |= {"input": "torchvision's mean and deviation, transform_input False"} if not centred else {}
+    network.follow(said)
+    conv = network.network.conv
+    x = conv((image - 0.5) / 0.5 if centred else (image - MEAN) / STD)
+    x = F.avg_pool2d(x, 3, 1, 1, count_include_pad=counted)
+    torch.testing.assert_close(network(image, ["pool"])["pool"], F.avg_pool2d(x, 3, 2, 1, count_include_pad=counted))

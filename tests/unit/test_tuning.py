@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import isotonic_regression
 
 from artune.balance.curve import (
     LADDER_LOG_ODDS,
@@ -330,15 +331,10 @@ def test_curves_that_are_none(curve, message):
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.integers(0, 1))
-def test_isotonic_against_the_minimax_formula(values, rising):
-    """The fit at i is the largest, over begins at or before i, of the least mean from there to an end at or after i."""
-    given_values = np.array(values) if rising else -np.array(values)
-    want = [
-        max(min(given_values[a:b].mean() for b in range(i + 1, len(values) + 1)) for a in range(i + 1))
-        for i in range(len(values))
-    ]
+def test_isotonic_regression_against_scipy(values, rising):
     got = monotone(np.array(values), rising=bool(rising))
-    np.testing.assert_allclose(got if rising else -got, want, atol=1e-12)
+    want = isotonic_regression(values, increasing=bool(rising)).x
+    np.testing.assert_allclose(got, want, atol=1e-12)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=9))

@@ -2,13 +2,15 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from artune.backbones.sums import Sums, sums_of
 from artune.errors import UnknownNameError
 
 Image = Float[Tensor, "b 3 _ _"]
@@ -16,6 +18,22 @@ Image = Float[Tensor, "b 3 _ _"]
 
 Features = Mapping[str, Float[Tensor, "b _ _ _"]]
 """Tap name -> activations. ``image`` is the picture itself."""
+
+
+class Seen(NamedTuple):
+    """What one pass through a network found.
+
+    Attributes:
+        features: activations of the taps that were asked for.
+        sums: sums of the taps whose sums were asked for.
+    """
+
+    features: Features
+    sums: Mapping[str, Sums]
+
+
+Pass = Callable[[Image], Seen]
+"""A pass through a network that is made once and used for many steps; differentiable once."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,15 @@ class Backbone(nn.Module, ABC):
             The activations, ``[b, channels, h / stride, w / stride]`` each.
         """
 
+    def make_pass(self, taps: Collection[str], summed: Collection[str]) -> Pass:
+        """Make a pass for many steps with pictures of one size.
+
+        Args:
+            taps: taps whose activations it finds.
+            summed: taps whose sums over positions it finds.
+        """
+        return PlainPass(self, taps, summed)
+
     @abstractmethod
     def load(self, weights: Mapping[str, Tensor], where: str) -> None:
         """Copy the weights of a file into the network.
@@ -89,6 +116,13 @@ class Backbone(nn.Module, ABC):
 
         Raises:
             WeightsError: they do not fit.
+        """
+
+    def follow(self, metadata: Mapping[str, str]) -> None:
+        """Do as the metadata of a file say of the network that its weights were trained in; by default nothing.
+
+        Args:
+            metadata: of a safetensors file.
         """
 
     @abstractmethod
@@ -127,6 +161,24 @@ class Backbone(nn.Module, ABC):
                     where=f"network {self.name}",
                     why="the weights at hand end before it, choose others with `content_layers` and `style_layers`",
                 )
+
+
+class PlainPass:
+    """The pass of any network, by autograd.
+
+    Args:
+        backbone: the network.
+        taps: taps whose activations it finds.
+        summed: taps whose sums over positions it finds.
+    """
+
+    def __init__(self, backbone: Backbone, taps: Collection[str], summed: Collection[str]) -> None:
+        self.backbone, self.taps, self.summed = backbone, {*taps}, {*summed}
+
+    def __call__(self, image: Image) -> Seen:
+        features = self.backbone(image, self.taps | self.summed)
+        sums = {tap: sums_of(features[tap]) for tap in self.summed}
+        return Seen({tap: features[tap] for tap in self.taps}, sums)
 
 
 def without_prefix(weights: Mapping[str, Tensor], *firsts: str) -> Mapping[str, Tensor]:

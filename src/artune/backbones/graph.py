@@ -111,6 +111,15 @@ def _max_pooling(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, 
     return None
 
 
+def leave_padding_out(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
+    """Make every average pooling in the graph divide by the number of values, without the zeros of its padding."""
+    for node in graph.nodes:
+        if node.target is F.avg_pool2d:
+            node.update_kwarg("count_include_pad", False)
+        elif node.op == "call_module" and isinstance(module := modules.get(str(node.target)), nn.AvgPool2d):
+            module.count_include_pad = False
+
+
 def with_plain_activations(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module]) -> Names:
     """Make no activation run in place, so that a tap before a ReLU keeps its value. Returns the nodes by name.
 

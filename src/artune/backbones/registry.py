@@ -333,11 +333,13 @@ def load_network(
     else:
         path = expanded(weights)
         tensors, digest = read_weights(path), file_digest(path)
-    if read_metadata(path).get("role") == "judge":
+    metadata = read_metadata(path)
+    if metadata.get("role") == "judge":
         raise WeightsError(
             f"{path} holds a network that judges; it cannot also make the pictures. Give weights of {name}"
         )
     backbone.load(tensors, str(path))
+    backbone.follow(metadata)
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")
     adapt_input(backbone, record.convention, str(path))

@@ -18,6 +18,7 @@ from artune.backbones.graph import (
     cut,
     describe,
     has_rectified_additions,
+    leave_padding_out,
     shapes,
     trace,
     with_plain_activations,
@@ -180,6 +181,17 @@ class Traced(Backbone):
         with torch.no_grad():
             for key in own.keys() & weights.keys():
                 own[key].copy_(weights[key])
+
+    def follow(self, metadata: Mapping[str, str]) -> None:
+        """Two entries count. ``pooling`` may say that averages leave the padding out of the count, as Keras' do;
+        torchvision's count it. ``input`` may say ``transform_input False``: the weights expect ImageNet's mean and
+        deviation, also where torchvision's own of this network expect another input.
+        """
+        if "padding out of the count" in metadata.get("pooling", ""):
+            leave_padding_out(self.graph, dict(self.network.named_modules()))
+        if "transform_input False" in metadata.get("input", ""):
+            self.mean.copy_(torch.tensor(IMAGENET.mean).view(3, 1, 1))
+            self.std.copy_(torch.tensor(IMAGENET.std).view(3, 1, 1))
 
     def weights(self, tap: str) -> dict[str, Tensor]:
         """The weights that a tap needs, by torchvision's keys; not copies."""

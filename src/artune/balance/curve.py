@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import isotonic_regression
 
 from artune.errors import InputError
 
@@ -339,8 +338,21 @@ def score_log_odds(probability: float) -> float:
 
 
 def monotone(values: Values, *, rising: bool) -> Values:
-    """The nearest monotone values by least squares (isotonic regression)."""
-    return np.asarray(isotonic_regression(values, increasing=rising).x, np.float64)
+    """The nearest monotone values by least squares: isotonic regression by pooling adjacent violators (Kruskal 1964).
+
+    SciPy's takes as long to import as all of artune.
+    """
+    sign = 1 if rising else -1
+    means: list[float] = []
+    counts: list[int] = []
+    for value in values:
+        mean, count = sign * float(value), 1
+        while means and means[-1] > mean:
+            before, many = means.pop(), counts.pop()
+            mean, count = (before * many + mean * count) / (many + count), many + count
+        means.append(mean)
+        counts.append(count)
+    return sign * np.repeat(means, counts)
 
 
 def _middle(x: Values, rising: Values, falling: Values, tolerance: float) -> float:

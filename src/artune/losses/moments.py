@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from artune.backbones.sums import Sums, at_least_fp32, sums_of
+
 RIDGE = 1e-4
 """Added to a covariance, in units of its mean eigenvalue, before a matrix root is taken. A tap with fewer
 positions than channels has a singular covariance, whose root has no finite gradient."""
 MEAN_RIDGE = 1e-6
 """Added to a covariance, as a share of the mean of the squared means. The covariance of a flat picture consists of
 rounding errors of this size, and need not be positive."""
-CHUNK = 16384
-"""Number of positions that are converted to fp32 at a time."""
 
 
 class Moments(NamedTuple):
@@ -35,47 +35,23 @@ class Moments(NamedTuple):
     second: Float[Tensor, "b c c"]
 
 
-class _Sums(torch.autograd.Function):
-    """Weighted sum of the rows of ``[b, n, c]`` and of their outer products, in fp32; weights ``[b, n, 1]`` or
-    ``None``.
-
-    Its own backward needs one matrix product where autograd needs two, and keeps the features in their own precision.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(rows, weight)
-        batch, count, channels = rows.shape
-        kind = torch.promote_types(rows.dtype, torch.float32)
-        first = rows.new_zeros((batch, channels), dtype=kind)
-        second = rows.new_zeros((batch, channels, channels), dtype=kind)
-        for begin in range(0, count, CHUNK):  # so that the fp32 copy stays in the processor's cache
-            wide = _wide(rows[:, begin : begin + CHUNK])
-            weighted = wide if weight is None else wide * weight[:, begin : begin + CHUNK]
-            first += weighted.sum(1)
-            second.baddbmm_(weighted.transpose(1, 2), wide)
-        return first, second
-
-    @staticmethod
-    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
-        rows, weight = ctx.saved_tensors
-        both = (second + second.transpose(1, 2)).to(rows.dtype)
-        slope = torch.baddbmm(first.to(rows.dtype).unsqueeze(1), rows, both)
-        return slope if weight is None else slope.mul_(weight.to(rows.dtype)), None
-
-
 def moments(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Moments:
     """Moments of features over positions, weighted by a mask of values in [0, 1]."""
-    rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # b n c; a view where channels are last
-    weight = None if mask is None else _wide(mask.permute(0, 2, 3, 1).flatten(1, 2)).expand(len(rows), -1, -1)
-    first, second = _Sums.apply(rows, weight)
-    positions = first.new_full((len(rows),), rows.shape[1])
-    return Moments(positions, positions if weight is None else weight.sum((1, 2)), first, second)
+    if mask is None:
+        return moments_of(sums_of(features))
+    weight = at_least_fp32(mask).expand(len(features), -1, -1, -1)
+    return moments_of(sums_of(features, weight), weight.sum((1, 2, 3)))
 
 
-def _wide(x: Tensor) -> Tensor:
-    """At least fp32."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+def moments_of(sums: Sums, mass: Float[Tensor, "b"] | None = None) -> Moments:
+    """Moments from sums over positions.
+
+    Args:
+        sums: of the features.
+        mass: sum of the mask; without a mask the number of positions.
+    """
+    positions = sums.first.new_full((len(sums.first),), sums.positions)
+    return Moments(positions, positions if mass is None else mass, sums.first, sums.second)
 
 
 class Marginals(NamedTuple):
@@ -101,30 +77,30 @@ class _MarginalSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(rows, weight)
-        wide = _wide(rows)
+        wide = at_least_fp32(rows)
         weighted = wide if weight is None else wide * weight
         return weighted.sum(2), (weighted * wide).sum(2)
 
     @staticmethod
     def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
         rows, weight = ctx.saved_tensors
-        slope = torch.addcmul(first.unsqueeze(2), _wide(rows), 2 * second.unsqueeze(2))
+        slope = torch.addcmul(first.unsqueeze(2), at_least_fp32(rows), 2 * second.unsqueeze(2))
         return (slope if weight is None else slope.mul_(weight)).to(rows.dtype), None
 
 
 def marginals(features: Float[Tensor, "b c h w"], mask: Float[Tensor, "#b 1 h w"] | None = None) -> Marginals:
     """Moments of each channel over positions, weighted by a mask of values in [0, 1]."""
     rows = features.flatten(2)  # b c n; a view where channels come first
-    weight = None if mask is None else _wide(mask.flatten(2)).expand(len(rows), -1, -1)
+    weight = None if mask is None else at_least_fp32(mask.flatten(2)).expand(len(rows), -1, -1)
     first, second = _MarginalSums.apply(rows, weight)
     mass = first.new_full((len(rows),), rows.shape[2]) if weight is None else weight.sum((1, 2))
     return Marginals(mass, first, second)
 
 
-Sums = TypeVar("Sums", Moments, Marginals)
+Statistics = TypeVar("Statistics", Moments, Marginals)
 
 
-def mix(parts: list[Sums], weights: list[float]) -> Sums:
+def mix(parts: list[Statistics], weights: list[float]) -> Statistics:
     """Moments of a mixture of several distributions, in the given proportions, with a mass of 1."""
     whole = sum(weights)
     scales = [weight / whole / part.mass for weight, part in zip(weights, parts, strict=True)]

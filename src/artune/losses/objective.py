@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image
+from artune.backbones.base import Backbone, Features, Image, Seen
 from artune.engine.descend import Evaluation
-from artune.losses.protocol import AnyTerm, Draws, M, Mask, T, Term
+from artune.losses.protocol import AnyTerm, Draws, FromSums, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec.style import Scale
 
@@ -116,9 +116,22 @@ class WeightedTerm(Generic[M, T]):
     unit: float | Tensor
     mask: Mask | None = None
 
-    def loss(self, features: Features, step: int) -> Float[Tensor, "b"]:
+    @property
+    def from_sums(self) -> bool:
+        """Whether the sums of its tap are enough to measure it."""
+        return self.mask is None and isinstance(self.term, FromSums)
+
+    def measure(self, seen: Seen) -> M:
+        """Measure the picture, from the sums of its tap where these are known."""
+        sums = seen.sums.get(self.term.taps[0])
+        if sums is not None and self.mask is None and isinstance(self.term, FromSums):
+            measured: M = self.term.of_sums(sums)
+            return measured
+        return self.term.measure(seen.features, self.mask)
+
+    def loss(self, seen: Seen, step: int) -> Float[Tensor, "b"]:
         """The distance in its unit, without the weight."""
-        return self.term.distance(self.term.measure(features, self.mask), self.target, step) / self.unit
+        return self.term.distance(self.measure(seen), self.target, step) / self.unit
 
 
 AnyWeightedTerm = WeightedTerm[Any, Any]
@@ -141,20 +154,24 @@ class Objective:
         self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
         self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
         self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
+        # the gradients that are balanced are those of features
+        summed = {f.term.taps[0] for f in self.terms if f.from_sums and not balance_gradients}
+        taps = {tap for f in self.terms for tap in f.term.taps if balance_gradients or not f.from_sums}
+        self.see = backbone.make_pass(taps, summed)
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Distance of every term in its unit, by name, without the weights."""
-        features = self.backbone(x, self.taps)
-        return {f.name: f.loss(features, step) for f in self.terms}
+        seen = self.see(x)
+        return {f.name: f.loss(seen, step) for f in self.terms}
 
     def __call__(self, x: Image, step: int) -> Evaluation:
         x = x.detach().requires_grad_()
         with torch.enable_grad():
-            features = self.backbone(x, self.taps)
-            losses = {f.name: f.loss(features, step) for f in self.terms}
+            seen = self.see(x)
+            losses = {f.name: f.loss(seen, step) for f in self.terms}
             total = self.total(losses)
             if self.balance_gradients:
-                gradient = self._balanced(x, features, losses)
+                gradient = self._balanced(x, seen.features, losses)
             else:
                 (gradient,) = torch.autograd.grad(total.sum(), x)
         return self.evaluation(total, losses, gradient)

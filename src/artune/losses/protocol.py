@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
+from artune.backbones.sums import Sums
 
 Mask = Float[Tensor, "#masks 1 h w"]
 TargetSource = Literal["content", "style", "none"]
@@ -84,6 +85,14 @@ class StyleTerm(Term[M, T], Protocol):
     """
 
     balance: ClassVar[float]
+
+
+@runtime_checkable
+class FromSums(Protocol):
+    """Additional interface of a term that needs nothing but the sums of its tap, as long as there is no mask."""
+
+    def of_sums(self, sums: Sums) -> Any:
+        """The measurement, from the sums of the whole tap."""
 
 
 @runtime_checkable

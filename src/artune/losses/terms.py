@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
+from artune.backbones.sums import Sums
 from artune.losses import moments as fn
 from artune.losses.protocol import AnyTerm, Draws, Mask, TargetSource
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
@@ -111,6 +112,9 @@ class _Moments:
 
     def measure(self, features: Features, mask: Mask | None = None) -> fn.Moments:
         return fn.moments(features[self.taps[0]], mask)
+
+    def of_sums(self, sums: Sums) -> fn.Moments:
+        return fn.moments_of(sums)
 
     def mix(self, parts: Sequence[fn.Moments], weights: Sequence[float]) -> fn.Moments:
         return fn.mix(list(parts), list(weights))

@@ -1,0 +1,114 @@
+"""Sums of features, and of their outer products, over positions: what the moments of a tap are made of.
+
+Sums are fp32 for features of any precision: outer products overflow in fp16, and lose digits in bf16.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+CHUNK = 2**20
+"""Bytes of features that are worked off at a time: with their fp32 copy they stay in the processor's cache."""
+
+
+class Sums(NamedTuple):
+    """Sums over the positions of a tap.
+
+    Attributes:
+        positions: number of positions.
+        first: sum of the features, ``[b, c]``.
+        second: sum of their outer products, ``[b, c, c]``.
+    """
+
+    positions: int
+    first: Float[Tensor, "b c"]
+    second: Float[Tensor, "b c c"]
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """The same values, in fp32 if they were less precise."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def empty_sums(features: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c c"]]:
+    """Zeros for the sums of features."""
+    batch, channels = features.shape[:2]
+    kind = torch.promote_types(features.dtype, torch.float32)
+    first, second = (batch, channels), (batch, channels, channels)
+    return features.new_zeros(first, dtype=kind), features.new_zeros(second, dtype=kind)
+
+
+def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], weight: Tensor | None = None) -> None:
+    """Add the sums of some rows of a tap.
+
+    Args:
+        first: ``[b, c]``, is overwritten.
+        second: ``[b, c, c]``, is overwritten.
+        features: the rows.
+        weight: of each position, ``[b, 1, h, w]``.
+    """
+    rows = at_least_fp32(_positions(features))
+    weighted = rows if weight is None else rows * _positions(weight)
+    first += weighted.sum(1)
+    second.baddbmm_(weighted.transpose(1, 2), rows)
+
+
+def slope_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Gradient of the sums of some rows of a tap, with channels last.
+
+    Args:
+        first: derivative of the first sum, ``[b, c]``, in the precision of the features.
+        both: derivative of the second sum, plus its transpose, ``[b, c, c]``, in the precision of the features.
+        features: the rows.
+    """
+    batch, channels, height, width = features.shape
+    slope = torch.baddbmm(first.unsqueeze(1), _positions(features), both)
+    return slope.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _positions(x: Tensor) -> Tensor:
+    """``[b, c, h, w]`` to ``[b, h w, c]``: a view where channels are last and no row has more columns."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def chunks(features: Tensor) -> Iterator[slice]:
+    """Ranges of rows of ``CHUNK`` bytes."""
+    batch, channels, height, width = features.shape
+    rows = max(1, CHUNK // max(1, batch * channels * width * features.element_size()))
+    return (slice(begin, begin + rows) for begin in range(0, height, rows))
+
+
+class _OfFeatures(torch.autograd.Function):
+    """``sums_of``. Its backward needs one matrix product where autograd needs two, and keeps the features in their own
+    precision.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(features, weight)
+        first, second = empty_sums(features)
+        for rows in chunks(features):
+            add_sums(first, second, features[:, :, rows], None if weight is None else weight[:, :, rows])
+        return first, second
+
+    @staticmethod
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
+        features, weight = ctx.saved_tensors
+        first, both = first.to(features.dtype), (second + second.transpose(1, 2)).to(features.dtype)
+        slope = torch.empty_like(features, memory_format=torch.channels_last)
+        for rows in chunks(features):
+            slope[:, :, rows] = slope_of_sums(first, both, features[:, :, rows])
+        return slope if weight is None else slope.mul_(weight.to(features.dtype)), None
+
+
+def sums_of(features: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"] | None = None) -> Sums:
+    """Sums of a tap; differentiable.
+
+    Args:
+        features: activations of any precision.
+        weight: of each position.
+    """
+    return Sums(features.shape[-2] * features.shape[-1], *_OfFeatures.apply(features, weight))
