@@ -75,10 +75,12 @@ SHAPES = {
     "both, Muon": Shape(slope=0.1, moments=0.0, muon=True),
     "both, Muon, inherited": Shape(slope=0.1, moments=0.0, muon=True, start=True),
     "both, inherited": Shape(slope=0.1, moments=0.0, start=True),
-    "deep taps wider": Shape("16/32-32/64-64-64/128-128-192/192-192", slope=0.1, moments=0.0),
-    "deep taps twice as wide": Shape("16/32-32/64-64-64/128-128-256/256-256", slope=0.1, moments=0.0),
-    "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", slope=0.1, moments=0.0),
-    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", slope=0.1, moments=0.0),
+    "deep taps wider": Shape("16/32-32/64-64-64/128-128-192/192-192", slope=0.1, moments=0.0, muon=True, start=True),
+    "deep taps twice as wide": Shape(
+        "16/32-32/64-64-64/128-128-256/256-256", slope=0.1, moments=0.0, muon=True, start=True
+    ),
+    "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", slope=0.1, moments=0.0, muon=True, start=True),
+    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", slope=0.1, moments=0.0, muon=True, start=True),
 }
 
 

@@ -3,35 +3,13 @@ import torch
 from torch.nn import functional as F
 
 from artune.assets import fetch
-from artune.backbones.compact import GAIN, Compact, fork
+from artune.backbones.compact import GAIN, Compact
 from artune.backbones.registry import COMPACT, load_network
 
 
 @pytest.fixture
 def image(generator):
     return torch.rand((1, 3, 48, 40), generator=generator)
-
-
-@pytest.mark.parametrize("shape", [(6, 8), (7, 5), (1, 9)])
-@pytest.mark.parametrize("paths", ["tap", "half", "both"])
-def test_a_fork_is_relu_and_its_average_pooling(shape, paths, generator):
-    x = torch.randn((2, 3, *shape), generator=generator, dtype=torch.float64)
-    if min(shape) < 2:
-        with pytest.raises(RuntimeError):
-            fork(x.clone())
-        return
-    weights = [torch.rand(like.shape, generator=generator, dtype=torch.float64) for like in (x, F.avg_pool2d(x, 2))]
-    uses = {"tap": (1, 0), "half": (0, 1), "both": (1, 1)}[paths]
-
-    def gradient(outputs, leaf):
-        used = [(out * weight).sum() for out, weight, use in zip(outputs, weights, uses, strict=True) if use]
-        return torch.autograd.grad(sum(used), leaf)[0]
-
-    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    mine, plain = fork(a * 1), (F.relu(b), F.avg_pool2d(F.relu(b), 2))
-    for one, other in zip(mine, plain, strict=True):
-        torch.testing.assert_close(one, other)
-    torch.testing.assert_close(gradient(mine, a), gradient(plain, b))
 
 
 def test_bundled_weights_load_and_show_every_colour(image):
