@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import scipy.optimize
@@ -38,6 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import artune
+from artune.assets import read_metadata
 from artune.images.picture import Picture
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
@@ -45,8 +47,7 @@ from artune.spec.style import StyleSpec, optimise_of
 
 SIDE = 128
 IMAGENET = (torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None])
-CENTRED = (torch.tensor(0.5), torch.tensor(0.5))
-"""Mean and deviation that a network's weights expect; the second is Inception's."""
+"""Mean and deviation that the networks' weights expect."""
 PAIRS = (("07", "27"), ("03", "03"))
 """Photographs and paintings of StyleID."""
 Features = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
@@ -82,11 +83,13 @@ def weights_of(name: str, assets: Path, folder: Path) -> Path:
     """A file with weights of a network of torchvision: the trained ones at hand, and random ones for the rest."""
     torch.manual_seed(0)
     tensors = torchvision.models.get_model(name, weights=None, **CREATE.get(name, {})).state_dict()
+    said: dict[str, str] = {}
     if name in TRAINED:
-        tensors |= load_file(assets / "weights" / f"{TRAINED[name]}.safetensors")
+        file = assets / "weights" / f"{TRAINED[name]}.safetensors"
+        tensors, said = tensors | load_file(file), read_metadata(file)
     path = folder / f"{name}.safetensors"
     heads = ("classifier", "fc", "AuxLogits", "Mixed_7")
-    save_file({key: value for key, value in tensors.items() if not key.startswith(heads)}, path)
+    save_file({key: value for key, value in tensors.items() if not key.startswith(heads)}, path, said)
     return path
 
 
@@ -140,8 +143,11 @@ def features_of(
         body = network.features if hasattr(network, "features") else network
         if all(tap.startswith("features.") for tap in names):
             body = body[: 1 + max(int(tap.split(".")[1]) for tap in names)]
-        mean, deviation = CENTRED if name == "inception_v3" else IMAGENET
-        body((image - mean) / deviation)
+        mean, deviation = IMAGENET
+        # the Inception at hand was trained with averages that leave the padding out of the count
+        pool = partial(F.avg_pool2d, count_include_pad=name != "inception_v3")
+        with patch.object(F, "avg_pool2d", pool):
+            body((image - mean) / deviation)
         for hook in hooks:
             hook.remove()
         return found

@@ -23,19 +23,31 @@ class _Squares(torch.autograd.Function):
     """Sum of squared differences to the pixels below and to the right. Its backward is twice as fast as autograd's."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor) -> Tensor:
+    def forward(ctx: Any, image: Tensor, chroma: float) -> Tensor:
+        image = _coloured(image, chroma)
         across, down = image.diff(dim=3), image.diff(dim=2)
         ctx.save_for_backward(across, down)
+        ctx.chroma = chroma
         return across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         across, down = ctx.saved_tensors
         out: Tensor = F.pad(across, (1, 0))
         out[..., :-1] -= across
         out[..., 1:, :] += down
         out[..., :-1, :] -= down
-        return out.mul_(2 * grad[:, None, None, None])
+        return _coloured(out.mul_(2 * grad[:, None, None, None]), ctx.chroma), None
+
+
+def _coloured(image: Tensor, chroma: float) -> Tensor:
+    """A picture whose colours, the differences of channels from their mean, are the root of ``chroma`` times as large.
+
+    The map is linear and symmetric, so that it is its own adjoint.
+    """
+    if chroma == 1:
+        return image
+    return torch.add(chroma**0.5 * image, image.mean(1, keepdim=True), alpha=1 - chroma**0.5)
 
 
 def total_variation(
@@ -62,12 +74,11 @@ def total_variation(
     Returns:
         the sum and the number of pairs, ``[b]`` each.
     """
-    if chroma != 1:
-        image = chroma**0.5 * image + (1 - chroma**0.5) * image.mean(1, keepdim=True)
     batch, _, height, width = image.shape
     if kind == "l2" and mask is None:
-        total: Tensor = _Squares.apply(image)
+        total: Tensor = _Squares.apply(image, chroma)
         return total, image.new_full((batch,), float(height * (width - 1) + (height - 1) * width))
+    image = _coloured(image, chroma)
     mask = image.new_ones((1, 1, height, width)) if mask is None else mask
     total, count = image.new_zeros(batch), image.new_zeros(batch)
     for down, right, weight in NEIGHBOURS[kind]:
