@@ -31,12 +31,12 @@ import torch
 from objectives import objective_at
 from PIL import Image
 from referee import Referee
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from artune import api
 from artune.api import style
+from artune.assets import read_metadata
 from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.files import file_digest
@@ -141,21 +141,21 @@ def referee(assets: Path) -> Referee:
 
 
 def rows() -> list[Row]:
-    """The last row of each method, pair and strength: earlier ones are of other weights or recipes."""
+    """The last row of each method, size, pair and strength: earlier ones are of other recipes.
+
+    Rows of a method whose weights are not those of its last row are left out.
+    """
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     found = [json.loads(line) for line in lines]
+    last = {row["method"]: row.get("weights") for row in found}
+    found = [row for row in found if row.get("weights") == last[row["method"]]]
     return list({(row["method"], row.get("size", SIZE), *row["pair"], row["strength"]): row for row in found}.values())
 
 
 def candidate(path: Path) -> Network:
     """A compact network of any shape, from a file of ``training/distill.py``."""
-    with safe_open(path, "pt") as file:
-        said = file.metadata() or {}
-    config = CompactConfig()
-    if said:
-        config = CompactConfig(tuple(map(tuple, json.loads(said["stages"]))), float(said["slope"]))
     dtype = choose_precision("auto", torch.device("cpu"))
-    backbone = Compact(config)
+    backbone = Compact(CompactConfig.of(read_metadata(path)))
     backbone.load_state_dict(load_file(path))
     backbone = backbone.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
     return Network(backbone, "compact", "max", file_digest(path), torch.device("cpu"), dtype)
@@ -190,8 +190,12 @@ def write(row: Row) -> None:
 
 def run(args: argparse.Namespace) -> None:
     judge = referee(args.assets)
-    done = {row["key"] for row in rows()}
+    done = {(row["method"], row["key"]) for row in rows()}
     candidates = dict(text.split("=", 1) for text in args.candidate)
+    if args.size != SIZE and {*args.methods} & REFERENCES.keys():
+        raise SystemExit(f"the references are made at {SIZE} pixels; leave out --size")
+    if unknown := {*args.methods} - SPECS.keys() - REFERENCES.keys():
+        raise SystemExit(f"no such method: {', '.join(sorted(unknown))}; there are {', '.join([*SPECS, *REFERENCES])}")
     for method in (*args.methods, *candidates):
         network = candidate(Path(candidates[method])) if method in candidates else network_of(method, args.assets)
         for pair in pairs(args.pairs):
@@ -203,7 +207,7 @@ def run(args: argparse.Namespace) -> None:
                     None if method in REFERENCES else plan_run(api.read(content, [painting], spec, network=network))
                 )
                 key = planned.key if planned else f"{method} {pair} {strength}"
-                if key in done:
+                if (method, key) in done:
                     continue
                 began = time.perf_counter()
                 if planned is not None:
@@ -212,11 +216,14 @@ def run(args: argparse.Namespace) -> None:
                     picture = REFERENCES[method].run(network, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "size": args.size, "pair": pair, "strength": strength, "seconds": seconds}
-                write(row | measured(judge, (picture, content, painting)) | {"key": key})
+                found = measured(judge, (picture, content, painting))
+                write(row | found | {"key": key, "weights": network.digest})
                 if args.pictures:
                     args.pictures.mkdir(parents=True, exist_ok=True)
-                    write_picture(picture, args.pictures / f"{method}-{pair[0]:02d}-{pair[1]:02d}-{strength}.png")
-    if "controls" not in done:
+                    write_picture(
+                        picture, args.pictures / f"{method}-{args.size}-{pair[0]:02d}-{pair[1]:02d}-{strength}.png"
+                    )
+    if ("controls", "controls") not in done:
         for pair in pairs(24):
             content, painting = (read_picture(p) for p in files(args.assets, pair))
             for name, picture in (("content", content), ("style", painting)):
@@ -268,7 +275,10 @@ def clock(args: argparse.Namespace) -> None:
 def table(args: argparse.Namespace) -> None:
     """Medians at the ladder's strengths, and at equal content distance, interpolated pair by pair."""
     kept = [row for row in rows() if row.get("size", SIZE) == args.size]
-    methods = args.methods or list(dict.fromkeys(row["method"] for row in kept))
+    ran = list(dict.fromkeys(row["method"] for row in kept))
+    methods = args.methods or ran
+    if unknown := {*methods, args.against or ran[0]} - {*ran}:
+        raise SystemExit(f"not run at {args.size} pixels: {', '.join(sorted(unknown))}; there are {', '.join(ran)}")
     print(f"{'method':10} {'strength':>8} {'pairs':>5} {'fine':>6} {'strokes':>7} {'content':>7} {'seconds':>7}")
     for method in methods:
         for strength in sorted({str(r["strength"]) for r in kept if r["method"] == method}):
@@ -287,7 +297,7 @@ def table(args: argparse.Namespace) -> None:
                 fine, strokes = np.median([found[m][p] for p in common], 0)
                 print(f"content {at}: {m:10} fine {fine:.3f} strokes {strokes:.3f} ({len(common)} pairs)")
     if args.against:
-        compare(args.against, ladders, kept, args.at)
+        compare(args.against, [m for m in ladders if m != args.against], kept, args.at)
     long = [r for r in kept if r["method"] == "long" and r["strength"] == 0.5]
     if long:
         print("\nbeside the long reference at strength 0.5, each pair at its content distance: fine, strokes")
@@ -304,13 +314,15 @@ def table(args: argparse.Namespace) -> None:
 
 def compare(against: str, methods: Sequence[str], kept: list[Row], contents: Sequence[float]) -> None:
     """Median difference from a method, pair by pair, at equal content distance, with its bootstrap interval (95 %)."""
-    print(f"\nless than {against}, pair by pair: median and 95 % interval of 10,000 resamplings")
+    print(
+        f"\nhow much nearer to the painting than {against}, pair by pair: median, 95 % interval of 10,000 resamplings"
+    )
     rng = np.random.default_rng(0)
     for at in contents:
-        found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in methods}
+        found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in (against, *methods)}
         for method in methods:
             common = sorted(found[method].keys() & found[against].keys())
-            if method == against or not common:
+            if not common:
                 continue
             apart = np.array([np.subtract(found[against][pair], found[method][pair]) for pair in common])
             drawn = np.median(apart[rng.integers(len(apart), size=(10_000, len(apart)))], 1)

@@ -32,7 +32,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.assets import fetch
+from artune.assets import fetch, read_metadata
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
 from artune.backbones.registry import COMPACT, load_network
 from artune.backbones.vgg import VGG, VGG16, VGG19
@@ -87,7 +87,6 @@ class Teachers(nn.Module):
         super().__init__()
         self.networks = nn.ModuleDict({name: teacher(assets, name) for name in ("vgg19", "vgg16")})
 
-    @torch.no_grad()
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Features after ReLU, ``[b, c, h, w]``, of pictures ``[b, 3, h, w]`` in [0, 1]."""
         found: dict[str, Tensor] = {}
@@ -147,7 +146,8 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def half_finished(photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int) -> Iterator[np.ndarray]:
     """Pictures seen on the way of an optimisation of means and second moments through the bundled network."""
-    bundled, _ = load_network("compact", dtype=choose_precision("auto", torch.device("cpu")))
+    bundled, digest = load_network("compact", dtype=choose_precision("auto", torch.device("cpu")))
+    print(f"half-finished pictures by the bundled network, sha256 {digest}", flush=True)
     taps = [f"relu{block}_1" for block in range(1, 6)]
 
     def features(x: Tensor) -> list[Tensor]:
@@ -218,7 +218,7 @@ def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
         with torch.no_grad():
             found = teachers(image)
         for tap, value in found.items():
-            flat = value.permute(1, 0, 2, 3).flatten(1).float()
+            flat = value.permute(1, 0, 2, 3).flatten(1).double()
             counts[tap] += flat.shape[1]
             sums[tap] = sums.get(tap, zero) + flat.sum(1)
             squares[tap] = squares.get(tap, zero) + flat @ flat.T
@@ -293,8 +293,12 @@ def gradient_error(student: "Student", teachers: "Teachers", image: Tensor) -> T
         found = teachers(x)
         return [found[tap] for tap in taps]
 
+    def learned(x: Tensor) -> list[Tensor]:
+        found = student.network(x, taps)
+        return [found[tap] for tap in taps]
+
     want = style_gradient(taught, image, graph=False).float().flatten(1)
-    have = style_gradient(student.plain, image, graph=True).float().flatten(1)
+    have = style_gradient(learned, image, graph=True).float().flatten(1)
     return (1 - F.cosine_similarity(have, want)).mean()
 
 
@@ -361,43 +365,35 @@ class Student(nn.Module):
         features = self.network(image, {TARGETS[target].tap for target in targets})
         return {target: self.maps[target](features[TARGETS[target].tap]) for target in targets}
 
-    def plain(self, image: Tensor) -> list[Tensor]:
-        """The network's taps in operations that can be differentiated twice."""
-        taps: list[Tensor] = []
-        for stage in stages(self.network):
-            x = F.avg_pool2d(taps[-1], 2) if taps else self.network.padded(image)
-            for conv in stage:
-                x = self.network.activated(conv(x))
-            taps.append(x)
-        return taps
-
 
 @torch.no_grad()
-def standardise(model: Compact, image: Tensor) -> None:
-    """Start every convolution with outputs of mean 0 and variance 1 (LSUV, Mishkin and Matas 2016)."""
+def begin(model: Compact, image: Tensor, inherited: Mapping[str, Tensor]) -> None:
+    """First weights: every convolution's outputs have mean 0 and variance 1 (LSUV, Mishkin and Matas 2016).
+
+    The channels of an earlier network come first and do not see the new ones. So they compute what they did, as far as
+    the slope is the same and the first stage as wide.
+
+    Args:
+        model: the network.
+        image: pictures whose statistics count.
+        inherited: weights of an earlier network, none of whose convolutions is wider; or nothing.
+    """
     x = model.padded(image)
-    for index, stage in enumerate(stages(model)):
-        x = F.avg_pool2d(x, 2) if index else x
-        for conv in stage:
+    for number, stage in enumerate(stages(model)):
+        x = F.avg_pool2d(x, 2) if number else x
+        for place, conv in enumerate(stage):
             nn.init.orthogonal_(conv.weight)
             bias_of(conv).zero_()
             conv.weight /= conv(x).std((0, 2, 3)).view(-1, 1, 1, 1)
             bias_of(conv).copy_(-conv(x).mean((0, 2, 3)))
+            if inherited:
+                weight, bias = (inherited[f"stages.{number}.{place}.{part}"] for part in ("weight", "bias"))
+                out, channels = weight.shape[:2]
+                conv.weight[:out, channels:] = 0
+                conv.weight[:out, :channels] = weight
+                bias_of(conv)[:out] = bias
             model.pin_colour()
             x = model.activated(conv(x))
-
-
-@torch.no_grad()
-def inherit(model: Compact, weights: Mapping[str, Tensor]) -> None:
-    """Begin with the weights of an earlier network of the same shape or a smaller one.
-
-    Its channels come first and do not see the new ones, so that they compute what they did.
-    """
-    for name, parameter in model.named_parameters():
-        old = weights[name]
-        if parameter.dim() == 4:
-            parameter[: old.shape[0], old.shape[1] :] = 0
-        parameter[tuple(slice(0, size) for size in old.shape)] = old
 
 
 @torch.no_grad()
@@ -431,8 +427,9 @@ def fit_first(student: Student, batches: Batches, steps: int, *, inherited: bool
         steps: number of steps.
         inherited: whether the stage was trained before: then its map alone is fitted.
     """
-    stage = [] if inherited else [*student.network.stages[0].parameters()]
-    adam = torch.optim.Adam([*stage, *student.maps["relu1_1"].parameters()], lr=5e-3)
+    student.network.stages[0].requires_grad_(not inherited)
+    fitted = [*student.network.stages[0].parameters(), *student.maps["relu1_1"].parameters()]
+    adam = torch.optim.Adam([parameter for parameter in fitted if parameter.requires_grad], lr=5e-3)
     for step in range(steps):
         for group in adam.param_groups:
             group["lr"] = 5e-3 * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -446,6 +443,9 @@ def fit_first(student: Student, batches: Batches, steps: int, *, inherited: bool
         torch.autograd.backward(loss)
         adam.step()
         student.network.pin_colour()
+    student.zero_grad()
+    student.network.stages[0].requires_grad_(False)
+    student.maps["relu1_1"].requires_grad_(False)
 
 
 def errors(student: Student, batches: Batches) -> dict[str, float]:
@@ -540,6 +540,10 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return product @ matrix
 
 
+ASKED = ("steps", "first", "batch", "rate", "muon", "moments", "gradients", "shape", "slope", "start", "seed")
+"""Options that a resumed training must share with the one before."""
+
+
 def train(args: argparse.Namespace, network: Compact | None = None) -> None:
     """Fit a network, by default a compact one, to the targets.
 
@@ -552,20 +556,24 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
     cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
+    asked = {name: str(getattr(args, name)) for name in ASKED}
     if state.exists():
         kept = torch.load(state, weights_only=True)
+        if kept["asked"] != asked:
+            raise SystemExit(f"{state} is of a training with other options: {kept['asked']}; give another output")
         student.load_state_dict(kept["student"])
+        student.network.stages[0].requires_grad_(False)
+        student.maps["relu1_1"].requires_grad_(False)
         first = kept["step"]
+        rows = log.read_text().splitlines()
+        log.write_text("".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= first))
     else:
-        standardise(student.network, batches.step(0)[0])
         inherited = load_file(args.start) if args.start else {}
-        if inherited:
-            inherit(student.network, inherited)
+        begin(student.network, batches.step(0)[0], inherited)
         same = bool(inherited) and len(inherited["stages.0.0.bias"]) == len(bias_of(stages(student.network)[0][0]))
         fit_first(student, batches, args.first, inherited=same)
-    student.network.stages[0].requires_grad_(False)
-    student.maps["relu1_1"].requires_grad_(False)
     student.to(args.device).to(memory_format=torch.channels_last)
+    trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimiser = Optimiser(student, args.rate, muon=args.muon)
     if first:
         optimiser.load_state_dict(kept["optimiser"])
@@ -588,7 +596,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
             with autocast(torch.device(args.device)):
                 loss = loss + MOMENTS_EVERY * args.gradients * gradient_error(student, teachers, corner)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(student.parameters(), 20.0)
+        nn.utils.clip_grad_norm_(trained, 20.0)
         optimiser.step(warm * 0.5 * (1 + math.cos(math.pi * step / args.steps)))
         if (step + 1) % args.every == 0 or step + 1 == args.steps:
             row: dict[str, Any] = {
@@ -597,18 +605,18 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
                 "seconds": round(time.perf_counter() - began, 1),
             }
             row |= {"cost": round(cost), "error": errors(student, batches)}
-            with log.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
-            partial = state.with_suffix(".new")
-            torch.save(
-                {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, partial
-            )
-            partial.replace(state)
             finished = even_out(student.network.cpu(), to_image(batches.crops[: batches.held_out]))
             student.to(args.device)
             shape = {"stages": json.dumps(finished.config.stages), "slope": str(finished.config.slope)}
-            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, args.output, shape)
+            partial = state.with_suffix(".new")
+            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, partial, shape)
+            partial.replace(args.output)
+            with log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+            reached = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(reached | {"step": step + 1, "asked": asked}, partial)
+            partial.replace(state)
 
 
 # ----------------------------------------------------------------------------------------- evaluation
@@ -616,8 +624,8 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    model = Compact(config_of(args), margin=0).requires_grad_(False)
     path = args.start or fetch(COMPACT, network="compact")[0]
+    model = Compact(CompactConfig.of(read_metadata(path)), margin=0).requires_grad_(False)
     model.load_state_dict(load_file(path))
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)

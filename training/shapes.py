@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from artune.api import style
 from artune.assets import fetch
-from artune.backbones.base import Features, Image
+from artune.backbones.base import Features, Image, PlainPass
 from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.backbones.registry import COMPACT
@@ -34,7 +34,7 @@ from artune.machine import choose_precision
 from artune.spec.style import StyleSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from quality import candidate, files, measured, pairs, referee
+from quality import Row, candidate, files, interpolated, measured, pairs, referee
 
 CONTENT = 0.65
 """Content distance at which the pictures are compared."""
@@ -102,6 +102,9 @@ class Shaped(Compact):
         x = F.pad(image, (1, 1, 1, 1), mode=border)
         return x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
 
+    def make_pass(self, taps: Collection[str], summed: Collection[str]) -> PlainPass:
+        return PlainPass(self, taps, summed)  # the pass in one function knows no other pooling or border
+
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image}
         x = self.padded(image)
@@ -120,18 +123,25 @@ def ready(model: Compact) -> Network:
     return Network(model, "compact", "max", "", torch.device("cpu"), dtype)
 
 
-def distances(network: Network, assets: Path) -> list[float]:
-    """Medians over six pairs at 256 pixels: fine and strokes where the content distance is ``CONTENT``."""
-    judge, found = referee(assets), []
+def distances(network: Network, assets: Path) -> dict[str, float]:
+    """Medians of fine and strokes where the content distance is ``CONTENT``, over those of six pairs that reach it, at
+    256 pixels.
+    """
+    judge = referee(assets)
+    found: list[Row] = []
     for pair in pairs(6):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        rows = []
-        for strength in (0.3, 0.5, 0.7):
+        for strength in (0.2, 0.4, 0.6, 0.8):
             result = style(content, painting, spec=StyleSpec(strength=strength, size=256), network=network)
-            rows.append(measured(judge, (result.picture, content, painting)))
-        away = [row["content"] for row in rows]
-        found.append([np.interp(CONTENT, away, [row[name] for row in rows]) for name in ("fine", "strokes")])
-    return [round(float(value), 3) for value in np.median(found, 0)]
+            found.append({"pair": pair, **measured(judge, (result.picture, content, painting))})
+    reached = interpolated(found, CONTENT)
+    return {
+        "pairs": len(reached),
+        **{
+            name: round(float(value), 3)
+            for name, value in zip(("fine", "strokes"), np.median([*reached.values()], 0), strict=True)
+        },
+    }
 
 
 def main() -> None:
@@ -155,7 +165,7 @@ def main() -> None:
         network = candidate(output) if model is None else ready(model)
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
-        print(json.dumps(row | {"fine, strokes": distances(network, args.assets)}), flush=True)
+        print(json.dumps(row | distances(network, args.assets)), flush=True)
 
 
 if __name__ == "__main__":

@@ -348,10 +348,11 @@ def test_variation_against_loops(kind, masked, generator):
     assert count.item() == pytest.approx(float(number))
 
 
+@pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("kind", ["l2", "l1", "nine-point"])
-def test_variation_gradient(kind, generator):
+def test_variation_gradient(kind, masked, generator):
     x = torch.rand((2, 3, 5, 4), generator=generator, dtype=torch.float64, requires_grad=True)
-    mask = torch.rand((1, 1, 5, 4), generator=generator, dtype=torch.float64)
+    mask = torch.rand((1, 1, 5, 4), generator=generator, dtype=torch.float64) if masked else None
     assert gradcheck(lambda x: total_variation(x, mask, kind=kind, chroma=8.0)[0], (x,))
 
 

@@ -369,7 +369,7 @@ def test_not_enough_memory_names_a_size_that_fits(photo, painting, network, monk
 class Exhausting(Compact):
     """A network for which memory runs out."""
 
-    def forward(self, image, taps):
+    def padded(self, image):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
 

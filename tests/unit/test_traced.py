@@ -160,8 +160,8 @@ class Averaging(nn.Module):
 def test_metadata_say_how_the_weights_were_trained(image, counted, centred):
     torch.manual_seed(0)
     network = Traced("averaging", Averaging, convention=CENTRED).requires_grad_(False)
-    said = {"pooling": "averages leave the padding out of the count (Keras)"} if not counted else {}
-    said |= {"input": "torchvision's mean and deviation, transform_input False"} if not centred else {}
+    said = {} if counted else {"count_include_pad": "false"}
+    said |= {} if centred else {"normalisation": "imagenet"}
     network.follow(said)
     conv = network.network.conv
     x = conv((image - 0.5) / 0.5 if centred else (image - MEAN) / STD)

@@ -33,7 +33,8 @@ class Seen(NamedTuple):
 
 
 Pass = Callable[[Image], Seen]
-"""A pass through a network that is made once and used for many steps; differentiable once."""
+"""A pass through a network that is made once and used for many steps. The gradient of a call is taken once, and before
+the next call, which may overwrite what it needs."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Backbone(nn.Module, ABC):
         """
 
     def make_pass(self, taps: Collection[str], summed: Collection[str]) -> Pass:
-        """Make a pass for many steps with pictures of one size.
+        """Make a pass for many steps.
 
         Args:
             taps: taps whose activations it finds.
@@ -173,10 +174,10 @@ class PlainPass:
     """
 
     def __init__(self, backbone: Backbone, taps: Collection[str], summed: Collection[str]) -> None:
-        self.backbone, self.taps, self.summed = backbone, {*taps}, {*summed}
+        self.backbone, self.taps, self.summed = backbone, tuple(taps), tuple(summed)
 
     def __call__(self, image: Image) -> Seen:
-        features = self.backbone(image, self.taps | self.summed)
+        features = self.backbone(image, {*self.taps, *self.summed})
         sums = {tap: sums_of(features[tap]) for tap in self.summed}
         return Seen({tap: features[tap] for tap in self.taps}, sums)
 

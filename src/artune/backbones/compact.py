@@ -1,11 +1,12 @@
 """The network that is bundled with the package: it replaces VGG-19 in style transfer, at a fraction of the cost.
 
-A plain chain of 3x3 convolutions, ReLU and average pooling, distilled from VGG-19 (``training/distill.py``). Its taps
-have the names of the layers of VGG-19 that they imitate.
+A plain chain of 3x3 convolutions, leaky ReLU and average pooling, distilled from VGG (``training/distill.py``). Its
+taps have the names of the layers of VGG that they imitate.
 
 The first tap contains the picture's own red, green and blue, so that no colour is invisible to the losses.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.backbones.base import Backbone, Features, Image, Pass, Seen, TapInfo, without_prefix
-from artune.backbones.chain import Chain, ChainPass
+from artune.backbones.chain import ChainPass, Core
+from artune.backbones.sums import sums_of
 from artune.errors import WeightsError
 
 RGB = 3
@@ -40,6 +42,12 @@ class CompactConfig:
 
     stages: tuple[tuple[int, ...], ...] = ((16,), (32, 32), (64, 64, 64), (96, 96, 128), (128, 128))
     slope: float = 0.0
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> "CompactConfig":
+        """The shape that the metadata of a file of ``training/distill.py`` tell; the default one where they do not."""
+        stages = json.loads(metadata.get("stages", "null")) or cls.stages
+        return cls(tuple(tuple(stage) for stage in stages), float(metadata.get("slope", cls.slope)))
 
 
 class Compact(Backbone):
@@ -88,11 +96,6 @@ class Compact(Backbone):
             for channel in range(RGB):
                 first.weight[channel, channel, 1, 1] = GAIN
 
-    def border_widths(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Widths of the border that is repeated around a picture: left, right, above, below."""
-        down, right = (self.margin + -(side + 2 * self.margin) % ALIGNED for side in (height, width))
-        return self.margin + 1, right + 1, self.margin + 1, down + 1
-
     def padded(self, image: Image) -> Tensor:
         """The picture with its border repeated, in the network's precision: the input of the first convolution.
 
@@ -100,7 +103,8 @@ class Compact(Backbone):
         that keep the content, and bright frames appear. Sides become multiples of ``ALIGNED``, so that no row is
         skipped. Padding comes before the change of precision: that is faster for three channels.
         """
-        x = F.pad(image, self.border_widths(*image.shape[-2:]), mode="replicate")
+        down, right = (self.margin + -(side + 2 * self.margin) % ALIGNED for side in image.shape[-2:])
+        x = F.pad(image, (self.margin + 1, right + 1, self.margin + 1, down + 1), mode="replicate")
         return x.to(self.stages[0][0].weight.dtype, memory_format=torch.channels_last)  # type: ignore[index]
 
     def forward(self, image: Image, taps: Collection[str]) -> Features:
@@ -123,12 +127,18 @@ class Compact(Backbone):
 
     def cropped(self, features: Tensor, tap: str, image: Image) -> Tensor:
         """The features of the picture itself, without those of the margin."""
-        if tap == "image":
-            return features
+        return features if tap == "image" else features[(..., *self.core(tap, image))]
+
+    def core(self, tap: str, image: Image) -> Core:
+        """Rows and columns of a tap that are features of the picture itself."""
         stride = self.taps[tap].stride
         first = self.margin // stride
         rows, columns = (slice(first, first - (-side // stride)) for side in image.shape[-2:])
-        return features[..., rows, columns]
+        return rows, columns
+
+    def follow(self, metadata: Mapping[str, str]) -> None:
+        """The slope counts."""
+        self.slope = CompactConfig.of(metadata).slope
 
     def make_pass(self, taps: Collection[str], summed: Collection[str]) -> Pass:
         if next(self.parameters()).device.type != "cpu":  # there PyTorch's own kernels are faster than strips
@@ -152,6 +162,8 @@ class Compact(Backbone):
 class CompactPass:
     """The pass of the compact network on a CPU, in one function; see ``artune.backbones.chain``.
 
+    The gradient of a call must be taken before the next call.
+
     Args:
         network: the network.
         taps: taps whose activations it finds.
@@ -159,17 +171,21 @@ class CompactPass:
     """
 
     def __init__(self, network: Compact, taps: Collection[str], summed: Collection[str]) -> None:
-        self.image = "image" in taps
+        self.network, self.taps, self.summed = network, {*taps}, {*summed}
         self.names = list(network.taps)
         stages = [[*cast(Iterable[nn.Conv2d], stage)] for stage in network.stages]
-        chain = Chain(stages, network.slope, network.margin, network.border_widths)
-        places = [[self.names.index(tap) for tap in some if tap != "image"] for some in (taps, summed)]
-        self.chain = ChainPass(chain, *places) if any(places) else None
+        places = [[self.names.index(tap) for tap in some - {"image"}] for some in (self.taps, self.summed)]
+        self.chain = ChainPass(stages, network.slope, *places) if any(places) else None
 
     def __call__(self, image: Image) -> Seen:
-        features, sums = self.chain(image) if self.chain else ({}, {})
-        seen = {self.names[stage]: value for stage, value in features.items()}
-        return Seen(
-            {"image": image, **seen} if self.image else seen,
-            {self.names[stage]: value for stage, value in sums.items()},
-        )
+        features, sums = {}, {}
+        if self.chain is not None:
+            cores = [self.network.core(tap, image) for tap in self.names]
+            by_stage, summed = self.chain(self.network.padded(image), cores)
+            features = {self.names[stage]: value for stage, value in by_stage.items()}
+            sums = {self.names[stage]: value for stage, value in summed.items()}
+        if "image" in self.taps:
+            features["image"] = image
+        if "image" in self.summed:
+            sums["image"] = sums_of(image)
+        return Seen(features, sums)

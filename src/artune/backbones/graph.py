@@ -111,10 +111,15 @@ def _max_pooling(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, 
     return None
 
 
+COUNTED = 5
+"""Place of ``count_include_pad`` among the arguments of ``avg_pool2d``."""
+
+
 def leave_padding_out(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
     """Make every average pooling in the graph divide by the number of values, without the zeros of its padding."""
     for node in graph.nodes:
         if node.target is F.avg_pool2d:
+            node.args = node.args[:COUNTED]
             node.update_kwarg("count_include_pad", False)
         elif node.op == "call_module" and isinstance(module := modules.get(str(node.target)), nn.AvgPool2d):
             module.count_include_pad = False

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 CHUNK = 2**20
-"""Bytes of features that are worked off at a time: with their fp32 copy they stay in the processor's cache."""
+"""Bytes of features that are worked off at a time on a CPU, so that their copies stay in its cache."""
 
 
 class Sums(NamedTuple):
@@ -45,8 +45,8 @@ def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], 
     """Add the sums of some rows of a tap.
 
     Args:
-        first: ``[b, c]``, is overwritten.
-        second: ``[b, c, c]``, is overwritten.
+        first: ``[b, c]``; the sum of the rows is added to it.
+        second: ``[b, c, c]``, likewise.
         features: the rows.
         weight: of each position, ``[b, 1, h, w]``.
     """
@@ -56,7 +56,7 @@ def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], 
     second.baddbmm_(weighted.transpose(1, 2), rows)
 
 
-def slope_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+def gradient_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Gradient of the sums of some rows of a tap, with channels last.
 
     Args:
@@ -65,8 +65,8 @@ def slope_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h w"
         features: the rows.
     """
     batch, channels, height, width = features.shape
-    slope = torch.baddbmm(first.unsqueeze(1), _positions(features), both)
-    return slope.view(batch, height, width, channels).permute(0, 3, 1, 2)
+    found = torch.baddbmm(first.unsqueeze(1), _positions(features), both)
+    return found.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _positions(x: Tensor) -> Tensor:
@@ -74,11 +74,18 @@ def _positions(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def chunks(features: Tensor) -> Iterator[slice]:
-    """Ranges of rows of ``CHUNK`` bytes."""
+def strips(features: Float[Tensor, "b c h w"], size: int, multiple: int = 1) -> Iterator[slice]:
+    """Ranges of rows that cover a tap; on other devices than a CPU a single one.
+
+    Args:
+        features: the tap.
+        size: bytes of a strip, about.
+        multiple: number that the rows of a strip are a multiple of, but for the last one.
+    """
     batch, channels, height, width = features.shape
-    rows = max(1, CHUNK // max(1, batch * channels * width * features.element_size()))
-    return (slice(begin, begin + rows) for begin in range(0, height, rows))
+    rows = size // max(1, batch * channels * width * features.element_size()) // multiple * multiple
+    step = max(rows, multiple) if features.device.type == "cpu" else max(height, 1)
+    return (slice(begin, min(begin + step, height)) for begin in range(0, height, step))
 
 
 class _OfFeatures(torch.autograd.Function):
@@ -90,7 +97,7 @@ class _OfFeatures(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(features, weight)
         first, second = empty_sums(features)
-        for rows in chunks(features):
+        for rows in strips(features, CHUNK):
             add_sums(first, second, features[:, :, rows], None if weight is None else weight[:, :, rows])
         return first, second
 
@@ -98,10 +105,10 @@ class _OfFeatures(torch.autograd.Function):
     def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
         features, weight = ctx.saved_tensors
         first, both = first.to(features.dtype), (second + second.transpose(1, 2)).to(features.dtype)
-        slope = torch.empty_like(features, memory_format=torch.channels_last)
-        for rows in chunks(features):
-            slope[:, :, rows] = slope_of_sums(first, both, features[:, :, rows])
-        return slope if weight is None else slope.mul_(weight.to(features.dtype)), None
+        found = torch.empty_like(features, memory_format=torch.channels_last)
+        for rows in strips(features, CHUNK):
+            found[:, :, rows] = gradient_of_sums(first, both, features[:, :, rows])
+        return found if weight is None else found.mul_(weight.to(features.dtype)), None
 
 
 def sums_of(features: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"] | None = None) -> Sums:

@@ -35,6 +35,18 @@ COUNTER = "num_batches_tracked"
 """Name of batch norm's step counter, which only training uses."""
 SIDE = 512
 """Side, in pixels, of the square picture for which shapes, costs and memory per pixel are computed."""
+NOTES: Mapping[tuple[str, str], tuple[str, str]] = {
+    (
+        "pooling",
+        "trained with average pooling that leaves the padding out of the count (Keras); torchvision counts it: "
+        "relative difference up to 0.28 at Mixed_6e, mostly from the border",
+    ): ("count_include_pad", "false"),
+    (
+        "input",
+        "sRGB in [0, 1], normalised with torchvision's mean and deviation, transform_input False",
+    ): ("normalisation", "imagenet"),
+}
+"""Entries of the metadata of a known file of Inception V3, and what they mean."""
 POSITIONS = 2
 """Rows and columns that every tap has at the smallest picture: one position has no statistics."""
 
@@ -183,13 +195,17 @@ class Traced(Backbone):
                 own[key].copy_(weights[key])
 
     def follow(self, metadata: Mapping[str, str]) -> None:
-        """Two entries count. ``pooling`` may say that averages leave the padding out of the count, as Keras' do;
-        torchvision's count it. ``input`` may say ``transform_input False``: the weights expect ImageNet's mean and
-        deviation, also where torchvision's own of this network expect another input.
+        """Two entries count, besides the notes in ``NOTES``.
+
+        ``count_include_pad: false``: averages leave the padding out of the count, as Keras' do; torchvision's count it.
+        ``normalisation: imagenet``: the weights expect ImageNet's mean and deviation, also where torchvision's own of
+        this network expect another input.
         """
-        if "padding out of the count" in metadata.get("pooling", ""):
+        said = {**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}
+        if said.get("count_include_pad") == "false":
             leave_padding_out(self.graph, dict(self.network.named_modules()))
-        if "transform_input False" in metadata.get("input", ""):
+            self._extractors.clear()
+        if said.get("normalisation") == "imagenet":
             self.mean.copy_(torch.tensor(IMAGENET.mean).view(3, 1, 1))
             self.std.copy_(torch.tensor(IMAGENET.std).view(3, 1, 1))
 

@@ -6,7 +6,7 @@ weight has the same effect at every size, at every tap and with every network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self, cast
 
 import torch
 from jaxtyping import Float
@@ -123,9 +123,8 @@ class WeightedTerm(Generic[M, T]):
 
     def measure(self, seen: Seen) -> M:
         """Measure the picture, from the sums of its tap where these are known."""
-        sums = seen.sums.get(self.term.taps[0])
-        if sums is not None and self.mask is None and isinstance(self.term, FromSums):
-            measured: M = self.term.of_sums(sums)
+        if self.from_sums and self.term.taps[0] in seen.sums:
+            measured: M = cast(FromSums, self.term).of_sums(seen.sums[self.term.taps[0]])
             return measured
         return self.term.measure(seen.features, self.mask)
 
@@ -155,8 +154,9 @@ class Objective:
         self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
         self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
         # the gradients that are balanced are those of features
-        summed = {f.term.taps[0] for f in self.terms if f.from_sums and not balance_gradients}
-        taps = {tap for f in self.terms for tap in f.term.taps if balance_gradients or not f.from_sums}
+        by_sums = [f.from_sums and not balance_gradients for f in self.terms]
+        summed = {f.term.taps[0]: None for f, enough in zip(self.terms, by_sums, strict=True) if enough}
+        taps = {tap: None for f, enough in zip(self.terms, by_sums, strict=True) if not enough for tap in f.term.taps}
         self.see = backbone.make_pass(taps, summed)
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:

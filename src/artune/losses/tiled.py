@@ -37,7 +37,7 @@ from artune.losses.objective import (
 from artune.losses.protocol import Mask, Pointwise
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Make
 
-Sums = tuple[Tensor, ...]
+TermSums = tuple[Tensor, ...]
 Window = tuple[slice, slice]
 """Rows and columns of a picture, pixels."""
 
@@ -180,9 +180,9 @@ class TiledObjective:
         self.tiling = Tiling(whole.backbone, taps, height, width, side)
         self.height, self.width = height, width
 
-    def _pieces(self) -> list[tuple[Window, Callable[[Image], list[Sums | None]]]]:
+    def _pieces(self) -> list[tuple[Window, Callable[[Image], list[TermSums | None]]]]:
         """Windows of the picture, each with the function that computes its part of every term's sums."""
-        pieces: list[tuple[Window, Callable[[Image], list[Sums | None]]]] = []
+        pieces: list[tuple[Window, Callable[[Image], list[TermSums | None]]]] = []
         if self.seen:
             pieces += [(tile.window, partial(self._of_tile, tile)) for tile in self.tiling.tiles]
         if self.local:
@@ -232,21 +232,21 @@ class TiledObjective:
         return self.whole.evaluation(total, losses, gradient)
 
     @in_mode(torch.no_grad)
-    def _sums(self, x: Image) -> InParts[list[Sums]]:
-        sums: list[Sums | None] = [None] * len(self.whole.terms)
+    def _sums(self, x: Image) -> InParts[list[TermSums]]:
+        sums: list[TermSums | None] = [None] * len(self.whole.terms)
         pieces = self._pieces()
         for number, (window, measure) in enumerate(pieces, start=1):
             sums = [_added(old, new) for old, new in zip(sums, measure(x[(..., *window)]), strict=True)]
             yield PartDone(number, 2 * len(pieces))
         return [parts for parts in sums if parts is not None]  # every term is measured on some piece
 
-    def _losses(self, sums: Sequence[Sums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
+    def _losses(self, sums: Sequence[TermSums], step: int, kind: torch.dtype) -> dict[str, Tensor]:
         found = zip(self.whole.terms, sums, strict=True)
         return {f.name: (_value(f, parts, step) / f.unit).to(kind) for f, parts in found}
 
-    def _of_tile(self, tile: Tile, part: Image) -> list[Sums | None]:
+    def _of_tile(self, tile: Tile, part: Image) -> list[TermSums | None]:
         features, windows = self.tiling.features(part, tile)
-        out: list[Sums | None] = []
+        out: list[TermSums | None] = []
         for f in self.whole.terms:
             if f.term.source == "none":
                 out.append(None)
@@ -258,7 +258,7 @@ class TiledObjective:
             out.append(measured)
         return out
 
-    def _of_band(self, rows: slice, sign: int, part: Image) -> list[Sums | None]:
+    def _of_band(self, rows: slice, sign: int, part: Image) -> list[TermSums | None]:
         return [
             _signed(f.term.measure({"image": part}, _cropped(f.mask, (rows, slice(None)))), sign)
             if f.term.source == "none"
@@ -371,13 +371,13 @@ def _cropped(map_: Tensor | None, window: Window) -> Any:
     return None if map_ is None else map_[(..., *window)]
 
 
-def _value(f: AnyWeightedTerm, sums: Sums, step: int) -> Tensor:
+def _value(f: AnyWeightedTerm, sums: TermSums, step: int) -> Tensor:
     if isinstance(f.term, Pointwise):
         return f.term.value(sums, f.target)
     return f.term.distance(sums, f.target, step)
 
 
-def _added(old: Sums | None, new: Sums | None) -> Sums | None:
+def _added(old: TermSums | None, new: TermSums | None) -> TermSums | None:
     """Add the sums of two tiles, in fp64 if the device has it, because there may be thousands of tiles."""
     if new is None:
         return old
@@ -385,10 +385,10 @@ def _added(old: Sums | None, new: Sums | None) -> Sums | None:
     return new if old is None else _made(old, [a + b for a, b in zip(old, new, strict=True)])
 
 
-def _signed(sums: Sums, sign: int) -> Sums:
+def _signed(sums: TermSums, sign: int) -> TermSums:
     return _made(sums, [sign * part for part in sums])
 
 
-def _made(like: Sums, parts: Sequence[Tensor]) -> Sums:
+def _made(like: TermSums, parts: Sequence[Tensor]) -> TermSums:
     """A tuple of the same type as ``like``, which may be a named tuple."""
     return getattr(like, "_make", tuple)(parts)
