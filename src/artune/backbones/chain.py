@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from artune.backbones.sums import Sums, add_sums, empty_sums, gradient_of_sums, strips
 
-STRIP = 2**19
+STRIP = 2**22
 """Bytes of a strip of a tap."""
 aten = torch.ops.aten
 
@@ -62,6 +62,11 @@ class ChainPass:
     ) -> None:
         self.taps, self.summed, self.slope = sorted(taps), sorted(summed), slope
         self.stages = stages[: max((*taps, *summed)) + 1]
+        # the gradient of an average over four pixels is a quarter; so it costs nothing
+        self.back = [
+            [conv.weight * 0.25 if number and not place else conv.weight for place, conv in enumerate(stage)]
+            for number, stage in enumerate(self.stages)
+        ]
         self.rooms: dict[tuple[int, int], Tensor] = {}
         self.calls = 0
 
@@ -125,11 +130,11 @@ class ChainPass:
         of_half: Tensor | None = None
         while True:
             number = len(kept.taps) - 1
-            tap, inputs, stage = kept.taps.pop(), kept.inputs.pop(), self.stages[number]  # freed once they are used
+            tap, inputs = kept.taps.pop(), kept.inputs.pop()  # freed once they are used
             grad = self.of_tap(tap, of_half, of_taps.get(number), of_sums.get(number), kept.cores[number])
             del tap
-            for place in reversed(range(len(stage))):
-                of_input = gradient_of_input(grad, inputs[place], stage[place].weight)
+            for place in reversed(range(len(inputs))):
+                of_input = gradient_of_input(grad, inputs[place], self.back[number][place])
                 if (number, place) == (0, 0):
                     return of_input
                 fold_border(of_input)
@@ -151,7 +156,7 @@ class ChainPass:
 
         Args:
             tap: its activation.
-            of_half: gradient of the tap after pooling; ``None`` for the last stage.
+            of_half: a quarter of the gradient of the tap after pooling; ``None`` for the last stage.
             of_core: gradient of the tap's core.
             of_sums: gradients of its sums.
             core: rows and columns of the core.
@@ -255,17 +260,16 @@ def gradient_of_input(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def enlarge(half: Tensor, out: Tensor) -> None:
-    """Gradient of 2x2 average pooling, without an odd last row or column.
+    """Repeat every value in a square of 2x2; an odd last row or column is zero.
 
     Args:
-        half: gradient of the pooled features, ``[b, c, h // 2, w // 2]``.
+        half: ``[b, c, h // 2, w // 2]``.
         out: is overwritten, ``[b, c, h, w]``.
     """
-    rows = (0.25 * half).permute(0, 2, 3, 1).repeat_interleave(2, dim=2)  # b h/2 w c
     height, width = 2 * half.shape[2], 2 * half.shape[3]
-    if out.shape[-2:] != (height, width):
-        out.zero_()
-    if not rows.numel():
+    if len(out) == 1 and out.shape[-2:] == (height, width):
+        aten.upsample_nearest2d.out(half, (height, width), out=out)
         return
-    pairs = out[..., :height, :width].permute(0, 2, 3, 1)
-    pairs.unflatten(1, (rows.shape[1], 2)).copy_(rows.unsqueeze(2))  # type: ignore[no-untyped-call]
+    out.zero_()
+    if half.numel():
+        out[..., :height, :width] = F.interpolate(half, scale_factor=2)

@@ -50,10 +50,19 @@ def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], 
         features: the rows.
         weight: of each position, ``[b, 1, h, w]``.
     """
-    rows = at_least_fp32(_positions(features))
-    weighted = rows if weight is None else rows * _positions(weight)
-    first += weighted.sum(1)
-    second.baddbmm_(weighted.transpose(1, 2), rows)
+    rows = at_least_fp32(features.permute(0, 2, 3, 1))  # b h w c
+    weighted = rows if weight is None else rows * weight.permute(0, 2, 3, 1)
+    batch, height, width, channels = rows.shape
+    if channels > width:
+        rows, weighted = rows.flatten(1, 2), weighted.flatten(1, 2)
+        first += weighted.sum(1)
+        second.baddbmm_(weighted.transpose(1, 2), rows)
+        return
+    # a product for each row needs no copy of a crop, and is several times faster than one long product
+    rows, weighted = rows.flatten(0, 1), weighted.flatten(0, 1)
+    ones = rows.new_ones((batch * height, 1, width))
+    first += torch.bmm(ones, weighted).view(batch, height, channels).sum(1)
+    second += torch.bmm(weighted.transpose(1, 2), rows).view(batch, height, channels, channels).sum(1)
 
 
 def gradient_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -64,14 +73,11 @@ def gradient_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h
         both: derivative of the second sum, plus its transpose, ``[b, c, c]``, in the precision of the features.
         features: the rows.
     """
-    batch, channels, height, width = features.shape
-    found = torch.baddbmm(first.unsqueeze(1), _positions(features), both)
-    return found.view(batch, height, width, channels).permute(0, 3, 1, 2)
-
-
-def _positions(x: Tensor) -> Tensor:
-    """``[b, c, h, w]`` to ``[b, h w, c]``: a view where channels are last and no row has more columns."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
+    rows = features.permute(0, 2, 3, 1)  # b h w c
+    found = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
+    for image, some in enumerate(rows):  # for one image, its product of each row with the same matrix makes no copy
+        torch.baddbmm(first[image], some, both[image].expand(len(some), -1, -1), out=found[image])
+    return found.permute(0, 3, 1, 2)
 
 
 def strips(features: Float[Tensor, "b c h w"], size: int, multiple: int = 1) -> Iterator[slice]:
