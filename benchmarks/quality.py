@@ -56,7 +56,7 @@ SHALLOW: dict[str, Any] = {
 }
 AT = (0.5, 0.7, 0.85)
 Row = dict[str, Any]
-"""A line of the results: method, size, pair, strength, seconds, fine, strokes, content, key."""
+"""A line of the results: method, size, pair, strength, seconds, fine, strokes, content, key, digest of the weights."""
 SIZE = 512
 """Longer side of the pictures, where a line of the results names none."""
 
@@ -154,11 +154,21 @@ def rows() -> list[Row]:
 
 def candidate(path: Path) -> Network:
     """A compact network of any shape, from a file of ``training/distill.py``."""
-    dtype = choose_precision("auto", torch.device("cpu"))
     backbone = Compact(CompactConfig.of(read_metadata(path)))
     backbone.load_state_dict(load_file(path))
+    return ready(backbone, file_digest(path))
+
+
+def ready(backbone: Compact, digest: str) -> Network:
+    """A compact network in the machine's best precision.
+
+    Args:
+        backbone: the network with its weights.
+        digest: sha256 of the file with the weights.
+    """
+    dtype = choose_precision("auto", torch.device("cpu"))
     backbone = backbone.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
-    return Network(backbone, "compact", "max", file_digest(path), torch.device("cpu"), dtype)
+    return Network(backbone, "compact", "max", digest, torch.device("cpu"), dtype)
 
 
 def network_of(method: str, assets: Path) -> Network:

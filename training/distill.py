@@ -419,7 +419,7 @@ def even_out(model: Compact, image: Tensor) -> Compact:
 
 
 def fit_first(student: Student, batches: Batches, steps: int, *, inherited: bool) -> None:
-    """Fit the first stage alone: it sees 3x3 pixels, so small crops do; then it is frozen.
+    """Fit the first stage alone: it sees 3x3 pixels, so small crops do.
 
     Args:
         student: what is trained.
@@ -444,8 +444,6 @@ def fit_first(student: Student, batches: Batches, steps: int, *, inherited: bool
         adam.step()
         student.network.pin_colour()
     student.zero_grad()
-    student.network.stages[0].requires_grad_(False)
-    student.maps["relu1_1"].requires_grad_(False)
 
 
 def errors(student: Student, batches: Batches) -> dict[str, float]:
@@ -562,8 +560,6 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         if kept["asked"] != asked:
             raise SystemExit(f"{state} is of a training with other options: {kept['asked']}; give another output")
         student.load_state_dict(kept["student"])
-        student.network.stages[0].requires_grad_(False)
-        student.maps["relu1_1"].requires_grad_(False)
         first = kept["step"]
         rows = log.read_text().splitlines()
         log.write_text("".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= first))
@@ -572,6 +568,8 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         begin(student.network, batches.step(0)[0], inherited)
         same = bool(inherited) and len(inherited["stages.0.0.bias"]) == len(bias_of(stages(student.network)[0][0]))
         fit_first(student, batches, args.first, inherited=same)
+    student.network.stages[0].requires_grad_(False)
+    student.maps["relu1_1"].requires_grad_(False)
     student.to(args.device).to(memory_format=torch.channels_last)
     trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimiser = Optimiser(student, args.rate, muon=args.muon)

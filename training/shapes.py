@@ -30,11 +30,10 @@ from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.backbones.registry import COMPACT
 from artune.images.read import read_picture
-from artune.machine import choose_precision
 from artune.spec.style import StyleSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from quality import Row, candidate, files, interpolated, measured, pairs, referee
+from quality import Row, candidate, files, interpolated, measured, pairs, ready, referee
 
 CONTENT = 0.65
 """Content distance at which the pictures are compared."""
@@ -116,13 +115,6 @@ class Shaped(Compact):
         return {tap: features[tap] for tap in taps}
 
 
-def ready(model: Compact) -> Network:
-    """The network of a trained model."""
-    dtype = choose_precision("auto", torch.device("cpu"))
-    model = model.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
-    return Network(model, "compact", "max", "", torch.device("cpu"), dtype)
-
-
 def distances(network: Network, assets: Path) -> dict[str, float]:
     """Medians of fine and strokes where the content distance is ``CONTENT``, over those of six pairs that reach it, at
     256 pixels.
@@ -162,7 +154,7 @@ def main() -> None:
         train(options().parse_args(line + places), model)
         if model is not None:
             model.load_state_dict(load_file(output))
-        network = candidate(output) if model is None else ready(model)
+        network = candidate(output) if model is None else ready(model, "")
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
         print(json.dumps(row | distances(network, args.assets)), flush=True)

@@ -53,12 +53,12 @@ def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], 
     rows = at_least_fp32(features.permute(0, 2, 3, 1))  # b h w c
     weighted = rows if weight is None else rows * weight.permute(0, 2, 3, 1)
     batch, height, width, channels = rows.shape
-    if channels > width:
+    if channels > width or rows.device.type != "cpu":
         rows, weighted = rows.flatten(1, 2), weighted.flatten(1, 2)
         first += weighted.sum(1)
         second.baddbmm_(weighted.transpose(1, 2), rows)
         return
-    # a product for each row needs no copy of a crop, and is several times faster than one long product
+    # on a CPU a product for each row needs no copy of a crop, and is several times faster than one long product
     rows, weighted = rows.flatten(0, 1), weighted.flatten(0, 1)
     ones = rows.new_ones((batch * height, 1, width))
     first += torch.bmm(ones, weighted).view(batch, height, channels).sum(1)

@@ -338,10 +338,11 @@ def score_log_odds(probability: float) -> float:
 
 
 def monotone(values: Values, *, rising: bool) -> Values:
-    """The nearest monotone values by least squares: isotonic regression by pooling adjacent violators (Kruskal 1964).
+    """The nearest monotone values by least squares: isotonic regression, by pooling adjacent violators (Kruskal 1964).
 
-    SciPy's takes as long to import as all of artune.
+    Values that are not finite are not checked for.
     """
+    # SciPy's function takes as long to import as all of artune
     sign = 1 if rising else -1
     means: list[float] = []
     counts: list[int] = []
