@@ -136,7 +136,7 @@ def gram(m: Moments) -> Float[Tensor, "b c c"]:
 def mean_and_covariance(m: Moments) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c c"]]:
     """Mean and covariance over positions."""
     mean = m.first / m.mass[:, None]
-    return mean, gram(m) - mean.unsqueeze(2) * mean.unsqueeze(1)
+    return mean, torch.baddbmm(gram(m), mean.unsqueeze(2), mean.unsqueeze(1), alpha=-1)
 
 
 def energy(m: Moments | Marginals) -> Float[Tensor, "b"]:
@@ -147,19 +147,23 @@ def energy(m: Moments | Marginals) -> Float[Tensor, "b"]:
 
 def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
     """Add ``RIDGE`` times the mean eigenvalue, and ``MEAN_RIDGE`` times the mean squared mean, to the diagonal."""
-    level = RIDGE * cov.diagonal(dim1=1, dim2=2).mean(1) + MEAN_RIDGE * mean.square().mean(1) + 1e-12
-    eye = torch.eye(cov.shape[-1], dtype=cov.dtype, device=cov.device)
-    return cov + level[:, None, None] * eye
+    cov = cov.clone()
+    diagonal = cov.diagonal(dim1=1, dim2=2)
+    diagonal += (RIDGE * diagonal + MEAN_RIDGE * mean.square()).mean(1, keepdim=True) + 1e-12
+    return cov
 
 
 def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors; NaN if the matrix is not finite, because LAPACK raises an error then."""
-    if not m.isfinite().all():
+    """Eigenvalues and eigenvectors of a positive semidefinite matrix; NaN if it is not finite, because LAPACK raises an
+    error then.
+    """
+    level = m.diagonal(dim1=1, dim2=2).amax(1, keepdim=True)  # no entry is larger
+    if not level.isfinite().all():
         return m.new_full(m.shape[:-1], torch.nan), torch.full_like(m, torch.nan)
     # scaled to order 1: LAPACK does not converge if entries are so small that their products underflow
-    level = m.diagonal(dim1=1, dim2=2).amax(1).clamp(min=1e-30)
-    values, vectors = torch.linalg.eigh(m / level[:, None, None])
-    return values * level[:, None], vectors
+    level = level.clamp(min=1e-30)
+    values, vectors = torch.linalg.eigh(m / level[:, :, None])
+    return values * level, vectors
 
 
 def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
@@ -203,7 +207,7 @@ class _Wasserstein(torch.autograd.Function):
 
     With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). The gradient of ``eigh`` itself divides
     by differences of eigenvalues, and is NaN if two are equal. It is slow, too: at a small size, autograd's many small
-    products would take half of a step.
+    products would take half of a step. So would more operations here: each costs microseconds for a few numbers.
     """
 
     @staticmethod
@@ -213,9 +217,9 @@ class _Wasserstein(torch.autograd.Function):
         cov = add_ridge(mean, cov)
         values, vectors = _eigh(target.root @ cov @ target.root)
         floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # smaller ones are rounding errors
-        roots = values.clamp(min=floor).sqrt()
-        traces = cov.diagonal(dim1=1, dim2=2).sum(1) + target.cov.diagonal(dim1=1, dim2=2).sum(1)
-        apart: Tensor = (mean - target.mean).square().sum(1) + traces - 2 * roots.sum(1)
+        roots = values.clamp(min=floor).sqrt_()
+        traces = (cov + target.cov).diagonal(dim1=1, dim2=2)
+        apart: Tensor = ((mean - target.mean).square() + traces - 2 * roots).sum(1)
         ctx.save_for_backward(moments.mass, mean, target.mean, target.root, roots, vectors, apart)
         ctx.kind = first.dtype
         return apart.clamp(min=0).to(first.dtype)
@@ -223,19 +227,17 @@ class _Wasserstein(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
         mass, mean, wanted, root, roots, vectors, apart = ctx.saved_tensors
-        channels = mean.shape[1]
-        per_mass = grad * (apart >= 0) / mass
         half = root @ vectors
-        of_cov = -(half / roots.unsqueeze(1)) @ half.transpose(1, 2)
-        of_cov.diagonal(dim1=1, dim2=2).add_(1)
+        of_cov = (half / -roots.unsqueeze(1)) @ half.transpose(1, 2)
+        diagonal = of_cov.diagonal(dim1=1, dim2=2)
+        diagonal += 1
         # the ridge follows the covariance's mean eigenvalue, and the squared mean
-        trace = of_cov.diagonal(dim1=1, dim2=2).sum(1)[:, None]
-        of_cov.diagonal(dim1=1, dim2=2).add_(RIDGE / channels * trace)
-        of_mean = 2 * (mean - wanted) + 2 * MEAN_RIDGE / channels * trace * mean
+        ridge = diagonal.mean(1, keepdim=True)
+        diagonal += RIDGE * ridge
         # the covariance is the mean square less the squared mean
-        of_mean -= 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
-        of_first, of_second = per_mass[:, None] * of_mean, per_mass[:, None, None] * of_cov
-        return None, of_first.to(ctx.kind), of_second.to(ctx.kind), None
+        of_mean = (2 + 2 * MEAN_RIDGE * ridge) * mean - 2 * wanted - 2 * (of_cov @ mean.unsqueeze(2)).squeeze(2)
+        scale = (grad * (apart >= 0) / mass)[:, None]
+        return None, (scale * of_mean).to(ctx.kind), of_cov.mul_(scale[:, :, None]).to(ctx.kind), None
 
 
 def wasserstein(m: Moments, target: Gaussian) -> Float[Tensor, "b"]:
