@@ -5,7 +5,7 @@
     python training/distill.py evaluate --assets DIR [--start compact.safetensors]
 
 ``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation with
-the bundled network has half finished), runs the teachers on them once and keeps the principal components of their
+an earlier network has half finished), runs the teachers on them once and keeps the principal components of their
 features. ``train`` fits the network to them, from a random start or from the weights of an earlier network of the same
 shape or a smaller one. Every step depends on (seed, step) alone, and a killed training goes on from its last
 checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from artune.assets import fetch, read_metadata
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
-from artune.backbones.registry import COMPACT, load_network
+from artune.backbones.registry import COMPACT
 from artune.backbones.vgg import VGG, VGG16, VGG19
 from artune.machine import choose_precision
 
@@ -58,12 +58,12 @@ class Target:
 
 
 TARGETS = {
-    "relu1_1": Target("relu1_1", "vgg19", 13),
-    "relu2_1": Target("relu2_1", "vgg19", 32),
-    "relu3_1": Target("relu3_1", "vgg19", 64),
-    "relu3_3": Target("relu3_1", "vgg16", 64),
-    "relu4_1": Target("relu4_1", "vgg16", 128),
-    "relu5_1": Target("relu5_1", "vgg16", 128),
+    "relu1_1": Target("relu1_1", "vgg19", 24),
+    "relu2_1": Target("relu2_1", "vgg19", 48),
+    "relu3_1": Target("relu3_1", "vgg19", 96),
+    "relu3_3": Target("relu3_1", "vgg16", 96),
+    "relu4_1": Target("relu4_1", "vgg16", 192),
+    "relu5_1": Target("relu5_1", "vgg16", 192),
 }
 """By the teacher's layer."""
 
@@ -144,14 +144,23 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.clip(x + amount * grain, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def half_finished(photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int) -> Iterator[np.ndarray]:
-    """Pictures seen on the way of an optimisation of means and second moments through the bundled network."""
-    bundled, digest = load_network("compact", dtype=choose_precision("auto", torch.device("cpu")))
-    print(f"half-finished pictures by the bundled network, sha256 {digest}", flush=True)
+def earlier(path: Path | None) -> Compact:
+    """A network that this script made, by default the bundled one, in fp32 and without a margin."""
+    path = path or fetch(COMPACT, network="compact")[0]
+    network = Compact(CompactConfig.of(read_metadata(path)), margin=0).requires_grad_(False)
+    network.load_state_dict(load_file(path))
+    return network
+
+
+def half_finished(
+    network: Compact, photos: list[np.ndarray], paintings: list[np.ndarray], count: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Pictures seen on the way of an optimisation of means and second moments through a network."""
+    network = network.to(choose_precision("auto", torch.device("cpu"))).to(memory_format=torch.channels_last)
     taps = [f"relu{block}_1" for block in range(1, 6)]
 
     def features(x: Tensor) -> list[Tensor]:
-        found = bundled(x, taps)
+        found = network(x, taps)
         return [found[tap] for tap in taps]
 
     def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,23 +201,34 @@ def half_finished(photos: list[np.ndarray], paintings: list[np.ndarray], count: 
                     yield one
 
 
-def make_targets(assets: Path, work: Path, count: int, seed: int) -> None:
-    """Write ``crops.npy``, ``basis.safetensors`` and ``TAP.npy`` (fp16, ``[n, c, h, w]``) to ``work``."""
-    work.mkdir(parents=True, exist_ok=True)
-    photos, paintings = pictures(assets / "data/photos"), pictures(assets / "data/paintings")
-    rng = np.random.default_rng(seed)
-    unfinished = count // 5
+def all_crops(args: argparse.Namespace) -> np.ndarray:
+    """The crops of both kinds, ``[n, SIDE, SIDE, 3]``, in random order."""
+    photos, paintings = (pictures(args.assets / "data" / kind) for kind in ("photos", "paintings"))
+    rng = np.random.default_rng(args.seed)
+    count, unfinished = args.crops, round(args.crops * args.unfinished)
     crops = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for i in range(count - unfinished):
         crops[i] = disturb(draw(photos if i % 2 else paintings, rng), rng)
     print(f"{count - unfinished} crops of {len(photos)} photographs and {len(paintings)} paintings", flush=True)
-    for i, crop in zip(
-        range(count - unfinished, count), half_finished(photos, paintings, unfinished, seed + 1), strict=False
-    ):
+    halfway = half_finished(earlier(args.start), photos, paintings, unfinished, args.seed + 1)
+    for i, crop in zip(range(count - unfinished, count), halfway, strict=False):
         crops[i] = crop
-    crops = crops[rng.permutation(count)]
-    np.save(work / "crops.npy", crops)
-    teachers = Teachers(assets)
+    return crops[rng.permutation(count)]
+
+
+def make_targets(args: argparse.Namespace) -> None:
+    """Write ``crops.npy``, ``basis.safetensors`` and ``TAP.npy`` (fp16, ``[n, c, h, w]``) to ``args.work``.
+
+    Crops that are there already are kept.
+    """
+    args.work.mkdir(parents=True, exist_ok=True)
+    work = args.work
+    if not (work / "crops.npy").exists():
+        np.save(work / "new.npy", all_crops(args))
+        (work / "new.npy").replace(work / "crops.npy")
+    crops = np.load(work / "crops.npy", mmap_mode="r")
+    count = len(crops)
+    teachers = Teachers(args.assets)
     batches = [to_image(crops[i : i + 8]) for i in range(0, 320, 8)]
     zero = torch.zeros((), dtype=torch.float64)
     counts: Counter[str] = Counter()
@@ -308,6 +328,7 @@ class Batches:
     def __init__(self, assets: Path, work: Path, size: int, seed: int) -> None:
         self.crops = np.load(work / "crops.npy", mmap_mode="r")
         self.basis = load_file(work / "basis.safetensors")
+        self.components = {layer: len(self.basis[f"{layer}.project"]) for layer in TARGETS}
         layers = [layer for layer in TARGETS if layer != "relu1_1"]
         self.targets = {layer: np.load(work / f"{layer}.npy", mmap_mode="r") for layer in layers}
         self.vgg = teacher(assets, "vgg19")
@@ -351,13 +372,18 @@ def bias_of(conv: nn.Conv2d) -> Tensor:
 
 
 class Student(nn.Module):
-    """The compact network and, for the training alone, 1x1 maps from its taps to the teachers' components."""
+    """The compact network and, for the training alone, 1x1 maps from its taps to the teachers' components.
 
-    def __init__(self, network: Compact) -> None:
+    Args:
+        network: the network.
+        components: number of each layer's.
+    """
+
+    def __init__(self, network: Compact, components: Mapping[str, int]) -> None:
         super().__init__()
         self.network = network
         self.maps = nn.ModuleDict(
-            {layer: zero_conv(network.taps[t.tap].channels, t.components) for layer, t in TARGETS.items()}
+            {layer: zero_conv(network.taps[t.tap].channels, components[layer]) for layer, t in TARGETS.items()}
         )
 
     def forward(self, image: Tensor, targets: Iterable[str]) -> dict[str, Tensor]:
@@ -550,9 +576,9 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         network: another one, of the same taps.
     """
     torch.manual_seed(args.seed)
-    student = Student(network or Compact(config_of(args), margin=0))
-    cost = max(info.cost for info in student.network.taps.values())
     batches = Batches(args.assets, args.work, args.batch, args.seed)
+    student = Student(network or Compact(config_of(args), margin=0), batches.components)
+    cost = max(info.cost for info in student.network.taps.values())
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
     asked = {name: str(getattr(args, name)) for name in ASKED}
     if state.exists():
@@ -607,7 +633,8 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
             student.to(args.device)
             shape = {"stages": json.dumps(finished.config.stages), "slope": str(finished.config.slope)}
             partial = state.with_suffix(".new")
-            save_file({k: v.contiguous() for k, v in finished.state_dict().items()}, partial, shape)
+            # half of the bytes: their rounding is far below what the training leaves
+            save_file({k: v.half().contiguous() for k, v in finished.state_dict().items()}, partial, shape)
             partial.replace(args.output)
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -622,9 +649,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    path = args.start or fetch(COMPACT, network="compact")[0]
-    model = Compact(CompactConfig.of(read_metadata(path)), margin=0).requires_grad_(False)
-    model.load_state_dict(load_file(path))
+    model = earlier(args.start)
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)
     photos, paintings = pictures(args.assets / "data/photos"), pictures(args.assets / "data/paintings")
@@ -635,7 +660,7 @@ def evaluate(args: argparse.Namespace) -> None:
         for kind in ("content", "style")
     }
     contents, styles = (pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style"))
-    halfway = half_finished(contents, styles, 80, args.seed + 9)
+    halfway = half_finished(earlier(None), contents, styles, 80, args.seed + 9)
     fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
     for name, images in fresh.items():
         lost = {}
@@ -691,6 +716,9 @@ def parser() -> argparse.ArgumentParser:
         "--work", type=Path, default=Path("out/distill"), help="folder for the targets, about 1 MB a crop"
     )
     parser.add_argument("--crops", type=int, default=4000)
+    parser.add_argument(
+        "--unfinished", type=float, default=0.2, help="targets: share of crops that an optimisation has half finished"
+    )
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--first", type=int, default=3000, help="steps for the first stage alone")
     parser.add_argument("--batch", type=int, default=8)
@@ -700,7 +728,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--gradients", type=float, default=0.0, help="weight of the error in the style gradient")
     parser.add_argument("--shape", default="", help="channels of the convolutions, as 16/32-32/64-64/128-128/128")
     parser.add_argument("--slope", type=float, help="slope of the activation below zero")
-    parser.add_argument("--start", type=Path, help="train: weights of an earlier network; evaluate: the weights")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="weights of an earlier network; targets: it half finishes pictures (default: the bundled one); "
+        "train: begin with them; evaluate: measure them",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for train")
     parser.add_argument("--every", type=int, default=250)
@@ -711,7 +744,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     args = parser().parse_args()
     if args.command == "targets":
-        make_targets(args.assets, args.work, args.crops, args.seed)
+        make_targets(args)
     elif args.command == "train":
         train(args)
     else:

@@ -3,24 +3,25 @@
     python training/shapes.py --assets DIR --work DIR [--steps 600] [--only wide ...]
 
 A line per shape: multiply-adds per pixel, the share of the teachers' variance that is missed on held-out crops, and
-the medians of fine and strokes in SqueezeNet over six pairs, at equal content distance. ``--work`` is
-the folder of the targets (``distill.py targets``); finished shapes are kept there, and not trained again.
+fine and strokes in SqueezeNet of twelve pairs, at equal content distance. ``--work`` is the folder of the targets
+(``distill.py targets``); finished shapes are kept there, and not trained again. ``--compare LOG`` prints the medians
+over the pairs that all shapes of a log of such lines have.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from distill import parser as options
 from distill import stages, train
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.api import style
@@ -47,17 +48,39 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What is varied; the taps are five throughout. ``moments`` weighs the error in mean and covariance, ``muon`` is
-    the optimiser, ``start`` whether it begins with the weights of the bundled network."""
+    """What is varied; the taps are five throughout.
+
+    Attributes:
+        channels: of every convolution, stage by stage.
+        pooling: a key of ``POOLINGS``.
+        border: what the convolutions see around a picture.
+        slope: of the activation below zero.
+        dilation: of the convolutions of the last stage.
+        moments: weight of the error in mean and covariance.
+        gradients: weight of the error in the style gradient.
+        muon: whether Muon trains the convolutions.
+        start: whether it begins with the weights of ``--start``.
+    """
 
     channels: str = BASE
     pooling: str = "average"
     border: Literal["zeros", "replicate"] = "replicate"
     slope: float = 0.0
+    dilation: int = 1
     moments: float = 0.1
+    gradients: float = 0.0
     muon: bool = False
     start: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is one that ``Compact`` has."""
+        return (self.pooling, self.border, self.dilation) == ("average", "replicate", 1)
+
+
+BEST: dict[str, Any] = {"slope": 0.1, "moments": 0.0, "muon": True, "start": True}
+"""What won on the bundled shape: the tries after it differ in what is named."""
+WIDE = "16/32-32/64-64-64/128-128-192/192-192"
 
 SHAPES = {
     "base": Shape(),
@@ -72,14 +95,16 @@ SHAPES = {
     "features alone": Shape(moments=0.0),
     "both": Shape(slope=0.1, moments=0.0),
     "both, Muon": Shape(slope=0.1, moments=0.0, muon=True),
-    "both, Muon, inherited": Shape(slope=0.1, moments=0.0, muon=True, start=True),
+    "both, Muon, inherited": Shape(**BEST),
     "both, inherited": Shape(slope=0.1, moments=0.0, start=True),
-    "deep taps wider": Shape("16/32-32/64-64-64/128-128-192/192-192", slope=0.1, moments=0.0, muon=True, start=True),
-    "deep taps twice as wide": Shape(
-        "16/32-32/64-64-64/128-128-256/256-256", slope=0.1, moments=0.0, muon=True, start=True
-    ),
-    "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", slope=0.1, moments=0.0, muon=True, start=True),
-    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", slope=0.1, moments=0.0, muon=True, start=True),
+    "deep taps wider": Shape(WIDE, **BEST),
+    "deep taps twice as wide": Shape("16/32-32/64-64-64/128-128-256/256-256", **BEST),
+    "deep taps wider, moments": Shape(WIDE, **{**BEST, "moments": 0.1}),
+    "deep taps wider, gradients": Shape(WIDE, gradients=1.0, **BEST),
+    "deep taps wider, dilated": Shape(WIDE, dilation=2, **BEST),
+    "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", **BEST),
+    "all taps wider": Shape("24/32-48/64-64-96/128-128-192/192-192", **BEST),
+    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", **BEST),
 }
 
 
@@ -94,6 +119,9 @@ class Shaped(Compact):
             for conv in stage:
                 if conv.padding != (0, 0):
                     conv.padding_mode = shape.border
+        wide: dict[str, Any] = {"padding": shape.dilation, "dilation": shape.dilation, "padding_mode": shape.border}
+        last = (nn.Conv2d(conv.in_channels, conv.out_channels, 3, **wide) for conv in stages(self)[-1])
+        self.stages[-1] = nn.ModuleList(last)
         self.border = shape.border
 
     def padded(self, image: Image) -> Tensor:
@@ -115,49 +143,60 @@ class Shaped(Compact):
         return {tap: features[tap] for tap in taps}
 
 
-def distances(network: Network, assets: Path) -> dict[str, float]:
-    """Medians of fine and strokes where the content distance is ``CONTENT``, over those of six pairs that reach it, at
-    256 pixels.
-    """
+def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
+    """Fine and strokes of each of twelve pairs at 256 pixels, where its content distance is ``CONTENT``."""
     judge = referee(assets)
     found: list[Row] = []
-    for pair in pairs(6):
+    for pair in pairs(12):
         content, painting = (read_picture(path) for path in files(assets, pair))
-        for strength in (0.2, 0.4, 0.6, 0.8):
+        for strength in (0.3, 0.6, 0.9):
             result = style(content, painting, spec=StyleSpec(strength=strength, size=256), network=network)
             found.append({"pair": pair, **measured(judge, (result.picture, content, painting))})
-    reached = interpolated(found, CONTENT)
-    return {
-        "pairs": len(reached),
-        **{
-            name: round(float(value), 3)
-            for name, value in zip(("fine", "strokes"), np.median([*reached.values()], 0), strict=True)
-        },
-    }
+    reached = sorted(interpolated(found, CONTENT).items())
+    return {f"{a} {b}": (round(fine, 3), round(strokes, 3)) for (a, b), (fine, strokes) in reached}
+
+
+def compare(lines: Sequence[str]) -> None:
+    """Print the medians of fine and strokes over the pairs that all shapes of a log have."""
+    rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row}
+    common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values())))
+    print(f"{len(common)} pairs")
+    for name, row in rows.items():
+        fine, strokes = np.median([row["pairs"][pair] for pair in common], 0)
+        print(f"{name:28} {row['cost']:6} fine {fine:.3f} strokes {strokes:.3f} {row['error']}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--assets", type=Path)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--compare", type=Path)
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--start", type=Path, help="earlier weights to begin with, by default the bundled ones")
     parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     args = parser.parse_args()
+    if args.compare:
+        compare(args.compare.read_text().splitlines())
+        return
+    if args.assets is None or args.work is None:
+        parser.error("--assets and --work are needed")
+    args.start = args.start or fetch(COMPACT, network="compact")[0]
     for name in args.only:
         shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}.safetensors"
         line = f"train --steps {args.steps} --every {args.steps} --first 1000 --moments {shape.moments}".split()
         line += ["--muon"] if shape.muon else []
-        line += ["--start", str(fetch(COMPACT, network="compact")[0])] if shape.start else []
+        line += ["--start", str(args.start)] if shape.start else []
+        line += ["--gradients", str(shape.gradients)] if shape.gradients else []
         places = ["--assets", str(args.assets), "--work", str(args.work), "--output", str(output)]
         line += ["--shape", shape.channels, "--slope", str(shape.slope)]
-        model = None if (shape.pooling, shape.border) == ("average", "replicate") else Shaped(shape)
+        model = None if shape.plain else Shaped(shape)
         train(options().parse_args(line + places), model)
         if model is not None:
             model.load_state_dict(load_file(output))
         network = candidate(output) if model is None else ready(model, "")
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
-        print(json.dumps(row | distances(network, args.assets)), flush=True)
+        print(json.dumps(row | {"pairs": distances(network, args.assets)}), flush=True)
 
 
 if __name__ == "__main__":

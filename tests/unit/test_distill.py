@@ -33,12 +33,13 @@ class RandomBatches:
     def __init__(self, distill, size):
         self.targets, self.size = distill.TARGETS, size
         self.crops = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+        self.components = {layer: target.components for layer, target in self.targets.items()}
         self.basis = {f"{layer}.kept": torch.tensor(0.9) for layer in self.targets}
 
     def taught(self, layer, image):
         stride = {"1": 1, "2": 2, "3": 4, "4": 8, "5": 16}[layer[4]]
         mean = torch.nn.functional.avg_pool2d(image, stride) if stride > 1 else image
-        return mean.repeat(1, 43, 1, 1)[:, : self.targets[layer].components]
+        return mean.repeat(1, 64, 1, 1)[:, : self.targets[layer].components]
 
     def relu1_1(self, image):
         return self.taught("relu1_1", image)
