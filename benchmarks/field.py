@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 
 from artune.api import style
-from artune.backbones.base import Seen
+from artune.backbones.base import PassOutput
 from artune.backbones.network import Network
 from artune.backbones.registry import NETWORKS
 from artune.images import color
@@ -247,12 +247,12 @@ def photoreal(args: argparse.Namespace) -> None:
         ):
             spec = with_options(StyleSpec(size=args.size, strength=2 / 3), options)
             result = styled(spec, network, content, style)
-            loss = float(energy.loss(Seen({"image": result.picture.tensor()}, {}), 0))
+            loss = float(energy.loss(PassOutput({"image": result.picture.tensor()}, {}), 0))
             print(f"{photo} {painting} {name:24} Laplacian energy {loss:.5f}", flush=True)
             file = f"{photo}-{painting}-{name}.png".replace("/", "-").replace(" ", "-")
             write_picture(result.picture, args.output / file)
         reduced = content.resized(*fitted(*content.size, args.size)).tensor()
-        own = float(energy.loss(Seen({"image": reduced}, {}), 0))
+        own = float(energy.loss(PassOutput({"image": reduced}, {}), 0))
         print(f"{photo} the photograph itself: Laplacian energy {own:.5f}", flush=True)
 
 

@@ -37,7 +37,7 @@ from torch.nn import functional as F
 from artune import api
 from artune.api import style
 from artune.assets import read_metadata
-from artune.backbones.compact import Compact, CompactConfig
+from artune.backbones.compact import Compact
 from artune.backbones.network import Network
 from artune.files import file_digest
 from artune.images.picture import Picture, from_tensor
@@ -154,8 +154,8 @@ def rows() -> list[Row]:
 
 def candidate(path: Path) -> Network:
     """A compact network of any shape, from a file of ``training/distill.py``."""
-    backbone = Compact(CompactConfig.of(read_metadata(path)))
-    backbone.load_state_dict(load_file(path))
+    backbone = Compact()
+    backbone.load(load_file(path), str(path), read_metadata(path))
     return ready(backbone, file_digest(path))
 
 

@@ -48,7 +48,10 @@ def median_time(f: Callable[[], object], seconds: float) -> float:
 
 
 def convolutions(network: Network, height: int, width: int) -> tuple[Callable[[], object], float]:
-    """All convolutions of a step, and their multiply-adds, each without the border of its input."""
+    """All convolutions of a step, and their multiply-adds.
+
+    They have the size of the picture: the margin around it is what a step does besides.
+    """
     calls: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     count = 0.0
     for number, stage in enumerate(cast(Sequence[Sequence[torch.nn.Conv2d]], network.backbone.stages)):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artune.backbones.base import Backbone, Features, Image, TapInfo
+from artune.backbones.base import NO_METADATA, Backbone, Features, Image, TapInfo
 from artune.backbones.traced import Traced
 from artune.backbones.vgg import VGG
 
@@ -31,7 +31,7 @@ class Tiny(Backbone):
             out["half"] = 4 * torch.nn.functional.avg_pool2d(image[:, :1], 2)
         return out
 
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
         """It has none."""
 
     def weights(self, tap: str) -> dict[str, Tensor]:

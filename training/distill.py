@@ -2,7 +2,7 @@
 
     python training/distill.py targets  --assets DIR --work DIR [--crops 4000]
     python training/distill.py train    --assets DIR --work DIR --steps 12000 -o compact.safetensors
-    python training/distill.py evaluate --assets DIR [--start compact.safetensors]
+    python training/distill.py evaluate --assets DIR [--weights compact.safetensors]
 
 ``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation with
 an earlier network has half finished), runs the teachers on them once and keeps the principal components of their
@@ -15,13 +15,14 @@ Teachers: the Oxford VGG-19 for relu1_1 .. relu3_1, and the Oxford VGG-16 for re
 """
 
 import argparse
+import contextlib
 import copy
 import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ from artune.assets import fetch, read_metadata
 from artune.backbones.compact import GAIN, RGB, Compact, CompactConfig
 from artune.backbones.registry import COMPACT
 from artune.backbones.vgg import VGG, VGG16, VGG19
+from artune.files import atomic, file_digest
 from artune.machine import choose_precision
 
 SIDE = 192
@@ -147,9 +149,9 @@ def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def earlier(path: Path | None) -> Compact:
     """A network that this script made, by default the bundled one, in fp32 and without a margin."""
     path = path or fetch(COMPACT, network="compact")[0]
-    network = Compact(CompactConfig.of(read_metadata(path)), margin=0).requires_grad_(False)
-    network.load_state_dict(load_file(path))
-    return network
+    network = Compact(margin=0)
+    network.load(load_file(path), str(path), read_metadata(path))
+    return network.requires_grad_(False)
 
 
 def half_finished(
@@ -210,22 +212,33 @@ def all_crops(args: argparse.Namespace) -> np.ndarray:
     for i in range(count - unfinished):
         crops[i] = disturb(draw(photos if i % 2 else paintings, rng), rng)
     print(f"{count - unfinished} crops of {len(photos)} photographs and {len(paintings)} paintings", flush=True)
-    halfway = half_finished(earlier(args.start), photos, paintings, unfinished, args.seed + 1)
+    halfway = half_finished(earlier(args.unfinished_by), photos, paintings, unfinished, args.seed + 1)
     for i, crop in zip(range(count - unfinished, count), halfway, strict=False):
         crops[i] = crop
     return crops[rng.permutation(count)]
 
 
+def digest_of(path: Path | None) -> str:
+    """sha256 of a file of weights, by default the bundled ones."""
+    return file_digest(path or fetch(COMPACT, network="compact")[0])
+
+
 def make_targets(args: argparse.Namespace) -> None:
     """Write ``crops.npy``, ``basis.safetensors`` and ``TAP.npy`` (fp16, ``[n, c, h, w]``) to ``args.work``.
 
-    Crops that are there already are kept.
+    At last comes ``targets.json``, which tells how they were made: a folder without it is not whole. Crops that an
+    interrupted call has drawn are kept.
     """
     args.work.mkdir(parents=True, exist_ok=True)
     work = args.work
-    if not (work / "crops.npy").exists():
-        np.save(work / "new.npy", all_crops(args))
-        (work / "new.npy").replace(work / "crops.npy")
+    whole, drawn = work / "targets.json", work / "crops.json"
+    whole.unlink(missing_ok=True)
+    made = {"crops": args.crops, "unfinished": args.unfinished, "seed": args.seed, "by": digest_of(args.unfinished_by)}
+    if not drawn.exists():
+        np.save(work / "crops.npy", all_crops(args))
+        drawn.write_text(json.dumps(made))
+    elif json.loads(drawn.read_text()) != made:
+        raise SystemExit(f"{work} holds crops of other options: {drawn.read_text()}; give another folder as --work")
     crops = np.load(work / "crops.npy", mmap_mode="r")
     count = len(crops)
     teachers = Teachers(args.assets)
@@ -268,6 +281,10 @@ def make_targets(args: argparse.Namespace) -> None:
             files[tap][i : i + 8] = target
         if i % 400 == 0:
             print(f"{i} of {count} crops", flush=True)
+    for file in files.values():
+        file.flush()
+    components = {tap: TARGETS[tap].components for tap in counts}
+    whole.write_text(json.dumps(made | {"components": components, "basis": file_digest(work / "basis.safetensors")}))
     print("targets are ready", flush=True)
 
 
@@ -326,6 +343,9 @@ class Batches:
     """Crops and targets as a function of (seed, step)."""
 
     def __init__(self, assets: Path, work: Path, size: int, seed: int) -> None:
+        if not (work / "targets.json").exists():
+            raise SystemExit(f"{work} holds no whole targets; call `distill.py targets` with this folder as --work")
+        self.made = (work / "targets.json").read_text()
         self.crops = np.load(work / "crops.npy", mmap_mode="r")
         self.basis = load_file(work / "basis.safetensors")
         self.components = {layer: len(self.basis[f"{layer}.project"]) for layer in TARGETS}
@@ -404,9 +424,15 @@ def begin(model: Compact, image: Tensor, inherited: Mapping[str, Tensor]) -> Non
         image: pictures whose statistics count.
         inherited: weights of an earlier network, none of whose convolutions is wider; or nothing.
     """
+    for name, value in inherited.items():
+        own = model.state_dict().get(name)
+        if own is None or any(had > has for had, has in zip(value.shape, own.shape, strict=True)):
+            raise SystemExit(
+                f"{name} {[*value.shape]} of --start does not fit into {'nothing' if own is None else [*own.shape]}"
+            )
     x = model.padded(image)
     for number, stage in enumerate(stages(model)):
-        x = F.avg_pool2d(x, 2) if number else x
+        x = model.pooled(x) if number else x
         for place, conv in enumerate(stage):
             nn.init.orthogonal_(conv.weight)
             bias_of(conv).zero_()
@@ -494,11 +520,12 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def config_of(args: argparse.Namespace) -> CompactConfig:
-    """The shape that the options ask for."""
-    stages = CompactConfig().stages
+    """The shape that is asked for; what is left open is that of ``--start``, or of the bundled network."""
+    config = earlier(args.start).config if args.start else CompactConfig()
     if args.shape:
         stages = tuple(tuple(int(n) for n in stage.split("-")) for stage in args.shape.split("/"))
-    return CompactConfig(stages, CompactConfig().slope if args.slope is None else args.slope)
+        config = replace(config, stages=stages)
+    return config if args.slope is None else replace(config, slope=args.slope)
 
 
 class Optimiser:
@@ -564,8 +591,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return product @ matrix
 
 
-ASKED = ("steps", "first", "batch", "rate", "muon", "moments", "gradients", "shape", "slope", "start", "seed")
-"""Options that a resumed training must share with the one before."""
+ASKED = ("steps", "first", "batch", "rate", "muon", "moments", "gradients", "seed")
+"""Options that a resumed training must share with the one before, besides shape, start and targets."""
 
 
 def train(args: argparse.Namespace, network: Compact | None = None) -> None:
@@ -580,16 +607,21 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
     student = Student(network or Compact(config_of(args), margin=0), batches.components)
     cost = max(info.cost for info in student.network.taps.values())
     state, log, first = args.output.with_suffix(".state"), args.output.with_suffix(".jsonl"), 0
-    asked = {name: str(getattr(args, name)) for name in ASKED}
+    asked = {name: str(getattr(args, name)) for name in ASKED} | {
+        "config": str(student.network.config),
+        "start": digest_of(args.start) if args.start else "random",
+        "targets": batches.made,
+    }
+    before = 0.0
     if state.exists():
-        kept = torch.load(state, weights_only=True)
+        kept = torch.load(state, weights_only=True, map_location="cpu")
         if kept["asked"] != asked:
             raise SystemExit(f"{state} is of a training with other options: {kept['asked']}; give another output")
         student.load_state_dict(kept["student"])
-        first = kept["step"]
-        rows = log.read_text().splitlines()
-        log.write_text("".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= first))
+        first, before = kept["step"], kept["seconds"]
+        write_lines(log, [row for row in read_lines(log) if row["step"] <= first])
     else:
+        write_lines(log, [])
         inherited = load_file(args.start) if args.start else {}
         begin(student.network, batches.step(0)[0], inherited)
         same = bool(inherited) and len(inherited["stages.0.0.bias"]) == len(bias_of(stages(student.network)[0][0]))
@@ -626,22 +658,40 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
             row: dict[str, Any] = {
                 "step": step + 1,
                 "loss": round(loss.item(), 4),
-                "seconds": round(time.perf_counter() - began, 1),
+                "seconds": round(before + time.perf_counter() - began, 1),
             }
             row |= {"cost": round(cost), "error": errors(student, batches)}
             finished = even_out(student.network.cpu(), to_image(batches.crops[: batches.held_out]))
             student.to(args.device)
-            shape = {"stages": json.dumps(finished.config.stages), "slope": str(finished.config.slope)}
             partial = state.with_suffix(".new")
             # half of the bytes: their rounding is far below what the training leaves
-            save_file({k: v.half().contiguous() for k, v in finished.state_dict().items()}, partial, shape)
+            save_file(
+                {k: v.half().contiguous() for k, v in finished.state_dict().items()},
+                partial,
+                {"slope": str(finished.config.slope)},
+            )
             partial.replace(args.output)
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
             reached = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save(reached | {"step": step + 1, "asked": asked}, partial)
+            torch.save(reached | {"step": step + 1, "seconds": row["seconds"], "asked": asked}, partial)
             partial.replace(state)
+
+
+def read_lines(log: Path) -> list[dict[str, Any]]:
+    """The rows of a log; a last line that a kill has torn is left out."""
+    rows = []
+    for line in log.read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def write_lines(log: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a log."""
+    with atomic(log) as new:
+        new.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 # ----------------------------------------------------------------------------------------- evaluation
@@ -649,7 +699,7 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print, per tap, the share of the teachers' variance that a linear map from the network's features misses."""
-    model = earlier(args.start)
+    model = earlier(args.weights)
     teachers = Teachers(args.assets)
     rng = np.random.default_rng(args.seed)
     photos, paintings = pictures(args.assets / "data/photos"), pictures(args.assets / "data/paintings")
@@ -660,7 +710,8 @@ def evaluate(args: argparse.Namespace) -> None:
         for kind in ("content", "style")
     }
     contents, styles = (pictures(args.assets / "data/styleid" / kind) for kind in ("content", "style"))
-    halfway = half_finished(earlier(None), contents, styles, 80, args.seed + 9)
+    print(f"half finished by {digest_of(args.unfinished_by)}")
+    halfway = half_finished(earlier(args.unfinished_by), contents, styles, 80, args.seed + 9)
     fresh["half finished"] = [to_image(crop[None]) for crop in halfway]
     for name, images in fresh.items():
         lost = {}
@@ -728,11 +779,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--gradients", type=float, default=0.0, help="weight of the error in the style gradient")
     parser.add_argument("--shape", default="", help="channels of the convolutions, as 16/32-32/64-64/128-128/128")
     parser.add_argument("--slope", type=float, help="slope of the activation below zero")
+    parser.add_argument("--start", type=Path, help="train: weights of an earlier network to begin with")
+    parser.add_argument("--weights", type=Path, help="evaluate: the network's, by default the bundled ones")
     parser.add_argument(
-        "--start",
+        "--unfinished-by",
         type=Path,
-        help="weights of an earlier network; targets: it half finishes pictures (default: the bundled one); "
-        "train: begin with them; evaluate: measure them",
+        help="targets, evaluate: weights of the network that half finishes pictures, by default the bundled ones",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for train")

@@ -132,11 +132,14 @@ class Shaped(Compact):
     def make_pass(self, taps: Collection[str], summed: Collection[str]) -> PlainPass:
         return PlainPass(self, taps, summed)  # the pass in one function knows no other pooling or border
 
+    def pooled(self, x: Tensor) -> Tensor:
+        return self.pool(x)
+
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features: dict[str, Tensor] = {"image": image}
         x = self.padded(image)
         for number, stage in enumerate(stages(self), start=1):
-            x = x if number == 1 else self.pool(x)
+            x = x if number == 1 else self.pooled(x)
             for conv in stage:
                 x = self.activated(conv(x))
             features[f"relu{number}_1"] = x
@@ -159,7 +162,9 @@ def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
 def compare(lines: Sequence[str]) -> None:
     """Print the medians of fine and strokes over the pairs that all shapes of a log have."""
     rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row}
-    common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values())))
+    common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values()))) if rows else []
+    if not common:
+        raise SystemExit("no pair of which all shapes have pictures")
     print(f"{len(common)} pairs")
     for name, row in rows.items():
         fine, strokes = np.median([row["pairs"][pair] for pair in common], 0)
@@ -182,7 +187,7 @@ def main() -> None:
         parser.error("--assets and --work are needed")
     args.start = args.start or fetch(COMPACT, network="compact")[0]
     for name in args.only:
-        shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}.safetensors"
+        shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}-{args.steps}.safetensors"
         line = f"train --steps {args.steps} --every {args.steps} --first 1000 --moments {shape.moments}".split()
         line += ["--muon"] if shape.muon else []
         line += ["--start", str(args.start)] if shape.start else []

@@ -1,12 +1,19 @@
 """Files that artune fetches: weights of networks and sample pictures.
 
-They are looked for in the package, then in the cache, then downloaded, and checked against their sha256.
+They are looked for in the package, then in the cache, then downloaded, and checked against their sha256. This is the
+only code of ours that uses the internet.
 """
 
 import contextlib
+import hashlib
+import http.client
+import io
 import os
 import pickle
 import tempfile
+import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import platformdirs
 
 from artune.errors import UnknownNameError, WeightsError
-from artune.files import expanded, file_digest
+from artune.files import atomic, expanded, file_digest, temporary_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +33,10 @@ if TYPE_CHECKING:
 OnBytes = Callable[[int, int], None]
 """Called with the bytes received so far and in all (0 where unknown)."""
 
+TIMEOUT = 30
+"""Seconds without an answer after which a download fails."""
+ABANDONED = 600
+"""Seconds without a change after which the temporary file of a download is removed: its process was killed."""
 NEWEST_PICKLE = 3
 """Newest protocol of a pickle that ``torch.load`` reads without executing code; its own is 2."""
 
@@ -143,17 +154,61 @@ def fetch(
         return path, found
     if asset.url is None:
         raise WeightsError(f"{asset.name} is missing from the package; reinstall artune")
-    from artune.download import NoConnectionError, download  # few runs need it, and HTTP takes a while to import
-
     path = cache_folder() / asset.name
     try:
-        digest = download(asset.url, path, asset.sha256, on_bytes)
-    except NoConnectionError as error:
+        digest = _download(asset.url, path, asset.sha256, on_bytes)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(error, urllib.error.HTTPError):
+            reason = str(error)
+            error.close()
         raise WeightsError(
-            f"cannot download the weights of {network} from {asset.url} ({error}). Without internet: put the file "
+            f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
             f"at {path}, or {otherwise}"
         ) from error
     return path, digest
+
+
+def _download(url: str, path: Path, sha256: str, on_bytes: OnBytes | None) -> str:
+    """Download a file, and return its sha256."""
+    _remove_abandoned(path)
+    request = urllib.request.Request(url, headers={"User-Agent": "artune"})
+    seen = hashlib.sha256()
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, atomic(path) as temporary:
+        total, done = int(answer.headers.get("Content-Length") or 0), 0
+        with temporary.open("wb") as file:
+            while block := _receive(answer, url):
+                file.write(block)
+                seen.update(block)
+                done += len(block)
+                if on_bytes:
+                    on_bytes(done, total)
+        if total and done < total:
+            raise WeightsError(f"the download of {url} ended after {done} of {total} bytes; try again")
+        digest = seen.hexdigest()
+        if not digest.startswith(sha256):
+            raise WeightsError(
+                f"what came from {url} is not the file that was asked for: its sha256 begins with "
+                f"{digest[:12]}, {sha256[:12]} is needed"
+            )
+    return digest
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files that killed downloads left beside a file; a running one changes at least every
+    ``TIMEOUT`` seconds."""
+    for old in temporary_files(path.parent, path.name):
+        with contextlib.suppress(OSError):  # such as one that another process has just removed
+            if time.time() - old.stat().st_mtime > ABANDONED:
+                old.unlink()
+
+
+def _receive(answer: io.BufferedIOBase, url: str) -> bytes:
+    """The next piece of a download; a lost connection must not look like a full disk."""
+    try:
+        return answer.read(1 << 20)
+    except OSError as error:
+        raise WeightsError(f"the download of {url} broke off ({error}); try again") from error
 
 
 def read_weights(path: Path) -> "Mapping[str, Tensor]":

@@ -204,3 +204,14 @@ def test_the_wheel_holds_all_that_the_demo_needs(tmp_path):
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert read_picture(tmp_path / "demo.png").size == (64, 64)
+
+
+def test_a_run_of_the_bundled_network_imports_no_library_that_it_does_not_use(files):
+    code = (
+        "import sys; from artune.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "print(*sorted({'torchvision', 'scipy.optimize', 'matplotlib', 'skimage', 'transformers'} & {*sys.modules}))"
+    )
+    pictures = [str(files / "photo.png"), str(files / "painting.png"), "-o", str(files / "out.png")]
+    options = ["--size", "64", "--no-pyramid", "--steps", "1", "--strength", "0.5", "--quiet"]
+    command = [sys.executable, "-c", code, "style", *pictures, *options]
+    assert subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip() == ""

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from artune.assets import (
+    ABANDONED,
     SAMPLE_PHOTOS,
     SAMPLE_STYLES,
     Asset,
@@ -21,7 +22,6 @@ from artune.assets import (
     sample_photo,
     sample_style,
 )
-from artune.download import ABANDONED
 from artune.errors import UnknownNameError, WeightsError
 from artune.files import atomic
 from artune.images.read import read_picture

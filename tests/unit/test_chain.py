@@ -5,10 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artune.backbones.base import PlainPass, Seen
+from artune.backbones.base import PassOutput, PlainPass
 from artune.backbones.chain import fold_border, repeat_border
 from artune.backbones.compact import Compact, CompactConfig, CompactPass
-from artune.backbones.sums import strips
+from artune.backbones.registry import load_network
+from artune.backbones.sums import row_chunks
 
 NARROW = CompactConfig(((4,), (5, 6), (6, 5, 7), (8, 6, 8), (7, 9)), slope=0.1)
 TAPS = [f"relu{stage}_1" for stage in range(1, 6)]
@@ -19,14 +20,14 @@ def network(config=NARROW, margin=4, dtype=torch.float64):
     return Compact(config, margin).to(dtype).requires_grad_(False)
 
 
-def found(seen, used):
+def found(output, used):
     """A sum in which every number has another weight, of some of the tensors that a pass found."""
-    values = [*seen.features.values(), *(part for sums in seen.sums.values() for part in sums[1:])][used]
+    values = [*output.features.values(), *(part for sums in output.sums.values() for part in sums[1:])][used]
     return sum((value * torch.cos(0.3 + torch.arange(value.numel()).view(value.shape))).sum() for value in values)
 
 
-def ordered(seen, taps, summed):
-    return Seen({tap: seen.features[tap] for tap in taps}, {tap: seen.sums[tap] for tap in summed})
+def ordered(output, taps, summed):
+    return PassOutput({tap: output.features[tap] for tap in taps}, {tap: output.sums[tap] for tap in summed})
 
 
 def compared(net, taps, summed, image, used=slice(None)):
@@ -34,12 +35,12 @@ def compared(net, taps, summed, image, used=slice(None)):
     out = []
     for make in (CompactPass, PlainPass):
         x = image.clone().requires_grad_()
-        seen = make(net, taps, summed)(x)
-        assert seen.features.keys() == set(taps)
-        assert seen.sums.keys() == set(summed)
-        seen = ordered(seen, taps, summed)
-        (gradient,) = torch.autograd.grad(found(seen, used), x)
-        out.append((seen, gradient))
+        output = make(net, taps, summed)(x)
+        assert output.features.keys() == set(taps)
+        assert output.sums.keys() == set(summed)
+        output = ordered(output, taps, summed)
+        (gradient,) = torch.autograd.grad(found(output, used), x)
+        out.append((output, gradient))
     return out
 
 
@@ -74,23 +75,48 @@ def test_strips_change_nothing(monkeypatch):
     torch.testing.assert_close(gradient, expected)
 
 
-def test_the_bundled_network_in_fp32_has_the_gradients_of_the_plain_pass():
-    from artune.backbones.registry import load_network
+@pytest.fixture(scope="module")
+def bundled():
+    return load_network("compact")[0]
 
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_the_bundled_network_in_fp32_has_the_gradients_of_the_plain_pass(bundled, tap):
     image = torch.rand((1, 3, 96, 72), generator=torch.Generator().manual_seed(1))
-    (_, gradient), (_, expected) = compared(load_network("compact")[0], ["relu4_1"], TAPS, image)
-    assert (gradient - expected).norm() / expected.norm() < 1e-5
+    for taps, summed in (([tap], []), ([], [tap])):  # one at a time: the sums of the first would outweigh all others
+        (_, gradient), (_, expected) = compared(bundled, taps, summed, image)
+        assert (gradient - expected).norm() / expected.norm() < 1e-5
 
 
-def test_bf16_is_near_to_the_plain_pass():
+def test_the_bundled_network_has_a_pass_of_its_own(bundled):
+    assert isinstance(bundled.make_pass(["relu4_1"], TAPS), CompactPass)
+
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_bf16_is_near_to_the_plain_pass(tap):
     image = torch.rand((1, 3, 64, 48), generator=torch.Generator().manual_seed(1))
-    (mine, gradient), (plain, expected) = compared(network(dtype=torch.bfloat16), ["relu4_1"], TAPS, image)
+    (mine, gradient), (plain, expected) = compared(network(dtype=torch.bfloat16), [], [tap], image)
     assert gradient.dtype == torch.float32
-    assert mine.sums["relu1_1"].second.dtype == torch.float32
-    for tap in TAPS:
-        one, other = mine.sums[tap].second, plain.sums[tap].second
-        assert (one - other).norm() / other.norm() < 0.03, tap
-    assert (gradient - expected).norm() / expected.norm() < 0.02
+    one, other = mine.sums[tap].second, plain.sums[tap].second
+    assert one.dtype == torch.float32
+    assert (one - other).norm() / other.norm() < 0.03
+    assert (gradient - expected).norm() / expected.norm() < 0.03
+
+
+def test_autocast_of_an_application_changes_nothing():
+    image = torch.rand((1, 3, 32, 24), generator=torch.Generator().manual_seed(1)).requires_grad_()
+    one = CompactPass(network(dtype=torch.float32), ["relu3_1"], TAPS)
+    gradients = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = found(one(image), slice(None))
+            gradients.append(torch.autograd.grad(loss, image)[0])
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_pass_refuses_weights_that_are_trained():
+    with pytest.raises(ValueError, match="no gradient of weights"):
+        CompactPass(network().requires_grad_(), ["relu3_1"], [])
 
 
 def test_a_pass_serves_steps_of_any_size_and_leaves_earlier_results_alone():
@@ -100,14 +126,14 @@ def test_a_pass_serves_steps_of_any_size_and_leaves_earlier_results_alone():
     earlier = []
     for size in ((32, 40), (32, 40), (48, 24), (16, 16)):
         image = torch.rand((1, 3, *size), generator=generator, dtype=torch.float64).requires_grad_()
-        seen, expected = one(image), plain(image)
-        seen, expected = (ordered(each, ["relu2_1"], TAPS) for each in (seen, expected))
-        gradients = [torch.autograd.grad(found(each, slice(1, 4)), image)[0] for each in (seen, expected)]
+        output, expected = one(image), plain(image)
+        output, expected = (ordered(each, ["relu2_1"], TAPS) for each in (output, expected))
+        gradients = [torch.autograd.grad(found(each, slice(1, 4)), image)[0] for each in (output, expected)]
         torch.testing.assert_close(*gradients)
-        earlier.append((seen, expected))
-    for seen, expected in earlier:
-        torch.testing.assert_close(seen.features["relu2_1"], expected.features["relu2_1"])
-        torch.testing.assert_close(seen.sums["relu5_1"].second, expected.sums["relu5_1"].second)
+        earlier.append((output, expected))
+    for output, expected in earlier:
+        torch.testing.assert_close(output.features["relu2_1"], expected.features["relu2_1"])
+        torch.testing.assert_close(output.sums["relu5_1"].second, expected.sums["relu5_1"].second)
 
 
 def test_a_gradient_that_is_taken_too_late_or_twice_is_refused():
@@ -150,14 +176,6 @@ def test_a_pass_that_began_in_inference_mode_serves_steps_outside_it():
     found(one(image.requires_grad_()), slice(None)).backward()
 
 
-def test_the_slope_of_a_file_is_that_of_its_metadata():
-    net = Compact()
-    net.follow({"stages": "[[16], [32, 32]]", "slope": "0.1"})
-    assert net.slope == 0.1
-    net.follow({})
-    assert net.slope == CompactConfig().slope
-
-
 @given(st.integers(1, 5), st.integers(1, 5))
 def test_folding_is_the_adjoint_of_repeating(height, width):
     generator = torch.Generator().manual_seed(0)
@@ -173,9 +191,9 @@ def test_folding_is_the_adjoint_of_repeating(height, width):
 @given(st.integers(1, 70), st.integers(1, 2000))
 def test_strips_cover_every_row_once_and_begin_at_even_ones(height, width):
     tap = torch.empty(()).expand(1, 64, height, width)
-    rows = [row for part in strips(tap, 2**19, multiple=2) for row in range(height)[part]]
+    rows = [row for part in row_chunks(tap, 2**19, multiple=2) for row in range(height)[part]]
     assert rows == [*range(height)]
-    assert all(part.start % 2 == 0 for part in strips(tap, 2**19, multiple=2))
+    assert all(part.start % 2 == 0 for part in row_chunks(tap, 2**19, multiple=2))
 
 
 def test_what_a_loss_does_not_use_has_no_gradient():

@@ -3,8 +3,9 @@ import torch
 from torch.nn import functional as F
 
 from artune.assets import fetch
-from artune.backbones.compact import GAIN, Compact
+from artune.backbones.compact import GAIN, Compact, CompactConfig
 from artune.backbones.registry import COMPACT, load_network
+from artune.errors import WeightsError
 
 
 @pytest.fixture
@@ -49,3 +50,36 @@ def test_compact_sees_a_picture_as_one_whose_border_goes_on(generator):
         inner = network(wide, [tap])[tap][..., 8 // info.stride :, 8 // info.stride :]
         found = network(image, [tap])[tap]
         torch.testing.assert_close(found, inner[..., : found.shape[-2], : found.shape[-1]])
+
+
+def test_a_network_takes_the_shape_of_its_file():
+    torch.manual_seed(0)
+    wider = Compact(CompactConfig(((5,), (6,), (7, 8), (9,), (10,)), slope=0.25))
+    network = Compact()
+    network.load(wider.state_dict(), "memory", {"slope": "0.25"})
+    assert network.config == wider.config
+    assert network.taps == wider.taps
+    image = torch.rand((1, 3, 40, 32))
+    torch.testing.assert_close(network(image, ["relu5_1"]), wider(image, ["relu5_1"]))
+    network.load(wider.state_dict(), "memory")
+    assert network.config.slope == CompactConfig.slope
+
+
+@pytest.mark.parametrize("slope", ["x", "-0.5", "1", "nan"])
+def test_a_slope_that_is_none_is_refused(slope):
+    with pytest.raises(WeightsError, match=f"memory.*slope '{slope}'.*from 0"):
+        Compact().load(Compact().state_dict(), "memory", {"slope": slope})
+
+
+def test_weights_of_another_kind_are_refused():
+    own = Compact().state_dict()
+    for weights in (
+        {},
+        {**own, "more": torch.zeros(1)},
+        {name: value for name, value in own.items() if not name.startswith("stages.4")},
+        {name: value[:2] if name.startswith("stages.0") else value for name, value in own.items()},
+        {**own, "stages.1.0.weight": torch.zeros(32)},
+    ):
+        network = Compact()
+        with pytest.raises(WeightsError, match="not weights of the compact network"):
+            network.load(weights, "memory")

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from artune.backbones.compact import Compact, CompactConfig
+from artune.backbones.registry import load_network
 
 SCRIPT = Path(__file__).parents[2] / "training/distill.py"
 SMALL, WIDER = "4/5-5/6/7/8", "4/5-6/8/7/9"
@@ -28,7 +29,7 @@ def distill():
 class RandomBatches:
     """Crops of 64 pixels, and targets that follow from them."""
 
-    held_out, seed = 4, 3
+    held_out, seed, made = 4, 3, "random"
 
     def __init__(self, distill, size):
         self.targets, self.size = distill.TARGETS, size
@@ -84,6 +85,10 @@ def test_a_killed_training_goes_on_to_the_same_bits(distill, train, tmp_path, mo
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     rows = [(tmp_path / f"{name}.jsonl").read_text().count("\n") for name in ("whole", "killed")]
     assert rows == [2, 2]
+    with (tmp_path / "killed.jsonl").open("a") as log:
+        log.write('{"step": 4, "lo')  # torn by a kill
+    train("killed.safetensors", "--steps", "4", "--shape", SMALL)
+    assert [row["step"] for row in distill.read_lines(tmp_path / "killed.jsonl")] == [2, 4]
     with pytest.raises(SystemExit, match="other options"):
         train("killed.safetensors", "--steps", "6", "--shape", SMALL)
 
@@ -115,11 +120,74 @@ def test_singular_values_become_alike(distill, shape, generator):
     assert ((u.T @ found @ v.T) - torch.diag((u.T @ found @ v.T).diagonal())).abs().max() < 1e-4
 
 
-def test_a_trained_file_tells_its_shape(train, tmp_path):
-    from artune.assets import read_metadata
-
+def test_a_trained_file_tells_its_shape(distill, train, tmp_path):
     train("net.safetensors", "--steps", "2", "--shape", SMALL)
-    config = CompactConfig.of(read_metadata(tmp_path / "net.safetensors"))
-    assert config == CompactConfig(((4,), (5, 5), (6,), (7,), (8,)), 0.1)
-    save_file({"a": torch.zeros(1)}, tmp_path / "none.safetensors")
-    assert CompactConfig.of(read_metadata(tmp_path / "none.safetensors")) == CompactConfig()
+    path = tmp_path / "net.safetensors"
+    network, _ = load_network("compact", weights=path)
+    assert network.config == distill.earlier(path).config == CompactConfig(((4,), (5, 5), (6,), (7,), (8,)), 0.1)
+    again = distill.config_of(distill.parser().parse_args(["train", "--assets", "a", "--start", str(path)]))
+    assert again == network.config
+
+
+def test_a_start_that_does_not_fit_is_refused(train, tmp_path):
+    train("net.safetensors", "--steps", "2", "--shape", SMALL)
+    for number, other in enumerate(("4/5-4/6/7/8", "4/5/6/7/8")):
+        with pytest.raises(SystemExit, match="does not fit"):
+            train(f"{number}.safetensors", "--shape", other, "--start", str(tmp_path / "net.safetensors"))
+
+
+class RandomTeachers(torch.nn.Module):
+    """Features of the right strides, of more channels than there are components."""
+
+    def __init__(self, assets):
+        super().__init__()
+
+    def forward(self, image):
+        stride = {"1": 1, "2": 2, "3": 4, "4": 8, "5": 16}
+        layers = ["relu1_1", "relu2_1", "relu3_1", "relu3_3", "relu4_1", "relu5_1"]
+        generator = torch.Generator().manual_seed(0)
+        mix = torch.randn((200, 3, 1, 1), generator=generator)
+        pooled = {layer: torch.nn.functional.avg_pool2d(image, stride[layer[4]]) for layer in layers}
+        return {layer: torch.nn.functional.conv2d(x, mix).sin() for layer, x in pooled.items()}
+
+
+@pytest.fixture
+def targets(distill, monkeypatch, tmp_path):
+    monkeypatch.setattr(distill, "SIDE", 64)
+    monkeypatch.setattr(distill, "Teachers", RandomTeachers)
+    monkeypatch.setattr(distill, "teacher", lambda assets, name: None)
+    some = [np.random.default_rng(i).integers(0, 255, (80, 90, 3), np.uint8) for i in range(3)]
+    monkeypatch.setattr(distill, "pictures", lambda folder: some)
+    monkeypatch.setattr(distill, "half_finished", lambda *args: iter([np.zeros((64, 64, 3), np.uint8)] * 4))
+
+    def run(*options):
+        line = ["targets", "--assets", str(tmp_path), "--work", str(tmp_path), "--crops", "16", *options]
+        distill.make_targets(distill.parser().parse_args(line))
+
+    return run
+
+
+def test_targets_are_the_components_of_the_teachers_features(distill, targets, tmp_path):
+    targets("--unfinished", "0.25")
+    found = distill.Batches(tmp_path, tmp_path, 4, 0)
+    assert sum(not crop.any() for crop in found.crops) == 4
+    image, of_layer = found.at(np.array([3, 5]))
+    wanted = RandomTeachers(None)(image)
+    for layer, target in of_layer.items():
+        assert target.shape[1] == found.components[layer] == distill.TARGETS[layer].components
+        torch.testing.assert_close(target, distill.project(wanted[layer], found.basis, layer), rtol=0, atol=1e-3)
+    with pytest.raises(SystemExit, match="other options"):
+        targets("--unfinished", "0.5")
+
+
+def test_targets_that_a_kill_has_left_are_refused_and_finished(distill, targets, tmp_path, monkeypatch):
+    project = distill.project
+    monkeypatch.setattr(distill, "project", None)
+    with pytest.raises(TypeError):
+        targets()
+    with pytest.raises(SystemExit, match="no whole targets"):
+        distill.Batches(tmp_path, tmp_path, 4, 0)
+    monkeypatch.setattr(distill, "project", project)
+    monkeypatch.setattr(distill, "all_crops", None)  # the crops are there
+    targets()
+    assert len(distill.Batches(tmp_path, tmp_path, 4, 0).crops) == 16

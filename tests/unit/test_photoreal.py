@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from artune.backbones.base import Seen
+from artune.backbones.base import PassOutput
 from artune.errors import InputError, MissingExtraError
 from artune.losses.matting import (
     EPSILON,
@@ -79,8 +79,8 @@ def test_recoloured_photographs_cost_nothing(content, generator):
     colours = torch.rand((3, 3), generator=generator, dtype=torch.float64)
     recoloured = torch.einsum("dc,bchw->bdhw", colours, content) + 0.2
     frozen = matting(content, 1.0)
-    assert frozen.loss(Seen({"image": recoloured}, {}), 0).item() < 0.01  # but for EPSILON
-    assert frozen.loss(Seen({"image": torch.rand(content.shape, generator=generator).double()}, {}), 0).item() > 1
+    assert frozen.loss(PassOutput({"image": recoloured}, {}), 0).item() < 0.01  # but for EPSILON
+    assert frozen.loss(PassOutput({"image": torch.rand(content.shape, generator=generator).double()}, {}), 0).item() > 1
 
 
 def test_gradient(content, generator):
@@ -92,7 +92,7 @@ def test_gradient(content, generator):
 def test_a_flat_photograph_stays_finite():
     flat = torch.full((1, 3, 5, 5), 0.5)
     x = (flat + 0.1 * torch.eye(5)).requires_grad_()
-    value = matting(flat, 1.0).loss(Seen({"image": x}, {}), 0)
+    value = matting(flat, 1.0).loss(PassOutput({"image": x}, {}), 0)
     value.sum().backward()
     assert value.isfinite().all()
     assert x.grad.isfinite().all()
@@ -154,7 +154,7 @@ def test_a_picture_smaller_than_a_window_is_left_alone(size, rng):
     picture = rng.random((*size, 3))
     np.testing.assert_allclose(smooth_like(picture, picture, 1.0), picture)
     content = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    assert matting(content, 1.0).loss(Seen({"image": 0.5 * content}, {}), 0).item() == 0
+    assert matting(content, 1.0).loss(PassOutput({"image": 0.5 * content}, {}), 0).item() == 0
 
 
 UNTOUCHED = """

@@ -10,7 +10,7 @@ import torch
 import artune
 from artune import machine
 from artune.api import style
-from artune.backbones.base import Seen
+from artune.backbones.base import PassOutput
 from artune.backbones.compact import Compact
 from artune.backbones.network import Network
 from artune.errors import (
@@ -476,7 +476,7 @@ def test_photorealism_lowers_the_laplacian_energy(photo, painting, network, opti
 
     def of(**method):
         result = style(photo, painting, spec=spec(**method), network=network).picture
-        return energy.loss(Seen({"image": result.tensor()}, {}), 0).item()
+        return energy.loss(PassOutput({"image": result.tensor()}, {}), 0).item()
 
     assert of(**options) < 0.7 * of()
 

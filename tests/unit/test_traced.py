@@ -155,14 +155,20 @@ class Averaging(nn.Module):
         return self.pool(F.avg_pool2d(self.conv(x), kernel_size=3, stride=1, padding=1))
 
 
+@pytest.mark.parametrize("metadata", [{"count_include_pad": "False"}, {"normalisation": "none"}])
+def test_metadata_that_are_not_understood_are_refused(metadata):
+    with pytest.raises(WeightsError, match="memory: its metadata have"):
+        Traced("averaging", Averaging, convention=CENTRED).load(Averaging().state_dict(), "memory", metadata)
+
+
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("centred", [True, False])
 def test_metadata_say_how_the_weights_were_trained(image, counted, centred):
     torch.manual_seed(0)
     network = Traced("averaging", Averaging, convention=CENTRED).requires_grad_(False)
-    said = {} if counted else {"count_include_pad": "false"}
-    said |= {} if centred else {"normalisation": "imagenet"}
-    network.follow(said)
+    metadata = {} if counted else {"count_include_pad": "false"}
+    metadata |= {} if centred else {"normalisation": "imagenet"}
+    network.load(Averaging().state_dict(), "memory", metadata)
     conv = network.network.conv
     x = conv((image - 0.5) / 0.5 if centred else (image - MEAN) / STD)
     x = F.avg_pool2d(x, 3, 1, 1, count_include_pad=counted)

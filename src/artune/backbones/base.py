@@ -20,7 +20,7 @@ Features = Mapping[str, Float[Tensor, "b _ _ _"]]
 """Tap name -> activations. ``image`` is the picture itself."""
 
 
-class Seen(NamedTuple):
+class PassOutput(NamedTuple):
     """What one pass through a network found.
 
     Attributes:
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
     sums: Mapping[str, Sums]
 
 
-Pass = Callable[[Image], Seen]
+Pass = Callable[[Image], PassOutput]
 """A pass through a network that is made once and used for many steps. The gradient of a call is taken once, and before
 the next call, which may overwrite what it needs."""
 
@@ -58,6 +58,9 @@ class TapInfo:
     values: float
     reachable: bool = True
 
+
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+"""Of a file that has none."""
 
 WHOLE = 2**20
 """Receptive field, in pixels, that stands for the whole picture: larger than any picture."""
@@ -108,22 +111,16 @@ class Backbone(nn.Module, ABC):
         return PlainPass(self, taps, summed)
 
     @abstractmethod
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
         """Copy the weights of a file into the network.
 
         Args:
             weights: tensors by name.
             where: the file, for messages.
+            metadata: of a safetensors file; some networks read there how the weights were trained.
 
         Raises:
-            WeightsError: they do not fit.
-        """
-
-    def follow(self, metadata: Mapping[str, str]) -> None:
-        """Do as the metadata of a file say of the network that its weights were trained in; by default nothing.
-
-        Args:
-            metadata: of a safetensors file.
+            WeightsError: they do not fit, or the metadata are wrong.
         """
 
     @abstractmethod
@@ -176,10 +173,10 @@ class PlainPass:
     def __init__(self, backbone: Backbone, taps: Collection[str], summed: Collection[str]) -> None:
         self.backbone, self.taps, self.summed = backbone, tuple(taps), tuple(summed)
 
-    def __call__(self, image: Image) -> Seen:
+    def __call__(self, image: Image) -> PassOutput:
         features = self.backbone(image, {*self.taps, *self.summed})
         sums = {tap: sums_of(features[tap]) for tap in self.summed}
-        return Seen({tap: features[tap] for tap in self.taps}, sums)
+        return PassOutput({tap: features[tap] for tap in self.taps}, sums)
 
 
 def without_prefix(weights: Mapping[str, Tensor], *firsts: str) -> Mapping[str, Tensor]:

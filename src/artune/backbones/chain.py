@@ -1,10 +1,10 @@
 """Forward and backward pass of a chain of convolutions in one function, with buffers that are kept from step to step.
 
 Autograd would copy features to pad them, to crop the margin and to change their layout, and would read them once more
-for every activation, slope and sum. At full resolution such traffic costs as much as the convolutions. Here the
-activation of a convolution goes straight into the padded input of the next one. A tap is worked off in strips that stay
-in the processor's cache: activation, sums and pooling on the way forward; the gradients of the pooling, of the tap and
-of its sums, and the slope of the activation on the way back.
+for every activation, slope and sum (docs/speed.md has what that costs). Here the activation of a convolution goes
+straight into the padded input of the next one. A tap is worked off in strips that stay in the processor's cache:
+activation, sums and pooling on the way forward; the gradients of the pooling, of the tap and of its sums, and the slope
+of the activation on the way back.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from artune.backbones.sums import Sums, add_sums, empty_sums, gradient_of_sums, strips
+from artune.backbones.sums import Sums, add_sums, empty_sums, gradient_of_sums, row_chunks
 
 STRIP = 2**22
-"""Bytes of a strip of a tap."""
+"""Bytes of a strip of a tap: of 1/4 to 16 MB the fastest at 512 pixels on two cores with AVX-512."""
 aten = torch.ops.aten
 
 Core = tuple[slice, slice]
@@ -47,7 +47,7 @@ class ChainPass:
     """A pass through stages of 3x3 convolutions with leaky ReLU, and 2x2 average pooling between the stages.
 
     It keeps the padded inputs of the convolutions, so that a step allocates little. A call overwrites what the last
-    one kept: the gradient must be taken before the next call.
+    one kept: the gradient must be taken before the next call. The weights are those at the time it is made.
 
     Args:
         stages: the convolutions of each stage, without padding of their own. The tap of a stage is the activation of
@@ -55,6 +55,9 @@ class ChainPass:
         slope: of the activation below zero, in [0, 1).
         taps: stages, counted from 0, whose activations it finds.
         summed: stages whose sums over positions it finds.
+
+    Raises:
+        ValueError: a weight requires a gradient, of which there is none here.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class ChainPass:
     ) -> None:
         self.taps, self.summed, self.slope = sorted(taps), sorted(summed), slope
         self.stages = stages[: max((*taps, *summed)) + 1]
+        if any(parameter.requires_grad for stage in self.stages for conv in stage for parameter in conv.parameters()):
+            raise ValueError("this pass has no gradient of weights; use the network itself, or freeze it first")
         # the gradient of an average over four pixels is a quarter; so it costs nothing
         self.back = [
             [conv.weight * 0.25 if number and not place else conv.weight for place, conv in enumerate(stage)]
             for number, stage in enumerate(self.stages)
         ]
-        self.rooms: dict[tuple[int, int], Tensor] = {}
+        self.buffers: dict[tuple[int, int], Tensor] = {}
         self.calls = 0
 
     def __call__(self, x: Tensor, cores: Sequence[Core]) -> tuple[dict[int, Tensor], dict[int, Sums]]:
@@ -107,7 +112,7 @@ class ChainPass:
                 x = self.bordered(number + 1, 0, tap, halved=True)
             if number in self.summed:
                 sums += empty_sums(tap)
-            for rows in strips(tap, STRIP, multiple=2):
+            for rows in row_chunks(tap, STRIP, multiple=2):
                 part = tap[:, :, rows]
                 aten.leaky_relu_(part, self.slope)
                 if number in self.summed:
@@ -127,27 +132,27 @@ class ChainPass:
         of_taps = dict(zip(self.taps, grads, strict=False))
         pairs = zip(grads[len(self.taps) :: 2], grads[len(self.taps) + 1 :: 2], strict=True)
         of_sums = dict(zip(self.summed, pairs, strict=True))
-        of_half: Tensor | None = None
+        inner: Tensor | None = None  # gradient of an input without its border
         while True:
             number = len(kept.taps) - 1
             tap, inputs = kept.taps.pop(), kept.inputs.pop()  # freed once they are used
-            grad = self.of_tap(tap, of_half, of_taps.get(number), of_sums.get(number), kept.cores[number])
+            grad = self.of_tap(tap, inner, of_taps.get(number), of_sums.get(number), kept.cores[number])
             del tap
             for place in reversed(range(len(inputs))):
                 of_input = gradient_of_input(grad, inputs[place], self.back[number][place])
                 if (number, place) == (0, 0):
                     return of_input
                 fold_border(of_input)
-                of_half = of_input[:, :, 1:-1, 1:-1]
+                inner = of_input[:, :, 1:-1, 1:-1]
                 if place:
-                    grad = self.room(_SCRATCH, of_half, of_half.shape)
+                    grad = self.buffer(_SCRATCH, inner, inner.shape)
                     below = inputs[place][:, :, 1:-1, 1:-1]
-                    aten.leaky_relu_backward.grad_input(of_half, below, self.slope, True, grad_input=grad)
+                    aten.leaky_relu_backward.grad_input(inner, below, self.slope, True, grad_input=grad)
 
     def of_tap(
         self,
         tap: Tensor,
-        of_half: Tensor | None,
+        of_pooled: Tensor | None,
         of_core: Tensor | None,
         of_sums: tuple[Tensor | None, Tensor | None] | None,
         core: Core,
@@ -156,12 +161,12 @@ class ChainPass:
 
         Args:
             tap: its activation.
-            of_half: a quarter of the gradient of the tap after pooling; ``None`` for the last stage.
+            of_pooled: a quarter of the gradient of the tap after pooling; ``None`` for the last stage.
             of_core: gradient of the tap's core.
             of_sums: gradients of its sums.
             core: rows and columns of the core.
         """
-        grad = self.room(_SCRATCH, tap, tap.shape)
+        grad = self.buffer(_SCRATCH, tap, tap.shape)
         first, second = of_sums or (None, None)
         both = None
         if first is not None or second is not None:
@@ -169,12 +174,12 @@ class ChainPass:
             first = tap.new_zeros((batch, channels)) if first is None else first.to(tap.dtype)
             second = tap.new_zeros((batch, channels, channels)) if second is None else second
             both = (second + second.transpose(1, 2)).to(tap.dtype)
-        for rows in strips(tap, STRIP, multiple=2):
+        for rows in row_chunks(tap, STRIP, multiple=2):
             part, below = grad[:, :, rows], tap[:, :, rows]
-            if of_half is None:
+            if of_pooled is None:
                 part.zero_()
             else:
-                enlarge(of_half[:, :, rows.start // 2 : rows.stop // 2], part)
+                enlarge(of_pooled[:, :, rows.start // 2 : rows.stop // 2], part)
             middle = inside(part, rows, core)
             if of_core is not None:
                 begin = max(rows.start - core[0].start, 0)
@@ -188,28 +193,28 @@ class ChainPass:
         """The kept input of a convolution: the size of an output, or half of it, and a border of width 1."""
         batch, channels, height, width = out.shape
         sides = (side // 2 if halved else side for side in (height, width))
-        return self.room((number, place), out, (batch, channels, *(side + 2 for side in sides)))
+        return self.buffer((number, place), out, (batch, channels, *(side + 2 for side in sides)))
 
-    def room(self, key: tuple[int, int], like: Tensor, shape: Sequence[int]) -> Tensor:
+    def buffer(self, key: tuple[int, int], like: Tensor, shape: Sequence[int]) -> Tensor:
         """Kept memory of a shape, channels last; it grows with the largest picture.
 
         Args:
-            key: whose memory.
+            key: stage and place of the convolution whose input it holds; or ``_SCRATCH``.
             like: a tensor of its precision and device.
             shape: ``[b, c, h, w]``.
         """
         batch, channels, height, width = shape
         count = batch * channels * height * width
-        found = self.rooms.get(key)
+        found = self.buffers.get(key)
         if found is None or found.numel() < count or (found.dtype, found.device) != (like.dtype, like.device):
             with torch.inference_mode(False):  # a later step may run outside the mode of this one
                 found = torch.empty(count, dtype=like.dtype, device=like.device)
-            self.rooms[key] = found
+            self.buffers[key] = found
         return found[:count].view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 _SCRATCH = (-1, 0)
-"""Key of the room for the gradient that the next convolution backwards reads."""
+"""Key of the buffer for the gradient that the next convolution backwards reads."""
 
 
 class _Chain(torch.autograd.Function):
@@ -217,7 +222,8 @@ class _Chain(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, cores: Sequence[Core], chain: ChainPass) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.chain = chain
-        ctx.kept, found = chain.forward(x, cores)
+        with torch.autocast(x.device.type, enabled=False):  # the weights have the precision that was chosen
+            ctx.kept, found = chain.forward(x, cores)
         return tuple(found)
 
     @staticmethod
@@ -226,7 +232,8 @@ class _Chain(torch.autograd.Function):
         kept, ctx.kept = ctx.kept, None
         if kept is None:
             raise RuntimeError("the gradient of this pass was taken already; call it again for another one")
-        return ctx.chain.backward(kept, grads), None, None
+        with torch.autocast(kept.taps[0].device.type, enabled=False):
+            return ctx.chain.backward(kept, grads), None, None
 
 
 def inside(part: Tensor, rows: slice, core: Core) -> Tensor:

@@ -6,16 +6,17 @@ taps have the names of the layers of VGG that they imitate.
 The first tap contains the picture's own red, green and blue, so that no colour is invisible to the losses.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image, Pass, Seen, TapInfo, without_prefix
+from artune.backbones.base import NO_METADATA, Backbone, Features, Image, Pass, PassOutput, TapInfo, without_prefix
 from artune.backbones.chain import ChainPass, Core
 from artune.backbones.sums import sums_of
 from artune.errors import WeightsError
@@ -44,10 +45,36 @@ class CompactConfig:
     slope: float = 0.0
 
     @classmethod
-    def of(cls, metadata: Mapping[str, str]) -> "CompactConfig":
-        """The shape that the metadata of a file of ``training/distill.py`` tell; the default one where they do not."""
-        stages = json.loads(metadata.get("stages", "null")) or cls.stages
-        return cls(tuple(tuple(stage) for stage in stages), float(metadata.get("slope", cls.slope)))
+    def of_file(cls, weights: Mapping[str, Tensor], metadata: Mapping[str, str], where: str) -> Self:
+        """The shape of the network in a file: its tensors tell the channels, its metadata the slope.
+
+        Args:
+            weights: tensors by name.
+            metadata: ``slope`` counts; a file without it has the default one.
+            where: the file, for messages.
+
+        Raises:
+            WeightsError: the slope is none.
+        """
+        stages: list[tuple[int, ...]] = []
+        while widths := tuple(_widths(weights, len(stages))):
+            stages.append(widths)
+        try:
+            slope = float(metadata.get("slope", cls.slope))
+        except ValueError:
+            slope = math.nan
+        if not 0 <= slope < 1:
+            raise WeightsError(f"{where}: its metadata have slope {metadata['slope']!r}; it must be from 0 to below 1")
+        return cls(tuple(stages), slope)
+
+
+def _widths(weights: Mapping[str, Tensor], stage: int) -> Iterator[int]:
+    """Channels of the convolutions of a stage of a file."""
+    for place in itertools.count():
+        weight = weights.get(f"stages.{stage}.{place}.weight")
+        if weight is None or weight.dim() != 4:
+            return
+        yield len(weight)
 
 
 class Compact(Backbone):
@@ -63,7 +90,12 @@ class Compact(Backbone):
 
     def __init__(self, config: CompactConfig = CompactConfig(), margin: int = MARGIN) -> None:
         super().__init__()
-        self.config, self.margin, self.slope = config, margin, config.slope
+        self.margin = margin
+        self._build(config)
+
+    def _build(self, config: CompactConfig) -> None:
+        """Make the convolutions of a shape, with new weights."""
+        self.config = config
         self.stages = nn.ModuleList()
         self.taps: dict[str, TapInfo] = {}
         channels, stride, field, cost, values = 3, 1, 1, 0.0, 3.0
@@ -83,7 +115,7 @@ class Compact(Backbone):
                 values += (channels + width) / stride**2
                 channels = width
             self.stages.append(stage)
-            seen = field + 2 * (margin % stride)  # features begin up to a stride before the picture does
+            seen = field + 2 * (self.margin % stride)  # features begin up to a stride before the picture does
             self.taps[f"relu{number}_1"] = TapInfo(channels, stride, seen, cost, values)
         self.pin_colour()
 
@@ -118,12 +150,16 @@ class Compact(Backbone):
                 x = self.activated(conv(x))
             features[tap] = x
             wanted.discard(tap)
-            x = F.avg_pool2d(x, 2) if wanted else x
+            x = self.pooled(x) if wanted else x
         return {tap: self.cropped(value, tap, image) for tap, value in features.items() if tap in taps}
 
     def activated(self, x: Tensor) -> Tensor:
         """The activation of a convolution's output, which is overwritten."""
-        return F.leaky_relu(x, self.slope, inplace=True)
+        return F.leaky_relu(x, self.config.slope, inplace=True)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """The input of the stage after."""
+        return F.avg_pool2d(x, 2)
 
     def cropped(self, features: Tensor, tap: str, image: Image) -> Tensor:
         """The features of the picture itself, without those of the margin."""
@@ -136,17 +172,21 @@ class Compact(Backbone):
         rows, columns = (slice(first, first - (-side // stride)) for side in image.shape[-2:])
         return rows, columns
 
-    def follow(self, metadata: Mapping[str, str]) -> None:
-        """The slope counts."""
-        self.slope = CompactConfig.of(metadata).slope
-
     def make_pass(self, taps: Collection[str], summed: Collection[str]) -> Pass:
         if next(self.parameters()).device.type != "cpu":  # there PyTorch's own kernels are faster than strips
             return super().make_pass(taps, summed)
         return CompactPass(self, taps, summed)
 
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
+        """Copy the weights of a file; the network takes its shape.
+
+        Raises:
+            WeightsError: the weights, or the metadata, are not those of a compact network.
+        """
         weights = without_prefix(weights, "stages.0.0.weight")
+        config = CompactConfig.of_file(weights, metadata, where)
+        if config != self.config and len(config.stages) == len(self.config.stages) and config.stages[0][0] >= RGB:
+            self._build(config)
         needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         if {name: tuple(value.shape) for name, value in weights.items()} != needed:
             raise WeightsError(
@@ -175,9 +215,9 @@ class CompactPass:
         self.names = list(network.taps)
         stages = [[*cast(Iterable[nn.Conv2d], stage)] for stage in network.stages]
         places = [[self.names.index(tap) for tap in some - {"image"}] for some in (self.taps, self.summed)]
-        self.chain = ChainPass(stages, network.slope, *places) if any(places) else None
+        self.chain = ChainPass(stages, network.config.slope, *places) if any(places) else None
 
-    def __call__(self, image: Image) -> Seen:
+    def __call__(self, image: Image) -> PassOutput:
         features, sums = {}, {}
         if self.chain is not None:
             cores = [self.network.core(tap, image) for tap in self.names]
@@ -188,4 +228,4 @@ class CompactPass:
             features["image"] = image
         if "image" in self.summed:
             sums["image"] = sums_of(image)
-        return Seen(features, sums)
+        return PassOutput(features, sums)

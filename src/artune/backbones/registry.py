@@ -114,7 +114,7 @@ RESNEXT = Defaults(equal("layer2"), equal("layer1", "layer2", "layer3", "layer4"
 NETWORKS: dict[str, NetworkRecord] = {
     "compact": NetworkRecord(
         lambda pooling, padding, convention: Compact(),
-        "travels with the package; distilled from VGG-19",
+        "travels with the package; distilled from VGG",
         COMPACT,
         convention=UNIT,
         pools=False,
@@ -338,8 +338,7 @@ def load_network(
         raise WeightsError(
             f"{path} holds a network that judges; it cannot also make the pictures. Give weights of {name}"
         )
-    backbone.load(tensors, str(path))
-    backbone.follow(metadata)
+    backbone.load(tensors, str(path), metadata)
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")
     adapt_input(backbone, record.convention, str(path))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from artune.backbones.base import Backbone, Features, Image, TapInfo
+from artune.backbones.base import NO_METADATA, Backbone, Features, Image, TapInfo
 
 RESIDUAL, OTHERS = 3.0, 10.0
 """Temperatures for residual networks and for others, whose activations are larger; chosen by looking at results. At the
@@ -63,8 +63,8 @@ class Smoothed(Backbone):
         features = self.inner(image, taps)
         return {tap: x if tap == "image" else smooth(x, self.temperature) for tap, x in features.items()}
 
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
-        self.inner.load(weights, where)
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
+        self.inner.load(weights, where, metadata)
 
     def weights(self, tap: str) -> dict[str, Tensor]:
         return self.inner.weights(tap)

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 CHUNK = 2**20
 """Bytes of features that are worked off at a time on a CPU, so that their copies stay in its cache."""
+LARGER = 64
+"""Chunks on other devices, in units of those on a CPU: few calls, and yet no fp32 copy of a whole tap."""
 
 
 class Sums(NamedTuple):
@@ -58,7 +61,7 @@ def add_sums(first: Tensor, second: Tensor, features: Float[Tensor, "b c h w"], 
         first += weighted.sum(1)
         second.baddbmm_(weighted.transpose(1, 2), rows)
         return
-    # on a CPU a product for each row needs no copy of a crop, and is several times faster than one long product
+    # on a CPU a product for each row needs no copy of a crop, and shares out the work better than one long product
     rows, weighted = rows.flatten(0, 1), weighted.flatten(0, 1)
     ones = rows.new_ones((batch * height, 1, width))
     first += torch.bmm(ones, weighted).view(batch, height, channels).sum(1)
@@ -74,23 +77,26 @@ def gradient_of_sums(first: Tensor, both: Tensor, features: Float[Tensor, "b c h
         features: the rows.
     """
     rows = features.permute(0, 2, 3, 1)  # b h w c
+    if rows.device.type != "cpu":
+        return torch.baddbmm(first.unsqueeze(1), rows.flatten(1, 2), both).view(rows.shape).permute(0, 3, 1, 2)
     found = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
     for image, some in enumerate(rows):  # for one image, its product of each row with the same matrix makes no copy
         torch.baddbmm(first[image], some, both[image].expand(len(some), -1, -1), out=found[image])
     return found.permute(0, 3, 1, 2)
 
 
-def strips(features: Float[Tensor, "b c h w"], size: int, multiple: int = 1) -> Iterator[slice]:
-    """Ranges of rows that cover a tap; on other devices than a CPU a single one.
+def row_chunks(features: Float[Tensor, "b c h w"], size: int, multiple: int = 1) -> Iterator[slice]:
+    """Ranges of rows that cover a tap.
 
     Args:
         features: the tap.
-        size: bytes of a strip, about.
-        multiple: number that the rows of a strip are a multiple of, but for the last one.
+        size: bytes of a chunk on a CPU, about; elsewhere it is ``LARGER`` times as large.
+        multiple: number that the rows of a chunk are a multiple of, but for the last one.
     """
     batch, channels, height, width = features.shape
+    size = size if features.device.type == "cpu" else LARGER * size
     rows = size // max(1, batch * channels * width * features.element_size()) // multiple * multiple
-    step = max(rows, multiple) if features.device.type == "cpu" else max(height, 1)
+    step = max(rows, multiple)
     return (slice(begin, min(begin + step, height)) for begin in range(0, height, step))
 
 
@@ -103,16 +109,17 @@ class _OfFeatures(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(features, weight)
         first, second = empty_sums(features)
-        for rows in strips(features, CHUNK):
+        for rows in row_chunks(features, CHUNK):
             add_sums(first, second, features[:, :, rows], None if weight is None else weight[:, :, rows])
         return first, second
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
         features, weight = ctx.saved_tensors
         first, both = first.to(features.dtype), (second + second.transpose(1, 2)).to(features.dtype)
         found = torch.empty_like(features, memory_format=torch.channels_last)
-        for rows in strips(features, CHUNK):
+        for rows in row_chunks(features, CHUNK):
             found[:, :, rows] = gradient_of_sums(first, both, features[:, :, rows])
         return found if weight is None else found.mul_(weight.to(features.dtype)), None
 

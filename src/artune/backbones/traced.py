@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, fx, nn
 
-from artune.backbones.base import WHOLE, Backbone, Features, Image, TapInfo, without_prefix
+from artune.backbones.base import NO_METADATA, WHOLE, Backbone, Features, Image, TapInfo, without_prefix
 from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.graph import (
     Names,
@@ -155,15 +155,19 @@ class Traced(Backbone):
         features |= self._extractors[wanted](x)
         return features
 
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
         """Copy weights with torchvision's keys, with or without a common prefix such as ``module.``.
 
         The head is ignored: it may have other classes or be missing. The file may end early: the taps beyond are marked
         as not reachable.
 
+        Two entries of the metadata count, and what ``NOTES`` holds. ``count_include_pad: false``: averages leave the
+        padding out of the count, as Keras' do; torchvision's count it. ``normalisation: imagenet``: the weights expect
+        ImageNet's mean and deviation, also where torchvision's own of this network expect another input.
+
         Raises:
             WeightsError: a tensor has another shape, a layer between others is missing, or there is one that the
-                network does not have.
+                network does not have; or one of these entries has another value.
         """
         own = {key: value for key, value in self.network.state_dict().items() if not key.endswith(COUNTER)}
         first = next(iter(own))
@@ -194,18 +198,16 @@ class Traced(Backbone):
             for key in own.keys() & weights.keys():
                 own[key].copy_(weights[key])
 
-    def follow(self, metadata: Mapping[str, str]) -> None:
-        """Two entries count, besides the notes in ``NOTES``.
+        self._configure({**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}, where)
 
-        ``count_include_pad: false``: averages leave the padding out of the count, as Keras' do; torchvision's count it.
-        ``normalisation: imagenet``: the weights expect ImageNet's mean and deviation, also where torchvision's own of
-        this network expect another input.
-        """
-        said = {**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}
-        if said.get("count_include_pad") == "false":
+    def _configure(self, metadata: Mapping[str, str], where: str) -> None:
+        for key, known in (("count_include_pad", ("true", "false")), ("normalisation", ("imagenet",))):
+            if metadata.get(key, known[0]) not in known:
+                raise WeightsError(f"{where}: its metadata have {key} {metadata[key]!r}; write {' or '.join(known)}")
+        if metadata.get("count_include_pad") == "false":
             leave_padding_out(self.graph, dict(self.network.named_modules()))
             self._extractors.clear()
-        if said.get("normalisation") == "imagenet":
+        if metadata.get("normalisation") == "imagenet":
             self.mean.copy_(torch.tensor(IMAGENET.mean).view(3, 1, 1))
             self.std.copy_(torch.tensor(IMAGENET.std).view(3, 1, 1))
 

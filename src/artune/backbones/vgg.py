@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image, TapInfo, without_prefix
+from artune.backbones.base import NO_METADATA, Backbone, Features, Image, TapInfo, without_prefix
 from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.pooling import Pooling, pool
 from artune.errors import WeightsError
@@ -128,7 +128,7 @@ class VGG(Backbone):
             return "reflect"
         return "constant" if self.padding == "zeros" else "replicate"
 
-    def load(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
         """Copy weights with torchvision's keys (``features.0.weight``) or with one name a layer (``conv1_1.weight``).
 
         The file may end early: the taps beyond are marked as not reachable.

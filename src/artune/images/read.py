@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 from artune.errors import ArtuneWarning, PictureError
 from artune.files import expanded
 from artune.images import tiff
-from artune.images.formats import ALL, TIFF, Format, guess_format, is_installed, load_plugins
+from artune.images.formats import ALL, TIFF, Format, guess_format, is_installed, load_plugin
 from artune.images.metadata import NOTE, clean_exif, read_note
 from artune.images.picture import Floats, Picture, floats
 from artune.images.png import is_deep_png, read_deep_png
@@ -159,8 +159,8 @@ def open_picture(data: bytes) -> Image.Image | None:
     """
     if tiff.puzzles_pillow(data):
         return None
-    load_plugins()
     for form in ALL:
+        load_plugin(form)
         if _accepts(form, data) is False:
             continue
         try:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from artune.backbones.base import Features, Image
@@ -98,6 +99,7 @@ class _Product(torch.autograd.Function):
         return (columns * product).sum((1, 2))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (product,) = ctx.saved_tensors
         return (2 * grad[:, None, None] * product).view(ctx.shape), None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from artune.backbones.sums import Sums, at_least_fp32, sums_of
 
@@ -82,6 +83,7 @@ class _MarginalSums(torch.autograd.Function):
         return weighted.sum(2), (weighted * wide).sum(2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, first: Tensor, second: Tensor) -> tuple[Tensor, None]:
         rows, weight = ctx.saved_tensors
         slope = torch.addcmul(first.unsqueeze(2), at_least_fp32(rows), 2 * second.unsqueeze(2))
@@ -207,7 +209,7 @@ class _Wasserstein(torch.autograd.Function):
 
     With R = C'^(1/2): d/dC = I - R (R C R)^(-1/2) R, and d/dmu = 2 (mu - mu'). The gradient of ``eigh`` itself divides
     by differences of eigenvalues, and is NaN if two are equal. It is slow, too: at a small size, autograd's many small
-    products would take half of a step. So would more operations here: each costs microseconds for a few numbers.
+    products would take half of a step. Operations are few here, for each takes microseconds, however small its matrix.
     """
 
     @staticmethod
@@ -225,6 +227,7 @@ class _Wasserstein(torch.autograd.Function):
         return apart.clamp(min=0).to(first.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
         mass, mean, wanted, root, roots, vectors, apart = ctx.saved_tensors
         half = root @ vectors

@@ -6,6 +6,7 @@ weight has the same effect at every size, at every tap and with every network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, Self, cast
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.base import Backbone, Features, Image, Seen
+from artune.backbones.base import Backbone, Features, Image, Pass, PassOutput
 from artune.engine.descend import Evaluation
 from artune.losses.protocol import AnyTerm, Draws, FromSums, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
@@ -121,16 +122,16 @@ class WeightedTerm(Generic[M, T]):
         """Whether the sums of its tap are enough to measure it."""
         return self.mask is None and isinstance(self.term, FromSums)
 
-    def measure(self, seen: Seen) -> M:
+    def measure(self, output: PassOutput) -> M:
         """Measure the picture, from the sums of its tap where these are known."""
-        if self.from_sums and self.term.taps[0] in seen.sums:
-            measured: M = cast(FromSums, self.term).of_sums(seen.sums[self.term.taps[0]])
+        if self.from_sums and self.term.taps[0] in output.sums:
+            measured: M = cast(FromSums, self.term).of_sums(output.sums[self.term.taps[0]])
             return measured
-        return self.term.measure(seen.features, self.mask)
+        return self.term.measure(output.features, self.mask)
 
-    def loss(self, seen: Seen, step: int) -> Float[Tensor, "b"]:
+    def loss(self, output: PassOutput, step: int) -> Float[Tensor, "b"]:
         """The distance in its unit, without the weight."""
-        return self.term.distance(self.measure(seen), self.target, step) / self.unit
+        return self.term.distance(self.measure(output), self.target, step) / self.unit
 
 
 AnyWeightedTerm = WeightedTerm[Any, Any]
@@ -152,26 +153,29 @@ class Objective:
         self.backbone, self.balance_gradients = backbone, balance_gradients
         self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
         self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
-        self.taps = tuple(dict.fromkeys(tap for f in self.terms for tap in f.term.taps))
+
+    @cached_property
+    def network_pass(self) -> Pass:
+        """The pass that finds what the terms need."""
         # the gradients that are balanced are those of features
-        by_sums = [f.from_sums and not balance_gradients for f in self.terms]
+        by_sums = [f.from_sums and not self.balance_gradients for f in self.terms]
         summed = {f.term.taps[0]: None for f, enough in zip(self.terms, by_sums, strict=True) if enough}
         taps = {tap: None for f, enough in zip(self.terms, by_sums, strict=True) if not enough for tap in f.term.taps}
-        self.see = backbone.make_pass(taps, summed)
+        return self.backbone.make_pass(taps, summed)
 
     def losses(self, x: Image, step: int = 0) -> dict[str, Float[Tensor, "b"]]:
         """Distance of every term in its unit, by name, without the weights."""
-        seen = self.see(x)
-        return {f.name: f.loss(seen, step) for f in self.terms}
+        output = self.network_pass(x)
+        return {f.name: f.loss(output, step) for f in self.terms}
 
     def __call__(self, x: Image, step: int) -> Evaluation:
         x = x.detach().requires_grad_()
         with torch.enable_grad():
-            seen = self.see(x)
-            losses = {f.name: f.loss(seen, step) for f in self.terms}
+            output = self.network_pass(x)
+            losses = {f.name: f.loss(output, step) for f in self.terms}
             total = self.total(losses)
             if self.balance_gradients:
-                gradient = self._balanced(x, seen.features, losses)
+                gradient = self._balanced(x, output.features, losses)
             else:
                 (gradient,) = torch.autograd.grad(total.sum(), x)
         return self.evaluation(total, losses, gradient)

@@ -114,7 +114,7 @@ class Tiling:
     """
 
     def __init__(self, backbone: Backbone, taps: Collection[str], height: int, width: int, side: int) -> None:
-        self.taps, self.see = tuple(taps), backbone.make_pass(taps, ())
+        self.taps, self.network_pass = tuple(taps), backbone.make_pass(taps, ())
         self.strides = {tap: backbone.taps.get(tap, IMAGE_TAP).stride for tap in self.taps}
         stride, halo = stride_and_halo(backbone, taps)
         side = -(-max(side, 1) // stride) * stride
@@ -123,7 +123,7 @@ class Tiling:
 
     def features(self, part: Image, tile: Tile) -> tuple[Features, Mapping[str, Window]]:
         """Features of a tile's core, from the pixels of its window; and their indices in those of the picture."""
-        whole = self.see(part).features
+        whole = self.network_pass(part).features
         cores = {tap: tile.core(whole[tap], self.strides[tap]) for tap in self.taps}
         return {tap: core for tap, (core, _) in cores.items()}, {tap: window for tap, (_, window) in cores.items()}
 
