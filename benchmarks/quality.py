@@ -36,14 +36,11 @@ from torch.nn import functional as F
 
 from artune import api
 from artune.api import style
-from artune.assets import read_metadata
-from artune.backbones.compact import Compact
 from artune.backbones.network import Network
-from artune.files import file_digest
 from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.machine import choose_precision, keep_freed_memory
+from artune.machine import keep_freed_memory
 from artune.spec.style import Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
@@ -154,21 +151,7 @@ def rows() -> list[Row]:
 
 def candidate(path: Path) -> Network:
     """A compact network of any shape, from a file of ``training/distill.py``."""
-    backbone = Compact()
-    backbone.load(load_file(path), str(path), read_metadata(path))
-    return ready(backbone, file_digest(path))
-
-
-def ready(backbone: Compact, digest: str) -> Network:
-    """A compact network in the machine's best precision.
-
-    Args:
-        backbone: the network with its weights.
-        digest: sha256 of the file with the weights.
-    """
-    dtype = choose_precision("auto", torch.device("cpu"))
-    backbone = backbone.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
-    return Network(backbone, "compact", "max", digest, torch.device("cpu"), dtype)
+    return Network.load(StyleSpec(), path)
 
 
 def network_of(method: str, assets: Path) -> Network:

@@ -236,7 +236,7 @@ def make_targets(args: argparse.Namespace) -> None:
     made = {"crops": args.crops, "unfinished": args.unfinished, "seed": args.seed, "by": digest_of(args.unfinished_by)}
     if not drawn.exists():
         np.save(work / "crops.npy", all_crops(args))
-        drawn.write_text(json.dumps(made))
+        write_lines(drawn, [made])
     elif json.loads(drawn.read_text()) != made:
         raise SystemExit(f"{work} holds crops of other options: {drawn.read_text()}; give another folder as --work")
     crops = np.load(work / "crops.npy", mmap_mode="r")
@@ -284,7 +284,7 @@ def make_targets(args: argparse.Namespace) -> None:
     for file in files.values():
         file.flush()
     components = {tap: TARGETS[tap].components for tap in counts}
-    whole.write_text(json.dumps(made | {"components": components, "basis": file_digest(work / "basis.safetensors")}))
+    write_lines(whole, [made | {"components": components, "basis": file_digest(work / "basis.safetensors")}])
     print("targets are ready", flush=True)
 
 
@@ -689,7 +689,7 @@ def read_lines(log: Path) -> list[dict[str, Any]]:
 
 
 def write_lines(log: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Replace a log."""
+    """Replace a file of rows, whole or not at all."""
     with atomic(log) as new:
         new.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 

@@ -31,10 +31,11 @@ from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.backbones.registry import COMPACT
 from artune.images.read import read_picture
+from artune.machine import choose_precision
 from artune.spec.style import StyleSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from quality import Row, candidate, files, interpolated, measured, pairs, ready, referee
+from quality import Row, candidate, files, interpolated, measured, pairs, referee
 
 CONTENT = 0.65
 """Content distance at which the pictures are compared."""
@@ -146,6 +147,13 @@ class Shaped(Compact):
         return {tap: features[tap] for tap in taps}
 
 
+def ready(backbone: Shaped) -> Network:
+    """A trained network of a shape that ``Compact`` does not have, in the machine's best precision."""
+    dtype = choose_precision("auto", torch.device("cpu"))
+    backbone = backbone.eval().requires_grad_(False).to(dtype).to(memory_format=torch.channels_last)
+    return Network(backbone, "compact", "max", "", torch.device("cpu"), dtype)
+
+
 def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
     """Fine and strokes of each of twelve pairs at 256 pixels, where its content distance is ``CONTENT``."""
     judge = referee(assets)
@@ -198,7 +206,7 @@ def main() -> None:
         train(options().parse_args(line + places), model)
         if model is not None:
             model.load_state_dict(load_file(output))
-        network = candidate(output) if model is None else ready(model, "")
+        network = candidate(output) if model is None else ready(model)
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
         print(json.dumps(row | {"pairs": distances(network, args.assets)}), flush=True)

@@ -67,7 +67,7 @@ class ChainPass:
         self.stages = stages[: max((*taps, *summed)) + 1]
         if any(parameter.requires_grad for stage in self.stages for conv in stage for parameter in conv.parameters()):
             raise ValueError("this pass has no gradient of weights; use the network itself, or freeze it first")
-        # the gradient of an average over four pixels is a quarter; so it costs nothing
+        # pooling averages four pixels, and each gets a quarter of the gradient: as a factor of the weights it is free
         self.back = [
             [conv.weight * 0.25 if number and not place else conv.weight for place, conv in enumerate(stage)]
             for number, stage in enumerate(self.stages)
