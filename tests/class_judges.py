@@ -14,7 +14,7 @@ from artune.judges.training import ClassTraining
 from artune.spec.train import TrainSpec
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "green": (0.2, 0.7, 0.1), "red": (0.8, 0.1, 0.2)}
-SMALL = TrainSpec(kind="gram", size=32, epochs=3, batch=4, rate=3e-3)
+SMALL = TrainSpec(kind="gram", size=32, epochs=8, batch=4, rate=3e-3)
 
 
 def colour_classes(root):

@@ -37,7 +37,7 @@ def data(tmp_path):
 
 
 def train(data, *more, kind="gram", out="judge.safetensors"):
-    fixed = ["--size", "32", "--epochs", "3", "--batch", "4", "--rate", "0.003"]
+    fixed = ["--size", "32", "--epochs", "8", "--batch", "4", "--rate", "0.003"]
     return ["judge", "train", "--kind", kind, "--data", data, "-o", data / out, *fixed, *more]
 
 
@@ -45,7 +45,7 @@ def test_train_and_evaluate(data):
     result = call(*train(data))
     assert result.exit_code == 0, result.output
     assert "gram-compact-relu3_1: 2 classes, 12 pictures to train and 6 to validate with, 32x32" in result.output
-    assert "of 3, done; validation accuracy 1.000" in result.output
+    assert "of 8, done; validation accuracy 1.000" in result.output
     assert not (data / "judge.safetensors.partial").exists()
     result = call("judge", "evaluate", data / "judge.safetensors", "--data", data)
     assert result.exit_code == 0, result.output
@@ -117,7 +117,7 @@ def test_every_option_reaches_the_training(data, stopping):
     assert "gram-vgg19-relu2_1-denoised-edges: 2 classes, 24 pictures to train" in result.output
     spec = TrainSpec(
         kind="gram", network="vgg19", tap="relu2_1", train_from="features.5", size=32, augment=8, edges="denoised",
-        mirror=False, per_class=5, epochs=3, patience=2, batch=4, rate=0.003, seed=9,
+        mirror=False, per_class=5, epochs=8, patience=2, batch=4, rate=0.003, seed=9,
     ).model_dump()  # fmt: skip
     trained = load_checkpoint(data / "judge.safetensors.partial")[1]["run"]
     assert {name: trained[name] for name in spec} == spec
@@ -167,7 +167,7 @@ def test_interrupted_and_resumed_gives_the_same_judge(data, stopping):
     stopping(5)
     result = call(*train(data))
     assert result.exit_code == 130
-    assert "cancelled after 5 of at most 9 steps. Go on with --resume" in result.output
+    assert "cancelled after 5 of at most 24 steps. Go on with --resume" in result.output
     assert not (data / "judge.safetensors").exists()
     assert "go on with --resume, or start anew with --overwrite" in refused(*train(data))
     assert "its seed is 0, here it is 1" in refused(*train(data, "--resume", "--seed", "1"))

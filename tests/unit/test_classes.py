@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from artune.assets import read_metadata
+from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.registry import load_network
 from artune.data.edges import edges
 from artune.data.folders import Folder
@@ -127,6 +129,18 @@ def test_a_file_gives_the_judge_back(judge, tmp_path):
     assert torch.equal(again.probabilities(image), judge.probabilities(image))
 
 
+def test_a_trunk_keeps_what_its_file_says_of_its_weights(tmp_path):
+    trunk = Compact(CompactConfig(((4,), (5,), (6,), (7,), (8,)), slope=0.25))
+    network = ClassNetwork(trunk, "relu2_1", "gram", 2)
+    network.initialise(seed=0)
+    judge = ClassJudge(network.eval(), JudgeInfo("gram", ("a", "b"), "compact", "relu2_1", 32))
+    image = torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    judge.save(tmp_path / "judge.safetensors")
+    judge.save_trunk(tmp_path / "trunk.safetensors")
+    assert torch.equal(ClassJudge.load(tmp_path / "judge.safetensors").probabilities(image), judge.probabilities(image))
+    assert read_metadata(tmp_path / "trunk.safetensors")["slope"] == "0.25"
+
+
 def test_a_judge_of_a_shortened_resnet_comes_back(colours, tmp_path):
     trunk = resnet(tmp_path)
     spec = TrainSpec(kind="resnet18", size=64, epochs=1, batch=9)
@@ -165,8 +179,6 @@ def test_a_trunk_of_its_own_may_make_pictures(colours, tmp_path):
 
 def changed(path, out, about=None, tensors=None, **metadata):
     """The file with other contents."""
-    from artune.assets import read_metadata
-
     found, said = load_file(path), read_metadata(path)
     if about:
         said["class_judge"] = json.dumps({**json.loads(said["class_judge"]), **about})

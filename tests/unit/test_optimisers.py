@@ -305,12 +305,12 @@ def test_an_optimiser_says_how_many_pictures_it_holds(optimiser, tiled, monkeypa
     monkeypatch.setattr(strips, "VALUES", 300)
     curvature = torch.rand((1, 3, 32, 32), generator=generator)
     shift = 0.3 * curvature
+    flat = shift.flatten()
 
     def f(x, step):  # of (x - 0.3)^2, without a tensor of its own but the gradient
         gradient = (curvature * x).sub_(shift)
-        return Evaluation(
-            (torch.dot(gradient.flatten(), x.flatten()) - torch.dot(shift.flatten(), x.flatten()))[None], {}, gradient
-        )
+        total = torch.dot(gradient.flatten(), x.flatten()) - torch.dot(flat, x.flatten())
+        return Evaluation(total[None], {}, gradient)
 
     start = torch.rand((1, 3, 32, 32), generator=generator)
     with Held() as held:

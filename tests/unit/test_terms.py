@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from artune.losses import terms
 from artune.losses.objective import ENERGY_SHARE, Formulas, PaintingImage, RegionWeights
 from artune.losses.protocol import Draws
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, Content, Gram, TotalVariation, balance_of
@@ -175,6 +176,16 @@ def test_relative_content_is_over_the_energy_of_its_target_in_every_scale(pair):
         term = CONTENT_TERMS["relative"]("double", scale)
         got = term.distance(measured(term, a), term.freeze(measured(term, b)))
         torch.testing.assert_close(got, (a - b).square().sum().reshape(1) / b.square().sum())
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_energy_row_by_row_is_the_mean_square(generator, masked, monkeypatch):
+    monkeypatch.setattr(terms, "ENERGY_BYTES", 1000)
+    features = torch.rand((2, 3, 37, 5), generator=generator)
+    mask = torch.rand((1, 1, *features.shape[2:]), generator=generator) if masked else None
+    square = features.square().sum(1, keepdim=True)
+    want = square.mean((1, 2, 3)) if mask is None else (square * mask).sum((1, 2, 3)) / mask.sum()
+    torch.testing.assert_close(CONTENT_TERMS["mse"]("double").energy((features, mask)), want)
 
 
 @pytest.mark.parametrize("content", sorted(CONTENT_TERMS))

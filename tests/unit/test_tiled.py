@@ -69,7 +69,9 @@ def assert_same(whole, parts, x, within=1e-5):
 @pytest.mark.parametrize("size", [(192, 256), (181, 267)])
 @pytest.mark.parametrize("side", [112, 500])
 def test_the_bundled_network_in_tiles(compact, size, side):
-    assert_same(*pair(compact, size, side, DEEP), picture(*size, seed=2))
+    # a smaller painting has fewer positions at relu5_1 than channels, and roots of its covariance magnify rounding
+    regions = [(RegionWeights(), [PaintingImage(picture(256, 256, seed=1))])]
+    assert_same(*pair(compact, size, side, DEEP, regions=regions), picture(*size, seed=2))
 
 
 def test_tiles_of_one_feature(compact):

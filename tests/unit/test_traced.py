@@ -169,6 +169,7 @@ def test_metadata_say_how_the_weights_were_trained(image, counted, centred):
     metadata = {} if counted else {"count_include_pad": "false"}
     metadata |= {} if centred else {"normalisation": "imagenet"}
     network.load(Averaging().state_dict(), "memory", metadata)
+    assert network.metadata == metadata
     conv = network.network.conv
     x = conv((image - 0.5) / 0.5 if centred else (image - MEAN) / STD)
     x = F.avg_pool2d(x, 3, 1, 1, count_include_pad=counted)

@@ -80,6 +80,7 @@ class Backbone(nn.Module, ABC):
         smallest: shortest picture side that the network takes, in pixels.
         residual: whether a ReLU follows its skip additions, as in ResNet. Such networks are smoothed by default.
         local: whether every feature depends on its receptive field alone; a network that is not cannot be run on tiles.
+        metadata: what a file of its weights must say beside them, so that ``load`` gives the same network.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Backbone(nn.Module, ABC):
     smallest: int = 16
     residual: bool = False
     local: bool = True
+    metadata: Mapping[str, str] = NO_METADATA
 
     @abstractmethod
     def forward(self, image: Image, taps: Collection[str]) -> Features:

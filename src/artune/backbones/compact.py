@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from artune.backbones.base import NO_METADATA, Backbone, Features, Image, Pass, PassOutput, TapInfo, without_prefix
 from artune.backbones.chain import ChainPass, Core
 from artune.backbones.sums import sums_of
+from artune.blank import Blank
 from artune.errors import WeightsError
 
 RGB = 3
@@ -41,8 +42,8 @@ class CompactConfig:
         slope: slope of the activation below zero, in [0, 1); 0 is a ReLU.
     """
 
-    stages: tuple[tuple[int, ...], ...] = ((16,), (32, 32), (64, 64, 64), (96, 96, 128), (128, 128))
-    slope: float = 0.0
+    stages: tuple[tuple[int, ...], ...] = ((24,), (32, 48), (64, 64, 96), (128, 128, 192), (192, 192))
+    slope: float = 0.1
 
     @classmethod
     def of_file(cls, weights: Mapping[str, Tensor], metadata: Mapping[str, str], where: str) -> Self:
@@ -50,7 +51,7 @@ class CompactConfig:
 
         Args:
             weights: tensors by name.
-            metadata: ``slope`` counts; a file without it has the default one.
+            metadata: ``slope`` counts; a file without it has a ReLU.
             where: the file, for messages.
 
         Raises:
@@ -60,7 +61,7 @@ class CompactConfig:
         while widths := tuple(_widths(weights, len(stages))):
             stages.append(widths)
         try:
-            slope = float(metadata.get("slope", cls.slope))
+            slope = float(metadata.get("slope", 0))
         except ValueError:
             slope = math.nan
         if not 0 <= slope < 1:
@@ -186,7 +187,8 @@ class Compact(Backbone):
         weights = without_prefix(weights, "stages.0.0.weight")
         config = CompactConfig.of_file(weights, metadata, where)
         if config != self.config and len(config.stages) == len(self.config.stages) and config.stages[0][0] >= RGB:
-            self._build(config)
+            with Blank():
+                self._build(config)
         needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         if {name: tuple(value.shape) for name, value in weights.items()} != needed:
             raise WeightsError(
@@ -194,6 +196,11 @@ class Compact(Backbone):
                 "training/distill.py"
             )
         self.load_state_dict(dict(weights))
+
+    @property
+    def metadata(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The slope, which the tensors do not tell."""
+        return {"slope": str(self.config.slope)}
 
     def weights(self, tap: str) -> dict[str, Tensor]:
         return self.state_dict(keep_vars=True)

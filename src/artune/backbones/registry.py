@@ -102,7 +102,7 @@ def _torchvision(file: str, sha256: str, entry: str) -> Asset:
     )
 
 
-COMPACT = Asset("compact.safetensors", "661dac1c9c1a0f2d90834dab5c28762175059bc878c43d2242d5957f065ea1b9", "MIT")
+COMPACT = Asset("compact.safetensors", "7876704c52deac2fb541f7611692bc1ebbb31c6d4c04416235ea44a715f0368a", "MIT")
 MOBILENET_V2 = _torchvision(
     "mobilenet_v2", "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889", "MobileNet_V2_Weights"
 )

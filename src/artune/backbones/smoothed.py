@@ -59,6 +59,11 @@ class Smoothed(Backbone):
         """The taps of the inner network; loading weights may change which are reachable."""
         return self.inner.taps
 
+    @property
+    def metadata(self) -> Mapping[str, str]:  # type: ignore[override]
+        """Those of the inner network."""
+        return self.inner.metadata
+
     def forward(self, image: Image, taps: Collection[str]) -> Features:
         features = self.inner(image, taps)
         return {tap: x if tap == "image" else smooth(x, self.temperature) for tap, x in features.items()}

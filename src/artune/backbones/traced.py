@@ -201,9 +201,11 @@ class Traced(Backbone):
         self._configure({**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}, where)
 
     def _configure(self, metadata: Mapping[str, str], where: str) -> None:
-        for key, known in (("count_include_pad", ("true", "false")), ("normalisation", ("imagenet",))):
+        choices = {"count_include_pad": ("true", "false"), "normalisation": ("imagenet",)}
+        for key, known in choices.items():
             if metadata.get(key, known[0]) not in known:
                 raise WeightsError(f"{where}: its metadata have {key} {metadata[key]!r}; write {' or '.join(known)}")
+        self.metadata = {key: metadata[key] for key in choices if key in metadata}
         if metadata.get("count_include_pad") == "false":
             leave_padding_out(self.graph, dict(self.network.named_modules()))
             self._extractors.clear()

@@ -106,8 +106,8 @@ class Adam:
 
     @property
     def copies(self) -> Copies:
-        """In tiles: iterate, average, two means, gradient, and one more before and after the descent."""
-        return Copies(whole=14, tiled=6)
+        """In tiles: iterate, average, two means, gradient."""
+        return Copies(whole=14, tiled=5)
 
     def update(self, x: Tensor, value: Evaluation, slots: Slots, share: float, closure: Closure) -> Move:
         b1, b2 = self.betas

@@ -172,13 +172,14 @@ class ClassJudge:
         """
         tensors = read_weights(path)
         try:
-            info = _parsed(read_metadata(path)["class_judge"])
+            metadata = read_metadata(path)
+            info = _parsed(metadata["class_judge"])
             trunk = find_network(info.network).build()
             parts: dict[str, dict[str, Tensor]] = {"trunk": {}, "head": {}}
             for key, tensor in tensors.items():
                 part, _, name = key.partition(".")
                 parts[part][name] = tensor
-            trunk.load(parts["trunk"], str(path))
+            trunk.load(parts["trunk"], str(path), metadata)
             trunk.check([info.tap])
             network = ClassNetwork(trunk, info.tap, info.kind, len(info.classes))
             network.head.load_state_dict(parts["head"])
@@ -198,8 +199,8 @@ class ClassJudge:
         """
         tensors = {f"trunk.{key}": value for key, value in self.network.trunk.weights(self.info.tap).items()}
         tensors |= {f"head.{key}": value for key, value in self.network.head.state_dict().items()}
-        text = json.dumps(asdict(self.info))
-        _write(path, tensors, {"role": "judge", "class_judge": text}, replace=replace)
+        about = {"role": "judge", "class_judge": json.dumps(asdict(self.info))}
+        _write(path, tensors, {**self.network.trunk.metadata, **about}, replace=replace)
 
     def save_trunk(self, path: Path, *, replace: bool = True) -> None:
         """Write the trunk alone, as weights of a loss network.
@@ -209,7 +210,7 @@ class ClassJudge:
         """
         tensors = self.network.trunk.weights(self.info.tap)
         about = {"role": "backbone", "network": self.info.network, "source": f"artune judge train, {self.info.name}"}
-        _write(path, tensors, about, replace=replace)
+        _write(path, tensors, {**self.network.trunk.metadata, **about}, replace=replace)
 
     @torch.no_grad()
     def probabilities(self, images: Image) -> Float[Tensor, "b k"]:

@@ -12,12 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from artune.backbones.base import Features
-from artune.backbones.sums import Sums
+from artune.backbones.sums import Sums, row_chunks
 from artune.losses import moments as fn
 from artune.losses.protocol import AnyTerm, Draws, Mask, TargetSource
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
 from artune.losses.variation import Variation, total_variation
 from artune.spec.style import Scale
+
+ENERGY_BYTES = 2**24
+"""Bytes of the rows of features whose squares are held at once."""
 
 
 class SquaredErrors(NamedTuple):
@@ -75,7 +78,12 @@ class Content:
         return self.value(self.errors(measured, target), target)
 
     def energy(self, measured: tuple[Tensor, Mask | None]) -> Tensor:
-        return self._summed(*measured).mean()
+        features, mask = measured
+        parts = [  # a large map leaves no room for its square
+            self._summed(features[:, :, rows], None if mask is None else mask[:, :, rows])
+            for rows in row_chunks(features, ENERGY_BYTES)
+        ]
+        return SquaredErrors(*(torch.stack(sums).sum(0) for sums in zip(*parts, strict=True))).mean()
 
     @staticmethod
     def _summed(values: Tensor, mask: Mask | None) -> SquaredErrors:

@@ -17,7 +17,7 @@ from artune.transfer.plan import OptimisePlan, ResolvedOptimise
 from artune.transfer.rates import optimiser_of
 from artune.transfer.sizes import fitted, painting_size
 
-PROCESS_BYTES = 896 * 2**20
+PROCESS_BYTES = 2**30
 """Bytes of a process with PyTorch and a network but no picture, and of freed memory that the C library keeps."""
 TILE_SIDES = range(2048, 0, -128)
 """Possible sides of tiles, pixels, from the largest: the larger the tile, the smaller the share of its halo."""
@@ -36,18 +36,20 @@ class MemoryNeed:
     Attributes:
         whole: bytes if the size is computed as a whole.
         fixed: bytes in tiles that do not depend on the side of the tiles.
+        between: bytes in tiles before the first step and after the last one.
         per_pixel: bytes in tiles for each pixel of a tile and its halo.
         halo: width of a tile's halo, pixels.
     """
 
     whole: float
     fixed: float
+    between: float
     per_pixel: float
     halo: int
 
     def tiled(self, side: int) -> float:
         """Bytes if the size is computed in tiles of this side."""
-        return self.fixed + self.per_pixel * (side + 2 * self.halo) ** 2
+        return max(self.fixed + self.per_pixel * (side + 2 * self.halo) ** 2, self.between)
 
     def side(self, limit: float) -> int | None:
         """Largest side of tiles that needs at most ``limit`` bytes; ``None`` if there is none."""
@@ -89,10 +91,11 @@ class MemoryBudget:
         whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
-        fixed = pixels * (12 * optimiser_of(method).copies.tiled + maps * itemsize) + masks + 12 * painted + inputs
-        return MemoryNeed(
-            whole, fixed, 2.5 * values * itemsize + 72, stride_and_halo(self.network.backbone, self.taps)[1]
-        )
+        copies = optimiser_of(method).copies.tiled
+        fixed = pixels * (12 * copies + maps * itemsize) + masks + 12 * painted + inputs
+        between = pixels * 12 * (copies + 1) + masks + inputs
+        halo = stride_and_halo(self.network.backbone, self.taps)[1]
+        return MemoryNeed(whole, fixed, between, 2.5 * values * itemsize + 72, halo)
 
     def limit(self) -> int:
         """Bytes of the plan's ``memory``, without those of the process."""

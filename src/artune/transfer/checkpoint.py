@@ -150,7 +150,9 @@ class Checkpoint:
         width, height = fitted(*shape, rungs[self.level].size)
         if not state.x.shape == state.average.shape == (1, 3, height, width):
             raise self.damaged(f"it holds no picture of {width}x{height} pixels")
-        if (state.step or state.slots) and not fits(state.slots, optimiser, state.x):
+        done = self.level == len(rungs) - 1 and state.step == rungs[-1].steps  # then nothing needs the slots
+        needed = bool(state.step) and not done
+        if (needed or state.slots) and not fits(state.slots, optimiser, state.x):
             raise self.damaged("the optimiser's state is not complete")
 
     def state_on(self, device: torch.device) -> State:

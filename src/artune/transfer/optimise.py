@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -126,11 +126,16 @@ def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Iterator[Progress
     first, state = checkpoint.level if checkpoint else 0, None
     for level in range(first, len(rungs)):
         resumed = checkpoint if level == first else None
-        state, end = yield from _size(  # which alone holds the state that it begins with
+        state, objective = yield from _size(  # which alone holds the state that it begins with
             trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state)
         )
-        if end is End.DIVERGED:
+        last = level == len(rungs) - 1
+        if last and state.step == rungs[level].steps:
+            state = replace(state, slots={})  # which nothing needs any more, and which are as large as two pictures
+        if last or trace.end is End.DIVERGED:
+            yield trace.progress("ends", level, state, objective)
             return
+        del objective  # frees memory for the next size
 
 
 def _is_photograph(run: OptimiseRun) -> bool:
@@ -184,8 +189,8 @@ def next_iterate(plan: OptimisePlan, shown: Inputs, image: Image, size: int, con
     return enlarged(image, content, before)
 
 
-def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, End | None]]:
-    """Optimise at one size; return the last state, and why the descent ended."""
+def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, MaskedObjective]]:
+    """Optimise at one size; return the last state, and the objective."""
     run, plan, rung = trace.run, trace.run.plan, trace.run.plan.method.rungs[level]
     side = budget_of(plan, run).side(rung.size)
     if side is not None:
@@ -218,9 +223,7 @@ def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, Non
     if state.unchanged >= STALLED_AFTER:
         end = End.STALLED
     trace.end = end or trace.end
-    if end is End.DIVERGED or level == len(plan.method.rungs) - 1:
-        yield trace.progress("ends", level, state, objective)
-    return state, end
+    return state, objective
 
 
 @dataclass

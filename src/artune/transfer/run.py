@@ -80,7 +80,7 @@ class Progress:
         done: number of steps done, over all sizes.
         total: number of all steps, over all sizes.
         share: share of the work that is done, in [0, 1].
-        state: state of the descent; its image is the picture so far.
+        state: state of the descent; its image is the picture so far. At the end of all steps it has no slots.
         losses: losses of all steps so far, by name; the lists grow while the run goes on.
         seconds: duration of the run so far, the time before a checkpoint included.
         measure: function that returns the losses of a picture at this size, by name.
