@@ -310,7 +310,6 @@ def compare(against: str, methods: Sequence[str], kept: list[Row], contents: Seq
     print(
         f"\nhow much nearer to the painting than {against}, pair by pair: median, 95 % interval of 10,000 resamplings"
     )
-    rng = np.random.default_rng(0)
     for at in contents:
         found = {m: interpolated([r for r in kept if r["method"] == m], at) for m in (against, *methods)}
         for method in methods:
@@ -318,6 +317,7 @@ def compare(against: str, methods: Sequence[str], kept: list[Row], contents: Seq
             if not common:
                 continue
             apart = np.array([np.subtract(found[against][pair], found[method][pair]) for pair in common])
+            rng = np.random.default_rng(0)  # the same draws whatever else is compared
             drawn = np.median(apart[rng.integers(len(apart), size=(10_000, len(apart)))], 1)
             texts = [
                 f"{name} {np.median(apart[:, i]):+.3f} ({low:+.3f} to {high:+.3f})"

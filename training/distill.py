@@ -424,6 +424,8 @@ def begin(model: Compact, image: Tensor, inherited: Mapping[str, Tensor]) -> Non
         image: pictures whose statistics count.
         inherited: weights of an earlier network, none of whose convolutions is wider; or nothing.
     """
+    if inherited and (gone := model.state_dict().keys() - inherited.keys()):
+        raise SystemExit(f"--start lacks {min(gone)}; give a --shape with as many convolutions in every stage")
     for name, value in inherited.items():
         own = model.state_dict().get(name)
         if own is None or any(had > has for had, has in zip(value.shape, own.shape, strict=True)):

@@ -25,11 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.api import style
-from artune.assets import fetch
 from artune.backbones.base import Features, Image, PlainPass
 from artune.backbones.compact import Compact, CompactConfig
 from artune.backbones.network import Network
-from artune.backbones.registry import COMPACT
 from artune.images.read import read_picture
 from artune.machine import choose_precision
 from artune.spec.style import StyleSpec
@@ -80,7 +78,7 @@ class Shape:
 
 
 BEST: dict[str, Any] = {"slope": 0.1, "moments": 0.0, "muon": True, "start": True}
-"""What won on the bundled shape: the tries after it differ in what is named."""
+"""What won on the first shape: the tries after it differ in what is named."""
 WIDE = "16/32-32/64-64-64/128-128-192/192-192"
 
 SHAPES = {
@@ -185,7 +183,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--compare", type=Path)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--start", type=Path, help="earlier weights to begin with, by default the bundled ones")
+    parser.add_argument("--start", type=Path, help="weights of BASE, for the tries that begin with them")
     parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     args = parser.parse_args()
     if args.compare:
@@ -193,7 +191,8 @@ def main() -> None:
         return
     if args.assets is None or args.work is None:
         parser.error("--assets and --work are needed")
-    args.start = args.start or fetch(COMPACT, network="compact")[0]
+    if args.start is None and any(SHAPES[name].start for name in args.only):
+        parser.error("--start is needed, or --only with tries that begin with nothing")
     for name in args.only:
         shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}-{args.steps}.safetensors"
         line = f"train --steps {args.steps} --every {args.steps} --first 1000 --moments {shape.moments}".split()

@@ -67,6 +67,12 @@ def train(distill, monkeypatch, tmp_path):
     return run
 
 
+def test_an_earlier_network_with_fewer_convolutions_is_refused(distill):
+    small, deep = (Compact(CompactConfig(shape), margin=0) for shape in (((4,), (5,)), ((4,), (5, 5))))
+    with pytest.raises(SystemExit, match=r"--start lacks stages\.1\.1\.bias"):
+        distill.begin(deep, torch.rand((1, 3, 32, 32)), small.state_dict())
+
+
 def test_a_killed_training_goes_on_to_the_same_bits(distill, train, tmp_path, monkeypatch):
     whole = train("whole.safetensors", "--steps", "4", "--shape", SMALL)
     replaced = Path.replace

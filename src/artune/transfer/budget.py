@@ -116,9 +116,9 @@ class MemoryBudget:
             return None
         side = need.side(self.limit())
         if side is None:
-            least = math.ceil((need.tiled(TILE_SIDES[-1]) + PROCESS_BYTES) / 2**20)
+            least, how = min((need.tiled(TILE_SIDES[-1]), "in the smallest tiles"), (need.whole, "as a whole"))
             raise ResourceError(
-                f"{self._shape(longer)} pixels need {least}MiB in the smallest tiles, "
+                f"{self._shape(longer)} pixels need {math.ceil((least + PROCESS_BYTES) / 2**20)}MiB {how}, "
                 f"and `memory` is {self.plan.memory}; give more `memory`, or choose a smaller `size`"
             )
         return side
