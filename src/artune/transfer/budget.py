@@ -36,7 +36,7 @@ class MemoryNeed:
     Attributes:
         whole: bytes if the size is computed as a whole.
         fixed: bytes in tiles that do not depend on the side of the tiles.
-        between: bytes in tiles before the first step and after the last one.
+        between: bytes while the picture of the size before is enlarged, when no features are held.
         per_pixel: bytes in tiles for each pixel of a tile and its halo.
         halo: width of a tile's halo, pixels.
     """

@@ -151,8 +151,7 @@ class Checkpoint:
         if not state.x.shape == state.average.shape == (1, 3, height, width):
             raise self.damaged(f"it holds no picture of {width}x{height} pixels")
         done = self.level == len(rungs) - 1 and state.step == rungs[-1].steps  # then nothing needs the slots
-        needed = bool(state.step) and not done
-        if (needed or state.slots) and not fits(state.slots, optimiser, state.x):
+        if (state.slots or (state.step and not done)) and not fits(state.slots, optimiser, state.x):
             raise self.damaged("the optimiser's state is not complete")
 
     def state_on(self, device: torch.device) -> State:
