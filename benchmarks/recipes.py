@@ -116,6 +116,7 @@ def features_of(
     """
     network = torchvision.models.get_model(name, weights=None, **CREATE.get(name, {})).eval().requires_grad_(False)
     network.load_state_dict(load_file(weights), strict=False)
+    counted = "leaves the padding out of the count" not in read_metadata(weights).get("pooling", "")
     modules = dict(network.named_modules())
     for module in modules.values():
         if getattr(module, "inplace", False):
@@ -144,8 +145,7 @@ def features_of(
         if all(tap.startswith("features.") for tap in names):
             body = body[: 1 + max(int(tap.split(".")[1]) for tap in names)]
         mean, deviation = IMAGENET
-        # the Inception at hand was trained with averages that leave the padding out of the count
-        pool = partial(F.avg_pool2d, count_include_pad=name != "inception_v3")
+        pool = partial(F.avg_pool2d, count_include_pad=counted)
         with patch.object(F, "avg_pool2d", pool):
             body((image - mean) / deviation)
         for hook in hooks:

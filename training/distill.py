@@ -11,6 +11,8 @@ shape or a smaller one. Every step depends on (seed, step) alone, and a killed t
 checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
 pictures and prints the share of their variance that it misses on pictures never trained on.
 
+The commands that made the bundled weights are in ``src/artune/bundled/compact.md``; the defaults are not theirs.
+
 Teachers: the Oxford VGG-19 for relu1_1 .. relu3_1, and the Oxford VGG-16 for relu3_3 .. relu5_1.
 """
 

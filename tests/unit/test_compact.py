@@ -73,13 +73,28 @@ def test_a_slope_that_is_none_is_refused(slope):
 
 def test_weights_of_another_kind_are_refused():
     own = Compact().state_dict()
-    for weights in (
-        {},
-        {**own, "more": torch.zeros(1)},
-        {name: value for name, value in own.items() if not name.startswith("stages.4")},
-        {name: value[:2] if name.startswith("stages.0") else value for name, value in own.items()},
-        {**own, "stages.1.0.weight": torch.zeros(32)},
+    wider = Compact(CompactConfig(((5,), (6,), (7, 8), (9,), (10,)))).state_dict()
+    network = Compact().to(torch.bfloat16).requires_grad_(False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for weights, problem in (
+        ({}, "has 0 stages .* needed are 5"),
+        ({**own, "more": torch.zeros(1)}, "has more, which is no part"),
+        ({**wider, "more": torch.zeros(1)}, "has more, which is no part"),
+        ({name: value for name, value in own.items() if not name.startswith("stages.4")}, "has 4 stages"),
+        ({name: value[:2] if name.startswith("stages.0") else value for name, value in own.items()}, "has 2 channels"),
+        ({**own, "stages.1.1.weight": torch.zeros(48)}, r"needed is stages.2.0.weight.*\(64, 32, 3, 3\)"),
+        ({name: value.int() for name, value in own.items()}, "floating-point .* it has torch.int32"),
+        ({name: value for name, value in own.items() if name != "stages.2.1.bias"}, "stages.2.1.bias.* it has none"),
     ):
-        network = Compact()
-        with pytest.raises(WeightsError, match="not weights of the compact network"):
+        with pytest.raises(WeightsError, match=f"memory: these are not weights of the compact network: .*{problem}"):
             network.load(weights, "memory")
+        assert network.config == CompactConfig()
+        torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_network_of_another_shape_keeps_its_precision_and_stays_frozen():
+    network = Compact().to(torch.bfloat16).requires_grad_(False)
+    network.load(Compact(CompactConfig(((5,), (6,), (7, 8), (9,), (10,)))).state_dict(), "memory")
+    for weight in network.parameters():
+        assert weight.dtype == torch.bfloat16
+        assert not weight.requires_grad

@@ -174,3 +174,17 @@ def test_metadata_say_how_the_weights_were_trained(image, counted, centred):
     x = conv((image - 0.5) / 0.5 if centred else (image - MEAN) / STD)
     x = F.avg_pool2d(x, 3, 1, 1, count_include_pad=counted)
     torch.testing.assert_close(network(image, ["pool"])["pool"], F.avg_pool2d(x, 3, 2, 1, count_include_pad=counted))
+
+
+def test_a_second_file_is_read_as_if_it_were_the_first(image):
+    weights = Averaging().state_dict()
+    network, fresh = (Traced("averaging", Averaging, convention=CENTRED).requires_grad_(False) for _ in range(2))
+    network.load(weights, "memory", {"count_include_pad": "false", "normalisation": "imagenet"})
+    before = network(image, ["pool"])["pool"]
+    with pytest.raises(WeightsError, match="its metadata have"):
+        network.load(Averaging().state_dict(), "memory", {"count_include_pad": "no"})
+    torch.testing.assert_close(network(image, ["pool"])["pool"], before, rtol=0, atol=0)
+    network.load(weights, "memory")
+    fresh.load(weights, "memory")
+    assert network.metadata == {}
+    torch.testing.assert_close(network(image, ["pool"])["pool"], fresh(image, ["pool"])["pool"], rtol=0, atol=0)

@@ -184,7 +184,7 @@ class ChainPass:
             if of_core is not None:
                 begin = max(rows.start - core[0].start, 0)
                 middle += of_core[:, :, begin : begin + middle.shape[2]]
-            if first is not None and both is not None:
+            if both is not None and first is not None:  # they come together
                 middle += gradient_of_sums(first, both, inside(below, rows, core))
             aten.leaky_relu_backward.grad_input(part, below, self.slope, True, grad_input=part)
         return grad

@@ -26,6 +26,8 @@ RGB = 3
 """Number of channels of the first tap that hold the picture itself, times ``GAIN``."""
 GAIN = 4.0
 """Factor of the colours in the first tap, which gives them the variance of the other channels."""
+STAGES = 5
+"""Number of stages, and of taps."""
 MARGIN = 4
 """Width in pixels of the border that is repeated around a picture: enough that no frame appears in results."""
 ALIGNED = 8
@@ -67,6 +69,24 @@ class CompactConfig:
         if not 0 <= slope < 1:
             raise WeightsError(f"{where}: its metadata have slope {metadata['slope']!r}; it must be from 0 to below 1")
         return cls(tuple(stages), slope)
+
+    def misfit(self, weights: Mapping[str, Tensor]) -> str:
+        """What keeps tensors from being weights of a network of this shape; empty if nothing does."""
+        if len(self.stages) != STAGES:
+            return f"it has {len(self.stages)} stages (stages.0.0.weight and so on), needed are {STAGES}"
+        if self.stages[0][0] < RGB:
+            return f"its first convolution has {self.stages[0][0]} channels, needed are {RGB} or more"
+        channels, left = RGB, dict(weights)
+        for stage, widths in enumerate(self.stages):
+            for place, width in enumerate(widths):
+                for name, needed in (("weight", (width, channels, 3, 3)), ("bias", (width,))):
+                    key = f"stages.{stage}.{place}.{name}"
+                    tensor = left.pop(key, None)
+                    if tensor is None or tuple(tensor.shape) != needed or not tensor.is_floating_point():
+                        has = "none" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+                        return f"needed is {key}, floating-point of shape {needed}, it has {has}"
+                channels = width
+        return f"it has {next(iter(left))}, which is no part of one" if left else ""
 
 
 def _widths(weights: Mapping[str, Tensor], stage: int) -> Iterator[int]:
@@ -179,22 +199,23 @@ class Compact(Backbone):
         return CompactPass(self, taps, summed)
 
     def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
-        """Copy the weights of a file; the network takes its shape.
+        """Copy the weights of a file; the network takes its shape, and keeps its device and precision.
 
         Raises:
-            WeightsError: the weights, or the metadata, are not those of a compact network.
+            WeightsError: the weights, or the metadata, are not those of a compact network; it is left as it was.
         """
         weights = without_prefix(weights, "stages.0.0.weight")
         config = CompactConfig.of_file(weights, metadata, where)
-        if config != self.config and len(config.stages) == len(self.config.stages) and config.stages[0][0] >= RGB:
+        if wrong := config.misfit(weights):
+            raise WeightsError(
+                f"{where}: these are not weights of the compact network: {wrong}; leave out `weights`, or give a file "
+                "made by training/distill.py"
+            )
+        if config != self.config:
+            like = next(self.parameters())
             with Blank():
                 self._build(config)
-        needed = {name: tuple(value.shape) for name, value in self.state_dict().items()}
-        if {name: tuple(value.shape) for name, value in weights.items()} != needed:
-            raise WeightsError(
-                f"{where}: these are not weights of the compact network; leave out `weights`, or give a file made by "
-                "training/distill.py"
-            )
+            self.to(like).requires_grad_(like.requires_grad)
         self.load_state_dict(dict(weights))
 
     @property

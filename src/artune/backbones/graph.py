@@ -115,14 +115,14 @@ COUNTED = 5
 """Place of ``count_include_pad`` among the arguments of ``avg_pool2d``."""
 
 
-def leave_padding_out(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
-    """Make every average pooling in the graph divide by the number of values, without the zeros of its padding."""
+def count_padding(graph: fx.Graph, modules: Mapping[str, nn.Module], counted: bool) -> None:
+    """Make every average pooling in the graph count the zeros of its padding, or leave them out."""
     for node in graph.nodes:
         if node.target is F.avg_pool2d:
             node.args = node.args[:COUNTED]
-            node.update_kwarg("count_include_pad", False)
+            node.update_kwarg("count_include_pad", counted)
         elif node.op == "call_module" and isinstance(module := modules.get(str(node.target)), nn.AvgPool2d):
-            module.count_include_pad = False
+            module.count_include_pad = counted
 
 
 def with_plain_activations(graph: fx.Graph, names: Names, modules: Mapping[str, nn.Module]) -> Names:

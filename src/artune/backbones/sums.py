@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 CHUNK = 2**20
 """Bytes of features that are worked off at a time on a CPU, so that their copies stay in its cache."""
 LARGER = 64
-"""Chunks on other devices, in units of those on a CPU: few calls, and yet no fp32 copy of a whole tap."""
+"""How many times larger chunks are on other devices (64 MiB): few calls, and yet no fp32 copy of a whole tap."""
 
 
 class Sums(NamedTuple):

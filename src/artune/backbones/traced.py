@@ -15,10 +15,10 @@ from artune.backbones.conventions import IMAGENET, InputConvention
 from artune.backbones.graph import (
     Names,
     ancestors,
+    count_padding,
     cut,
     describe,
     has_rectified_additions,
-    leave_padding_out,
     shapes,
     trace,
     with_plain_activations,
@@ -47,6 +47,8 @@ NOTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ): ("normalisation", "imagenet"),
 }
 """Entries of the metadata of a known file of Inception V3, and what they mean."""
+CHOICES: Mapping[str, tuple[str, ...]] = {"count_include_pad": ("true", "false"), "normalisation": ("imagenet",)}
+"""Entries of the metadata that count, and their values."""
 POSITIONS = 2
 """Rows and columns that every tap has at the smallest picture: one position has no statistics."""
 
@@ -126,6 +128,7 @@ class Traced(Backbone):
         elif not any(first.padding) and padding != "replicate":
             raise SpecError(f"the first convolution of network {name} does not pad; leave out `padding`")
         self.graph, self._shapes = graph, partial(shapes, blueprint, graph)
+        self._convention, self._counted = convention, True
         self.network = fx.GraphModule(network, cut(graph, self.nodes, modules))  # without the head
         self._extractors: dict[frozenset[str], fx.GraphModule] = {}
         self.register_buffer("mean", torch.tensor(convention.mean).view(3, 1, 1), persistent=False)
@@ -169,6 +172,7 @@ class Traced(Backbone):
             WeightsError: a tensor has another shape, a layer between others is missing, or there is one that the
                 network does not have; or one of these entries has another value.
         """
+        metadata = _choices(metadata, where)
         own = {key: value for key, value in self.network.state_dict().items() if not key.endswith(COUNTER)}
         first = next(iter(own))
         weights = {_renamed(key): value for key, value in without_prefix(weights, first).items()}
@@ -197,27 +201,34 @@ class Traced(Backbone):
         with torch.no_grad():
             for key in own.keys() & weights.keys():
                 own[key].copy_(weights[key])
+        self._configure(metadata)
 
-        self._configure({**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}, where)
-
-    def _configure(self, metadata: Mapping[str, str], where: str) -> None:
-        choices = {"count_include_pad": ("true", "false"), "normalisation": ("imagenet",)}
-        for key, known in choices.items():
-            if metadata.get(key, known[0]) not in known:
-                raise WeightsError(f"{where}: its metadata have {key} {metadata[key]!r}; write {' or '.join(known)}")
-        self.metadata = {key: metadata[key] for key in choices if key in metadata}
-        if metadata.get("count_include_pad") == "false":
-            leave_padding_out(self.graph, dict(self.network.named_modules()))
+    def _configure(self, metadata: Mapping[str, str]) -> None:
+        """Take over the entries of ``CHOICES``; those that the metadata lack are as they were at first."""
+        self.metadata = metadata
+        counted = metadata.get("count_include_pad") != "false"
+        if counted != self._counted:
+            count_padding(self.graph, dict(self.network.named_modules()), counted)
+            self._counted = counted
             self._extractors.clear()
-        if metadata.get("normalisation") == "imagenet":
-            self.mean.copy_(torch.tensor(IMAGENET.mean).view(3, 1, 1))
-            self.std.copy_(torch.tensor(IMAGENET.std).view(3, 1, 1))
+        expected = IMAGENET if metadata.get("normalisation") == "imagenet" else self._convention
+        self.mean.copy_(torch.tensor(expected.mean).view(3, 1, 1))
+        self.std.copy_(torch.tensor(expected.std).view(3, 1, 1))
 
     def weights(self, tap: str) -> dict[str, Tensor]:
         """The weights that a tap needs, by torchvision's keys; not copies."""
         kept = cut(self.graph, {tap: self.nodes[tap]}, dict(self.network.named_modules()))
         whole = fx.GraphModule(self.network, kept).state_dict(keep_vars=True)
         return {key: value for key, value in whole.items() if not key.endswith(COUNTER)}
+
+
+def _choices(metadata: Mapping[str, str], where: str) -> dict[str, str]:
+    """The entries of the metadata that count."""
+    metadata = {**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}
+    for key, known in CHOICES.items():
+        if metadata.get(key, known[0]) not in known:
+            raise WeightsError(f"{where}: its metadata have {key} {metadata[key]!r}; write {' or '.join(known)}")
+    return {key: metadata[key] for key in CHOICES if key in metadata}
 
 
 def _is_map(whole: tuple[int, ...], half: tuple[int, ...]) -> bool:

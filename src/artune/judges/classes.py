@@ -200,7 +200,7 @@ class ClassJudge:
         tensors = {f"trunk.{key}": value for key, value in self.network.trunk.weights(self.info.tap).items()}
         tensors |= {f"head.{key}": value for key, value in self.network.head.state_dict().items()}
         about = {"role": "judge", "class_judge": json.dumps(asdict(self.info))}
-        _write(path, tensors, {**self.network.trunk.metadata, **about}, replace=replace)
+        self._write(path, tensors, about, replace=replace)
 
     def save_trunk(self, path: Path, *, replace: bool = True) -> None:
         """Write the trunk alone, as weights of a loss network.
@@ -210,7 +210,13 @@ class ClassJudge:
         """
         tensors = self.network.trunk.weights(self.info.tap)
         about = {"role": "backbone", "network": self.info.network, "source": f"artune judge train, {self.info.name}"}
-        _write(path, tensors, {**self.network.trunk.metadata, **about}, replace=replace)
+        self._write(path, tensors, about, replace=replace)
+
+    def _write(self, path: Path, tensors: dict[str, Tensor], about: dict[str, str], *, replace: bool) -> None:
+        """Write tensors, and what ``load`` of the trunk must know beside them."""
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        with atomic(path, replace=replace) as temporary:
+            write_tensors(temporary, whole, {**self.network.trunk.metadata, **about})
 
     @torch.no_grad()
     def probabilities(self, images: Image) -> Float[Tensor, "b k"]:
@@ -256,9 +262,3 @@ def _parsed(text: str) -> JudgeInfo:
     if not (data.keys() <= vars(info).keys() and 1 <= info.size <= LARGEST):
         raise ValueError(text)
     return info
-
-
-def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, str], *, replace: bool) -> None:
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic(path, replace=replace) as temporary:
-        write_tensors(temporary, whole, about)
