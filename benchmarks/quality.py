@@ -53,7 +53,9 @@ SHALLOW: dict[str, Any] = {
 }
 AT = (0.5, 0.7, 0.85)
 Row = dict[str, Any]
-"""A line of the results: method, size, pair, strength, seconds, fine, strokes, content, key, digest of the weights."""
+"""A line of the results: method, size, pair, strength, seconds, precision, fine, strokes, content, key, digest of the
+weights."""
+Precision = Literal["fp32", "bf16", "auto"]
 SIZE = 512
 """Longer side of the pictures, where a line of the results names none."""
 
@@ -149,19 +151,21 @@ def rows() -> list[Row]:
     return list({(row["method"], row.get("size", SIZE), *row["pair"], row["strength"]): row for row in found}.values())
 
 
-def candidate(path: Path) -> Network:
+def candidate(path: Path, precision: Precision = "auto") -> Network:
     """A compact network of any shape, from a file of ``training/distill.py``."""
-    return Network.load(StyleSpec(), path)
+    return Network.load(StyleSpec(precision=precision), path)
 
 
-def network_of(method: str, assets: Path) -> Network:
+def network_of(method: str, assets: Path, precision: Precision = "auto") -> Network:
     files_of = {
         "vgg19-emulator": "vgg19-emulator-16x.safetensors",
         "vgg19": "vgg19-blocks1-3.safetensors",
         "vgg16": "vgg16-features.safetensors",
     }
     spec = SPECS.get(method)
-    if spec is None:
+    if spec is not None:
+        spec = spec.model_copy(update={"precision": precision})
+    else:
         precision = REFERENCES[method].precision
         spec = StyleSpec(strength=2 / 3, method=Optimise(network="vgg19-emulator"), precision=precision)
     name = optimise_of(spec).network
@@ -190,12 +194,15 @@ def run(args: argparse.Namespace) -> None:
     if unknown := {*args.methods} - SPECS.keys() - REFERENCES.keys():
         raise SystemExit(f"no such method: {', '.join(sorted(unknown))}; there are {', '.join([*SPECS, *REFERENCES])}")
     for method in (*args.methods, *candidates):
-        network = candidate(Path(candidates[method])) if method in candidates else network_of(method, args.assets)
+        kind = args.precision
+        network = (
+            candidate(Path(candidates[method]), kind) if method in candidates else network_of(method, args.assets, kind)
+        )
         for pair in pairs(args.pairs):
             content, painting = (read_picture(p) for p in files(args.assets, pair))
             for strength in args.strengths:
                 base = SPECS.get(method, StyleSpec())
-                spec = base.model_copy(update={"strength": strength, "size": args.size})
+                spec = base.model_copy(update={"strength": strength, "size": args.size, "precision": kind})
                 planned = (
                     None if method in REFERENCES else plan_run(api.read(content, [painting], spec, network=network))
                 )
@@ -209,6 +216,7 @@ def run(args: argparse.Namespace) -> None:
                     picture = REFERENCES[method].run(network, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "size": args.size, "pair": pair, "strength": strength, "seconds": seconds}
+                row["precision"] = network.precision
                 found = measured(judge, (picture, content, painting))
                 write(row | found | {"key": key, "weights": network.digest})
                 if args.pictures:
@@ -367,6 +375,7 @@ def main() -> None:
     one.add_argument("--pairs", type=int, default=24)
     one.add_argument("--size", type=int, default=SIZE, help="longer side of the pictures")
     one.add_argument("--strengths", type=float, nargs="+", default=LADDER)
+    one.add_argument("--precision", choices=["fp32", "bf16", "auto"], default="fp32", help="but for the references")
     one.add_argument("--pictures", type=Path, help="folder to keep the pictures in")
     one.set_defaults(do=run)
     five = commands.add_parser("time")
