@@ -86,7 +86,7 @@ def weights_of(name: str, assets: Path, folder: Path) -> Path:
     said: dict[str, str] = {}
     if name in TRAINED:
         file = assets / "weights" / f"{TRAINED[name]}.safetensors"
-        tensors, said = tensors | load_file(file), read_metadata(file)
+        tensors, said = tensors | load_file(file), PADDING.get(name, {})
     path = folder / f"{name}.safetensors"
     heads = ("classifier", "fc", "AuxLogits", "Mixed_7")
     save_file({key: value for key, value in tensors.items() if not key.startswith(heads)}, path, said)
@@ -99,6 +99,8 @@ TRAINED = {
     "mobilenet_v2": "mobilenet_v2",
     "inception_v3": "inception_v3-to-6e",
 }
+PADDING = {"inception_v3": {"count_include_pad": "false", "normalisation": "imagenet"}}
+"""How the weights at hand were trained, where torchvision's own were trained in another way."""
 CREATE: dict[str, dict[str, Any]] = {"inception_v3": {"init_weights": False}}
 
 
@@ -116,7 +118,7 @@ def features_of(
     """
     network = torchvision.models.get_model(name, weights=None, **CREATE.get(name, {})).eval().requires_grad_(False)
     network.load_state_dict(load_file(weights), strict=False)
-    counted = "leaves the padding out of the count" not in read_metadata(weights).get("pooling", "")
+    counted = read_metadata(weights).get("count_include_pad") != "false"
     modules = dict(network.named_modules())
     for module in modules.values():
         if getattr(module, "inplace", False):

@@ -1,11 +1,12 @@
 """A step of the bundled network against its convolutions: time and memory, one or several versions by turns.
 
-    python benchmarks/step.py [--sizes 128 256 512 1024] [--runs 3] [--source DIR ...]
+    python benchmarks/step.py [--sizes 128 256 512 1024] [--runs 3] [--source DIR ...] [--plain]
 
 For each size and precision: milliseconds of a whole step (loss, gradient, update); of its convolutions alone, forward
 and for the gradient of the picture, as PyTorch computes them; of as many multiply-adds at the speed of a matrix product
 in the same process; the convolutions' peak over the step; and the peak of the process's memory. Medians of the runs,
-each a process of its own. With several ``--source`` (folders to put on PYTHONPATH) they take turns.
+each a process of its own. With several ``--source`` (folders to put on PYTHONPATH) they take turns; each has the
+network that it bundles. ``--plain`` adds the last one with the pass of any network, by autograd.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from objectives import objective_at
 from torch.nn import functional as F
 
 from artune.assets import sample_photo, sample_style
+from artune.backbones.base import Backbone
+from artune.backbones.compact import Compact
 from artune.backbones.network import Network
 from artune.engine.descend import descend
 from artune.engine.optimisers import Adam
@@ -75,9 +78,11 @@ def convolutions(network: Network, height: int, width: int) -> tuple[Callable[[]
     return run, count
 
 
-def measure(size: int, precision: Literal["fp32", "bf16"], seconds: float) -> dict[str, float]:
+def measure(size: int, precision: Literal["fp32", "bf16"], seconds: float, *, plain: bool) -> dict[str, float]:
     """The figures of one process."""
     keep_freed_memory()
+    if plain:
+        Compact.make_pass = Backbone.make_pass  # type: ignore[method-assign]
     spec = StyleSpec(size=size, strength=0.5, precision=precision)
     network = Network.load(spec)
     content, painting = (
@@ -100,9 +105,10 @@ def measure(size: int, precision: Literal["fp32", "bf16"], seconds: float) -> di
     }
 
 
-def alone(source: str | None, size: int, precision: str, seconds: float) -> dict[str, float]:
+def alone(source: str | None, size: int, precision: str, seconds: float, *, plain: bool) -> dict[str, float]:
     """The figures of a new process."""
     command = [sys.executable, __file__, "--one", str(size), precision, "--seconds", str(seconds)]
+    command += ["--plain"] if plain else []
     environment = dict(os.environ) | ({"PYTHONPATH": source} if source else {})
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -115,23 +121,27 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each figure of a process")
     parser.add_argument("--source", action="append", default=None)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(int(args.one[0]), args.one[1], args.seconds)))
+        print(json.dumps(measure(int(args.one[0]), args.one[1], args.seconds, plain=args.plain)))
         return
+    versions = [(source, False) for source in args.source or [None]]
+    versions += [(versions[-1][0], True)] if args.plain else []
     print(f"{'':24} step ms  convolutions  at peak   share    MB")
     for size in args.sizes:
         for precision in ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",):
-            found: dict[str | None, list[dict[str, float]]] = {}
+            found: dict[tuple[str | None, bool], list[dict[str, float]]] = {}
             for _ in range(args.runs):
-                for source in args.source or [None]:
-                    found.setdefault(source, []).append(alone(source, size, precision, args.seconds))
-            for source, some in found.items():
+                for source, plain in versions:
+                    figures = alone(source, size, precision, args.seconds, plain=plain)
+                    found.setdefault((source, plain), []).append(figures)
+            for (source, plain), some in found.items():
                 step, convolutions, peak, memory = (
                     median(each[name] for each in some) for name in ("step", "convolutions", "at peak", "memory")
                 )
-                where = f"  {Path(source)}" if source else ""
+                where = (f"  {Path(source)}" if source else "") + ("  plain" if plain else "")
                 print(
                     f"{size:5} x {size * 3 // 4:4} px  {precision:8} {step:8.1f} {convolutions:12.1f} {peak:9.1f} "
                     f"{peak / step:7.0%} {memory:6.0f}{where}",

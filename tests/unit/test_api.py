@@ -1,5 +1,8 @@
 """The straight line: read, find the strength, plan, run, finish."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from artune.engine.descend import run_to_end
 from artune.errors import ArtuneWarning
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.methods import steps
-from artune.transfer.objective import ObjectiveBuilder, photograph_at
+from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, photograph_at
 from artune.transfer.result import result_of
 from tests.runs import planned
 
@@ -36,6 +39,21 @@ def test_a_run_is_an_iterator_of_what_happens(photo, painting, network):
         *(("step", 48, done, None) for done in (5, 6, 7, 8)),
         ("ends", 48, 8, "done"),
     ]
+
+
+def test_progress_that_is_kept_does_not_keep_the_features_of_a_size_that_is_over(photo, painting, network):
+    kept, first = [], []
+    for progress in steps(planned(photo, [painting], spec(), network=network)):
+        if progress.event == "step" and progress.level == 0 and not first:
+            assert progress.measure(progress.state.image)
+            first = [weakref.ref(each) for each in gc.get_objects() if issubclass(type(each), MaskedObjective)]
+            assert first
+        if progress.event == "begins" and progress.level == 1:
+            gc.collect()
+            assert [each for each in first if each() is not None] == []
+            assert kept[-1].measure(kept[-1].state.image) == {}
+        kept.append(progress)
+    assert kept[-1].measure(kept[-1].state.image), "at the end a result is measured"
 
 
 def test_the_share_of_the_work_counts_pixels(photo, painting, network):

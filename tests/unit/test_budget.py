@@ -234,6 +234,15 @@ def test_too_little_memory_names_what_is_needed(photo, painting, network):
     assert budget(planned(photo, [painting], enough, network=network)).side(8192) == 128
 
 
+def test_the_memory_that_a_small_picture_needs_as_a_whole_is_enough(photo, painting, network):
+    small = StyleSpec(size=64, precision="fp32", memory="1025MiB", method=Optimise(pyramid=False))
+    with pytest.raises(ResourceError, match=r"64x\d+ pixels need (\d+)MiB as a whole, .* 1025MiB") as error:
+        style(photo, painting, spec=small, network=network)
+    needed = str(error.value).split(" need ")[1].split("MiB")[0]
+    enough = small.model_copy(update={"memory": f"{needed}MiB"})
+    assert budget(planned(photo, [painting], enough, network=network)).side(64) is None
+
+
 def test_8192_fits_into_6_gib(photo, painting, network):
     square = Picture(np.zeros((512, 512, 3), np.float32))
     for precision, dtype, least in (("fp32", torch.float32, 128), ("bf16", torch.bfloat16, 512)):

@@ -136,6 +136,18 @@ def test_a_pass_serves_steps_of_any_size_and_leaves_earlier_results_alone():
         torch.testing.assert_close(output.sums["relu5_1"].second, expected.sums["relu5_1"].second)
 
 
+def test_weights_that_are_loaded_after_a_pass_was_made_count():
+    net = network()
+    one, plain = CompactPass(net, [], TAPS), PlainPass(net, [], TAPS)
+    generator = torch.Generator().manual_seed(2)
+    image = torch.rand((1, 3, 32, 24), generator=generator, dtype=torch.float64).requires_grad_()
+    for _ in range(2):
+        gradients = [torch.autograd.grad(found(p(image), slice(None)), image)[0] for p in (one, plain)]
+        torch.testing.assert_close(*gradients)
+        torch.manual_seed(3)
+        net.load(Compact(NARROW).state_dict(), "memory", {"slope": "0.1"})
+
+
 def test_a_gradient_that_is_taken_too_late_or_twice_is_refused():
     image = torch.rand((1, 3, 32, 24), dtype=torch.float64).requires_grad_()
     one = CompactPass(network(), ["relu3_1"], [])

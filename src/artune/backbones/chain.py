@@ -47,7 +47,7 @@ class ChainPass:
     """A pass through stages of 3x3 convolutions with leaky ReLU, and 2x2 average pooling between the stages.
 
     It keeps the padded inputs of the convolutions, so that a step allocates little. A call overwrites what the last
-    one kept: the gradient must be taken before the next call. The weights are those at the time it is made.
+    one kept: the gradient must be taken before the next call.
 
     Args:
         stages: the convolutions of each stage, without padding of their own. The tap of a stage is the activation of
@@ -67,11 +67,6 @@ class ChainPass:
         self.stages = stages[: max((*taps, *summed)) + 1]
         if any(parameter.requires_grad for stage in self.stages for conv in stage for parameter in conv.parameters()):
             raise ValueError("this pass has no gradient of weights; use the network itself, or freeze it first")
-        # pooling averages four pixels, and each gets a quarter of the gradient: as a factor of the weights it is free
-        self.back = [
-            [conv.weight * 0.25 if number and not place else conv.weight for place, conv in enumerate(stage)]
-            for number, stage in enumerate(self.stages)
-        ]
         self.buffers: dict[tuple[int, int], Tensor] = {}
         self.calls = 0
 
@@ -139,7 +134,11 @@ class ChainPass:
             grad = self.of_tap(tap, inner, of_taps.get(number), of_sums.get(number), kept.cores[number])
             del tap
             for place in reversed(range(len(inputs))):
-                of_input = gradient_of_input(grad, inputs[place], self.back[number][place])
+                weight = self.stages[number][place].weight
+                # pooling averages four pixels, and each gets a quarter of the gradient: the weights are the cheapest
+                # place for the factor
+                factor = 0.25 if number and not place else 1.0
+                of_input = gradient_of_input(grad, inputs[place], weight if factor == 1 else weight * factor)
                 if (number, place) == (0, 0):
                     return of_input
                 fold_border(of_input)

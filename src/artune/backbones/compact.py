@@ -57,7 +57,7 @@ class CompactConfig:
             where: the file, for messages.
 
         Raises:
-            WeightsError: the slope is none.
+            WeightsError: the slope is not a number from 0 to below 1.
         """
         stages: list[tuple[int, ...]] = []
         while widths := tuple(_widths(weights, len(stages))):
@@ -93,7 +93,7 @@ def _widths(weights: Mapping[str, Tensor], stage: int) -> Iterator[int]:
     """Channels of the convolutions of a stage of a file."""
     for place in itertools.count():
         weight = weights.get(f"stages.{stage}.{place}.weight")
-        if weight is None or weight.dim() != 4:
+        if weight is None or not weight.dim():
             return
         yield len(weight)
 
@@ -217,6 +217,7 @@ class Compact(Backbone):
                 self._build(config)
             self.to(like).requires_grad_(like.requires_grad)
         self.load_state_dict(dict(weights))
+        self.pin_colour()
 
     @property
     def metadata(self) -> Mapping[str, str]:  # type: ignore[override]

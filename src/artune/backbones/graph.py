@@ -119,8 +119,10 @@ def count_padding(graph: fx.Graph, modules: Mapping[str, nn.Module], counted: bo
     """Make every average pooling in the graph count the zeros of its padding, or leave them out."""
     for node in graph.nodes:
         if node.target is F.avg_pool2d:
-            node.args = node.args[:COUNTED]
-            node.update_kwarg("count_include_pad", counted)
+            if len(node.args) > COUNTED:
+                node.update_arg(COUNTED, counted)
+            else:
+                node.update_kwarg("count_include_pad", counted)
         elif node.op == "call_module" and isinstance(module := modules.get(str(node.target)), nn.AvgPool2d):
             module.count_include_pad = counted
 

@@ -35,18 +35,11 @@ COUNTER = "num_batches_tracked"
 """Name of batch norm's step counter, which only training uses."""
 SIDE = 512
 """Side, in pixels, of the square picture for which shapes, costs and memory per pixel are computed."""
-NOTES: Mapping[tuple[str, str], tuple[str, str]] = {
-    (
-        "pooling",
-        "trained with average pooling that leaves the padding out of the count (Keras); torchvision counts it: "
-        "relative difference up to 0.28 at Mixed_6e, mostly from the border",
-    ): ("count_include_pad", "false"),
-    (
-        "input",
-        "sRGB in [0, 1], normalised with torchvision's mean and deviation, transform_input False",
-    ): ("normalisation", "imagenet"),
-}
-"""Entries of the metadata of a known file of Inception V3, and what they mean."""
+IN_WORDS = (
+    ("pooling", "leaves the padding out of the count", "count_include_pad", "false"),
+    ("input", "normalised with torchvision's mean and deviation", "normalisation", "imagenet"),
+)
+"""Entries of the metadata that say in words what ``CHOICES`` say: entry, part of its text, choice, its value."""
 CHOICES: Mapping[str, tuple[str, ...]] = {"count_include_pad": ("true", "false"), "normalisation": ("imagenet",)}
 """Entries of the metadata that count, and their values."""
 POSITIONS = 2
@@ -63,7 +56,7 @@ class Traced(Backbone):
 
     Args:
         name: the network's name in specs and messages.
-        build: makes the classifier.
+        build: makes the classifier; its average pooling counts its padding, as torchvision's does.
         pooling: replacement for max pooling.
         padding: of the first convolution. It repeats the border of the picture; with zeros, as torchvision has them,
             results may get a frame.
@@ -164,9 +157,9 @@ class Traced(Backbone):
         The head is ignored: it may have other classes or be missing. The file may end early: the taps beyond are marked
         as not reachable.
 
-        Two entries of the metadata count, and what ``NOTES`` holds. ``count_include_pad: false``: averages leave the
-        padding out of the count, as Keras' do; torchvision's count it. ``normalisation: imagenet``: the weights expect
-        ImageNet's mean and deviation, also where torchvision's own of this network expect another input.
+        Two entries of the metadata count, or the words of ``IN_WORDS``. ``count_include_pad: false``: averages leave
+        the padding out of the count, as Keras' do; torchvision's count it. ``normalisation: imagenet``: the weights
+        expect ImageNet's mean and deviation, also where torchvision's own of this network expect another input.
 
         Raises:
             WeightsError: a tensor has another shape, a layer between others is missing, or there is one that the
@@ -224,7 +217,8 @@ class Traced(Backbone):
 
 def _choices(metadata: Mapping[str, str], where: str) -> dict[str, str]:
     """The entries of the metadata that count."""
-    metadata = {**metadata, **dict(NOTES[pair] for pair in metadata.items() if pair in NOTES)}
+    said = {choice: value for entry, text, choice, value in IN_WORDS if text in metadata.get(entry, "")}
+    metadata = {**said, **metadata}
     for key, known in CHOICES.items():
         if metadata.get(key, known[0]) not in known:
             raise WeightsError(f"{where}: its metadata have {key} {metadata[key]!r}; write {' or '.join(known)}")

@@ -1,7 +1,7 @@
 """The method ``optimise``: optimisation in the image (Gatys 2016). Its plan, and its steps from size to size."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -126,16 +126,16 @@ def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Iterator[Progress
     first, state = checkpoint.level if checkpoint else 0, None
     for level in range(first, len(rungs)):
         resumed = checkpoint if level == first else None
-        state, objective = yield from _size(  # which alone holds the state that it begins with
+        state, measure = yield from _size(  # which alone holds the state that it begins with
             trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state)
         )
         last = level == len(rungs) - 1
         if last and state.step == rungs[level].steps:
             state = replace(state, slots={})  # which nothing needs any more, and which are as large as two pictures
         if last or trace.end is End.DIVERGED:
-            yield trace.progress("ends", level, state, objective)
+            yield trace.progress("ends", level, state, measure)
             return
-        del objective  # frees memory for the next size
+        measure.end()
 
 
 def _is_photograph(run: OptimiseRun) -> bool:
@@ -189,8 +189,25 @@ def next_iterate(plan: OptimisePlan, shown: Inputs, image: Image, size: int, con
     return enlarged(image, content, before)
 
 
-def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, MaskedObjective]]:
-    """Optimise at one size; return the last state, and the objective."""
+class _Measure:
+    """Finds the losses of a picture, by name, while a size lasts.
+
+    A caller may keep the progress of a size that is over, and that must not keep its features in memory.
+    """
+
+    def __init__(self, objective: MaskedObjective) -> None:
+        self.objective: MaskedObjective | None = objective
+
+    def __call__(self, image: Image, step: int) -> Mapping[str, float]:
+        return {} if self.objective is None else self.objective.losses(image, step=step)
+
+    def end(self) -> None:
+        """Free the memory of the size."""
+        self.objective = None
+
+
+def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, None, tuple[State, _Measure]]:
+    """Optimise at one size; return the last state, and what measures the losses at this size."""
     run, plan, rung = trace.run, trace.run.plan, trace.run.plan.method.rungs[level]
     side = budget_of(plan, run).side(rung.size)
     if side is not None:
@@ -201,6 +218,7 @@ def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, Non
     paintings = yield from trace.parts(level, state, sized.paintings())
     objective = yield from trace.parts(level, state, sized.objective(content, paintings))
     del content, paintings  # frees memory for large pictures
+    measure = _Measure(objective)
     end: End | None = None
     for event in descend_in_parts(
         objective,
@@ -213,17 +231,17 @@ def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, Non
         in_place=side is not None,
     ):
         if isinstance(event, PartDone):
-            yield trace.progress("part", level, state, objective, part=event)
+            yield trace.progress("part", level, state, measure, part=event)
             continue
         end = event.end
         if end is not End.DIVERGED:
             state = event.state
             trace.note(event)
-            yield trace.progress("step", level, state, objective)
+            yield trace.progress("step", level, state, measure)
     if state.unchanged >= STALLED_AFTER:
         end = End.STALLED
     trace.end = end or trace.end
-    return state, objective
+    return state, measure
 
 
 @dataclass
@@ -260,7 +278,7 @@ class _RunLog:
         event: Event,
         level: int,
         state: State,
-        objective: MaskedObjective | None = None,
+        measure: _Measure | None = None,
         *,
         part: PartDone | None = None,
         done: int | None = None,
@@ -280,7 +298,7 @@ class _RunLog:
             state,
             self.losses,
             time.perf_counter() - self.began,
-            (lambda image: {}) if objective is None else partial(objective.losses, step=state.step),
+            (lambda image: {}) if measure is None else partial(measure, step=state.step),
             part,
             self.end if event == "ends" else None,
         )

@@ -83,7 +83,7 @@ class Progress:
         state: state of the descent; its image is the picture so far. At the end of all steps it has no slots.
         losses: losses of all steps so far, by name; the lists grow while the run goes on.
         seconds: duration of the run so far, the time before a checkpoint included.
-        measure: function that returns the losses of a picture at this size, by name.
+        measure: function that returns the losses of a picture at this size, by name; none once the size is over.
         part: number of parts done and of all parts; for the event ``part`` only.
         end: why the run ended; for the event ``ends`` only.
     """
