@@ -142,12 +142,12 @@ def referee(assets: Path) -> Referee:
 def rows() -> list[Row]:
     """The last row of each method, size, pair and strength: earlier ones are of other recipes.
 
-    Rows of a method whose weights are not those of its last row are left out.
+    Rows of a method whose weights or precision are not those of its last row are left out.
     """
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     found = [json.loads(line) for line in lines]
-    last = {row["method"]: row.get("weights") for row in found}
-    found = [row for row in found if row.get("weights") == last[row["method"]]]
+    last = {row["method"]: (row.get("weights"), row.get("precision")) for row in found}
+    found = [row for row in found if (row.get("weights"), row.get("precision")) == last[row["method"]]]
     return list({(row["method"], row.get("size", SIZE), *row["pair"], row["strength"]): row for row in found}.values())
 
 
@@ -278,8 +278,10 @@ def table(args: argparse.Namespace) -> None:
     kept = [row for row in rows() if row.get("size", SIZE) == args.size]
     ran = list(dict.fromkeys(row["method"] for row in kept))
     methods = args.methods or ran
-    if unknown := {*methods, args.against or ran[0]} - {*ran}:
-        raise SystemExit(f"not run at {args.size} pixels: {', '.join(sorted(unknown))}; there are {', '.join(ran)}")
+    if unknown := {*methods, *([args.against] if args.against else [])} - {*ran}:
+        raise SystemExit(
+            f"not run at {args.size} pixels: {', '.join(sorted(unknown))}; there are {', '.join(ran) or 'none'}"
+        )
     print(f"{'method':10} {'strength':>8} {'pairs':>5} {'fine':>6} {'strokes':>7} {'content':>7} {'seconds':>7}")
     for method in methods:
         for strength in sorted({str(r["strength"]) for r in kept if r["method"] == method}):
@@ -375,7 +377,12 @@ def main() -> None:
     one.add_argument("--pairs", type=int, default=24)
     one.add_argument("--size", type=int, default=SIZE, help="longer side of the pictures")
     one.add_argument("--strengths", type=float, nargs="+", default=LADDER)
-    one.add_argument("--precision", choices=["fp32", "bf16", "auto"], default="fp32", help="but for the references")
+    one.add_argument(
+        "--precision",
+        choices=["fp32", "bf16", "auto"],
+        default="fp32",
+        help="of artune's methods; the references have theirs",
+    )
     one.add_argument("--pictures", type=Path, help="folder to keep the pictures in")
     one.set_defaults(do=run)
     five = commands.add_parser("time")

@@ -7,7 +7,7 @@
 ``targets`` draws crops (photographs, paintings, many scales, noise, and pictures that an optimisation with
 an earlier network has half finished), runs the teachers on them once and keeps the principal components of their
 features. ``train`` fits the network to them, from a random start or from the weights of an earlier network of the same
-shape or a smaller one. Every step depends on (seed, step) alone, and a killed training goes on from its last
+shape or a narrower one. Every step depends on (seed, step) alone, and a killed training goes on from its last
 checkpoint. ``evaluate`` fits a linear map from each tap to the teachers' whole features on training
 pictures and prints the share of their variance that it misses on pictures never trained on.
 
@@ -425,9 +425,14 @@ def begin(model: Compact, image: Tensor, inherited: Mapping[str, Tensor]) -> Non
         model: the network.
         image: pictures whose statistics count.
         inherited: weights of an earlier network, none of whose convolutions is wider; or nothing.
+
+    Raises:
+        SystemExit: they do not fit.
     """
     if inherited and (gone := model.state_dict().keys() - inherited.keys()):
-        raise SystemExit(f"--start lacks {min(gone)}; give a --shape with as many convolutions in every stage")
+        raise SystemExit(
+            f"--start lacks {min(gone)}; give a --shape with as many convolutions in every stage as it has"
+        )
     for name, value in inherited.items():
         own = model.state_dict().get(name)
         if own is None or any(had > has for had, has in zip(value.shape, own.shape, strict=True)):
@@ -625,10 +630,10 @@ def train(args: argparse.Namespace, network: Compact | None = None) -> None:
         first, before = kept["step"], kept["seconds"]
         write_lines(log, [row for row in read_lines(log) if row["step"] <= first])
     else:
-        write_lines(log, [])
         inherited = load_file(args.start) if args.start else {}
         begin(student.network, batches.step(0)[0], inherited)
         same = bool(inherited) and len(inherited["stages.0.0.bias"]) == len(bias_of(stages(student.network)[0][0]))
+        write_lines(log, [])
         fit_first(student, batches, args.first, inherited=same)
     student.network.stages[0].requires_grad_(False)
     student.maps["relu1_1"].requires_grad_(False)

@@ -1,6 +1,6 @@
 """Which shape for the compact network: each is distilled equally long, then makes pictures.
 
-    python training/shapes.py --assets DIR --work DIR [--steps 600] [--only wide ...]
+    python training/shapes.py --assets DIR --work DIR --start FILE [--steps 600] [--only "first stage 24" ...]
 
 A line per shape: multiply-adds per pixel, the share of the teachers' variance that is missed on held-out crops, and
 fine and strokes in SqueezeNet of twelve pairs, at equal content distance. ``--work`` is the folder of the targets
@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artune.api import style
-from artune.backbones.base import Features, Image, PlainPass
-from artune.backbones.compact import Compact, CompactConfig
+from artune.backbones.base import Image, PlainPass
+from artune.backbones.compact import MARGIN, Compact, CompactConfig
 from artune.backbones.network import Network
 from artune.images.read import read_picture
 from artune.machine import choose_precision
@@ -41,7 +41,6 @@ BASE = "16/32-32/64-64-64/96-96-128/128-128"
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "average": lambda x: F.avg_pool2d(x, 2),
     "max": lambda x: F.max_pool2d(x, 2),
-    "none": lambda x: x[:, :, ::2, ::2],
 }
 
 
@@ -78,7 +77,7 @@ class Shape:
 
 
 BEST: dict[str, Any] = {"slope": 0.1, "moments": 0.0, "muon": True, "start": True}
-"""What won on the first shape: the tries after it differ in what is named."""
+"""What won on ``BASE``: the tries after it differ in what is named."""
 WIDE = "16/32-32/64-64-64/128-128-192/192-192"
 
 SHAPES = {
@@ -86,16 +85,13 @@ SHAPES = {
     "narrow": Shape("12/24-24/48-48-48/64-64-96/96-96"),
     "wide": Shape("24/32-32/64-64-64/128-128-128/128-128"),
     "shallow": Shape("16/32/64-64/128-128/128-128"),
-    "deep": Shape("16/24-24-24/48-48-48-48/96-96-96-96/128-128"),
     "max": Shape(pooling="max"),
-    "strided": Shape(pooling="none"),
     "zeros": Shape(border="zeros"),
     "leaky": Shape(slope=0.1),
     "features alone": Shape(moments=0.0),
     "both": Shape(slope=0.1, moments=0.0),
     "both, Muon": Shape(slope=0.1, moments=0.0, muon=True),
     "both, Muon, inherited": Shape(**BEST),
-    "both, inherited": Shape(slope=0.1, moments=0.0, start=True),
     "deep taps wider": Shape(WIDE, **BEST),
     "deep taps twice as wide": Shape("16/32-32/64-64-64/128-128-256/256-256", **BEST),
     "deep taps wider, moments": Shape(WIDE, **{**BEST, "moments": 0.1}),
@@ -103,16 +99,15 @@ SHAPES = {
     "deep taps wider, dilated": Shape(WIDE, dilation=2, **BEST),
     "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", **BEST),
     "all taps wider": Shape("24/32-48/64-64-96/128-128-192/192-192", **BEST),
-    "twice the cost": Shape("24/48-48/96-96-96/128-128-192/192-192", **BEST),
 }
 
 
 class Shaped(Compact):
-    """A compact network with another pooling, border or activation, in plain operations."""
+    """A compact network with another pooling, border or dilation, in plain operations."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, margin: int = 0) -> None:
         stages_of = tuple(tuple(map(int, s.split("-"))) for s in shape.channels.split("/"))
-        super().__init__(CompactConfig(stages_of, shape.slope))
+        super().__init__(CompactConfig(stages_of, shape.slope), margin)
         self.pool = POOLINGS[shape.pooling]
         for stage in stages(self):
             for conv in stage:
@@ -124,8 +119,10 @@ class Shaped(Compact):
         self.border = shape.border
 
     def padded(self, image: Image) -> Tensor:
-        border = "constant" if self.border == "zeros" else self.border
-        x = F.pad(image, (1, 1, 1, 1), mode=border)
+        x = super().padded(image)
+        if self.border == "zeros":  # in place of what was repeated
+            frame = self.margin + 1
+            x = F.pad(image, (frame, x.shape[3] - image.shape[3] - frame, frame, x.shape[2] - image.shape[2] - frame))
         return x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
 
     def make_pass(self, taps: Collection[str], summed: Collection[str]) -> PlainPass:
@@ -133,16 +130,6 @@ class Shaped(Compact):
 
     def pooled(self, x: Tensor) -> Tensor:
         return self.pool(x)
-
-    def forward(self, image: Image, taps: Collection[str]) -> Features:
-        features: dict[str, Tensor] = {"image": image}
-        x = self.padded(image)
-        for number, stage in enumerate(stages(self), start=1):
-            x = x if number == 1 else self.pooled(x)
-            for conv in stage:
-                x = self.activated(conv(x))
-            features[f"relu{number}_1"] = x
-        return {tap: features[tap] for tap in taps}
 
 
 def ready(backbone: Shaped) -> Network:
@@ -203,9 +190,12 @@ def main() -> None:
         line += ["--shape", shape.channels, "--slope", str(shape.slope)]
         model = None if shape.plain else Shaped(shape)
         train(options().parse_args(line + places), model)
-        if model is not None:
-            model.load_state_dict(load_file(output))
-        network = candidate(output) if model is None else ready(model)
+        if shape.plain:
+            network = candidate(output)
+        else:
+            shown = Shaped(shape, MARGIN)
+            shown.load_state_dict(load_file(output))
+            network = ready(shown)
         last = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[-1])
         row = {"shape": name, **vars(shape), "cost": last["cost"], "error": last["error"]}
         print(json.dumps(row | {"pairs": distances(network, args.assets)}), flush=True)

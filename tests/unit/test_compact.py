@@ -66,7 +66,7 @@ def test_a_network_takes_the_shape_of_its_file():
 
 
 @pytest.mark.parametrize("slope", ["x", "-0.5", "1", "nan"])
-def test_a_slope_that_is_none_is_refused(slope):
+def test_a_slope_that_is_not_from_0_to_below_1_is_refused(slope):
     with pytest.raises(WeightsError, match=f"memory.*slope '{slope}'.*from 0"):
         Compact().load(Compact().state_dict(), "memory", {"slope": slope})
 

@@ -1,7 +1,7 @@
 """Forward and backward pass of a chain of convolutions in one function, with buffers that are kept from step to step.
 
 Autograd would copy features to pad them, to crop the margin and to change their layout, and would read them once more
-for every activation, slope and sum (docs/speed.md has what that costs). Here the activation of a convolution goes
+for every activation, slope and sum. Here the activation of a convolution goes
 straight into the padded input of the next one. A tap is worked off in strips that stay in the processor's cache:
 activation, sums and pooling on the way forward; the gradients of the pooling, of the tap and of its sums, and the slope
 of the activation on the way back.

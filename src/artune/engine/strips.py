@@ -8,7 +8,7 @@ from types import EllipsisType
 from torch import Tensor
 
 VALUES = 2**20
-"""Largest number of values in a strip; so few stay in a processor's cache."""
+"""Largest number of values in a strip of more than one row; so few stay in a processor's cache."""
 
 Strip = tuple[EllipsisType | slice, ...]
 
