@@ -5,7 +5,7 @@
 A line per shape: multiply-adds per pixel, the share of the teachers' variance that is missed on held-out crops, and
 fine and strokes in SqueezeNet of twelve pairs, at equal content distance. ``--work`` is the folder of the targets
 (``distill.py targets``); finished shapes are kept there, and not trained again. ``--compare LOG`` prints the medians
-over the pairs that all shapes of a log of such lines have.
+over the pairs that all shapes in a log of such lines have, or all of ``--only``.
 """
 
 import argparse
@@ -152,9 +152,9 @@ def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
     return {f"{a} {b}": (round(fine, 3), round(strokes, 3)) for (a, b), (fine, strokes) in reached}
 
 
-def compare(lines: Sequence[str]) -> None:
-    """Print the medians of fine and strokes over the pairs that all shapes of a log have."""
-    rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row}
+def compare(lines: Sequence[str], only: Collection[str]) -> None:
+    """Print the medians of fine and strokes over the pairs that all of some shapes in a log have."""
+    rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row and row["shape"] in only}
     common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values()))) if rows else []
     if not common:
         raise SystemExit("no pair of which all shapes have pictures")
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     args = parser.parse_args()
     if args.compare:
-        compare(args.compare.read_text().splitlines())
+        compare(args.compare.read_text().splitlines(), args.only)
         return
     if args.assets is None or args.work is None:
         parser.error("--assets and --work are needed")
