@@ -277,11 +277,11 @@ def table(args: argparse.Namespace) -> None:
     """Medians at the ladder's strengths, and at equal content distance, interpolated pair by pair."""
     kept = [row for row in rows() if row.get("size", SIZE) == args.size]
     ran = list(dict.fromkeys(row["method"] for row in kept))
+    if not ran:
+        raise SystemExit(f"nothing was run at {args.size} pixels")
     methods = args.methods or ran
     if unknown := {*methods, *([args.against] if args.against else [])} - {*ran}:
-        raise SystemExit(
-            f"not run at {args.size} pixels: {', '.join(sorted(unknown))}; there are {', '.join(ran) or 'none'}"
-        )
+        raise SystemExit(f"not run at {args.size} pixels: {', '.join(sorted(unknown))}; there are {', '.join(ran)}")
     print(f"{'method':10} {'strength':>8} {'pairs':>5} {'fine':>6} {'strokes':>7} {'content':>7} {'seconds':>7}")
     for method in methods:
         for strength in sorted({str(r["strength"]) for r in kept if r["method"] == method}):

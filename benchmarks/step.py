@@ -3,8 +3,8 @@
     python benchmarks/step.py [--sizes 128 256 512 1024] [--runs 3] [--source DIR ...] [--plain]
 
 For each size and precision: milliseconds of a whole step (loss, gradient, update); of its convolutions alone, forward
-and for the gradient of the picture, as PyTorch computes them; of as many multiply-adds at the speed of a matrix product
-in the same process; the convolutions' peak over the step; and the peak of the process's memory. Medians of the runs,
+and for the gradient of the picture, as PyTorch computes them; of as many multiply-adds at the speed of the fastest
+matrix product in any process; the share of this in the step; and the peak of the process's memory. Medians of the runs,
 each a process of its own. With several ``--source`` (folders to put on PYTHONPATH) they take turns; each has the
 network that it bundles. ``--plain`` adds the last one with the pass of any network, by autograd.
 """
@@ -100,7 +100,8 @@ def measure(size: int, precision: Literal["fp32", "bf16"], seconds: float, *, pl
     return {
         "step": 1e3 * step,
         "convolutions": 1e3 * alone,
-        "at peak": 1e3 * count / PRODUCT**3 * product,
+        "products": count / PRODUCT**3,
+        "product": 1e3 * product,
         "memory": memory,
     }
 
@@ -137,10 +138,12 @@ def main() -> None:
                 for source, plain in versions:
                     figures = alone(source, size, precision, args.seconds, plain=plain)
                     found.setdefault((source, plain), []).append(figures)
+            fastest = min(each["product"] for some in found.values() for each in some)
             for (source, plain), some in found.items():
-                step, convolutions, peak, memory = (
-                    median(each[name] for each in some) for name in ("step", "convolutions", "at peak", "memory")
+                step, convolutions, products, memory = (
+                    median(each[name] for each in some) for name in ("step", "convolutions", "products", "memory")
                 )
+                peak = products * fastest
                 where = (f"  {Path(source)}" if source else "") + ("  plain" if plain else "")
                 print(
                     f"{size:5} x {size * 3 // 4:4} px  {precision:8} {step:8.1f} {convolutions:12.1f} {peak:9.1f} "

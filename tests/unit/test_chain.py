@@ -148,6 +148,14 @@ def test_weights_that_are_loaded_after_a_pass_was_made_count():
         net.load(Compact(NARROW).state_dict(), "memory", {"slope": "0.1"})
 
 
+def test_a_pass_refuses_a_network_that_has_changed_its_shape():
+    net = network()
+    one = CompactPass(net, [], TAPS)
+    net.load(Compact(NARROW).state_dict(), "memory", {"slope": "0.5"})
+    with pytest.raises(RuntimeError, match="another shape than when this pass was made; make a new pass"):
+        one(torch.rand((1, 3, 32, 24), dtype=torch.float64))
+
+
 def test_a_gradient_that_is_taken_too_late_or_twice_is_refused():
     image = torch.rand((1, 3, 32, 24), dtype=torch.float64).requires_grad_()
     one = CompactPass(network(), ["relu3_1"], [])

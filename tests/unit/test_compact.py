@@ -88,11 +88,20 @@ def test_weights_of_another_kind_are_refused():
         ),
         ({name: value.int() for name, value in own.items()}, "floating-point .* it has torch.int32"),
         ({name: value for name, value in own.items() if name != "stages.2.1.bias"}, "stages.2.1.bias.* it has none"),
+        ({name: value for name, value in own.items() if name != "stages.2.1.weight"}, "has stages.2.1.bias, which is"),
     ):
         with pytest.raises(WeightsError, match=f"memory: these are not weights of the compact network: .*{problem}"):
             network.load(weights, "memory")
         assert network.config == CompactConfig()
         torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_file_is_taken_as_it_is():
+    torch.manual_seed(0)
+    weights = {name: torch.randn_like(value) for name, value in Compact().state_dict().items()}
+    network = Compact()
+    network.load(weights, "memory")
+    torch.testing.assert_close(network.state_dict(), weights, rtol=0, atol=0)
 
 
 def test_a_network_of_another_shape_keeps_its_precision_and_stays_frozen():

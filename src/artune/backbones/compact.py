@@ -3,7 +3,8 @@
 A plain chain of 3x3 convolutions, leaky ReLU and average pooling, distilled from VGG (``training/distill.py``). Its
 taps have the names of the layers of VGG that they imitate.
 
-The first tap contains the picture's own red, green and blue, so that no colour is invisible to the losses.
+In a new network and in the bundled one the first tap contains the picture's own red, green and blue, so that no colour
+is invisible to the losses.
 """
 
 import itertools
@@ -76,17 +77,21 @@ class CompactConfig:
             return f"it has {len(self.stages)} stages (stages.0.0.weight and so on), needed are {STAGES}"
         if self.stages[0][0] < RGB:
             return f"its first convolution has {self.stages[0][0]} channels, needed are {RGB} or more"
-        channels, left = RGB, dict(weights)
+        shapes: dict[str, tuple[int, ...]] = {}
+        channels = RGB
         for stage, widths in enumerate(self.stages):
             for place, width in enumerate(widths):
-                for name, needed in (("weight", (width, channels, 3, 3)), ("bias", (width,))):
-                    key = f"stages.{stage}.{place}.{name}"
-                    tensor = left.pop(key, None)
-                    if tensor is None or tuple(tensor.shape) != needed or not tensor.is_floating_point():
-                        has = "none" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
-                        return f"needed is {key}, floating-point of shape {needed}, it has {has}"
+                name = f"stages.{stage}.{place}"
+                shapes |= {f"{name}.weight": (width, channels, 3, 3), f"{name}.bias": (width,)}
                 channels = width
-        return f"it has {next(iter(left))}, which is no part of one" if left else ""
+        if strange := sorted(weights.keys() - shapes.keys()):
+            return f"it has {strange[0]}, which is no part of one, or lacks what comes before"
+        for name, needed in shapes.items():
+            tensor = weights.get(name)
+            if tensor is None or tuple(tensor.shape) != needed or not tensor.is_floating_point():
+                has = "none" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+                return f"needed is {name}, floating-point of shape {needed}, it has {has}"
+        return ""
 
 
 def _widths(weights: Mapping[str, Tensor], stage: int) -> Iterator[int]:
@@ -217,7 +222,6 @@ class Compact(Backbone):
                 self._build(config)
             self.to(like).requires_grad_(like.requires_grad)
         self.load_state_dict(dict(weights))
-        self.pin_colour()
 
     @property
     def metadata(self) -> Mapping[str, str]:  # type: ignore[override]
@@ -231,7 +235,8 @@ class Compact(Backbone):
 class CompactPass:
     """The pass of the compact network on a CPU, in one function; see ``artune.backbones.chain``.
 
-    The gradient of a call must be taken before the next call.
+    The gradient of a call must be taken before the next call. Weights that are loaded later count, but a network that
+    has changed its shape needs a new pass.
 
     Args:
         network: the network.
@@ -241,12 +246,14 @@ class CompactPass:
 
     def __init__(self, network: Compact, taps: Collection[str], summed: Collection[str]) -> None:
         self.network, self.taps, self.summed = network, {*taps}, {*summed}
-        self.names = list(network.taps)
+        self.names, self.config = list(network.taps), network.config
         stages = [[*cast(Iterable[nn.Conv2d], stage)] for stage in network.stages]
         places = [[self.names.index(tap) for tap in some - {"image"}] for some in (self.taps, self.summed)]
         self.chain = ChainPass(stages, network.config.slope, *places) if any(places) else None
 
     def __call__(self, image: Image) -> PassOutput:
+        if self.network.config != self.config:
+            raise RuntimeError("the network has another shape than when this pass was made; make a new pass")
         features, sums = {}, {}
         if self.chain is not None:
             cores = [self.network.core(tap, image) for tap in self.names]
