@@ -155,7 +155,7 @@ def test_a_run_in_tiles_stays_within_its_memory(files, regions):
 
 
 def test_interrupted_between_tiles_goes_on(files):
-    options = ["--size", "512", "--memory", "1040MiB", "--steps", "40"]
+    options = ["--size", "512", "--memory", "1200MiB", "--steps", "40"]
     process = subprocess.Popen(command(files, "out.png", *options), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     partial = files / "out.png.partial"
     deadline = time.monotonic() + 300
