@@ -1,10 +1,9 @@
 """Forward and backward pass of a chain of convolutions in one function, with buffers that are kept from step to step.
 
 Autograd would copy features to pad them, to crop the margin and to change their layout, and would read them once more
-for every activation, slope and sum. Here the activation of a convolution goes
-straight into the padded input of the next one. A tap is worked off in strips that stay in the processor's cache:
-activation, sums and pooling on the way forward; the gradients of the pooling, of the tap and of its sums, and the slope
-of the activation on the way back.
+for every activation, slope and sum. Here the activation of a convolution goes straight into the padded input of the
+next one. A tap is worked off in strips that stay in the processor's cache: activation, sums and pooling on the way
+forward; the gradients of the pooling, of the tap and of its sums, and the slope of the activation on the way back.
 """
 
 from collections.abc import Collection, Sequence
@@ -135,10 +134,9 @@ class ChainPass:
             del tap
             for place in reversed(range(len(inputs))):
                 weight = self.stages[number][place].weight
-                # pooling averages four pixels, and each gets a quarter of the gradient: the weights are the cheapest
-                # place for the factor
-                factor = 0.25 if number and not place else 1.0
-                of_input = gradient_of_input(grad, inputs[place], weight if factor == 1 else weight * factor)
+                if number and not place:
+                    weight = weight * 0.25  # pooling averages four pixels: the cheapest place for its factor
+                of_input = gradient_of_input(grad, inputs[place], weight)
                 if (number, place) == (0, 0):
                     return of_input
                 fold_border(of_input)
