@@ -876,12 +876,12 @@ def test_a_photograph_in_tiles_changes_nothing_for_the_next(files, photo, painti
 def test_one_strength_for_all(holiday, monkeypatch):
     monkeypatch.chdir(holiday)
     line = ["style", "holiday", "painting.png", "-o", "styled", *FAST[:-2]]
-    result = call(*line, "--one-strength", "--recursive")
+    result = call(*line, "--one-strength")
     assert result.exit_code == 0, result.output
-    strength = float(re.search(r"one strength for 4 photographs: (\S+)", result.output)[1])
+    strength = float(re.search(r"one strength for 2 photographs: (\S+)", result.output)[1])
     found = {read_picture(f"styled/{name}").note["spec"]["strength"] for name in written(holiday / "styled")}
     assert found == {strength}
-    assert len(re.findall(r"png: strength 0\.\d+", result.output)) == 4
+    assert len(re.findall(r"png: strength 0\.\d+", result.output)) == 2
     message = refused(*line[:-2], "--one-strength", "--strength", "0.3")
     assert "one strength for all photographs: there is no strength to be found" in message
 

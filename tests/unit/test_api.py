@@ -134,15 +134,17 @@ def test_inference_mode_of_the_caller_does_not_matter(photo, painting):
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("photoreal", [0.0, 1.0])
-def test_the_caller_s_random_numbers_are_left_alone(photo, painting, photoreal):
+@pytest.mark.parametrize(("strength", "photoreal"), [("auto", 0.0), (0.5, 1.0)])
+def test_the_caller_s_random_numbers_are_left_alone(photo, painting, strength, photoreal):
     torch.manual_seed(7)
     np.random.seed(7)
     want = torch.rand(3), np.random.rand(3)
     torch.manual_seed(7)
     np.random.seed(7)
     drawn = {"rungs": RUNGS, "loss": {"sliced": 1.0}, "start": "uniform", "photoreal": photoreal}
-    artune.style(photo, painting, spec=StyleSpec(size=48, precision="fp32", method=Optimise(**drawn)))
+    artune.style(
+        photo, painting, spec=StyleSpec(size=48, strength=strength, precision="fp32", method=Optimise(**drawn))
+    )
     assert torch.equal(torch.rand(3), want[0])
     np.testing.assert_array_equal(np.random.rand(3), want[1])
 

@@ -66,7 +66,7 @@ def test_only_what_does_not_fit_is_computed_in_tiles(photo, painting, network, t
 
 
 def test_more_memory_makes_larger_tiles(photo, painting, network):
-    large = StyleSpec(size=8192, precision="fp32", memory="6GiB")
+    large = StyleSpec(size=8192, strength=0.5, precision="fp32", memory="6GiB")
     sides = [
         budget(planned(photo, [painting], large.model_copy(update={"memory": memory}), network=network)).side(8192)
         for memory in ("6GiB", "7GiB", "8GiB")
@@ -208,7 +208,8 @@ def test_a_size_that_is_said_to_fit_fits(photo, painting, network, monkeypatch):
     free(monkeypatch, machine.OVERHEAD + 700_000_000)
 
     def prepared(size):
-        return planned(photo, [painting], StyleSpec(size=size, precision="fp32"), network=network)
+        given = StyleSpec(size=size, strength=0.5, precision="fp32")
+        return planned(photo, [painting], given, network=network)
 
     with pytest.raises(ResourceError, match=r"8000x5333 pixels need about .* GiB are free; `size` (\d+) fits") as error:
         prepared(8000)
@@ -226,7 +227,7 @@ def test_no_size_fits_in_nothing(photo, painting, network, monkeypatch):
 
 
 def test_too_little_memory_names_what_is_needed(photo, painting, network):
-    small = StyleSpec(size=8192, precision="fp32", memory="2GiB")
+    small = StyleSpec(size=8192, strength=0.5, precision="fp32", memory="2GiB")
     with pytest.raises(ResourceError, match=r"8192x5461 pixels need (\d+)MiB in the smallest tiles, .* 2GiB") as error:
         style(photo, painting, spec=small, network=network)
     needed = int(str(error.value).split(" need ")[1].split("MiB")[0])
@@ -235,7 +236,8 @@ def test_too_little_memory_names_what_is_needed(photo, painting, network):
 
 
 def test_the_memory_that_a_small_picture_needs_as_a_whole_is_enough(photo, painting, network):
-    small = StyleSpec(size=64, precision="fp32", memory="1025MiB", method=Optimise(pyramid=False))
+    plain = Optimise(pyramid=False)
+    small = StyleSpec(size=64, strength=0.5, precision="fp32", memory="1025MiB", method=plain)
     with pytest.raises(ResourceError, match=r"64x\d+ pixels need (\d+)MiB as a whole, .* 1025MiB") as error:
         style(photo, painting, spec=small, network=network)
     needed = str(error.value).split(" need ")[1].split("MiB")[0]
@@ -246,7 +248,7 @@ def test_the_memory_that_a_small_picture_needs_as_a_whole_is_enough(photo, paint
 def test_8192_fits_into_6_gib(photo, painting, network):
     square = Picture(np.zeros((512, 512, 3), np.float32))
     for precision, dtype, least in (("fp32", torch.float32, 128), ("bf16", torch.bfloat16, 512)):
-        large = StyleSpec(size=8192, memory="6GiB", precision=precision)
+        large = StyleSpec(size=8192, strength=0.5, memory="6GiB", precision=precision)
         job = planned(square, [painting], large, network=replace(network, dtype=dtype))
         assert (budget(job).side(8192) or 0) >= least
         assert budget(job).need(8192).tiled(budget(job).side(8192)) + PROCESS_BYTES <= 6 * 2**30

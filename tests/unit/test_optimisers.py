@@ -23,7 +23,7 @@ def test_lbfgs_finds_rosenbrocks_minimum():
 
 
 def test_adam_finds_rosenbrocks_minimum():
-    step = last(descend(rosenbrock, START, Adam(rate=0.02, box=None), steps=8000))
+    step = last(descend(rosenbrock, START, Adam(rate=0.05, box=None), steps=3000))
     torch.testing.assert_close(step.state.x, torch.ones_like(START), atol=0.05, rtol=0)
 
 
@@ -33,7 +33,7 @@ def test_adams_first_step_by_hand():
 
 
 def test_plain_descent_finds_rosenbrocks_minimum():
-    step = last(descend(rosenbrock, START, SGD(rate=1e-3), steps=20000))
+    step = last(descend(rosenbrock, START, SGD(rate=2e-3), steps=5000))
     torch.testing.assert_close(step.state.x, torch.ones_like(START), atol=0.05, rtol=0)
 
 

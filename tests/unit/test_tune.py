@@ -38,6 +38,15 @@ def network():
     return Network.load(StyleSpec(precision="fp32"))
 
 
+@pytest.fixture(scope="module")
+def begun(network, tmp_path_factory):
+    """The checkpoint of a run whose strength was found, with its pictures."""
+    path, rng = tmp_path_factory.mktemp("begun") / "a.partial", np.random.default_rng(1)
+    photo, painting = (Picture(rng.random(shape, dtype=np.float32)) for shape in ((32, 48, 3), (40, 40, 3)))
+    style(photo, painting, spec=SPEC, network=network, on_step=lambda p: p.save(path))
+    return path, photo, painting
+
+
 @pytest.fixture
 def task(photo, painting, network):
     return api.read(photo, [painting], SPEC, network=network)
@@ -153,10 +162,9 @@ def test_a_run_of_a_strength_that_was_given_is_another_one(photo, painting, netw
         lambda balance: balance["second"].pop("style"),
     ],
 )
-def test_a_checkpoint_with_a_damaged_balance_is_refused(photo, painting, network, tmp_path, damage):
-    path = tmp_path / "a.partial"
-    style(photo, painting, spec=SPEC, network=network, on_step=lambda p: p.save(path))
-    tensors, about = load_checkpoint(path)
+def test_a_checkpoint_with_a_damaged_balance_is_refused(network, tmp_path, begun, damage):
+    path, (whole, photo, painting) = tmp_path / "a.partial", begun
+    tensors, about = load_checkpoint(whole)
     damage(about["balance"])
     save_checkpoint(path, tensors, about)
     with pytest.raises(CheckpointError, match=r"the (data of the )?balance .*; remove it to start anew"):
@@ -183,7 +191,6 @@ def test_a_network_that_taught_the_judge_is_named(photo, painting, network):
     with pytest.warns(ArtuneWarning, match="the judge .* was trained with mobilenet_v2"):
         tune(photo, painting, **teacher)
     tune(photo, painting, **teacher, judge=Judge.load())  # whose teacher nobody knows
-    tune(photo, painting, spec=SPEC, network=network)
 
 
 def test_options_recipes_and_networks_by_name_are_those_of_style(photo, painting):
@@ -261,12 +268,11 @@ def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painti
         assert (job.search is not None) == found
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_pictures_of_one_colour(photo, network, value):
-    flat = Picture(np.full((32, 48, 3), value, np.float32))
-    for pair in ((photo, flat), (flat, photo), (flat, flat)):
-        result = style(*pair, spec=SPEC, network=network)
-        assert np.isfinite(result.picture.pixels).all()
+@pytest.mark.parametrize("names", [("photo", "black"), ("white", "photo"), ("white", "white")])
+def test_pictures_of_one_colour(photo, network, names):
+    flat = {name: Picture(np.full((32, 48, 3), value, np.float32)) for name, value in (("black", 0), ("white", 1))}
+    result = style(*({**flat, "photo": photo}[name] for name in names), spec=SPEC, network=network)
+    assert np.isfinite(result.picture.pixels).all()
 
 
 def test_transparent_photographs_and_masked_paintings(photo, painting, network, left):
