@@ -54,7 +54,7 @@ REAL = {
     "mobilenet_v2_flat": "mobilenet_v2",
     "squeezenet1_1": "squeezenet1_1-features",
 }
-"""Networks of which real weights are at hand."""
+"""Networks of which DIR holds real weights."""
 REACH: dict[str, dict[str, Any]] = {
     "vgg19": {
         "content_layers": {"relu3_1": 1.0},
@@ -65,7 +65,7 @@ REACH: dict[str, dict[str, Any]] = {
         "style_layers": {"relu": 1.0, "layer1": 1.0, "layer2": 1.0, "layer3": 1.0},
     },
 }
-"""Taps for networks whose weights at hand end early."""
+"""Taps for networks whose weights in DIR end early."""
 
 
 def network_of(name: str, assets: Path, **options: Any) -> tuple[StyleSpec, Network]:
@@ -120,7 +120,7 @@ def networks(args: argparse.Namespace) -> None:
 
 
 def untrained(args: argparse.Namespace) -> None:
-    """A few steps with random weights of every network whose own are not at hand."""
+    """A few steps with random weights of every network whose own are not in DIR."""
     content, painting = pair_of(args.assets, 0, args.size)
     with tempfile.TemporaryDirectory() as folder:
         for name in (*(name for name in NETWORKS if name not in REAL), "torchvision:densenet121"):

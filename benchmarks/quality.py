@@ -188,6 +188,8 @@ def write(row: Row) -> None:
 def run(args: argparse.Namespace) -> None:
     judge = referee(args.assets)
     done = {(row["method"], row["key"]) for row in rows()}
+    if wrong := next((text for text in args.candidate if "=" not in text), None):
+        raise SystemExit(f"--candidate {wrong}: write NAME=FILE")
     candidates = dict(text.split("=", 1) for text in args.candidate)
     if args.size != SIZE and {*args.methods} & REFERENCES.keys():
         raise SystemExit(f"the references are made at {SIZE} pixels; leave out --size")
@@ -404,6 +406,8 @@ def main() -> None:
     four.add_argument("--pairs", type=int, default=8)
     four.set_defaults(do=sizes)
     args = parser.parse_args()
+    if not (args.assets / "weights").is_dir():
+        parser.error(f"--assets {args.assets}: needed is a folder with weights and data")
     keep_freed_memory()
     args.do(args)
 

@@ -9,7 +9,7 @@ FOLDER holds ``weights`` and ``data/styleid``. All is computed at 128 pixels, of
 
 **Formulas.** The losses of every source are written here once more, in plain PyTorch on torchvision's networks, from
 its paper or published code. They and artune's are taken at one picture that is neither photograph nor painting, so
-that no term is zero. Layers without trained weights at hand have random ones. A difference above the column
+that no term is zero. Layers of which FOLDER has no trained weights have random ones. A difference above the column
 ``allowed`` makes the exit status 1; where a departure changes a figure on purpose, ``allowed`` covers it or is empty.
 
 **Runs.** ``ORIGINALS`` holds totals of the originals: the tutorial's were taken from its own code for photograph 07,
@@ -80,7 +80,7 @@ def pair(assets: Path, content: str, style: str) -> tuple[Picture, Picture]:
 
 
 def weights_of(name: str, assets: Path, folder: Path) -> Path:
-    """A file with weights of a network of torchvision: the trained ones at hand, and random ones for the rest."""
+    """A file with weights of a network of torchvision: trained ones where there are any, else random ones."""
     torch.manual_seed(0)
     tensors = torchvision.models.get_model(name, weights=None, **CREATE.get(name, {})).state_dict()
     said: dict[str, str] = {}
@@ -100,7 +100,7 @@ TRAINED = {
     "inception_v3": "inception_v3-to-6e",
 }
 PADDING = {"inception_v3": {"count_include_pad": "false", "normalisation": "imagenet"}}
-"""How the weights at hand were trained, where torchvision's own were trained in another way."""
+"""How these weights were trained, where torchvision's own were trained in another way."""
 CREATE: dict[str, dict[str, Any]] = {"inception_v3": {"init_weights": False}}
 
 
@@ -190,7 +190,6 @@ class Original:
         average: factor of average pooling.
         replicate: whether the first convolution repeats the border.
         flat: whether the residual additions are left out.
-        scale: what artune's losses are multiplied by to be the source's.
     """
 
     network: str
@@ -201,7 +200,6 @@ class Original:
     average: float = 0.0
     replicate: bool = False
     flat: bool = False
-    scale: float = 1.0
 
     def features(self, weights: Path) -> Features:
         """Features of its network with weights of a file."""
@@ -239,12 +237,8 @@ def gatys(this: Original, features: Features, x: Tensor, photo: Tensor, painting
 
 
 def narayanan(this: Original, features: Features, x: Tensor, photo: Tensor, painting: Tensor) -> Losses:
-    """Narayanan's lesson with Keras: features of pixels of 0 to 255, denominators of the picture, power of 1.25."""
-
-    def keras(image: Tensor) -> dict[str, Tensor]:
-        return {name: 58 * f for name, f in features(image, [*this.content, *this.style]).items()}
-
-    here, there, wanted = keras(x), keras(photo), keras(painting)
+    """Narayanan's lesson with Keras, which has Oxford's weights: denominators of the picture, power of 1.25."""
+    here, there, wanted = (features(image, [*this.content, *this.style]) for image in (x, photo, painting))
     size = x.shape[2] * x.shape[3]
     style = added((gram(here[n]) - gram(wanted[n])).square().sum() / (4 * 3**2 * size**2) for n in this.style)
     content = added((here[name] - there[name]).square().sum() for name in this.content)
@@ -252,6 +246,25 @@ def narayanan(this: Original, features: Features, x: Tensor, photo: Tensor, pain
     down, across = u[:, :, :-1, :-1] - u[:, :, 1:, :-1], u[:, :, :-1, :-1] - u[:, :, :-1, 1:]
     smooth = (down.square() + across.square() + 1e-12).pow(1.25).sum()
     return {"content": 0.025 * content, "style": 5.0 / len(this.style) * style, "tv": 1.0 * smooth}
+
+
+def gordic(this: Original, features: Features, x: Tensor, photo: Tensor, painting: Tensor) -> Losses:
+    """Gordić's program: means of squared differences, Gram matrices over channels and positions, sums of differences.
+
+    For weights whose activations are as large as those of pixels of 0 to 255. The recipe's total variation is made for
+    400 x 600 pixels.
+    """
+
+    def normed(f: Tensor) -> Tensor:
+        return gram(f) / f.numel()
+
+    here, there, wanted = (features(image, [*this.content, *this.style]) for image in (x, photo, painting))
+    style = added((normed(here[name]) - normed(wanted[name])).square().sum() for name in this.style)
+    content = added(F.mse_loss(here[name], there[name]) for name in this.content)
+    apart = (255 * x.diff(dim=2)).abs().sum() + (255 * x.diff(dim=3)).abs().sum()
+    height, width = x.shape[2:]
+    made_for = (400 * 599 + 399 * 600) / (height * (width - 1) + (height - 1) * width)
+    return {"content": 1e5 * content, "style": 3e4 * style / len(this.style), "tv": made_for * apart}
 
 
 def crowson(this: Original, features: Features, x: Tensor, photo: Tensor, painting: Tensor) -> Losses:
@@ -296,6 +309,7 @@ RELU = [f"relu{block}_1" for block in range(1, 6)]
 CONV = [f"conv{layer}" for layer in ("1_1", "1_2", "2_1", "2_2", "3_1")]
 MIXED = ["Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e"]
 FLAT = ["features.1.conv.1", *(f"features.{block}.conv.2" for block in (2, 4, 8, 14))]
+GORDIC = [vgg16(f"relu{layer}") for layer in ("1_2", "2_2", "3_3", "4_3")]
 KERAS = [vgg16(f"relu{layer}") for layer in ("1_2", "2_2", "3_3", "4_3", "5_3")]
 
 SOURCES: dict[str, Original] = {
@@ -311,7 +325,8 @@ SOURCES: dict[str, Original] = {
         {"content": 1e-4, "style": 2e-2, "tv": 2e-2},
         replicate=True,
     ),
-    "keras": Original("vgg16", narayanan, [vgg16("relu2_2")], KERAS, {"content": 1e-4, "style": 1e-3}, scale=58.0**2),
+    "keras-oxford": Original("vgg16", narayanan, [vgg16("relu2_2")], KERAS, {"content": 1e-4, "style": 1e-3}),
+    "gordicaleksa-oxford": Original("vgg16", gordic, [vgg16("relu2_2")], GORDIC, EXACT),
     "alexnet": Original(
         "alexnet",
         partial(tutorial, content=1e7, style=100),
@@ -371,7 +386,7 @@ def compare_formulas(args: argparse.Namespace, folder: Path) -> bool:
             theirs = source.losses(source, features, between.tensor(), photo.tensor(), painting.tensor())
         ours = at(name, find_recipe(name).spec, photo, painting, between, weights)
         for side, value in theirs.items():
-            mine, allowed = source.scale * ours[side].item(), source.allowed.get(side)
+            mine, allowed = ours[side].item(), source.allowed.get(side)
             ratio = mine / value.item()
             fits = allowed is None or abs(ratio - 1) <= allowed
             good &= fits
@@ -390,7 +405,7 @@ REACH: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "crowsonkb": {"content_layers": {"relu3_1": 1}, "style_layers": {"relu1_1": 256, "relu2_1": 64, "relu3_1": 16}},
     "gatys2016": {"content_layers": {"relu3_1": 1}, "style_layers": {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2}},
 }
-"""Layers of VGG-19 of which trained weights are at hand, for recipes that have others."""
+"""Layers of VGG-19 of which there are trained weights, for recipes that have others."""
 MARKS = (1, 50, 150)
 """Steps whose total is compared."""
 
@@ -467,7 +482,7 @@ LOOPS: dict[str, Callable[..., list[float]]] = {
     "tutorial": by_torch_lbfgs,
     "gatys2016": partial(by_torch_lbfgs, clamp=False, white=255.0),
     "crowsonkb": by_adam,
-    "keras": by_scipy,
+    "keras-oxford": by_scipy,
 }
 
 
@@ -512,7 +527,7 @@ def compare_runs(args: argparse.Namespace, folder: Path) -> None:
             spec = with_options(find_recipe(name).spec, options)
             totals = artune.style(photo, painting, spec=spec, weights=weights).record.losses["total"]
             for mark, value in theirs.items():
-                mine = source.scale * totals[mark - 1]
+                mine = totals[mark - 1]
                 table.add_row(name, content, str(mark), f"{value:.5g}", f"{mine:.5g}", f"{mine / value:.3f}")
     Console().print(table)
 
@@ -524,6 +539,8 @@ def main() -> None:
     parser.add_argument("--originals", action="store_true", help="run the originals again, and print their figures")
     parser.add_argument("--no-runs", action="store_true", help="the formulas alone")
     args = parser.parse_args()
+    if strange := {*(args.only or [])} - SOURCES.keys():
+        parser.error(f"--only {min(strange)}: no source of it is written here; there are {', '.join(SOURCES)}")
     with tempfile.TemporaryDirectory() as folder:
         good = compare_formulas(args, Path(folder))
         if not args.no_runs:

@@ -111,7 +111,9 @@ def alone(source: str | None, size: int, precision: str, seconds: float, *, plai
     command = [sys.executable, __file__, "--one", str(size), precision, "--seconds", str(seconds)]
     command += ["--plain"] if plain else []
     environment = dict(os.environ) | ({"PYTHONPATH": source} if source else {})
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"a process of {size} pixels in {precision} failed: see above")
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -78,7 +78,7 @@ class Shape:
 
 BEST: dict[str, Any] = {"slope": 0.1, "moments": 0.0, "muon": True, "start": True}
 """What won on ``BASE``: the tries after it differ in what is named."""
-WIDE = "16/32-32/64-64-64/128-128-192/192-192"
+DEEP_WIDER = "16/32-32/64-64-64/128-128-192/192-192"
 
 SHAPES = {
     "base": Shape(),
@@ -92,11 +92,11 @@ SHAPES = {
     "both": Shape(slope=0.1, moments=0.0),
     "both, Muon": Shape(slope=0.1, moments=0.0, muon=True),
     "both, Muon, inherited": Shape(**BEST),
-    "deep taps wider": Shape(WIDE, **BEST),
+    "deep taps wider": Shape(DEEP_WIDER, **BEST),
     "deep taps twice as wide": Shape("16/32-32/64-64-64/128-128-256/256-256", **BEST),
-    "deep taps wider, moments": Shape(WIDE, **{**BEST, "moments": 0.1}),
-    "deep taps wider, gradients": Shape(WIDE, gradients=1.0, **BEST),
-    "deep taps wider, dilated": Shape(WIDE, dilation=2, **BEST),
+    "deep taps wider, moments": Shape(DEEP_WIDER, **{**BEST, "moments": 0.1}),
+    "deep taps wider, gradients": Shape(DEEP_WIDER, gradients=1.0, **BEST),
+    "deep taps wider, dilated": Shape(DEEP_WIDER, dilation=2, **BEST),
     "first stage 24": Shape("24/32-32/64-64-64/96-96-128/128-128", **BEST),
     "all taps wider": Shape("24/32-48/64-64-96/128-128-192/192-192", **BEST),
 }
@@ -155,6 +155,9 @@ def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
 def compare(lines: Sequence[str], only: Collection[str]) -> None:
     """Print the medians of fine and strokes over the pairs that all of some shapes in a log have."""
     rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row and row["shape"] in only}
+    lacking = sorted({*only} - rows.keys())
+    if lacking and list(only) != list(SHAPES):
+        raise SystemExit(f"the log has no pictures of {', '.join(lacking)}")
     common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values()))) if rows else []
     if not common:
         raise SystemExit("no pair of which all shapes have pictures")
@@ -174,6 +177,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     args = parser.parse_args()
     if args.compare:
+        if not args.compare.is_file():
+            parser.error(f"there is no log {args.compare}")
         compare(args.compare.read_text().splitlines(), args.only)
         return
     if args.assets is None or args.work is None:

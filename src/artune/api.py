@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from artune.balance.curve import KEPT_SHARE
 from artune.balance.ladder import OnLadder, Tuning, find_balance
+from artune.engine.modes import own_mode
 from artune.errors import InputError, SpecError
 from artune.judges.embedding import Judge
 from artune.recipes import find_recipe
@@ -171,7 +170,7 @@ def read(
     def load() -> Any:
         return network or method_of(spec).load(spec, file, None)
 
-    with torch.inference_mode(False):
+    with own_mode():
         return Task.read(content, styles, spec, load, regions=regions, first=start, allow_huge=allow_huge)
 
 
@@ -203,7 +202,7 @@ def find_strength(
     if not task.open:
         return None
     if checkpoint is None:
-        with torch.inference_mode(False):
+        with own_mode():
             return find_balance(task, judge, kept=kept, on_step=on_step)
     if checkpoint.search is None:
         raise checkpoint.other_run()

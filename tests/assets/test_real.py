@@ -54,7 +54,7 @@ def test_true_vgg19_against_torchvisions_layers(assets, image):
 def test_truncated_vgg19_names_what_is_out_of_reach(assets):
     ours, _ = load_network("vgg19", weights=assets / "weights/vgg19-blocks1-3.safetensors")
     ours.check(["relu3_4"])
-    with pytest.raises(UnknownNameError, match="the weights at hand end before it"):
+    with pytest.raises(UnknownNameError, match="the loaded weights end before it"):
         ours.check(["relu4_1"])
 
 

@@ -122,7 +122,7 @@ def test_the_last_losses_are_those_of_the_picture_that_is_delivered(photo, paint
         assert result.record.losses[name][-1] == pytest.approx(value, rel=1e-5, abs=1e-9), name
 
 
-def test_inference_mode_of_the_caller_does_not_matter(photo, painting):
+def test_modes_of_the_caller_do_not_matter(photo, painting):
     plain = artune.style(photo, painting, spec=spec())
     with torch.inference_mode():
         inside = artune.style(photo, painting, spec=spec())
@@ -130,7 +130,9 @@ def test_inference_mode_of_the_caller_does_not_matter(photo, painting):
         loaded = artune.style(photo, painting, spec=spec(), network=network)
     with torch.no_grad():
         without = artune.style(photo, painting, spec=spec())
-    digests = {result.picture.digest() for result in (plain, inside, loaded, without)}
+    with torch.autocast("cpu", torch.bfloat16):
+        autocast = artune.style(photo, painting, spec=spec())
+    digests = {result.picture.digest() for result in (plain, inside, loaded, without, autocast)}
     assert len(digests) == 1
 
 

@@ -117,6 +117,11 @@ def test_autocast_of_an_application_changes_nothing():
 def test_a_pass_refuses_weights_that_are_trained():
     with pytest.raises(ValueError, match="no gradient of weights"):
         CompactPass(network().requires_grad_(), ["relu3_1"], [])
+    net = network()
+    one = CompactPass(net, ["relu3_1"], [])
+    net.requires_grad_()
+    with pytest.raises(ValueError, match="no gradient of weights"):
+        one(torch.rand((1, 3, 32, 24), dtype=torch.float64))
 
 
 def test_a_pass_serves_steps_of_any_size_and_leaves_earlier_results_alone():
@@ -150,10 +155,11 @@ def test_weights_that_are_loaded_after_a_pass_was_made_count():
 
 def test_a_pass_refuses_a_network_that_has_changed_its_shape():
     net = network()
-    one = CompactPass(net, [], TAPS)
-    net.load(Compact(NARROW).state_dict(), "memory", {"slope": "0.5"})
-    with pytest.raises(RuntimeError, match="another shape than when this pass was made; make a new pass"):
-        one(torch.rand((1, 3, 32, 24), dtype=torch.float64))
+    one, before = CompactPass(net, [], TAPS), net.state_dict()
+    for weights, slope in ((Compact(NARROW).state_dict(), "0.5"), (before, net.metadata["slope"])):  # there, and back
+        net.load(weights, "memory", {"slope": slope})
+        with pytest.raises(RuntimeError, match="another shape since this pass was made; make a new pass"):
+            one(torch.rand((1, 3, 32, 24), dtype=torch.float64))
 
 
 def test_a_gradient_that_is_taken_too_late_or_twice_is_refused():

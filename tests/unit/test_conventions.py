@@ -183,7 +183,9 @@ def test_the_networks_at_hand_are_taken_as_they_are(assets):
         ("inception_v3", "inception_v3-to-6e"),
     ):
         path = assets / f"weights/{file}.safetensors"
-        load_network(name, weights=path, smooth=False)  # warnings are errors
+        network, _ = load_network(name, weights=path, smooth=False)  # warnings are errors
+    assert network.metadata == {"count_include_pad": "false", "normalisation": "imagenet"}  # of Inception, in words
+    assert not any(getattr(module, "count_include_pad", False) for module in network.modules())
 
 
 def test_a_network_without_layers_is_left_alone():

@@ -17,7 +17,8 @@ from artune.spec.options import with_options
 from artune.transfer.sizes import planned
 
 NAMES = [
-    "alexnet", "crowsonkb", "gatys2016", "inception", "keras", "keras-b", "mobilenet-flat",
+    "alexnet", "crowsonkb", "gatys2016", "gordicaleksa", "gordicaleksa-oxford", "inception",
+    "keras", "keras-b", "keras-oxford", "mobilenet-flat",
     *(f"mobilenet-flat-{side}-{where}" for side in ("content", "style") for where in ("all", "first", "last")),
     "nnst", *(f"resnet50-{letter}" for letter in "abcdefgh"), "resnext", "strotss", "tutorial",
 ]  # fmt: skip
@@ -82,6 +83,7 @@ def test_sizes_are_the_published_ones(name, size, want):
 
 FIVE = ("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
 KERAS = ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"]
+GORDIC = [f"relu{layer}" for layer in ("1_2", "2_2", "3_3", "4_3")]
 STROTSS = [f"relu{layer}" for layer in ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_3", "5_3")]
 NNST = [f"relu{layer}" for layer in ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3")]
 PUBLISHED = {
@@ -89,6 +91,9 @@ PUBLISHED = {
     "tutorial": ("vgg19", ["conv_4"], [f"conv_{i}" for i in range(1, 6)], (1, 1e6), "lbfgs", "zeros", 100),
     "gatys2016": ("vgg19", ["relu4_2"], [f"relu{i}_1" for i in range(1, 6)], (1, 1e3), "lbfgs", "zeros", 100),
     "keras": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.025, 5 * 58**2), "lbfgs", "zeros", 10),
+    "keras-oxford": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.025, 5), "lbfgs", "zeros", 10),
+    "gordicaleksa": ("vgg16", ["relu2_2"], GORDIC, (1e5, 3e4 * 58**2), "lbfgs", "zeros", 100),
+    "gordicaleksa-oxford": ("vgg16", ["relu2_2"], GORDIC, (1e5, 3e4), "lbfgs", "zeros", 100),
     "keras-b": ("vgg16", ["block2_conv2"], KERAS, (2 * 0.05, 4 * 58**2), "lbfgs", "zeros", 10),
     **{
         f"resnet50-{letter}": ("resnet50", content.split(), style.split(), (0.5e-4, 1), "lbfgs", "zeros", None)

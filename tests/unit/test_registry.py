@@ -51,6 +51,16 @@ def test_weights_that_do_not_fit(name, tmp_path):
         structure(name).load(read_weights(path), str(path))
 
 
+def test_quantised_weights_are_refused(tmp_path):
+    path = tmp_path / "small.safetensors"
+    save_file(
+        {"features.0.weight": torch.ones((64, 3, 3, 3), dtype=torch.int8), "features.0.bias": torch.ones(64)}, path
+    )
+    for name in ("vgg16", "torchvision:vgg16"):
+        with pytest.raises(WeightsError, match=r"features.0.weight is torch.int8; give weights in floating point"):
+            load_network(name, weights=path)
+
+
 def test_networks_like_resnet_are_smoothed_by_default(tmp_path):
     path = tmp_path / "resnet.safetensors"
     bn1 = {f"bn1.{part}": torch.ones(64) for part in ("weight", "bias", "running_mean", "running_var")}

@@ -109,7 +109,7 @@ def test_truncated_weights_mark_what_is_out_of_reach():
     network.load({key: value for key, value in weights().items() if "conv2" not in key and "fc" not in key}, "memory")
     assert network.taps["block.relu"].reachable
     assert not network.taps["block.add"].reachable
-    with pytest.raises(UnknownNameError, match="the weights at hand end before it") as error:
+    with pytest.raises(UnknownNameError, match="the loaded weights end before it") as error:
         network.check(["block"])
     assert "block.relu" in str(error.value)
     network.load(weights(), "memory")

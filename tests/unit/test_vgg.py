@@ -59,7 +59,7 @@ def test_truncated_weights_mark_what_is_out_of_reach():
     network.load(cut, "memory")
     assert network.taps["relu2_2"].reachable
     assert not network.taps["conv3_1"].reachable
-    with pytest.raises(UnknownNameError, match="the weights at hand end before it") as error:
+    with pytest.raises(UnknownNameError, match="the loaded weights end before it") as error:
         network.check(["relu3_2"])
     assert "relu2_2" in str(error.value)
 

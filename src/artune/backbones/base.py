@@ -33,8 +33,9 @@ class PassOutput(NamedTuple):
 
 
 Pass = Callable[[Image], PassOutput]
-"""A pass through a network that is made once and used for many steps. The gradient of a call is taken once, and before
-the next call, which may overwrite what it needs."""
+"""A pass through a network that is made once and used for many steps, by one thread. The gradient of a call, a first
+derivative by the picture alone, is taken once, and before the next call, which may overwrite what it needs. Until then
+neither weights nor features may be changed."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Backbone(nn.Module, ABC):
                     tap,
                     reach,
                     where=f"network {self.name}",
-                    why="the weights at hand end before it, choose others with `content_layers` and `style_layers`",
+                    why="the loaded weights end before it, choose others with `content_layers` and `style_layers`",
                 )
 
 

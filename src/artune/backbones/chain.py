@@ -19,6 +19,8 @@ from artune.backbones.sums import Sums, add_sums, empty_sums, gradient_of_sums, 
 
 STRIP = 2**22
 """Bytes of a strip of a tap: of 1/4 to 16 MB the fastest at 512 pixels on two cores with AVX-512."""
+_SCRATCH = (-1, 0)
+"""Key of the kept buffer for the gradient that the next convolution backwards reads."""
 aten = torch.ops.aten
 
 Core = tuple[slice, slice]
@@ -64,10 +66,14 @@ class ChainPass:
     ) -> None:
         self.taps, self.summed, self.slope = sorted(taps), sorted(summed), slope
         self.stages = stages[: max((*taps, *summed)) + 1]
-        if any(parameter.requires_grad for stage in self.stages for conv in stage for parameter in conv.parameters()):
-            raise ValueError("this pass has no gradient of weights; use the network itself, or freeze it first")
+        self.check_frozen()
         self.buffers: dict[tuple[int, int], Tensor] = {}
         self.calls = 0
+
+    def check_frozen(self) -> None:
+        """Raise a ``ValueError`` if a weight requires a gradient."""
+        if any(parameter.requires_grad for stage in self.stages for conv in stage for parameter in conv.parameters()):
+            raise ValueError("this pass has no gradient of weights; use the network itself, or freeze it first")
 
     def __call__(self, x: Tensor, cores: Sequence[Core]) -> tuple[dict[int, Tensor], dict[int, Sums]]:
         """Activations and sums of the cores, by stage.
@@ -76,6 +82,7 @@ class ChainPass:
             x: the picture with its border repeated, ``[b, 3, h + 2, w + 2]``, in the precision of the weights.
             cores: of every stage.
         """
+        self.check_frozen()
         found = _Chain.apply(x, cores, self)
         features = dict(zip(self.taps, found, strict=False))
         pairs = zip(found[len(self.taps) :: 2], found[len(self.taps) + 1 :: 2], strict=True)
@@ -164,13 +171,7 @@ class ChainPass:
             core: rows and columns of the core.
         """
         grad = self.buffer(_SCRATCH, tap, tap.shape)
-        first, second = of_sums or (None, None)
-        both = None
-        if first is not None or second is not None:
-            batch, channels = tap.shape[:2]
-            first = tap.new_zeros((batch, channels)) if first is None else first.to(tap.dtype)
-            second = tap.new_zeros((batch, channels, channels)) if second is None else second
-            both = (second + second.transpose(1, 2)).to(tap.dtype)
+        of_positions = _of_sums(tap, *(of_sums or (None, None)))
         for rows in row_chunks(tap, STRIP, multiple=2):
             part, below = grad[:, :, rows], tap[:, :, rows]
             if of_pooled is None:
@@ -181,8 +182,8 @@ class ChainPass:
             if of_core is not None:
                 begin = max(rows.start - core[0].start, 0)
                 middle += of_core[:, :, begin : begin + middle.shape[2]]
-            if both is not None and first is not None:  # they come together
-                middle += gradient_of_sums(first, both, inside(below, rows, core))
+            if of_positions is not None:
+                middle += gradient_of_sums(*of_positions, inside(below, rows, core))
             aten.leaky_relu_backward.grad_input(part, below, self.slope, True, grad_input=part)
         return grad
 
@@ -210,10 +211,6 @@ class ChainPass:
         return found[:count].view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-_SCRATCH = (-1, 0)
-"""Key of the buffer for the gradient that the next convolution backwards reads."""
-
-
 class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cores: Sequence[Core], chain: ChainPass) -> tuple[Tensor, ...]:
@@ -231,6 +228,16 @@ class _Chain(torch.autograd.Function):
             raise RuntimeError("the gradient of this pass was taken already; call it again for another one")
         with torch.autocast(kept.taps[0].device.type, enabled=False):
             return ctx.chain.backward(kept, grads), None, None
+
+
+def _of_sums(tap: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """The first two arguments of ``gradient_of_sums``; ``None`` if nothing depends on the sums of the tap."""
+    if first is None and second is None:
+        return None
+    batch, channels = tap.shape[:2]
+    first = tap.new_zeros((batch, channels)) if first is None else first.to(tap.dtype)
+    second = tap.new_zeros((batch, channels, channels)) if second is None else second
+    return first, (second + second.transpose(1, 2)).to(tap.dtype)
 
 
 def inside(part: Tensor, rows: slice, core: Core) -> Tensor:
@@ -271,7 +278,7 @@ def enlarge(half: Tensor, out: Tensor) -> None:
         out: is overwritten, ``[b, c, h, w]``.
     """
     height, width = 2 * half.shape[2], 2 * half.shape[3]
-    if len(out) == 1 and out.shape[-2:] == (height, width):
+    if len(out) == 1 and out.shape[-2:] == (height, width):  # rows of a batch have gaps, which `out` must not have
         aten.upsample_nearest2d.out(half, (height, width), out=out)
         return
     out.zero_()

@@ -9,6 +9,7 @@ is invisible to the losses.
 
 import itertools
 import math
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, cast
@@ -21,7 +22,7 @@ from artune.backbones.base import NO_METADATA, Backbone, Features, Image, Pass, 
 from artune.backbones.chain import ChainPass, Core
 from artune.backbones.sums import sums_of
 from artune.blank import Blank
-from artune.errors import WeightsError
+from artune.errors import ArtuneWarning, WeightsError
 
 RGB = 3
 """Number of channels of the first tap that hold the picture itself, times ``GAIN``."""
@@ -54,7 +55,7 @@ class CompactConfig:
 
         Args:
             weights: tensors by name.
-            metadata: ``slope`` counts; a file without it has a ReLU.
+            metadata: ``slope`` counts; a file without it is taken for one with a ReLU.
             where: the file, for messages.
 
         Raises:
@@ -206,6 +207,8 @@ class Compact(Backbone):
     def load(self, weights: Mapping[str, Tensor], where: str, metadata: Mapping[str, str] = NO_METADATA) -> None:
         """Copy the weights of a file; the network takes its shape, and keeps its device and precision.
 
+        A file whose metadata do not tell the slope is taken for one with a ReLU, with a warning.
+
         Raises:
             WeightsError: the weights, or the metadata, are not those of a compact network; it is left as it was.
         """
@@ -215,6 +218,13 @@ class Compact(Backbone):
             raise WeightsError(
                 f"{where}: these are not weights of the compact network: {wrong}; leave out `weights`, or give a file "
                 "made by training/distill.py"
+            )
+        if "slope" not in metadata:
+            warnings.warn(
+                f"{where}: its metadata do not tell the slope, so the activation is taken for a ReLU; give the "
+                "safetensors file that training/distill.py has written",
+                ArtuneWarning,
+                stacklevel=2,
             )
         if config != self.config:
             like = next(self.parameters())
@@ -246,14 +256,14 @@ class CompactPass:
 
     def __init__(self, network: Compact, taps: Collection[str], summed: Collection[str]) -> None:
         self.network, self.taps, self.summed = network, {*taps}, {*summed}
-        self.names, self.config = list(network.taps), network.config
+        self.names, self.stages = list(network.taps), network.stages
         stages = [[*cast(Iterable[nn.Conv2d], stage)] for stage in network.stages]
         places = [[self.names.index(tap) for tap in some - {"image"}] for some in (self.taps, self.summed)]
         self.chain = ChainPass(stages, network.config.slope, *places) if any(places) else None
 
     def __call__(self, image: Image) -> PassOutput:
-        if self.network.config != self.config:
-            raise RuntimeError("the network has another shape than when this pass was made; make a new pass")
+        if self.network.stages is not self.stages:
+            raise RuntimeError("the network was given another shape since this pass was made; make a new pass")
         features, sums = {}, {}
         if self.chain is not None:
             cores = [self.network.core(tap, image) for tap in self.names]

@@ -338,6 +338,9 @@ def load_network(
         raise WeightsError(
             f"{path} holds a network that judges; it cannot also make the pictures. Give weights of {name}"
         )
+    for key, tensor in tensors.items():
+        if not tensor.is_floating_point() and tensor.dtype != torch.int64:  # counters and indices are int64
+            raise WeightsError(f"{path}: {key} is {tensor.dtype}; give weights in floating point, not quantised ones")
     backbone.load(tensors, str(path), metadata)
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")

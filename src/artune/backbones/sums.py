@@ -125,7 +125,7 @@ class _OfFeatures(torch.autograd.Function):
 
 
 def sums_of(features: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"] | None = None) -> Sums:
-    """Sums of a tap; differentiable.
+    """Sums of a tap, differentiable by the features.
 
     Args:
         features: activations of any precision.

@@ -36,10 +36,11 @@ COUNTER = "num_batches_tracked"
 SIDE = 512
 """Side, in pixels, of the square picture for which shapes, costs and memory per pixel are computed."""
 IN_WORDS = (
-    ("pooling", "leaves the padding out of the count", "count_include_pad", "false"),
-    ("input", "normalised with torchvision's mean and deviation", "normalisation", "imagenet"),
+    ("pooling", "trained with average pooling that leaves the padding out of the count", "count_include_pad", "false"),
+    ("input", "sRGB in [0, 1], normalised with torchvision's mean and deviation", "normalisation", "imagenet"),
 )
-"""Entries of the metadata that say in words what ``CHOICES`` say: entry, part of its text, choice, its value."""
+"""Entries of the metadata that say in words what ``CHOICES`` say, as those of a converted Inception V3 do: entry,
+beginning of its text, choice, its value."""
 CHOICES: Mapping[str, tuple[str, ...]] = {"count_include_pad": ("true", "false"), "normalisation": ("imagenet",)}
 """Entries of the metadata that count, and their values."""
 POSITIONS = 2
@@ -217,7 +218,7 @@ class Traced(Backbone):
 
 def _choices(metadata: Mapping[str, str], where: str) -> dict[str, str]:
     """The entries of the metadata that count."""
-    said = {choice: value for entry, text, choice, value in IN_WORDS if text in metadata.get(entry, "")}
+    said = {choice: value for entry, text, choice, value in IN_WORDS if metadata.get(entry, "").startswith(text)}
     metadata = {**said, **metadata}
     for key, known in CHOICES.items():
         if metadata.get(key, known[0]) not in known:

@@ -1,15 +1,24 @@
-"""Modes of PyTorch, such as ``torch.no_grad``, for generators: on inside, off between two steps."""
+"""Modes of PyTorch that artune computes in; for generators: on inside, off between two steps."""
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+import torch
 
 P = ParamSpec("P")
 Y = TypeVar("Y")
 R = TypeVar("R")
 Generators = Callable[P, Generator[Y, None, R]]
 """Functions that return a generator."""
+
+
+@contextmanager
+def own_mode() -> Iterator[None]:
+    """The modes that artune needs, whatever its caller's are: with gradients, and in the precision of the spec."""
+    with torch.inference_mode(False), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
 
 
 def in_mode(

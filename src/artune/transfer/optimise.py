@@ -15,7 +15,7 @@ from artune.backbones.base import Image
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
 from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
-from artune.engine.modes import in_mode
+from artune.engine.modes import in_mode, own_mode
 from artune.errors import ResourceError
 from artune.machine import give_back_memory, ran_out
 from artune.spec.style import Rung, StyleSpec, optimise_of
@@ -93,7 +93,7 @@ def in_tiles(run: OptimiseRun) -> bool:
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
 
-@in_mode(partial(torch.inference_mode, False))  # in the caller's inference mode there would be no gradient
+@in_mode(own_mode)
 def steps(run: OptimiseRun, checkpoint: Checkpoint | None = None) -> Generator[Progress, None, None]:
     """Optimise the picture size by size.
 
