@@ -152,12 +152,12 @@ def distances(network: Network, assets: Path) -> dict[str, tuple[float, float]]:
     return {f"{a} {b}": (round(fine, 3), round(strokes, 3)) for (a, b), (fine, strokes) in reached}
 
 
-def compare(lines: Sequence[str], only: Collection[str]) -> None:
+def compare(lines: Sequence[str], only: Collection[str] | None) -> None:
     """Print the medians of fine and strokes over the pairs that all of some shapes in a log have."""
-    rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row and row["shape"] in only}
-    lacking = sorted({*only} - rows.keys())
-    if lacking and list(only) != list(SHAPES):
+    rows = {row["shape"]: row for row in map(json.loads, lines) if "pairs" in row}
+    if lacking := sorted({*(only or [])} - rows.keys()):
         raise SystemExit(f"the log has no pictures of {', '.join(lacking)}")
+    rows = {shape: row for shape, row in rows.items() if only is None or shape in only}
     common = sorted(set.intersection(*(set(row["pairs"]) for row in rows.values()))) if rows else []
     if not common:
         raise SystemExit("no pair of which all shapes have pictures")
@@ -174,18 +174,19 @@ def main() -> None:
     parser.add_argument("--compare", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--start", type=Path, help="weights of BASE, for the tries that begin with them")
-    parser.add_argument("--only", nargs="*", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--only", nargs="+", choices=list(SHAPES), help="default: all")
     args = parser.parse_args()
     if args.compare:
         if not args.compare.is_file():
             parser.error(f"there is no log {args.compare}")
         compare(args.compare.read_text().splitlines(), args.only)
         return
+    wanted = args.only or list(SHAPES)
     if args.assets is None or args.work is None:
         parser.error("--assets and --work are needed")
-    if args.start is None and any(SHAPES[name].start for name in args.only):
+    if args.start is None and any(SHAPES[name].start for name in wanted):
         parser.error("--start is needed, or --only with tries that begin with nothing")
-    for name in args.only:
+    for name in wanted:
         shape, output = SHAPES[name], args.work / f"shape-{name.replace(' ', '-')}-{args.steps}.safetensors"
         line = f"train --steps {args.steps} --every {args.steps} --first 1000 --moments {shape.moments}".split()
         line += ["--muon"] if shape.muon else []

@@ -243,7 +243,7 @@ def test_every_backbone_gives_the_weights_that_it_takes(tmp_path, generator):
         for value in first.weights(tap).values():
             torch.nn.init.uniform_(value, 0.01, 0.1)
         weights = {key: value.detach().clone() for key, value in first.weights(tap).items()}
-        second.load(weights, "test")
+        second.load(weights, "test", first.metadata)
         torch.testing.assert_close(second(image, [tap]), first(image, [tap]))
         assert not second.taps["relu3_1" if name == "vgg19" else [*second.taps][-1]].reachable or name == "compact"
     assert Tiny().weights("half") == {}

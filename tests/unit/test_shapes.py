@@ -55,9 +55,11 @@ def test_shapes_are_compared_over_the_pairs_that_all_have(shapes, capsys):
         {"shape": "older", "cost": 2, "error": {}},
     ]
     rows.append({"shape": "left out", "cost": 3, "error": {}, "pairs": {}})
-    shapes.compare([json.dumps(row) for row in rows], ["a", "b", "older"])
+    shapes.compare([json.dumps(row) for row in rows], ["a", "b"])
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "1 pairs"
     assert ["fine 0.100 strokes 0.200" in said[1], "fine 0.200 strokes 0.300" in said[2], len(said)] == [True, True, 3]
+    with pytest.raises(SystemExit, match="the log has no pictures of older"):
+        shapes.compare([json.dumps(row) for row in rows], ["a", "older"])
     with pytest.raises(SystemExit, match="no pair"):
-        shapes.compare([json.dumps(rows[2])], ["older"])
+        shapes.compare([json.dumps(row) for row in rows], None)
