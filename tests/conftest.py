@@ -1,6 +1,7 @@
 """What all tests share. beartype checks every annotation of the package, shapes included, at each call."""
 
 import os
+import signal
 from pathlib import Path
 
 import jaxtyping
@@ -13,6 +14,9 @@ import tests.checking  # noqa: F401 - named to the hook
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine fails no test
 settings.load_profile("steady")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell begins what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the commands that tests interrupt inherit
 
 jaxtyping.install_import_hook("artune", "tests.checking.check_types").__enter__()
 
