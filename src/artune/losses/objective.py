@@ -299,7 +299,11 @@ class Terms:
 
 def measure(backbone: Backbone, image: Image, wanted: MaskedTerms) -> list[Measured]:
     """Measure each term on a picture."""
-    features = backbone(image, {tap for term, _ in wanted for tap in term.taps})
+    return measure_features(backbone(image, {tap for term, _ in wanted for tap in term.taps}), wanted)
+
+
+def measure_features(features: Features, wanted: MaskedTerms) -> list[Measured]:
+    """Measure each term on the features of its taps."""
     masks = [at_tap(mask, *features[term.taps[0]].shape[-2:]) for term, mask in wanted]
     return [Measured(term.measure(features, mask), mask) for (term, _), mask in zip(wanted, masks, strict=True)]
 

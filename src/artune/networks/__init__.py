@@ -1,0 +1,1 @@
+"""Networks that paint: a picture from one pass, without a descent."""
