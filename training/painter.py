@@ -27,7 +27,9 @@ from torch.nn import functional as F
 from artune.backbones.compact import Compact
 from artune.backbones.defaults import VGG_DEFAULTS
 from artune.backbones.network import Network
+from artune.data.folders import read_squares
 from artune.fitting import FitSettings, FitStep, Fitting, cosine
+from artune.images.find import find_pictures
 from artune.images.read import read_picture
 from artune.losses.objective import (
     Formulas,
@@ -72,17 +74,9 @@ class Batch:
 
 
 def pool(folder: Path, cache: Path) -> np.ndarray:
-    """The middle squares of all pictures below a folder, uint8 ``[n, SIDE, SIDE, 3]``, kept in a file."""
+    """The middle squares of all pictures below a folder, uint8 ``[n, 3, SIDE, SIDE]``, kept in a file."""
     if not cache.exists():
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
-        squares = np.empty((len(paths), SIDE, SIDE, 3), np.uint8)
-        for square, path in zip(squares, paths, strict=True):
-            picture = PIL.open(path).convert("RGB")
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            cut = picture.crop((left, top, left + side, top + side))
-            square[:] = np.asarray(cut.resize((SIDE, SIDE), PIL.Resampling.LANCZOS))
-        np.save(cache, squares)
+        np.save(cache, read_squares(find_pictures(folder, recursive=True).pictures, SIDE).numpy())
     found: np.ndarray = np.load(cache, mmap_mode="r")
     return found
 
@@ -92,7 +86,7 @@ def crop(squares: np.ndarray, rng: np.random.Generator, side: int) -> Tensor:
     picture = squares[rng.integers(len(squares))]
     cut = round(SIDE * rng.uniform(0.5, 1.0))
     top, left = rng.integers(SIDE - cut + 1, size=2)
-    x = torch.from_numpy(np.array(picture[top : top + cut, left : left + cut])).permute(2, 0, 1)[None].float() / 255
+    x = torch.from_numpy(np.array(picture[:, top : top + cut, left : left + cut]))[None].float() / 255
     x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
     return x.flip(3) if rng.random() < 0.5 else x
 

@@ -876,7 +876,9 @@ def test_a_photograph_in_tiles_changes_nothing_for_the_next(files, photo, painti
 def test_one_strength_for_all(holiday, monkeypatch):
     monkeypatch.chdir(holiday)
     line = ["style", "holiday", "painting.png", "-o", "styled", *FAST[:-2]]
-    result = call(*line, "--one-strength")
+    for name in ("b.png", "2024/x.png"):  # two are enough, one of them in a sub-folder
+        (holiday / "holiday" / name).unlink()
+    result = call(*line, "--one-strength", "--recursive")
     assert result.exit_code == 0, result.output
     strength = float(re.search(r"one strength for 2 photographs: (\S+)", result.output)[1])
     found = {read_picture(f"styled/{name}").note["spec"]["strength"] for name in written(holiday / "styled")}

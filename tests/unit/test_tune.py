@@ -268,7 +268,9 @@ def test_regions_with_strengths_of_their_own_leave_nothing_to_find(photo, painti
         assert (job.search is not None) == found
 
 
-@pytest.mark.parametrize("names", [("photo", "black"), ("white", "photo"), ("white", "white")])
+@pytest.mark.parametrize(
+    "names", [pair for grey in ("black", "white") for pair in (("photo", grey), (grey, "photo"), (grey, grey))]
+)
 def test_pictures_of_one_colour(photo, network, names):
     flat = {name: Picture(np.full((32, 48, 3), value, np.float32)) for name, value in (("black", 0), ("white", 1))}
     result = style(*({**flat, "photo": photo}[name] for name in names), spec=SPEC, network=network)
