@@ -6,13 +6,16 @@
     python benchmarks/balance.py --assets DIR spread [--count 6]
     python benchmarks/balance.py --assets DIR networks [--count 6]
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
+    python benchmarks/balance.py --assets DIR crowd --work DIR [--pairs 60] [--size 512] [--method optimise]
 
 DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval, time with and without the balance, and a sheet
 with photograph, result and painting in each row. ``k``: the median balance of the reference set, which is to be 0.5,
 and how rough its curves are. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``:
 half the bank, another, twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``:
 the balance of each pair against one weight for all, by class judges that took no part. Weight ratios: of style weight
-over content weight.
+over content weight. ``crowd``: the same against fixed strengths, by networks that took no part, which are to find the
+painting and the photograph of each picture among others (``crowd.py``); beside the controls: photograph, painting, and
+the photograph in the painting's colours. It goes on where it was stopped; pictures and measurements are in ``--work``.
 """
 
 import argparse
@@ -21,28 +24,52 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from crowd import (
+    FOUND,
+    PAINTINGS,
+    PHOTOGRAPHS,
+    REFEREES,
+    Case,
+    Crowd,
+    Line,
+    Pair,
+    Results,
+    aligned,
+    choose_crowd,
+    choose_pairs,
+    digest_of,
+    findings,
+    recognised,
+)
 from field import REAL, network_of
 from PIL import Image
 from quality import files, pairs
 from scipy.stats import binomtest
 
 from artune import api
+from artune.assets import JUDGE
 from artune.backbones.network import Network
 from artune.balance.curve import MAX_MISFIT, MAX_SHIFT, Curve, balance, log_odds, misfit, score_log_odds, strength_at
 from artune.balance.ladder import Scorer, Tuning
+from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
 from artune.losses.terms import balance_of
 from artune.machine import keep_freed_memory
+from artune.record import ALGORITHM, run_key
 from artune.spec.options import with_options
-from artune.spec.style import StyleSpec, optimise_of
-from artune.transfer.methods import plan_run
+from artune.spec.style import METHOD_SPECS, StyleSpec, optimise_of
+from artune.transfer.methods import method_of, plan_run
 from artune.transfer.optimise import OptimiseTask, plan_unchecked
+from artune.transfer.sizes import fitted
+from artune.transfer.task import Loaded
 
+FIXED = (0.2, 0.35, 0.5, 0.6667, 0.8, 0.9)
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
 
@@ -301,9 +328,84 @@ def one_for_all(assets: Path, count: int, size: int, judges: tuple[Path, Path]) 
         print(f"{name:11s} both {np.mean(both):.2f} ({low:.2f} .. {high:.2f}), {each}")
 
 
+def cases_of(
+    pair: Pair, photograph: Picture, painting: Picture, spec: StyleSpec, network: Loaded, fixed: Sequence[float]
+) -> list[Case]:
+    """The pictures of a pair: at the strength that artune finds, at fixed ones, and controls.
+
+    Args:
+        pair: the pair.
+        photograph: of the pair.
+        painting: of the pair.
+        spec: how they are made; its size is a number, and its strength is open.
+        network: what the spec's method has loaded.
+        fixed: the fixed strengths.
+    """
+    size = int(spec.size)
+    shown = photograph.resized(*fitted(*photograph.size, size))
+    digests = {"content": photograph.digest(), "style": painting.digest()}
+    used = {**digests, "weights": network.digest}
+
+    def styled(strength: float | None) -> Case:
+        asked = spec if strength is None else with_options(spec, {"strength": strength})
+
+        def make() -> tuple[Picture, float | None]:
+            task = api.read(photograph, [painting], asked, network=network)
+            tuning = api.find_strength(task)
+            picture = api.finish(api.plan(task, tuning)).picture
+            return picture, strength if tuning is None else tuning.balance.strength
+
+        name = FOUND if strength is None else f"{strength:g}"
+        key = run_key(asked, used if strength is not None else {**used, "judge": JUDGE.sha256})
+        return Case(pair.name, name, spec.method.kind, size, key, make)
+
+    def control(name: str, picture: Picture) -> Case:
+        key = digest_of([name, size, ALGORITHM, *digests.values()])
+        return Case(pair.name, name, "control", size, key, lambda: (picture, None))
+
+    def coloured(how: Literal["moments", "histogram"]) -> Picture:
+        return Picture(match(shown.filled(), painting.filled(), how=how, space="lab"))
+
+    return [
+        *map(styled, (None, *fixed)),
+        control("photograph", shown),
+        control("painting", painting),
+        control("colours, moments", coloured("moments")),
+        control("colours, histogram", coloured("histogram")),
+    ]
+
+
+def among_crowd(args: argparse.Namespace) -> None:
+    """Share of the pairs of which both style and content are recognised among others."""
+    spec = with_options(StyleSpec(), {"method": {"kind": args.method}, "size": args.size})
+    network = method_of(spec).load(spec, None, None)
+    spec = with_options(spec, {"precision": network.precision})
+    args.work.mkdir(parents=True, exist_ok=True)
+    results, members = Results(args.work), choose_crowd(args.assets, args.paintings, args.photographs)
+    crowds = [
+        Crowd.of(REFEREES[name](args.assets), *members, cache=args.work / f"crowd-{name}.safetensors")
+        for name in args.referees
+    ]
+    lines: list[Line] = []
+    for pair in choose_pairs(args.assets, args.pairs):
+        photograph, painting = (read_picture(path) for path in pair)
+        cases = cases_of(pair, photograph, painting, spec, network, args.fixed)
+        for line in recognised(photograph, painting, cases, crowds, results):
+            print(line, flush=True)
+            lines.append(line)
+    for name in args.referees:
+        of_one = [line for line in lines if line.referee == name]
+        found = [line.strength for line in of_one if line.case == FOUND]
+        low, median, high = np.quantile(np.array(found, float), [0.25, 0.5, 0.75])
+        table = findings(of_one)
+        print(f"\n{name}, {args.pairs} pairs, {args.method} at {args.size} pixels: share recognised", end="")
+        print(f"; found: strength {median:.2f} (median), half of them {low:.2f} .. {high:.2f}\n")
+        print(table.markdown() if args.markdown else aligned(table))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["pairs", "k", "dense", "spread", "networks", "one-for-all"])
+    parser.add_argument("command", choices=["pairs", "k", "dense", "spread", "networks", "one-for-all", "crowd"])
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--count", type=int)
     parser.add_argument("--size", type=int, default=512)
@@ -311,6 +413,15 @@ def main() -> None:
     parser.add_argument("--content-judge", type=Path)
     parser.add_argument("--style-judge", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("balance.png"))
+    of_crowd = parser.add_argument_group("crowd")
+    of_crowd.add_argument("--work", type=Path, help="folder for pictures and measurements")
+    of_crowd.add_argument("--pairs", type=int, default=60)
+    of_crowd.add_argument("--method", choices=list(METHOD_SPECS), default="optimise")
+    of_crowd.add_argument("--fixed", type=float, nargs="+", default=FIXED, help="strengths to compare with")
+    of_crowd.add_argument("--referees", nargs="+", choices=list(REFEREES), default=list(REFEREES))
+    of_crowd.add_argument("--paintings", type=int, default=PAINTINGS, help="in the crowd")
+    of_crowd.add_argument("--photographs", type=int, default=PHOTOGRAPHS, help="in the crowd")
+    of_crowd.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     args = parser.parse_args()
     keep_freed_memory()
     match args.command:
@@ -328,6 +439,10 @@ def main() -> None:
             if not (args.content_judge and args.style_judge):
                 parser.error("one-for-all needs --content-judge and --style-judge")
             one_for_all(args.assets, args.count or 30, args.size, (args.content_judge, args.style_judge))
+        case "crowd":
+            if not args.work:
+                parser.error("crowd needs --work")
+            among_crowd(args)
 
 
 if __name__ == "__main__":

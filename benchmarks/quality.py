@@ -11,7 +11,8 @@
 ``run`` adds a line per picture to ``results/quality.jsonl`` and skips what is there; ``table`` compares the methods at
 equal content distance, pair by pair. The controls are the untouched photograph and the painting itself.
 
-Methods: ``artune`` (the defaults), ``draft``, ``best``, ``vgg16`` (the defaults with that network), and candidates:
+Methods: ``artune`` (the defaults), ``draft``, ``best``, ``vgg16`` (the defaults with that network), ``instant`` (the
+painter, also ``"instant, draft"`` and ``"instant, best"``), and candidates:
 weights of a compact network that ``training/distill.py`` made. References, by a plain loop with the usual Adam:
 ``emulator``: Wasserstein-2 on the 16 times smaller VGG-19 in bf16, sizes 128, 256, 512 with 100, 60, 60 steps at 0.03,
 average 0.95; ``long``: the same loss in fp32, sizes growing by sqrt 2 from 128, 1000 steps and then 500 per size at
@@ -41,7 +42,8 @@ from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.machine import keep_freed_memory
-from artune.spec.style import Optimise, StyleSpec, optimise_of
+from artune.networks.loaded import PainterNetwork
+from artune.spec.style import Instant, Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
 from artune.transfer.sizes import fitted
 
@@ -118,6 +120,9 @@ SPECS = {
     "vgg16": StyleSpec(strength=2 / 3, method=Optimise(network="vgg16")),
     "draft": StyleSpec(strength=2 / 3, method=Optimise(quality="draft")),
     "best": StyleSpec(strength=2 / 3, method=Optimise(quality="best")),
+    "instant": StyleSpec(strength=2 / 3, method=Instant()),
+    "instant, draft": StyleSpec(strength=2 / 3, method=Instant(quality="draft")),
+    "instant, best": StyleSpec(strength=2 / 3, method=Instant(quality="best")),
     "same taps, compact": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW)),
     "same taps, emulator": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW, network="vgg19-emulator")),
     "same taps, vgg19": StyleSpec(strength=2 / 3, method=Optimise(**SHALLOW, network="vgg19")),
@@ -156,7 +161,7 @@ def candidate(path: Path, precision: Precision = "auto") -> Network:
     return Network.load(StyleSpec(precision=precision), path)
 
 
-def network_of(method: str, assets: Path, precision: Precision = "auto") -> Network:
+def network_of(method: str, assets: Path, precision: Precision = "auto") -> Network | PainterNetwork:
     files_of = {
         "vgg19-emulator": "vgg19-emulator-16x.safetensors",
         "vgg19": "vgg19-blocks1-3.safetensors",
@@ -165,6 +170,8 @@ def network_of(method: str, assets: Path, precision: Precision = "auto") -> Netw
     spec = SPECS.get(method)
     if spec is not None:
         spec = spec.model_copy(update={"precision": precision})
+        if isinstance(spec.method, Instant):
+            return PainterNetwork.load(spec)
     else:
         precision = REFERENCES[method].precision
         spec = StyleSpec(strength=2 / 3, method=Optimise(network="vgg19-emulator"), precision=precision)
@@ -214,7 +221,7 @@ def run(args: argparse.Namespace) -> None:
                 began = time.perf_counter()
                 if planned is not None:
                     picture = api.finish(planned).picture
-                else:
+                elif isinstance(network, Network):
                     picture = REFERENCES[method].run(network, content, painting, strength)
                 seconds = round(time.perf_counter() - began, 2)
                 row = {"method": method, "size": args.size, "pair": pair, "strength": strength, "seconds": seconds}
@@ -265,7 +272,7 @@ def clock(args: argparse.Namespace) -> None:
         content, painting = (read_picture(p) for p in files(args.assets, pair))
         for method, network in networks.items():
             began = time.perf_counter()
-            if method in REFERENCES:
+            if method in REFERENCES and isinstance(network, Network):
                 REFERENCES[method].run(network, content, painting, 0.5)
             else:
                 style(content, painting, spec=SPECS[method], network=network)

@@ -1,12 +1,16 @@
-"""Train the painter: a network that paints any photograph in the style of any painting in one pass.
+"""Train the painter: learned steps that paint any photograph in the style of any painting.
 
-    python training/painter.py train    --assets DIR --work DIR --steps 20000 [--side 128] [--config '{"noise": false}']
-    python training/painter.py evaluate --assets DIR --work DIR [--size 192] [--sheet FILE]
+    python training/painter.py train    --assets DIR --work DIR --steps 20000 [--config '{"revision": 48}']
+    python training/painter.py evaluate --assets DIR --work DIR [--plan 128x2,256x1,512x1] [--sheet FILE]
+    python training/painter.py bundle   --work DIR -o FILE
 
-``train`` teaches it artune's own objective, with distances relative to the pair, at strengths drawn anew for every
-pair, on crops of photographs and paintings. Every step depends on (seed, step) alone; a killed training goes on from
-its last checkpoint, ``WORK/painter.checkpoint``, and comes to the same weights. ``evaluate`` paints held-out pairs and
-prints the distances of a network that took no part.
+``train`` teaches the steps artune's own objective, with distances relative to the pair, at strengths drawn anew for
+every pair, on crops of photographs and paintings. A batch goes through steps at half of its size, then at its whole
+size; the objective is measured after each. Gradients do not go from one step to the one before: each step learns from
+the pictures that the steps before it make. Every batch depends on (seed, step) alone; a killed training goes on from
+its last checkpoint, ``WORK/painter.checkpoint``, and comes to the same weights.
+
+``evaluate`` paints held-out pairs and prints the distances of a network that took no part.
 """
 
 import argparse
@@ -14,7 +18,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +32,16 @@ from artune.backbones.compact import Compact
 from artune.backbones.defaults import VGG_DEFAULTS
 from artune.backbones.network import Network
 from artune.data.folders import read_squares
+from artune.files import file_digest
 from artune.fitting import FitSettings, FitStep, Fitting, cosine
 from artune.images.find import find_pictures
+from artune.images.picture import Picture
 from artune.images.read import read_picture
-from artune.losses.objective import (
-    Formulas,
-    Objective,
-    PaintingImage,
-    RegionWeights,
-    Terms,
-    Weights,
-    assemble,
-    measure_features,
-)
-from artune.losses.terms import Wasserstein
-from artune.networks.painter import TAPS, Painter, PainterConfig
+from artune.losses import moments as fn
+from artune.losses.objective import ENERGY_SHARE
+from artune.losses.terms import TotalVariation, Wasserstein
+from artune.networks.loaded import write_painter
+from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, Painter, PainterConfig, displacement
 from artune.spec.style import StyleSpec
 from artune.tensors import load_checkpoint
 from artune.transfer.sizes import fitted
@@ -52,25 +51,45 @@ from quality import files, pairs, referee
 
 SIDE = 224
 """Side of the pictures that crops are drawn from, pixels."""
-ODDS = (-1.5, 3.0)
-"""Log odds of the strengths that are trained."""
 WARM_UP = 100
 """Steps over which the rate rises."""
 OUTSIDE = 10.0
 """Weight of squared values outside [0, 1], where the loss network has never seen a picture."""
-WEIGHTS = Weights(VGG_DEFAULTS.content, VGG_DEFAULTS.style)
-CONTENT = 0.65
+STEPS = 3
+"""Largest number of steps that a batch makes at one of its sizes."""
+OFFSET = 5
+"""Largest offset of the network's grid, pixels. A step's own grid of blocks would not be seen through the same grid."""
+SMALLEST = 48
+"""Smallest of the sizes that a batch goes through, pixels."""
+SIDES = {96: 5, 128: 3, 208: 1}
+"""Sides of the crops in pixels, each with the pairs of a batch: about as many pixels each."""
+EQUAL = 0.65
 """Content distance at which pictures are compared."""
+TILE = 288
+"""Side of the pictures of a sheet, pixels."""
+REVISION = 0.5
+"""Weight of the objective after a revision."""
+CLIP = 1.0
+"""Largest norm of the gradient."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Photographs, paintings, log odds of the strengths, and a seed of the noise."""
+    """Pairs to be painted.
+
+    Attributes:
+        photographs: ``[b, 3, h, w]`` in [0, 1].
+        paintings: of the same shape.
+        log_odds: of the strengths, ``[b]``.
+        steps: number of steps at each of the sizes, which double from one to the next.
+        offsets: where the network's grid begins when each picture is seen: rows and columns.
+    """
 
     photographs: Tensor
     paintings: Tensor
     log_odds: Tensor
-    seed: int
+    steps: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
 
 
 def pool(folder: Path, cache: Path) -> np.ndarray:
@@ -94,64 +113,187 @@ def crop(squares: np.ndarray, rng: np.random.Generator, side: int) -> Tensor:
 class Batches:
     """Batches as a function of (seed, step)."""
 
-    def __init__(self, assets: Path, work: Path, size: int, side: int) -> None:
+    def __init__(self, assets: Path, work: Path, sides: dict[int, int]) -> None:
         self.photos, self.paintings = (
             pool(assets / "data" / kind, work / f"{kind}.npy") for kind in ("photos", "paintings")
         )
-        self.size, self.side = size, side
+        self.sides = sides
 
     def __call__(self, seed: int, step: int) -> Batch:
         rng = np.random.default_rng((seed, step))
+        side = int(rng.choice([*self.sides]))
+        size = self.sides[side]
         photographs, paintings = (
-            torch.cat([crop(squares, rng, self.side) for _ in range(self.size)])
+            torch.cat([crop(squares, rng, side) for _ in range(size)]).contiguous(memory_format=torch.channels_last)
             for squares in (self.photos, self.paintings)
         )
-        odds = torch.from_numpy(rng.uniform(*ODDS, self.size).astype(np.float32))
-        return Batch(photographs, paintings, odds, step)
+        odds = torch.from_numpy(rng.uniform(*LOG_ODDS, size).astype(np.float32))
+        sizes = 1 + int(rng.integers(1, 1 + max(1, int(math.log2(side / SMALLEST)))))
+        steps = tuple(int(count) for count in rng.integers(1, STEPS + 1, sizes))
+        offsets = [
+            (0, 0) if rng.random() < 0.5 else tuple(rng.integers(1, OFFSET + 1, 2)) for _ in range(2 + sum(steps))
+        ]
+        return Batch(photographs, paintings, odds, steps, tuple((int(down), int(right)) for down, right in offsets))
 
 
-def objective_of(
-    encoder: Compact, batch: Batch, photographs: dict[str, Tensor], paintings: dict[str, Tensor]
-) -> Objective:
-    """The objective of each pair of a batch, with weights whose sum is 1.
+class Scene:
+    """Pairs at one size: makes steps, and measures artune's objective of the pictures.
+
+    The style distance at a tap is the mean squared length of the displacements. If these are taken for constants, its
+    gradient is that of the squared Wasserstein distance, whose derivative by the transport is zero.
 
     Args:
-        encoder: the loss network.
-        batch: the pictures.
-        photographs: their features.
-        paintings: their features.
+        painter: the painter.
+        photographs: ``[b, 3, h, w]``.
+        paintings: ``[b, 3, h, w]``.
+        log_odds: of the strengths, ``[b]``.
     """
-    style = Wasserstein.balance * batch.log_odds.exp()
-    regions = [RegionWeights(None, style=style / (1 + style), content=1 / (1 + style))]
-    terms = Terms.of(WEIGHTS, Formulas())
-    of_photographs = measure_features(photographs, terms.of_photograph(regions))
-    image = PaintingImage(batch.paintings)
-    read = terms.measured(image, measure_features(paintings, terms.of_painting(image)))
-    return assemble(encoder, terms, regions, [[read]], of_photographs, WEIGHTS)
+
+    @torch.no_grad()
+    def __init__(self, painter: Painter, photographs: Tensor, paintings: Tensor, log_odds: Tensor) -> None:
+        self.painter, self.photographs, self.log_odds = painter, photographs, log_odds
+        self.offset = 0, 0
+        self.own, theirs = painter.features(photographs), painter.features(paintings)
+        moments = [fn.moments(features) for features in theirs]
+        self.gaussians = painter.gaussians(moments)
+        self.features = self.own
+        self.displacements = self._displacements()
+        self.units = [
+            _squares(apart) + ENERGY_SHARE * fn.energy(each) + 1e-12
+            for apart, each in zip(self.displacements, moments, strict=True)
+        ]
+        energies = (_squares(each[CONTENT]) for each in (self.own, theirs))
+        self.content_unit = next(energies) + ENERGY_SHARE * next(energies) + 1e-12
+        self.variation = TotalVariation()
+        both = [self._variation(each) for each in (photographs, paintings)]
+        self.variation_unit = sum(both) / 2 + 1e-3
+
+    def _displacements(self) -> list[Tensor]:
+        with torch.no_grad():
+            features = [each.detach() for each in self.features]
+            moments = [fn.moments(each) for each in features]
+            transports = self.painter.transports(moments, self.gaussians)
+            return [displacement(*each) for each in zip(features, transports, strict=True)]
+
+    def _variation(self, images: Tensor) -> Tensor:
+        return self.variation.distance(self.variation.measure({"image": images}), None)
+
+    def measure(self, images: Tensor, offset: tuple[int, int] = (0, 0)) -> Tensor:
+        """The objective of each picture, ``[b]``, with weights whose sum is about 1. The next step begins here.
+
+        Args:
+            images: ``[b, 3, h, w]``.
+            offset: where the network's grid begins: rows and columns.
+        """
+        if offset != self.offset:
+            self.offset = offset
+            with torch.no_grad():
+                self.own = self.painter.features(_moved(self.photographs, offset))
+        self.features = self.painter.features(_moved(images, offset))
+        self.displacements = self._displacements()
+        odds, whole = self.log_odds.exp(), sum(VGG_DEFAULTS.style.values())
+        ratio = Wasserstein.balance * odds
+        total = VGG_DEFAULTS.tv * odds * self._variation(images) / self.variation_unit
+        total = total + _squares(self.features[CONTENT] - self.own[CONTENT]) / self.content_unit
+        for tap, here, apart, unit in zip(TAPS, self.features, self.displacements, self.units, strict=True):
+            goal = here.detach() + apart
+            total = total + ratio * VGG_DEFAULTS.style[tap] / whole * _squares(here - goal) / unit
+        return total / (1 + ratio)
+
+    def step(self, images: Tensor, done: int, first: bool) -> Tensor:
+        """The pictures after a step."""
+        features = [each.detach() for each in self.features]
+        lost = self.own[CONTENT] - features[CONTENT]
+        both = (_moved(each, self.offset) for each in (images.detach(), self.photographs))
+        made: Tensor = self.painter.whole(*both, features, self.displacements, lost, self.log_odds, done, first)
+        return self._back(made)
+
+    def revised(self, images: Tensor) -> Tensor:
+        """The pictures after a revision."""
+        features = [each.detach() for each in self.features[:SHALLOW]]
+        both = (_moved(each, self.offset) for each in (images.detach(), self.photographs))
+        displacements = self.displacements[:SHALLOW]
+        made: Tensor = self.painter.revision(*both, features, displacements, None, self.log_odds, 0, False)
+        return self._back(made)
+
+    def _back(self, images: Tensor) -> Tensor:
+        """Pictures without what ``_moved`` has added."""
+        (down, right), (height, width) = self.offset, self.photographs.shape[2:]
+        return images[:, :, down : down + height, right : right + width]
+
+
+def _moved(images: Tensor, offset: tuple[int, int]) -> Tensor:
+    """Pictures moved down and to the right by repeating their borders; sides stay multiples of ``STRIDE``."""
+    if offset == (0, 0):
+        return images
+    down, right = offset
+    moved = F.pad(images, (right, STRIDE - right, down, STRIDE - down), mode="replicate")
+    return moved.contiguous(memory_format=torch.channels_last)
+
+
+def _squares(features: Tensor) -> Tensor:
+    """Mean squared length of feature vectors, ``[b]``."""
+    return features.square().sum(1).mean((1, 2))
 
 
 def losses(painter: Painter, batch: Batch) -> dict[str, Tensor]:
-    """The objective of what the painter makes of a batch."""
-    taps = [*VGG_DEFAULTS.style, "image"]
-    with torch.no_grad():
-        photographs, paintings = (painter.encoder(x, taps) for x in (batch.photographs, batch.paintings))
-        objective = objective_of(painter.encoder, batch, photographs, paintings)
-        read = painter.read([paintings[tap] for tap in TAPS])
-        views = painter.views([photographs[tap] for tap in TAPS], read)
-    generator = torch.Generator().manual_seed(batch.seed)
-    made = painter.decode(batch.photographs, views, read, batch.log_odds, generator)
-    inside = made.clamp(0, 1)
-    output = objective.network_pass(inside)
-    found = objective.total({term.name: term.loss(output, 0) for term in objective.terms})
-    return {"objective": found.mean(), "outside": OUTSIDE * (made - inside).square().mean()}
+    """The objective after every step on a batch, weighted by the number of the step, and after a revision."""
+    images, before, offsets = batch.photographs, None, iter(batch.offsets)
+    steps, outside, revision = [], [], torch.zeros(())
+    for place, count in enumerate(batch.steps):
+        share = 0.5 ** (len(batch.steps) - 1 - place)
+        photographs, paintings = (_at(x, share) for x in (batch.photographs, batch.paintings))
+        scene = Scene(painter, photographs, paintings, batch.log_odds)
+        if before is None:
+            images = photographs
+        else:
+            images = _enlarged(images.detach() - before, photographs)
+            with torch.no_grad():
+                scene.measure(images)
+        if share == 1:
+            revised = scene.revised(images)
+            seen = scene.features, scene.displacements, scene.own, scene.offset
+            revision = scene.measure(revised.clamp(0, 1), next(offsets)).mean()
+            outside.append((revised - revised.clamp(0, 1)).square().mean())
+            scene.features, scene.displacements, scene.own, scene.offset = seen
+        for done in range(count):
+            made = scene.step(images, done, before is None and done == 0)
+            images = made.clamp(0, 1)
+            outside.append((made - images).square().mean())
+            steps.append(scene.measure(images, next(offsets)).mean())
+        before = photographs
+    weights = torch.arange(1.0, len(steps) + 1)
+    weighted = (torch.stack(steps) * weights / weights.sum()).sum()
+    return {
+        "steps": weighted,
+        "revision": REVISION * revision,
+        "outside": OUTSIDE * torch.stack(outside).mean(),
+    }
+
+
+def _at(images: Tensor, share: float) -> Tensor:
+    """Pictures at a share of their size."""
+    if share == 1:
+        return images
+    small = F.interpolate(images, scale_factor=share, mode="bilinear", antialias=True)
+    return small.contiguous(memory_format=torch.channels_last)
+
+
+def _enlarged(change: Tensor, photographs: Tensor) -> Tensor:
+    """Photographs with a change that was made at a smaller size."""
+    large = F.interpolate(change, size=photographs.shape[2:], mode="bicubic")
+    return (photographs + large).clamp(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
 def measure_units(painter: Painter, batches: Batches) -> None:
     """Set the unit of each tap: the root mean square of its features over photographs and paintings."""
-    batch = batches(-1 % 2**32, 0)
-    both = torch.cat([batch.photographs, batch.paintings])
-    painter.units[:] = torch.stack([features.square().mean().sqrt() for features in painter.features(both)])
+    found = []
+    for step in range(16):
+        batch = batches(2**32 - 1, step)
+        both = zip(*(painter.features(each) for each in (batch.photographs, batch.paintings)), strict=True)
+        found.append(torch.stack([torch.cat(each).square().mean() for each in both]))
+    painter.set_units(torch.stack(found).mean(0).sqrt())
 
 
 def new_painter(config: dict[str, Any], seed: int) -> Painter:
@@ -159,27 +301,25 @@ def new_painter(config: dict[str, Any], seed: int) -> Painter:
     torch.manual_seed(seed)
     encoder = Network.load(StyleSpec(precision="fp32")).backbone
     assert isinstance(encoder, Compact)
-    shape: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
-    return Painter(encoder, PainterConfig(**shape)).to(memory_format=torch.channels_last)
+    return Painter(encoder, PainterConfig.of(config)).to(memory_format=torch.channels_last)
 
 
 def train(args: argparse.Namespace) -> None:
     """Train, with a line of the log and a checkpoint every ``--every`` steps."""
     args.work.mkdir(parents=True, exist_ok=True)
     painter = new_painter(args.config, args.seed)
-    batches = Batches(args.assets, args.pools or args.work, args.batch, args.side)
+    batches = Batches(args.assets, args.pools or args.work, args.sides)
     measure_units(painter, batches)
     own = [parameter for parameter in painter.parameters() if parameter.requires_grad]
     fitting = Fitting(
         painter,
         torch.optim.AdamW(own, args.rate, betas=(0.9, 0.99), weight_decay=1e-3),
-        FitSettings(args.steps, args.seed),
+        FitSettings(args.steps, args.seed, clip=CLIP),
         batch=batches,
         loss=lambda batch: losses(painter, batch),
         rate=lambda share: min(1.0, (share * args.steps + 1) / WARM_UP) * cosine(share),
     )
-    run = {"config": asdict(painter.config), "side": args.side, "batch": args.batch, "rate": args.rate}
-    run = json.loads(json.dumps(run))
+    run = {"config": painter.config.plain(), "sides": [[*each] for each in args.sides.items()], "rate": args.rate}
     checkpoint, log = args.work / "painter.checkpoint", args.work / "painter.jsonl"
     if checkpoint.exists():
         fitting.resume(checkpoint, run)
@@ -198,53 +338,105 @@ def train(args: argparse.Namespace) -> None:
                 return
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Print medians of fine, strokes and content at several strengths, and at equal content."""
-    tensors, about = load_checkpoint(args.work / "painter.checkpoint")
+@torch.no_grad()
+def painted(
+    painter: Painter, photograph: Picture, painting: Picture, log_odds: Tensor, args: argparse.Namespace
+) -> Tensor:
+    """A pair at several strengths, ``[b, 3, h, w]``."""
+    images, before = torch.empty(0), None
+    rungs = args.plan if args.plan[-1][0] == args.size else [*args.plan, (args.size, 0)]
+    for size, steps in rungs:
+        photographs, paintings = (
+            each.resized(*(side // 8 * 8 for side in fitted(*each.size, size)))
+            .tensor()
+            .expand(len(log_odds), -1, -1, -1)
+            for each in (photograph, painting)
+        )
+        photographs, paintings = (x.contiguous(memory_format=torch.channels_last) for x in (photographs, paintings))
+        images = photographs if before is None else _enlarged(images - before, photographs)
+        if steps == 0 and args.no_revision:
+            return images
+        scene = Scene(painter, photographs, paintings, log_odds)
+        if before is not None:
+            scene.measure(images)
+        for done in range(steps):
+            images = scene.step(images, done, before is None and done == 0).clamp(0, 1)
+            scene.measure(images)
+        before = photographs
+    return images if steps else scene.revised(images).clamp(0, 1)
+
+
+def trained(work: Path) -> tuple[Painter, int]:
+    """The painter of a checkpoint, and the number of its steps."""
+    tensors, about = load_checkpoint(work / "painter.checkpoint")
     painter = new_painter(about["run"]["config"], 0)
     weights = {key.removeprefix("module."): value for key, value in tensors.items() if key.startswith("module.")}
     painter.load_state_dict(weights, strict=False)
-    painter.eval()
+    return painter.eval(), about["step"]
+
+
+def bundle(args: argparse.Namespace) -> None:
+    """Write the weights of a checkpoint as the package holds them."""
+    painter, done = trained(args.work)
+    write_painter(args.out, painter)
+    print(f"{args.out}: {args.out.stat().st_size / 2**20:.2f} MiB, after step {done}, sha256 {file_digest(args.out)}")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Print medians of fine, strokes and content at several strengths, and at equal content."""
+    painter, done = trained(args.work)
     judge = referee(args.assets)
+    log_odds = torch.tensor(args.odds)
     found, tiles = [], []
     for pair in pairs(args.pairs):
         photograph, painting = (read_picture(file) for file in files(args.assets, pair))
-        content, style = (each.resized(*fitted(*each.size, args.size)).tensor() for each in (photograph, painting))
-        row, images = [], [style, content]
-        for odds in args.odds:
-            with torch.no_grad():
-                made = painter(content, style, torch.tensor([odds]), torch.Generator().manual_seed(0)).clamp(0, 1)
-            distances = judge.distances(made, photograph.tensor(), painting.tensor())
-            row.append((distances.content, distances.fine, distances.strokes))
-            images.append(made)
-        found.append(row)
-        tiles.append(torch.cat([F.interpolate(image, size=(args.size, args.size)) for image in images], 3))
-    print(f"step {about['step']}; {len(found)} pairs at {args.size} pixels")
+        made = painted(painter, photograph, painting, log_odds, args)
+        both = (each.resized(*fitted(*each.size, args.size)).tensor() for each in (painting, photograph))
+        images = [*both, *(each[None] for each in made)]
+        distances = [judge.distances(image, photograph.tensor(), painting.tensor()) for image in images[2:]]
+        found.append([(each.content, each.fine, each.strokes) for each in distances])
+        tiles.append(
+            torch.cat([F.interpolate(image, size=(TILE, TILE), antialias=True, mode="bilinear") for image in images], 3)
+        )
+    print(f"step {done}; {len(found)} pairs at {args.size} pixels")
     for odds, (content, fine, strokes) in zip(args.odds, np.median(found, 0), strict=True):
         print(f"strength {1 / (1 + math.exp(-odds)):.2f}: fine {fine:.3f} strokes {strokes:.3f} content {content:.3f}")
     equal = []
     for row in found:
         contents, fines, strokes = np.array(sorted(row)).T
-        if contents[0] <= CONTENT <= contents[-1]:
-            equal.append([np.interp(CONTENT, contents, values) for values in (fines, strokes)])
+        if contents[0] <= EQUAL <= contents[-1]:
+            equal.append([np.interp(EQUAL, contents, values) for values in (fines, strokes)])
     if equal:
         fine, strokes = np.median(equal, 0)
-        print(f"at content {CONTENT}: fine {fine:.3f} strokes {strokes:.3f} ({len(equal)} pairs)")
+        print(f"at content {EQUAL}: fine {fine:.3f} strokes {strokes:.3f} ({len(equal)} pairs)")
     if args.sheet:
         sheet = (torch.cat(tiles, 2)[0].permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
         PIL.fromarray(sheet).save(args.sheet)
 
 
+def _sides(text: str) -> dict[int, int]:
+    return {int(side): int(size) for side, size in json.loads(text).items()}
+
+
+def _plan(text: str) -> list[tuple[int, int]]:
+    return [(int(size), int(steps)) for size, steps in (each.split("x") for each in text.split(","))]
+
+
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = out.add_subparsers(required=True)
-    for name, function in (("train", train), ("evaluate", evaluate)):
+    for name, function in (("train", train), ("evaluate", evaluate), ("bundle", bundle)):
         command = commands.add_parser(name)
-        command.add_argument("--assets", type=Path, required=True)
         command.add_argument("--work", type=Path, required=True)
         command.set_defaults(do=function)
+        if name == "bundle":
+            command.add_argument("-o", "--out", type=Path, required=True)
+            continue
+        command.add_argument("--assets", type=Path, required=True)
         if name == "evaluate":
-            command.add_argument("--size", type=int, default=192)
+            command.add_argument("--size", type=int, default=512, help="size of the results, pixels")
+            command.add_argument("--plan", type=_plan, default=_plan("128x2,256x1,512x1"), help="sizes and steps")
+            command.add_argument("--no-revision", action="store_true", help="enlarge the last picture instead")
             command.add_argument("--pairs", type=int, default=12)
             command.add_argument("--odds", type=float, nargs="+", default=[-1.0, 0.0, 1.0, 2.0, 3.0])
             command.add_argument("--sheet", type=Path)
@@ -254,8 +446,7 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--steps", type=int, default=20000)
         command.add_argument("--minutes", type=float, default=math.inf, help="stop after these, to be gone on with")
-        command.add_argument("--side", type=int, default=128)
-        command.add_argument("--batch", type=int, default=4)
+        command.add_argument("--sides", type=_sides, default=SIDES, help="sides of crops and pairs of a batch, JSON")
         command.add_argument("--rate", type=float, default=2e-3)
         command.add_argument("--every", type=int, default=100)
         command.add_argument("--seed", type=int, default=0)

@@ -1,5 +1,6 @@
 """The public names of artune, and where each is defined; ``__init__.py`` loads them from this list."""
 
+from .api import prepare as prepare
 from .api import style as style
 from .api import tune as tune
 from .backbones.network import Network as Network
@@ -12,10 +13,12 @@ from .images.read import read_picture as read_picture
 from .judges.embedding import Judge as Judge
 from .recipes import find_recipe as find_recipe
 from .regions.segment import load_segmenter as load_segmenter
+from .spec.style import Instant as Instant
 from .spec.style import Optimise as Optimise
 from .spec.style import StyleSpec as StyleSpec
 from .transfer.inputs import Masked as Masked
 from .transfer.inputs import RegionStyle as RegionStyle
+from .transfer.prepared import Prepared as Prepared
 from .transfer.result import Result as Result
 from .transfer.run import Progress as Progress
 

@@ -11,10 +11,11 @@ from artune.errors import InputError, SpecError
 from artune.judges.embedding import Judge
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
-from artune.spec.style import StyleSpec
+from artune.spec.style import Instant, StyleSpec
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
-from artune.transfer.inputs import Masked, RegionStyle, Source
+from artune.transfer.inputs import Masked, RegionStyle, Source, read_source
 from artune.transfer.methods import method_of, plan_run, steps
+from artune.transfer.prepared import Prepared
 from artune.transfer.result import Result, result_of
 from artune.transfer.run import Progress, Run
 from artune.transfer.task import NO_OPEN_STRENGTH, Loaded, Task, check_types
@@ -144,6 +145,49 @@ def tune(
     if tuning is None:
         raise InputError(NO_OPEN_STRENGTH)
     return tuning
+
+
+def prepare(
+    content: Source,
+    *styles: Source | Masked,
+    spec: StyleSpec | None = None,
+    regions: Sequence[RegionStyle] = (),
+    weights: Path | str | None = None,
+    network: Loaded | None = None,
+    allow_huge: bool = False,
+    **options: Any,
+) -> Prepared:
+    """Read a photograph and paintings, to paint them at many strengths in one pass each.
+
+    ``painter = prepare(a, b); painter(0.3); painter(0.6)`` reads the pictures once. ``painter.paintings(c)`` has the
+    same photograph with another painting.
+
+    Args:
+        content: the photograph.
+        styles: one or more paintings.
+        spec: how the photograph is to be styled; its method must be ``instant``. Its strength does not matter.
+        regions: parts of the photograph with paintings of their own; a strength of their own stays as it is.
+        weights: file with the painter's weights.
+        network: a loaded painter, instead of ``weights``.
+        allow_huge: whether to read pictures above 100 million pixels.
+        options: fields of the spec or of its method, instead of ``spec`` or to change it.
+
+    Raises:
+        InputError: a picture, a mask, the spec or an option cannot be used.
+        WeightsError: weights are missing or do not fit.
+    """
+    check_types(("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"))
+    given = {"method": Instant(), **options} if spec is None else options
+    wanted, loaded = _wanted(spec, None, network, given)
+    if not isinstance(wanted.method, Instant):
+        raise SpecError(f"the spec's method is {wanted.method.kind}; pictures are prepared for the method instant")
+    photograph = read_source(content, allow_huge, "photograph")
+    painter = loaded or method_of(wanted).load(wanted, None if weights is None else Path(weights), None)
+
+    def read_with(paintings: Sequence[Source | Masked]) -> Task[Any]:
+        return read(photograph, paintings, wanted, regions=regions, network=painter, allow_huge=allow_huge)
+
+    return Prepared(read_with(styles), read_with)
 
 
 def read(

@@ -62,6 +62,8 @@ class Asset:
 
 JUDGE = Asset("judge.safetensors", "bf7f83fa0d0eb442f1336a293e47301ce1599882e8c5c2162ca65954031b52c9", "MIT")
 """The judge with its banks of reference pictures (``artune.judges.embedding``)."""
+PAINTER = Asset("painter.safetensors", "c0dc2e713c871d1833d457aff0bd5952e3f500f9130bc81b01b5242ab373e440", "MIT")
+"""The painter (``artune.networks.painter``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
 """Names of the style pictures that travel with the package (``training/samples.py``)."""

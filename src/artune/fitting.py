@@ -39,12 +39,14 @@ class FitSettings:
         seed: seed of the batches.
         every: steps from one validation to the next; 0 for no validation.
         patience: validations in a row without a better value after which the training ends; 0 for no early stopping.
+        clip: largest norm of the gradient; a longer one is shortened to it; ``None``: no limit.
     """
 
     steps: int
     seed: int = 0
     every: int = 0
     patience: int = 0
+    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,9 @@ class Fitting(Generic[Batch]):
         if total.isfinite():
             self.optimiser.zero_grad()
             total.backward()  # type: ignore[no-untyped-call]
+            if self.settings.clip is not None:
+                parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+                nn.utils.clip_grad_norm_(parameters, self.settings.clip)
             self.optimiser.step()
             self.step += 1
         else:

@@ -62,6 +62,27 @@ def test_the_balance_is_found_and_told(files):
     assert "found in" not in call(*style(files, out="fixed.png")).output
 
 
+def test_pictures_of_the_painter(files):
+    line = ["style", files / "photo.png", files / "painting.png", "--instant", "--size", "48", "--strength", "0.6"]
+    result = call(*line, "-o", files / "out.png")
+    assert result.exit_code == 0, result.output
+    assert "48x32, 2 steps" in result.output
+    made = read_picture(files / "out.png")
+    assert made.note["spec"]["method"]["kind"] == "instant"
+    pair = [files / "photo.png", files / "painting.png"]
+    assert call("style", *pair, "--spec", files / "out.png", "-o", files / "again.png").exit_code == 0
+    np.testing.assert_array_equal(read_picture(files / "again.png").pixels, made.pixels)
+    (files / "many").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(files / "photo.png", files / "many" / name)
+    folder = call("style", files / "many", files / "painting.png", "-o", files / "styled", *line[3:])
+    assert folder.exit_code == 0, folder.output
+    for name in ("a.png", "b.png"):
+        np.testing.assert_array_equal(read_picture(files / "styled" / name).pixels, made.pixels)
+    assert "loss" in refused(*line, "--loss", "gram", "-o", files / "gram.png")
+    assert "not a weights file" in refused(*line, "--weights", files / "photo.png", "-o", files / "other.png")
+
+
 def test_a_page_of_the_balance(files):
     pair = [files / "photo.png", files / "painting.png"]
     arguments = ["tune", *pair, "-o", files / "page", *FAST[:2], "--spec", files / "few.yaml"]

@@ -45,6 +45,15 @@ def test_each_step_is_that_of_the_optimiser():
     assert fitting.best["x"].item() == 0.125
 
 
+def test_a_long_gradient_is_shortened():
+    point, fitting = descent(FitSettings(2, clip=1.0))
+    list(fitting.run())
+    assert point.x.item() == pytest.approx(0.5, abs=1e-6)  # gradients 2 and 1.5 count as 1
+    point, fitting = descent(FitSettings(1, clip=1.0), start=0.25)
+    list(fitting.run())
+    assert point.x.item() == 0.125
+
+
 def test_the_sum_of_the_losses_is_descended():
     point, fitting = descent(FitSettings(1))
     fitting.loss = lambda batch: {"a": point.x.square(), "b": 2 * point.x}

@@ -11,7 +11,11 @@ from pydantic.fields import FieldInfo
 
 from artune.errors import InputError, OutputError, SpecError
 from artune.spec.checked import choices
-from artune.spec.style import METHOD_FIELDS, StyleSpec
+from artune.spec.options import with_options
+from artune.spec.style import METHOD_FIELDS, Instant, StyleSpec
+
+INSTANT = "Paint in a few learned steps, in a fraction of a second."
+"""Help of ``--instant``."""
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
@@ -94,6 +98,13 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     from artune.recipes import find_recipe
 
     return find_recipe(recipe).spec
+
+
+def by_method(base: StyleSpec, *, instant: bool) -> StyleSpec:
+    """The spec, with the painter as its method if ``--instant`` was given."""
+    if not instant or isinstance(base.method, Instant):
+        return base
+    return with_options(base, {"method": Instant()})
 
 
 def _unique(loader: type[Any]) -> type[Any]:

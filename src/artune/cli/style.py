@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artune.cli.arguments import base_spec, check_lossy, format_from, given_options, size_from, spec_option
+from artune.cli.arguments import (
+    INSTANT,
+    base_spec,
+    by_method,
+    check_lossy,
+    format_from,
+    given_options,
+    size_from,
+    spec_option,
+)
 from artune.cli.display import (
     CANCELLED,
     Checkpoints,
@@ -143,6 +152,7 @@ def style(
     balance_gradients: Annotated[
         bool | None, spec_option("balance_gradients", "--balance-gradients/--no-balance-gradients", panel=LOOK)
     ] = None,
+    instant: Annotated[bool, typer.Option("--instant", help=INSTANT, rich_help_panel=RUN)] = False,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
     optimiser: Annotated[str | None, spec_option("optimiser", panel=RUN)] = None,
@@ -225,7 +235,7 @@ def style(
 ) -> None:
     """Style a photograph, or many."""
     options = given_options(context.params)
-    wanted = with_options(base_spec(spec, recipe), options)
+    wanted = with_options(by_method(base_spec(spec, recipe), instant=instant), options)
     parted = bool(region or segment)
     weighed = None if wanted.style_weights is None else len(wanted.style_weights)
     given, paintings = divide_pictures([content, *(styles or [])], out, weights=weighed, regions=parted)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artune.cli.arguments import given_options, read_spec, spec_option
+from artune.cli.arguments import INSTANT, by_method, given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
 from artune.cli.photographs import check_there
 from artune.errors import InputError, OutputError
@@ -32,6 +32,7 @@ def tune(
             help="Share of its best score that each of style and content keeps in the safe interval (default: 0.8)."
         ),
     ] = None,
+    instant: Annotated[bool, typer.Option("--instant", help=INSTANT)] = False,
     quality: Annotated[str | None, spec_option("quality")] = None,
     device: Annotated[str | None, spec_option("device")] = None,
     precision: Annotated[str | None, spec_option("precision")] = None,
@@ -46,7 +47,7 @@ def tune(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Find the strength at which photograph and painting balance, and write a page that shows how it was found."""
-    wanted = with_options(read_spec(spec), given_options(context.params))
+    wanted = with_options(by_method(read_spec(spec), instant=instant), given_options(context.params))
     for picture in (content, style):
         check_there(picture)
     with loading():

@@ -155,7 +155,7 @@ def add_ridge(mean: Float[Tensor, "b c"], cov: Float[Tensor, "b c c"]) -> Float[
     return cov
 
 
-def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
+def eigh(m: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of a positive semidefinite matrix; NaN if it is not finite, because LAPACK raises an
     error then.
     """
@@ -170,7 +170,7 @@ def _eigh(m: Tensor) -> tuple[Tensor, Tensor]:
 
 def matrix_root(m: Float[Tensor, "b c c"]) -> Float[Tensor, "b c c"]:
     """Symmetric square root of a symmetric positive semidefinite matrix."""
-    values, vectors = _eigh(m)
+    values, vectors = eigh(m)
     root: Tensor = (vectors * values.clamp(min=0).sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
     return root
 
@@ -217,7 +217,7 @@ class _Wasserstein(torch.autograd.Function):
         moments = precise(Moments(mass, mass, first, second))
         mean, cov = mean_and_covariance(moments)
         cov = add_ridge(mean, cov)
-        values, vectors = _eigh(target.root @ cov @ target.root)
+        values, vectors = eigh(target.root @ cov @ target.root)
         floor = torch.finfo(cov.dtype).eps * values[:, -1:].clamp(min=1e-20)  # smaller ones are rounding errors
         roots = values.clamp(min=floor).sqrt_()
         traces = (cov + target.cov).diagonal(dim1=1, dim2=2)

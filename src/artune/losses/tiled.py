@@ -59,6 +59,11 @@ class Span:
     core: slice
     last: bool
 
+    @property
+    def inside(self) -> slice:
+        """The core's pixels in the window."""
+        return slice(self.core.start - self.window.start, self.core.stop - self.window.start)
+
     def at(self, stride: int) -> tuple[slice, int]:
         """Indices of the core in the features of the window, and its first index in the features of the picture."""
         begin = (self.core.start - self.window.start) // stride

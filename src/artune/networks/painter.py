@@ -1,14 +1,19 @@
-"""The painter: paints any photograph in the style of any painting, at any strength, in one pass.
+"""The painter: paints any photograph in the style of any painting, at any strength, in a few learned steps.
 
-Both pictures are seen through the compact network, which stays as it is. At each of four taps the photograph's features
-are carried to the mean and covariance of the painting's, by the optimal transport of Gaussians. At the deepest of them
-every position is also given the painting's features that are most like it: moments bring palette and grain, neighbours
-bring strokes. A decoder makes a picture of both, told the strength and the painting's statistics.
+A step sees picture, photograph and painting through the compact network. At each tap, the optimal transport of
+Gaussians says where the picture's features would have to go to have the mean and covariance of the painting's. This
+displacement is the gradient of artune's style distance, the squared Wasserstein distance, at this tap, and its length
+is the distance itself. A decoder turns the displacements of all taps into a change of the picture. So a step does what
+one of the optimisation does, but how features become pixels is learned (learned gradient descent: Andrychowicz et al.
+2016, Adler and Oktem 2017): a few steps go as far as dozens.
+
+Steps run from a small size to the size of the result. At large sizes a step sees the shallow taps alone, because the
+strokes are there already: it revises the fine texture, at a third of the cost.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -17,40 +22,30 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Image
 from artune.backbones.compact import GAIN, RGB, Compact
+from artune.losses import moments as fn
 
-TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-"""Taps of the compact network that the painter sees."""
-RIDGES = (1e-3, 1e-3, 3e-3, 1e-2)
+TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""Taps of the compact network that the style is measured at."""
+WHOLE = 4
+"""Number of ``TAPS`` that a whole step sees."""
+SHALLOW = 2
+"""Number of ``TAPS`` that a revision sees."""
+CONTENT = 3
+"""Index of the tap that keeps the content."""
+STRIDE = 8
+"""Largest stride that the decoder works at; sides of pictures are multiples of it."""
+LOG_ODDS = (-1.5, 4.0)
+"""Log odds of the least and the largest strength that a painter is trained for."""
+RIDGES = (1e-3, 1e-3, 3e-3, 1e-2, 1e-2)
 """Added to the covariance of each tap before a root is taken, in units of its mean eigenvalue."""
 FLOOR = 0.1
 """Added to this mean eigenvalue, in squared units of the tap: a flat picture has no contrast to be enlarged."""
-ROOT_STEPS = 16
-"""Steps of Newton's iteration: enough for eigenvalues down to 1e-5 of the largest."""
-SHARPNESS = 20.0
-"""Factor of the cosines before the softmax over neighbours."""
-GATE = 0.2
-"""Strength below which the picture goes over into the photograph, as results of the optimisation do."""
+SMALLEST = 1e-7
+"""Smallest eigenvalue of which fp32 finds the root, in units of the largest."""
 SLOPE = 0.1
 """Slope of the decoder's activations below zero."""
-
-
-class Statistics(NamedTuple):
-    """Mean and covariance, with a ridge, of the features of a tap over positions."""
-
-    mean: Float[Tensor, "b c"]
-    cov: Float[Tensor, "b c c"]
-
-
-class PaintingFeatures(NamedTuple):
-    """What the painter knows of a painting.
-
-    Attributes:
-        statistics: of each of ``TAPS``.
-        deepest: features of the last of ``TAPS``, ``[b, c, n]``.
-    """
-
-    statistics: tuple[Statistics, ...]
-    deepest: Float[Tensor, "b c n"]
+BLOCK = 2
+"""Side of the blocks of pixels that the decoder sees and makes as one position."""
 
 
 @dataclass(frozen=True)
@@ -58,87 +53,185 @@ class PainterConfig:
     """The shape of a painter.
 
     Attributes:
-        widths: channels of the decoder at each of ``TAPS``.
-        embedding: channels of what the decoder is told of strength and painting.
-        whitening: whether whole covariances are carried over; else the deviation of each channel alone, as in AdaIN
-            (Huang and Belongie 2017).
-        neighbours: whether positions are given the painting's nearest features.
-        noise: whether every level of the decoder has a channel of noise.
+        widths: channels of the decoder at the strides 2, 4 and 8.
+        convolutions: number of 3x3 convolutions there.
+        revision: channels of the revision.
+        revision_convolutions: number of its 3x3 convolutions.
+        embedding: channels of what the decoder is told of the strength.
+        whitening: whether features are carried to the whole covariance; else to the deviation of each channel alone,
+            as in AdaIN (Huang and Belongie 2017).
     """
 
-    widths: tuple[int, ...] = (16, 32, 64, 96)
-    embedding: int = 48
+    widths: tuple[int, ...] = (32, 80, 128)
+    convolutions: tuple[int, ...] = (2, 1, 2)
+    revision: int = 32
+    revision_convolutions: int = 2
+    embedding: int = 32
     whitening: bool = True
-    neighbours: bool = True
-    noise: bool = True
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """A shape from plain data."""
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+        return cls(**given)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data that ``of`` reads."""
+        return {name: [*value] if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def statistics(features: Float[Tensor, "b c h w"], ridge: float, unit: Tensor) -> Statistics:
-    """Mean and covariance over positions.
+class Transport(NamedTuple):
+    """The optimal transport of one Gaussian to another, as the displacement of a feature: ``matrix @ f + shift``.
 
-    Args:
-        features: of a tap.
-        ridge: one of ``RIDGES``.
-        unit: root mean square of the features of the tap over many pictures.
+    Attributes:
+        matrix: ``[b, c, c]``; the matrix of the transport less the identity.
+        shift: ``[b, c]``.
     """
-    rows = features.flatten(2)
-    mean = rows.mean(2)
-    centred = rows - mean.unsqueeze(2)
-    cov = centred @ centred.transpose(1, 2) / rows.shape[2]
-    level = ridge * (cov.diagonal(dim1=1, dim2=2).mean(1) + FLOOR * unit.square())
-    return Statistics(mean, cov + torch.diag_embed(level.unsqueeze(1).expand_as(mean)))
 
-
-def matrix_roots(m: Float[Tensor, "b c c"]) -> tuple[Float[Tensor, "b c c"], Float[Tensor, "b c c"]]:
-    """Root and inverse root of symmetric positive definite matrices, by products alone.
-
-    The coupled iteration of Newton and Schulz (Higham, Functions of Matrices, 2008, equation 6.35).
-    """
-    size = m.square().sum((1, 2), keepdim=True).sqrt()
-    identity = torch.eye(m.shape[1], dtype=m.dtype, device=m.device)
-    root, inverse = m / size, identity.expand_as(m)
-    for _ in range(ROOT_STEPS):
-        change = 1.5 * identity - 0.5 * (inverse @ root)
-        root, inverse = root @ change, change @ inverse
-    return root * size.sqrt(), inverse / size.sqrt()
-
-
-def transport(content: Statistics, style: Statistics) -> Float[Tensor, "b c c"]:
-    """Matrix of the optimal transport of one Gaussian to another, C^-1/2 (C^1/2 S C^1/2)^1/2 C^-1/2.
-
-    (Dowson and Landau 1982; of all matrices that carry C to S, it moves features least.)
-    """
-    root, inverse = matrix_roots(content.cov)
-    between, _ = matrix_roots(root @ style.cov @ root)
-    return inverse @ between @ inverse
+    matrix: Float[Tensor, "b c c"]
+    shift: Float[Tensor, "b c"]
 
 
 class Level(nn.Module):
-    """The decoder at one tap: two convolutions, whose outputs are scaled and shifted by what is told (FiLM).
+    """The decoder at one stride: convolutions whose outputs are scaled and shifted by what is told (FiLM).
 
     Args:
-        channels: of the input.
-        width: of the output.
+        groups: channels of each group of inputs, and how many pixels of it a position has along a side; what is told
+            has a factor for each group.
+        before: channels of the level before, 0 if there is none.
+        width: channels of the output.
+        convolutions: number of 3x3 convolutions.
         embedding: channels of what is told.
-        noise: whether a channel of noise is added to the input.
     """
 
-    def __init__(self, channels: int, width: int, embedding: int, *, noise: bool) -> None:
+    def __init__(
+        self, groups: Sequence[tuple[int, int]], before: int, width: int, convolutions: int, embedding: int
+    ) -> None:
         super().__init__()
-        self.noise = noise
-        self.first = nn.Conv2d(channels + noise, width, 3, padding=1, padding_mode="replicate")
-        self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
-        self.told = nn.Linear(embedding, 4 * width)
-        nn.init.zeros_(self.told.weight)
-        nn.init.zeros_(self.told.bias)
+        inputs = before + sum(channels * side**2 for channels, side in groups)
+        self.before = nn.Conv2d(before, width, 1, bias=False) if before else None
+        self.groups = nn.ModuleList(nn.Conv2d(channels, width, side, side, bias=False) for channels, side in groups)
+        others = [nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate") for _ in range(convolutions)]
+        self.others = nn.ModuleList(others)
+        self.factors = nn.Linear(embedding, len(groups))
+        self.told = nn.ModuleList(nn.Linear(embedding, 2 * width) for _ in range(convolutions + 1))
+        for linear in (self.factors, *self.told):
+            nn.init.normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+        for convolution in (*self.groups, *([self.before] if self.before else [])):
+            nn.init.normal_(convolution.weight, std=(2 / inputs) ** 0.5)
+        for convolution in others:
+            nn.init.kaiming_normal_(convolution.weight, SLOPE)
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, about: Float[Tensor, "b e"], generator: torch.Generator | None) -> Tensor:
-        if self.noise:
-            grain = torch.randn((len(x), 1, *x.shape[2:]), generator=generator)
-            x = torch.cat([x, grain.to(x)], 1)
-        scale, shift, other_scale, other_shift = self.told(about)[:, :, None, None].chunk(4, 1)
-        x = F.leaky_relu(self.first(x) * (1 + scale) + shift, SLOPE)
-        return F.leaky_relu(self.second(x) * (1 + other_scale) + other_shift, SLOPE)
+    def forward(self, groups: Sequence[tuple[Tensor, Tensor]], before: Tensor | None, about: Tensor) -> Tensor:
+        """The output ``[b, width, h, w]``.
+
+        Args:
+            groups: the groups of inputs, each with its unit.
+            before: the output of the level before.
+            about: what is told, ``[b, e]``.
+        """
+        factors = self.factors(about).exp()
+        x: Tensor | None = None
+        for place, ((group, unit), convolution) in enumerate(zip(groups, self.groups, strict=True)):
+            factor = (factors[:, place] / unit)[:, None, None, None]
+            x = factor * convolution(group) if x is None else torch.addcmul(x, factor, convolution(group))
+        assert x is not None
+        if self.before is not None and before is not None:  # a 1x1 convolution may as well come before the resizing
+            x = x + F.interpolate(self.before(before), size=x.shape[2:], mode="bilinear")
+        x = self._told(x, about, 0)
+        for place, convolution in enumerate(self.others, start=1):
+            x = x + self._told(convolution(x), about, place)
+        return x
+
+    def _told(self, x: Tensor, about: Tensor, place: int) -> Tensor:
+        scale, shift = self.told[place](about)[:, :, None, None].chunk(2, 1)
+        return F.leaky_relu(torch.addcmul(shift, x, 1 + scale), SLOPE)
+
+
+class LearnedStep(nn.Module):
+    """One step: from a picture, its features and their displacements to a better picture.
+
+    Args:
+        channels: of the taps that the step sees, from shallow to deep.
+        widths: channels of the decoder at the strides 2, 4 and so on.
+        convolutions: number of 3x3 convolutions there.
+        embedding: channels of what the decoder is told of the strength.
+    """
+
+    units: Tensor
+
+    def __init__(
+        self, channels: Sequence[int], widths: Sequence[int], convolutions: Sequence[int], embedding: int
+    ) -> None:
+        super().__init__()
+        self.register_buffer("units", torch.ones(len(channels)))
+        self.about = nn.Sequential(
+            nn.Linear(5, embedding), nn.LeakyReLU(SLOPE), nn.Linear(embedding, embedding), nn.LeakyReLU(SLOPE)
+        )
+        levels, before = [], 0
+        for place in reversed(range(len(widths))):
+            tap = place + 1
+            groups = [(channels[tap], 1)] * (3 if tap == CONTENT else 2)
+            if place == 0:
+                groups += [(channels[0], BLOCK), (RGB, BLOCK), (RGB, BLOCK)]
+            levels.append(Level(groups, before, widths[place], convolutions[place], embedding))
+            before = widths[place]
+        self.levels = nn.ModuleList(levels)
+        self.last = nn.Conv2d(before, RGB * BLOCK**2, 3, padding=1, padding_mode="replicate")
+        nn.init.normal_(self.last.weight, std=1e-3)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.colour = nn.Linear(embedding, 1)
+        nn.init.zeros_(self.colour.weight)
+        nn.init.zeros_(self.colour.bias)
+
+    def forward(
+        self,
+        image: Image,
+        photograph: Image,
+        features: Sequence[Tensor],
+        displacements: Sequence[Tensor],
+        lost: Tensor | None,
+        log_odds: Float[Tensor, "b"],
+        done: int,
+        first: bool,
+    ) -> Image:
+        """The picture after the step; a little outside [0, 1] in places.
+
+        Args:
+            image: the picture; height and width are multiples of the largest stride.
+            photograph: at the same size.
+            features: of the picture.
+            displacements: of these features.
+            lost: the photograph's features less the picture's, at the content tap; only if the step sees it.
+            log_odds: of the strength.
+            done: number of steps that were done at this size.
+            first: whether the picture is still the photograph.
+        """
+        about = self._about(log_odds, done, first)
+        one = torch.ones_like(self.units[0])
+        x: Tensor | None = None
+        for level, place in zip(self.levels, reversed(range(len(self.levels))), strict=True):
+            tap = place + 1
+            unit = self.units[tap]
+            groups = [(features[tap], unit), (displacements[tap], unit)]
+            if tap == CONTENT and lost is not None:
+                groups.append((lost, unit))
+            if place == 0:
+                groups += [(displacements[0], self.units[0]), (image, one), (photograph - image, one)]
+            x = level(groups, x, about)
+        # the first channels of the first tap are the picture itself
+        colours = self.colour(about).sigmoid()[:, :, None, None] / GAIN * displacements[0][:, :RGB]
+        out: Tensor = image + colours + F.pixel_shuffle(self.last(x), BLOCK)
+        return out
+
+    def _about(self, log_odds: Float[Tensor, "b"], done: int, first: bool) -> Float[Tensor, "b e"]:
+        """What the decoder is told of the strength and of the steps that were done."""
+        odds = (log_odds / 4).unsqueeze(1)
+        steps, begun = (torch.full_like(odds, value) for value in (1 / (1 + done), float(first)))
+        about: Tensor = self.about(torch.cat([odds, log_odds.sigmoid().unsqueeze(1), odds.square(), steps, begun], 1))
+        return about
 
 
 class Painter(nn.Module):
@@ -156,106 +249,72 @@ class Painter(nn.Module):
         self.encoder, self.config = encoder, config
         channels = [encoder.taps[tap].channels for tap in TAPS]
         self.register_buffer("units", torch.ones(len(TAPS)))
-        self.about = nn.Sequential(
-            nn.Linear(2 * sum(channels) + 3, config.embedding),
-            nn.LeakyReLU(SLOPE),
-            nn.Linear(config.embedding, config.embedding),
-            nn.LeakyReLU(SLOPE),
+        self.whole = LearnedStep(channels[:WHOLE], config.widths, config.convolutions, config.embedding)
+        self.revision = LearnedStep(
+            channels[:SHALLOW], (config.revision,), (config.revision_convolutions,), config.embedding
         )
-        levels, before = [], 0
-        for place in reversed(range(len(TAPS))):
-            views = 3 if self._has_neighbours(place) else 2
-            levels.append(
-                Level(before + views * channels[place], config.widths[place], config.embedding, noise=config.noise)
-            )
-            before = config.widths[place]
-        self.levels = nn.ModuleList(levels)
-        self.last = nn.Conv2d(before, RGB, 3, padding=1, padding_mode="replicate")
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
-    def _has_neighbours(self, place: int) -> bool:
-        return self.config.neighbours and place == len(TAPS) - 1
+    def set_units(self, units: Float[Tensor, "t"]) -> None:
+        """Set the unit of each of ``TAPS``: the root mean square of its features over many pictures."""
+        for own in (self.units, self.whole.units, self.revision.units):
+            own.copy_(units[: len(own)])
 
-    def features(self, image: Image) -> list[Tensor]:
-        """Features of ``TAPS``; without a gradient."""
-        with torch.no_grad():
-            found = self.encoder(image, TAPS)
-        return [found[tap].float() for tap in TAPS]
+    def features(self, image: Image, number: int = len(TAPS)) -> list[Tensor]:
+        """Features of the first ``number`` of ``TAPS``."""
+        taps = TAPS[:number]
+        found = self.encoder(image, taps)
+        return [found[tap] for tap in taps]
 
-    def read(self, painting: Sequence[Tensor]) -> PaintingFeatures:
-        """What the painter knows of a painting, from its features."""
-        found = zip(painting, RIDGES, self.units, strict=True)
-        return PaintingFeatures(tuple(statistics(*each) for each in found), painting[-1].flatten(2))
-
-    def views(self, photograph: Sequence[Tensor], painting: PaintingFeatures) -> list[Tensor]:
-        """What the decoder sees at each of ``TAPS``: the photograph's features, carried to the painting's, neighbours.
-
-        Args:
-            photograph: its features.
-            painting: what the painter knows of it.
-        """
+    def gaussians(self, moments: Sequence[fn.Moments]) -> list[fn.Gaussian]:
+        """Gaussians with the moments of a painting at each of ``TAPS``: what features are carried to."""
         found = []
-        for place, (features, style) in enumerate(zip(photograph, painting.statistics, strict=True)):
-            own = statistics(features, RIDGES[place], self.units[place])
-            centred = features.flatten(2) - own.mean.unsqueeze(2)
-            if self.config.whitening:
-                carried = transport(own, style) @ centred
-            else:
-                ratio = style.cov.diagonal(dim1=1, dim2=2) / own.cov.diagonal(dim1=1, dim2=2)
-                carried = ratio.sqrt().unsqueeze(2) * centred
-            parts = [features, (carried + style.mean.unsqueeze(2)).view_as(features)]
-            if self._has_neighbours(place):
-                theirs = painting.deepest - style.mean.unsqueeze(2)
-                cosines = F.normalize(carried, dim=1).transpose(1, 2) @ F.normalize(theirs, dim=1)
-                nearest = torch.softmax(SHARPNESS * cosines, 2)
-                parts.append((painting.deepest @ nearest.transpose(1, 2)).view_as(features))
-            found.append(torch.cat(parts, 1))
+        for place, each in enumerate(moments):
+            mean, cov = self._mean_and_covariance(each, place)
+            found.append(fn.Gaussian(mean, cov, self._roots(cov)[0]))
         return found
 
-    def told(self, painting: PaintingFeatures, log_odds: Float[Tensor, "b"]) -> Float[Tensor, "b e"]:
-        """What the decoder is told of the painting and the strength."""
-        parts = []
-        for unit, (mean, cov) in zip(self.units, painting.statistics, strict=True):
-            deviation = cov.diagonal(dim1=1, dim2=2).sqrt()
-            parts += [mean / unit, (deviation / unit).clamp(min=1e-3).log()]
-        odds = (log_odds / 4).unsqueeze(1)
-        out: Tensor = self.about(torch.cat([*parts, odds, odds.square(), odds.sigmoid()], 1))
-        return out
+    def transports(self, moments: Sequence[fn.Moments], gaussians: Sequence[fn.Gaussian]) -> list[Transport]:
+        """The transports of a picture's features at each tap, R (R C R)^-1/2 R with R = S^1/2.
 
-    def decode(
-        self,
-        photograph: Image,
-        views: Sequence[Tensor],
-        painting: PaintingFeatures,
-        log_odds: Float[Tensor, "b"],
-        generator: torch.Generator | None = None,
-    ) -> Image:
-        """The painted picture; a little outside [0, 1] in places.
+        (Dowson and Landau 1982; of all maps that carry the one Gaussian to the other, it moves features least.)
 
         Args:
-            photograph: ``[b, 3, h, w]`` in [0, 1].
-            views: see ``views``.
-            painting: what the painter knows of it.
-            log_odds: of the strength.
-            generator: of the noise.
+            moments: of the picture's features.
+            gaussians: of the painting.
         """
-        about = self.told(painting, log_odds)
-        x: Tensor | None = None
-        for level, place in zip(self.levels, reversed(range(len(TAPS))), strict=True):
-            seen = views[place] / self.units[place]
-            if x is not None:
-                seen = torch.cat([F.interpolate(x, size=seen.shape[2:], mode="bilinear"), seen], 1)
-            x = level(seen, about, generator)
-        channels = self.encoder.taps[TAPS[0]].channels
-        coloured = views[0][:, channels : channels + RGB] / GAIN  # the first channels of this tap are the picture
-        gate = (log_odds.sigmoid() / GATE).clamp(max=1)[:, None, None, None]
-        painted: Tensor = coloured + self.last(x)
-        return photograph + gate * (painted - photograph)
+        found = []
+        for place, (each, target) in enumerate(zip(moments, gaussians, strict=False)):
+            mean, cov = self._mean_and_covariance(each, place)
+            if self.config.whitening:
+                _, inverse = self._roots(target.root @ cov @ target.root)
+                matrix = target.root @ inverse @ target.root
+            else:
+                ratio = target.cov.diagonal(dim1=1, dim2=2) / cov.diagonal(dim1=1, dim2=2)
+                matrix = torch.diag_embed(ratio.sqrt())
+            shift = target.mean - (matrix @ mean.unsqueeze(2)).squeeze(2)
+            matrix = matrix - torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
+            found.append(Transport(matrix, shift))
+        return found
 
-    def forward(
-        self, photograph: Image, painting: Image, log_odds: Float[Tensor, "b"], generator: torch.Generator | None = None
-    ) -> Image:
-        read = self.read(self.features(painting))
-        views = self.views(self.features(photograph), read)
-        return self.decode(photograph, views, read, log_odds, generator)
+    def _mean_and_covariance(self, moments: fn.Moments, place: int) -> tuple[Tensor, Tensor]:
+        """Mean and covariance at a tap, with a ridge."""
+        mean, cov = (each.to(self.units.dtype) for each in fn.mean_and_covariance(moments))  # sums of tiles are fp64
+        diagonal = cov.diagonal(dim1=1, dim2=2)
+        level = RIDGES[place] * (diagonal.mean(1).clamp(min=0) + FLOOR * self.units[place].square())
+        diagonal += level.unsqueeze(1)
+        return mean, cov
+
+    @staticmethod
+    def _roots(m: Float[Tensor, "b c c"]) -> tuple[Float[Tensor, "b c c"], Float[Tensor, "b c c"]]:
+        """Root and inverse root of symmetric positive matrices."""
+        values, vectors = fn.eigh(m)
+        values = torch.maximum(values, SMALLEST * values[:, -1:]).clamp(min=1e-20).unsqueeze(1)
+        back = vectors.transpose(1, 2)
+        return (vectors * values.sqrt()) @ back, (vectors * values.rsqrt()) @ back
+
+
+def displacement(features: Float[Tensor, "b c h w"], transport: Transport) -> Float[Tensor, "b c h w"]:
+    """Where a transport would move features to, less where they are."""
+    rows = features.permute(0, 2, 3, 1)  # contiguous, as networks run with channels last
+    moved = torch.baddbmm(transport.shift.unsqueeze(1), rows.flatten(1, 2), transport.matrix.transpose(1, 2))
+    return moved.view(rows.shape).permute(0, 3, 1, 2)

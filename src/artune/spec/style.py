@@ -269,7 +269,30 @@ class Optimise(MethodSpec):
         return self
 
 
-METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise}
+class Instant(MethodSpec):
+    """A few learned steps of the painter that is installed with the package."""
+
+    kind: Literal["instant"] = "instant"
+    quality: Quality = "normal"
+    """Steps, and so time, against quality."""
+    photoreal_smoothing: NotNegative = 0.0
+    """Strength of the photorealistic smoothing of the result along the photograph's edges; 0 for none."""
+    rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
+    """Sizes and their steps; they are scaled if the last is not the size of the result. Default: by quality."""
+
+    @property
+    def leaves_strength(self) -> bool:
+        """The picture depends on the strength, if there is any step."""
+        return self.rungs is None or any(rung.steps for rung in self.rungs)
+
+    def idle_options(self) -> dict[str, str]:
+        """The quality chooses the steps, unless they are given."""
+        if self.rungs is None:
+            return {}
+        return {"quality": "where every size is given (`rungs`); leave out either"}
+
+
+METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()

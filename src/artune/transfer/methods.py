@@ -9,7 +9,7 @@ from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
-from artune.transfer import optimise
+from artune.transfer import instant, optimise
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.run import P, Progress, Run
 from artune.transfer.strengths import Ladder, OptimiseLadder
@@ -43,6 +43,9 @@ class Method(Generic[P, N]):
 METHODS: Mapping[str, Method[Any, Any]] = {
     "optimise": Method(
         optimise.load, optimise.plan, optimise.steps, OptimiseLadder, optimise.finish, optimise.in_tiles
+    ),
+    "instant": Method(
+        instant.load, instant.plan, instant.steps, instant.InstantLadder, instant.finish, instant.in_tiles
     ),
 }
 

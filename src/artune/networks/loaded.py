@@ -1,0 +1,166 @@
+"""A painter that is loaded once and used for many pictures, and the file of its weights."""
+
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from artune.assets import PAINTER, OnBytes, fetch, read_metadata, read_weights
+from artune.backbones.compact import Compact
+from artune.backbones.registry import load_network
+from artune.errors import SpecError, WeightsError
+from artune.files import atomic, file_digest
+from artune.losses.moments import Moments
+from artune.machine import choose_device
+from artune.networks.painter import Painter, PainterConfig
+from artune.spec.style import StyleSpec
+from artune.tensors import write_tensors
+
+KEPT = 32
+"""Number of paintings, each at one size, whose moments are kept: up to a megabyte each."""
+ENCODER = "encoder."
+"""Beginning of the names of the compact network's weights, which are not in the painter's file."""
+
+
+class Readings:
+    """Moments of the paintings that were read last, by what they depend on: they serve many photographs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Sequence[Moments]] = {}
+
+    def clear(self) -> None:
+        """Keep none."""
+        self._kept.clear()
+
+    def get(self, key: Hashable, read: Callable[[], Sequence[Moments]]) -> Sequence[Moments]:
+        """The moments that were kept under a key; else those that ``read`` returns."""
+        found = self._kept.pop(key, None)
+        self._kept[key] = found = read() if found is None else found
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found
+
+
+@dataclass(frozen=True)
+class PainterNetwork:
+    """A painter that is loaded once and used for many pictures.
+
+    Attributes:
+        painter: the painter itself, ready to run.
+        digest: sha256 of the files with its weights and those of the compact network.
+        device: where it runs.
+        name: for messages.
+        precision: of its activations.
+        readings: moments of the paintings that were read last.
+    """
+
+    painter: Painter
+    digest: str
+    device: torch.device
+    name: str = "painter"
+    precision: Literal["fp32"] = "fp32"
+    readings: Readings = field(default_factory=Readings, compare=False, repr=False)
+
+    def check(self, spec: StyleSpec) -> None:
+        """Raise if a spec asks for another device or precision.
+
+        Raises:
+            SpecError: naming what differs.
+        """
+        for name, asked, has in (
+            ("precision", spec.precision, self.precision),
+            ("device", spec.device, str(self.device)),
+        ):
+            if asked not in ("auto", has, self.device.type if name == "device" else has):
+                raise SpecError(f"the spec asks for {name} {asked}, the painter has {has}; make them equal")
+
+    @classmethod
+    @torch.inference_mode(False)
+    def load(
+        cls, spec: StyleSpec, weights: Path | str | None = None, on_bytes: OnBytes | None = None
+    ) -> "PainterNetwork":
+        """The painter on the device that a spec asks for.
+
+        Args:
+            spec: its device and precision count.
+            weights: a file with a painter's weights; default: the bundled one.
+            on_bytes: not called, as both files travel with the package.
+
+        Raises:
+            SpecError: the precision is not fp32.
+            WeightsError: missing or unfit weights.
+        """
+        if spec.precision == "bf16":
+            raise SpecError("the painter runs in fp32 alone; leave out `precision`, or give fp32")
+        device = choose_device(spec.device)
+        encoder, of_encoder = load_network("compact", device=device, dtype=torch.float32, on_bytes=on_bytes)
+        assert isinstance(encoder, Compact)
+        if weights is None:
+            path, digest = fetch(PAINTER, network="painter")
+        else:
+            path = Path(weights)
+            digest = file_digest(path) if path.is_file() else ""
+        painter = read_painter(path, encoder).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        both = hashlib.sha256(f"{digest} {of_encoder}".encode()).hexdigest()
+        return cls(painter, both, device)
+
+
+def read_painter(path: Path, encoder: Compact) -> Painter:
+    """The painter of a file.
+
+    Args:
+        path: the file, as ``write_painter`` writes it.
+        encoder: the compact network.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or does not hold a painter for this compact network.
+    """
+    weights, about = read_weights(path), read_metadata(path)
+    needed = "give a file that artune's training has written, or leave out `weights`"
+    try:
+        config = TypeAdapter(PainterConfig).validate_json(about["painter"])
+    except (KeyError, ValidationError):
+        raise WeightsError(f"{path} holds no painter; {needed}") from None
+    if about.get("encoder") != encoder_digest(encoder):
+        raise WeightsError(
+            f"the painter of {path} was trained with another compact network than the one installed; {needed}"
+        )
+    painter = Painter(encoder, config)
+    own = {name: tensor for name, tensor in painter.state_dict().items() if not name.startswith(ENCODER)}
+    for name in sorted(own.keys() | weights.keys()):
+        tensor = weights.get(name)
+        if name not in own or tensor is None or tensor.shape != own[name].shape or not tensor.is_floating_point():
+            raise WeightsError(f"{path} does not fit a painter of the shape that it names: see {name}; {needed}")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path} is damaged: {name} holds values that are not finite; {needed}")
+    painter.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
+    painter.requires_grad_(False)
+    return painter.eval()
+
+
+def write_painter(path: Path, painter: Painter) -> None:
+    """Write the weights of a painter, without those of the compact network, in fp16, atomically."""
+    tensors = {
+        name: (tensor if tensor.dim() <= 1 else tensor.half()).detach().cpu().contiguous()
+        for name, tensor in painter.state_dict().items()
+        if not name.startswith(ENCODER)
+    }
+    about = {"painter": json.dumps(painter.config.plain()), "encoder": encoder_digest(painter.encoder)}
+    with atomic(path) as temporary:
+        write_tensors(temporary, tensors, about)
+
+
+def encoder_digest(encoder: nn.Module) -> str:
+    """Digest of the weights that a painter was trained with; the same on every device."""
+    seen = hashlib.sha256()
+    weights: dict[str, Tensor] = encoder.state_dict()
+    for name in sorted(weights):
+        seen.update(name.encode())
+        seen.update(weights[name].detach().cpu().float().contiguous().numpy().tobytes())
+    return seen.hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""A photograph and paintings that were read once, to be painted at many strengths."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+
+from artune.errors import InputError
+from artune.transfer import instant
+from artune.transfer.inputs import Masked, Source
+from artune.transfer.instant import Canvas, InstantRun, InstantTask
+from artune.transfer.methods import plan_run
+from artune.transfer.result import Result, result_of
+
+Read = Callable[[Sequence[Source | Masked]], InstantTask]
+"""Function that reads the photograph with other paintings."""
+
+
+class Prepared:
+    """A photograph and paintings that were read, to be painted by the painter; made by ``artune.prepare``.
+
+    Calling it with a strength paints the photograph. What does not depend on the strength is computed once.
+
+    Args:
+        task: pictures and spec, whose method is ``instant``.
+        read: function that reads the same photograph with other paintings.
+    """
+
+    def __init__(self, task: InstantTask, read: Read) -> None:
+        self.task, self._read = task, read
+        self._canvas = cache(self._new_canvas)
+
+    def _new_canvas(self, size: int) -> Canvas:
+        run = self._run(0.5)
+        return Canvas(run.shown, run.plan, self.task.network, size)
+
+    def _run(self, strength: float) -> InstantRun:
+        spec = self.task.spec.model_copy(update={"strength": strength})
+        run: InstantRun = plan_run(replace(self.task, spec=spec))
+        return run
+
+    def __call__(self, strength: float) -> Result:
+        """The photograph, painted at a strength in [0, 1].
+
+        Raises:
+            InputError: the strength is not in [0, 1].
+        """
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+            raise InputError(f"the strength is {strength!r}; give a number from 0 to 1")
+        run = self._run(float(strength))
+        *_, last = instant.paint(run, self._canvas)
+        return result_of(last)
+
+    def paintings(self, *styles: Source | Masked) -> "Prepared":
+        """The same photograph with other paintings.
+
+        Raises:
+            InputError: there is none, or one cannot be used.
+        """
+        return Prepared(self._read(styles), self._read)
