@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import artune
-from artune.assets import JUDGE, locate
+from artune.assets import JUDGE, PAINTER, locate
 from artune.backbones.registry import NETWORKS
 from artune.data.folders import Folder, class_folder
 from artune.errors import InputError, WeightsError
@@ -108,6 +108,13 @@ PUBLIC = {
     "RegionStyle.style": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(np.ones((32, 48)), PAIR[1])]),
     "Result.save.target": lambda home: saved(styled().save, home, "a.png"),
     "load_segmenter.weights": loaded_segmenter,
+    "Prepared.paintings.styles": lambda home: artune.prepare(*PAIR, size=32).paintings(PAIR[1]),
+    "prepare.content": lambda home: artune.prepare(*PAIR, size=32),
+    "prepare.styles": lambda home: artune.prepare(Path(PAIR[0]), Path(PAIR[1]), PAIR[1], size=32),
+    "prepare.weights": lambda home: (
+        shutil.copy(locate(PAINTER), home / "painter.safetensors"),
+        artune.prepare(*PAIR, size=32, weights="~/painter.safetensors"),
+    ),
     "read_picture.path": lambda home: artune.read_picture(PAIR[0]),
     "style.content": lambda home: styled(),
     "style.first": lambda home: styled(first=PAIR[1]),

@@ -15,7 +15,7 @@ from artune.assets import PAINTER, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.compact import Compact
 from artune.backbones.registry import load_network
 from artune.errors import SpecError, WeightsError
-from artune.files import atomic, file_digest
+from artune.files import atomic, expanded, file_digest
 from artune.losses.moments import Moments
 from artune.machine import choose_device
 from artune.networks.painter import Painter, PainterConfig
@@ -104,7 +104,7 @@ class PainterNetwork:
         if weights is None:
             path, digest = fetch(PAINTER, network="painter")
         else:
-            path = Path(weights)
+            path = expanded(weights)
             digest = file_digest(path) if path.is_file() else ""
         painter = read_painter(path, encoder).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         both = hashlib.sha256(f"{digest} {of_encoder}".encode()).hexdigest()

@@ -1,6 +1,6 @@
 """A photograph and paintings that were read once, to be painted at many strengths."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -11,9 +11,6 @@ from artune.transfer.instant import Canvas, InstantRun, InstantTask
 from artune.transfer.methods import plan_run
 from artune.transfer.result import Result, result_of
 
-Read = Callable[[Sequence[Source | Masked]], InstantTask]
-"""Function that reads the photograph with other paintings."""
-
 
 class Prepared:
     """A photograph and paintings that were read, to be painted by the painter; made by ``artune.prepare``.
@@ -22,10 +19,10 @@ class Prepared:
 
     Args:
         task: pictures and spec, whose method is ``instant``.
-        read: function that reads the same photograph with other paintings.
+        read: function of a list of paintings, which reads the same photograph with these.
     """
 
-    def __init__(self, task: InstantTask, read: Read) -> None:
+    def __init__(self, task: InstantTask, read: Callable[..., InstantTask]) -> None:
         self.task, self._read = task, read
         self._canvas = cache(self._new_canvas)
 
