@@ -32,11 +32,12 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import finished, smoothed
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import covered_at, photograph_at
+from artune.transfer.optimise import first_iterate, next_iterate
 from artune.transfer.plan import Plan, common_fields, strengths_by_region
 from artune.transfer.rates import result_shares
 from artune.transfer.run import Event, Progress, Run, blended, first_picture
 from artune.transfer.sizes import fitted, in_proportion, painting_size
-from artune.transfer.start import STARTS, enlarged, start
+from artune.transfer.start import STARTS
 from artune.transfer.strengths import AfterStep, StagePictures
 from artune.transfer.task import Task
 
@@ -421,11 +422,9 @@ def paint(
         if checkpoint is not None and level == checkpoint.level:
             state = checkpoint.state_on(run.network.device)
         elif state is None:
-            x = start(plan.method.start, canvas.photograph, run.first, plan.seed)
-            state = begin(x if canvas.covered is None else torch.where(canvas.covered > 0, x, canvas.photograph))
+            state = begin(first_iterate(plan, run.shown, run.first, canvas.photograph))
         else:
-            before = canvas_of(rungs[level - 1].size).photograph if plan.method.start == "content" else None
-            state = begin(enlarged(state.x, canvas.photograph, before))
+            state = begin(next_iterate(plan, run.shown, state.x, rungs[level - 1].size, canvas.photograph))
         yield progress("begins", level, state)
         while state.step < rungs[level].steps:
             first = level == state.step == 0 and plan.method.start == "content"
@@ -476,20 +475,18 @@ class InstantLadder:
         by_region = zip(*(strengths_by_region(plan, self.task.inputs) for plan in plans), strict=True)
         odds = [log_odds_of(each).to(self.task.network.device) for each in by_region]
         first = first_picture(self.task, self.shown)
-        kind, x, before = self.plan.method.start, None, None
+        x, before = torch.empty(0), 0
         for rung in sizes_and_steps(self.plan.method.quality, size):
             canvas = Canvas(self.shown, self.plan, self.task.network, rung.size)
-            if x is None:
-                x = start(kind, canvas.photograph, first, self.plan.seed).expand(len(plans), -1, -1, -1)
+            if before:
+                x = next_iterate(self.plan, self.shown, x, before, canvas.photograph)
             else:
-                x = enlarged(x, canvas.photograph, before if kind == "content" else None)
+                x = first_iterate(self.plan, self.shown, first, canvas.photograph).expand(len(plans), -1, -1, -1)
             for done in range(rung.steps):
-                x = canvas.step(x, odds, done, before is None and done == 0 and kind == "content")
+                x = canvas.step(x, odds, done, before == done == 0 and self.plan.method.start == "content")
                 after_step()
-            before = canvas.photograph
-        assert x is not None
-        assert before is not None
-        x = weakened(x, before.expand_as(x), strengths, self.task.inputs)
+            before = rung.size
+        x = weakened(x, canvas.photograph.expand_as(x), strengths, self.task.inputs)
         pictures = [
             finished(image[None], plan, blended(self.task.inputs, plan), self.shown)
             for image, plan in zip(x, plans, strict=True)

@@ -24,7 +24,7 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
-from artune.transfer.plan import OptimisePlan, resolve, with_own_names
+from artune.transfer.plan import OptimisePlan, Plan, resolve, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
 from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import check_sizes
@@ -161,7 +161,7 @@ def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
     return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
 
 
-def first_iterate(plan: OptimisePlan, shown: Inputs, first: Painting, content: Image) -> Image:
+def first_iterate(plan: Plan, shown: Inputs, first: Painting, content: Image) -> Image:
     """The iterate before the first step: the start, and the photograph where the result is the photograph.
 
     Args:
@@ -175,7 +175,7 @@ def first_iterate(plan: OptimisePlan, shown: Inputs, first: Painting, content: I
     return x if covered is None else torch.where(covered > 0, x, content)
 
 
-def next_iterate(plan: OptimisePlan, shown: Inputs, image: Image, size: int, content: Image) -> Image:
+def next_iterate(plan: Plan, shown: Inputs, image: Image, size: int, content: Image) -> Image:
     """The iterate before the first step at a new size: the picture of the size before, enlarged.
 
     Args:
