@@ -53,7 +53,7 @@ from scipy.stats import binomtest
 from artune import api
 from artune.assets import JUDGE
 from artune.backbones.network import Network
-from artune.balance.curve import MAX_MISFIT, MAX_SHIFT, Curve, balance, log_odds, misfit, score_log_odds, strength_at
+from artune.balance.curve import MAX_MISFIT, Curve, balance, log_odds, misfit, strength_at
 from artune.balance.ladder import Scorer, Tuning
 from artune.images.color import match
 from artune.images.picture import Picture
@@ -135,13 +135,11 @@ def find_k(assets: Path, count: int) -> None:
     k, rng = balance_of(optimise_of(spec).loss), np.random.default_rng(0)
     places: dict[str, list[float]] = {}
     rough: list[float] = []
-    moved: list[float] = []
     for name, some in sets.items():
         for content, painting in some:
             found = api.tune(content, painting, spec=spec, network=network)
             places.setdefault(name, []).append(log_odds(found.balance.strength))
-            rough.append(misfit(found.scores.first))
-            moved.append(max(map(abs, found.scores.shifts)))
+            rough.append(misfit(found.curve))
     places["both"] = [place for some in places.values() for place in some]
     for name, spread in places.items():
         draws = np.median(rng.choice(spread, (10_000, len(spread))), 1)
@@ -152,12 +150,7 @@ def find_k(assets: Path, count: int) -> None:
             f"k {k:g} -> {k * math.exp(at[0]):.2f}"
         )
     print(
-        f"first stages are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; "
-        f"allowed: {MAX_MISFIT:g}"
-    )
-    print(
-        f"the second stage moves them by {np.median(moved):.2f} (median), at most {max(moved):.2f}; "
-        f"allowed: {MAX_SHIFT:g}"
+        f"curves are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; allowed: {MAX_MISFIT:g}"
     )
 
 
@@ -165,14 +158,13 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
     """A ladder of whole runs at the final size, judged by the same judge."""
     spec, judge = with_options(StyleSpec(), {"size": size, "quality": quality}), Judge.load()
     ratios: list[float] = []
-    differ: list[np.ndarray] = []
     network = Network.load(spec)
     for pair in pairs(count):
         content, painting = (read_picture(path) for path in files(assets, pair))
         task = api.read(content, [painting], spec, network=network)
         began = time.perf_counter()
         tuning = api.tune(content, painting, spec=spec, network=network, judge=judge)
-        fast, scores = tuning.balance, tuning.scores
+        fast = tuning.balance
         took = time.perf_counter() - began
         scorer = Scorer.of(task.inputs, plan_unchecked(task), judge)
         strengths = tuple(strength_at(odds) for odds in DENSE)
@@ -184,7 +176,6 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         curve = Curve(strengths, *map(tuple, scorer.scores([run(strength) for strength in strengths])))
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
-        differ.append(offsets(scores.first, curve))
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
         here = [v[0] for v in scorer.scores([run(fast.strength)])]
         there = [v[0] for v in scorer.scores([run(slow.strength)])]
@@ -197,24 +188,6 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         )
     apart = np.exp(np.abs(np.log(ratios)))
     print(f"apart by a factor of {np.median(apart):.2f} (median), at most {apart.max():.2f}")
-    table = np.array(differ)
-    own = table.mean(2, keepdims=True)
-    of_pairs, of_strengths = (float(np.sqrt(np.mean(np.square(values)))) for values in (own, table - own))
-    print(
-        f"whole runs are off the first ladder by {of_pairs:.2f} log odds of the probability, by {of_strengths:.2f} "
-        "more or less from strength to strength (root mean square)"
-    )
-
-
-def offsets(first: Curve, whole: Curve) -> np.ndarray:
-    """Log odds of what was said of whole runs, less those of the first ladder, ``[side, strength]``."""
-    places = [log_odds(strength) for strength in whole.strengths]
-    at = [log_odds(strength) for strength in first.strengths[1:]]
-    rows = []
-    for true, coarse in ((whole.style, first.style), (whole.content, first.content)):
-        said = [score_log_odds(float(value)) for value in np.interp(at, places, true)]
-        rows.append(np.array(said) - [score_log_odds(value) for value in coarse[1:]])
-    return np.array(rows)
 
 
 def spread(assets: Path, count: int) -> None:

@@ -1,8 +1,8 @@
 """Whether networks that took no part recognise, in a result, its painting's style and its photograph's content.
 
 A referee recognises the style where the pair's own painting is nearer to the result than every other painting of a
-crowd, and the content where the own photograph is nearer than every other photograph. Every picture is seen at 384x384
-pixels.
+crowd, and than the pair's photograph: strokes that are still the photograph's are not the painting's. It recognises the
+content where the own photograph is nearer than every other photograph. Every picture is seen at 384x384 pixels.
 
 Style distance: with mean mu and covariance C of a tap's features over positions,
 ``d(a, b) = |mu_a - mu_b|^2 / m + |C_a - C_b|_F^2 / n``, averaged over taps; m is the mean of ``|mu_a|^2`` and
@@ -59,6 +59,10 @@ DRAWS = 10_000
 """Number of bootstrap draws."""
 AT_ONCE = 8
 """Number of photographs that are compared at once."""
+VERSION = 2
+"""Raised when what is recognised changes; measurements of another version are not taken."""
+UNTOUCHED = "the photograph"
+"""Name of the pair's photograph among the paintings that a result's style may be taken for."""
 FOUND = "found"
 """The case whose strength is found by artune."""
 
@@ -279,7 +283,7 @@ class Target(NamedTuple):
     Attributes:
         painting: what the referee sees in the pair's painting.
         photograph: what it sees in the pair's photograph.
-        paintings: whether a painting of the crowd is another one, ``[m]``.
+        paintings: whether a painting of the crowd is another one, ``[m]``; the photograph is another one, too.
         photographs: whether a photograph of the crowd is another one, ``[k]``.
     """
 
@@ -322,7 +326,7 @@ class Crowd:
             cache: file to keep what was seen; one of another crowd is replaced.
         """
         files = [*paintings, *photographs]
-        about = (referee.digest, referee.strokes, referee.content, referee.side, len(paintings))
+        about = (VERSION, referee.digest, referee.strokes, referee.content, referee.side, len(paintings))
         key = digest_of([*about, *(file_digest(path) for path in files)])
         tensors, kept = load_checkpoint(cache) if cache.exists() else ({}, {})
         if kept.get("key") != key:
@@ -353,12 +357,12 @@ class Crowd:
     def recognise(self, result: Picture, target: Target) -> tuple[Match, Match]:
         """How well the style and the content of a result are recognised."""
         seen = self.referee.see(result)
-        own = [each[None] for each in target.painting.strokes]
+        own, untouched = ([each[None] for each in of.strokes] for of in (target.painting, target.photograph))
         style = _match(
             style_distances(seen.strokes, own),
-            style_distances(seen.strokes, self.strokes),
-            target.paintings,
-            self.paintings,
+            torch.cat([style_distances(seen.strokes, self.strokes), style_distances(seen.strokes, untouched)]),
+            torch.cat([target.paintings, torch.ones(1, dtype=torch.bool)]),
+            [*self.paintings, UNTOUCHED],
         )
         own_layout = target.photograph.layout[None]
         content = _match(

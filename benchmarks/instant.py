@@ -32,7 +32,7 @@ from artune.images.read import read_picture
 from artune.machine import keep_freed_memory
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer import instant
-from artune.transfer.instant import Canvas
+from artune.transfer.canvas import Canvas
 from artune.transfer.methods import plan_run
 
 OTHERS_LIMIT = 2048
@@ -105,7 +105,7 @@ def painter(quality: str, size: int) -> Painted:
     run = plan_run(api.read(photograph, [painting], spec))
 
     def canvas(side: int) -> Canvas:
-        return Canvas(run.shown, run.plan, run.network, side)
+        return Canvas(run.shown, run.plan, run.network, side, run.plan.method.quality)
 
     def read() -> None:
         run.network.readings.clear()
@@ -113,7 +113,7 @@ def painter(quality: str, size: int) -> Painted:
             canvas(rung.size)
 
     kept = cache(canvas)
-    return read, lambda: [None for _ in instant.paint(run, kept)]
+    return read, lambda: [None for _ in instant.painted(run, kept)]
 
 
 OTHERS: dict[str, Callable[[Tensor, Tensor], Painted]] = {"adain": adain, "johnson": johnson}

@@ -25,5 +25,5 @@ def objective_at(
     """
     run = plan_run(api.read(content, [painting], spec, network=network))
     photograph = photograph_at(run.shown, size, network.device)
-    builder = ObjectiveBuilder((run.plan,), run.shown, network, Rung(size=size, steps=1), side)
+    builder = ObjectiveBuilder(run.plan, run.shown, network, Rung(size=size, steps=1), side)
     return run_to_end(builder.objective(photograph, run_to_end(builder.paintings()))), photograph

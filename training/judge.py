@@ -3,19 +3,19 @@
     python training/judge.py styled --assets DIR --work DIR [--count 3200]
     python training/judge.py train --assets DIR --work DIR -o judge.safetensors
     python training/judge.py banks --assets DIR --work DIR -o judge.safetensors
-    python training/judge.py evaluate --assets DIR [--work DIR]
+    python training/judge.py calibrate -o judge.safetensors
+    python training/judge.py evaluate --assets DIR
 
 ``styled`` makes pictures of known style and content at many strengths, in blocks of two photographs times two
 paintings: those of a block differ in one of the two alone. ``train`` teaches two embeddings of MobileNetV2, the only
 teacher, and by contrast to tell styles apart across contents, and contents across styles. ``banks`` draws the
-distractors and calibrates the probabilities on labels; ``evaluate`` prints what is reported. Every part can be killed
-and goes on where it was.
+distractors and calibrates the probabilities on labels (``labels.py``), ``calibrate`` does the latter alone;
+``evaluate`` prints what is reported. Every part can be killed and goes on where it was.
 
 Held out of all training: a tenth of the photographs and paintings, the painters and animals of ``val`` and ``test``.
 """
 
 import argparse
-import csv
 import json
 import math
 import time
@@ -26,12 +26,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from labels import Labelled
 from PIL import Image as PIL
 from safetensors.torch import load_file, save_file
-from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artune.assets import JUDGE, locate
 from artune.backbones.defaults import Defaults
 from artune.backbones.network import Network
 from artune.engine.descend import descend
@@ -66,8 +67,6 @@ class Pools:
     """Of each painting: its movement or painter."""
     other_photos: list[np.ndarray]
     other_paintings: list[np.ndarray]
-    names: tuple[list[str], list[str]]
-    """Files of the photographs and the paintings held out."""
 
     @classmethod
     def read(cls, assets: Path) -> "Pools":
@@ -85,7 +84,6 @@ class Pools:
             [classes.index(p.parent.name) for p in paintings],
             [_pixels(p) for p in other_photos],
             [_pixels(p) for p in other_paintings],
-            ([str(p.relative_to(data)) for p in other_photos], [str(p.relative_to(data)) for p in other_paintings]),
         )
 
 
@@ -122,35 +120,34 @@ def to_image(pixels: Sequence[np.ndarray]) -> Tensor:
 # ------------------------------------------------------------------------------------------- styled pictures
 
 
-def make_styled(assets: Path, work: Path, count: int, seed: int, *, held: bool) -> None:
+def make_styled(assets: Path, work: Path, count: int, seed: int) -> None:
     """Write ``styled-NNNN.npz``: ``pixels [8, side, side, 3]``, ``content``, ``style`` (places in the pools), ``odds``.
 
-    A file holds two blocks of two photographs times two paintings. Of pictures held out: ``held-NNNN.npz``.
+    A file holds two blocks of two photographs times two paintings.
     """
     work.mkdir(parents=True, exist_ok=True)
     pools = Pools.read(assets)
     small = with_options(StyleSpec(), {"network": "vgg19-emulator"})
     networks = [Network.load(StyleSpec()), Network.load(small, assets / "weights/vgg19-emulator-16x.safetensors")]
     began = time.perf_counter()
-    photos, painted_by = (pools.other_photos, pools.other_paintings) if held else (pools.photos, pools.paintings)
     for number in range(count // 8):
-        path = work / f"{'held' if held else 'styled'}-{number:04d}.npz"
+        path = work / f"styled-{number:04d}.npz"
         if path.exists():
             continue
-        rng = np.random.default_rng((seed, number, 1) if held else (seed, number))
+        rng = np.random.default_rng((seed, number))
         backbone = networks[int(rng.random() < 0.3)].backbone
         loss = str(rng.choice(LOSSES))
         content, style = (
             np.concatenate([rng.choice(len(pool), 2, replace=False)[order] for _ in range(2)])
-            for pool, order in ((photos, [0, 0, 1, 1]), (painted_by, [0, 1, 0, 1]))
+            for pool, order in ((pools.photos, [0, 0, 1, 1]), (pools.paintings, [0, 1, 0, 1]))
         )
         odds = rng.uniform(-ODDS, ODDS, 8)
         strength = torch.from_numpy(1 / (1 + np.exp(-odds))).float()
         defaults, formulas = Defaults(), Formulas(style={loss: 1.0})
         weights = Weights(defaults.content, defaults.style, tv=0.05)
         region = RegionWeights(style=AT_HALF * balance_of({loss: 1.0}) * strength, content=1 - strength)
-        photographs = to_image([square(photos[i], STYLED_SIDE) for i in content])
-        paintings = to_image([square(painted_by[i], STYLED_SIDE) for i in style])
+        photographs = to_image([square(pools.photos[i], STYLED_SIDE) for i in content])
+        paintings = to_image([square(pools.paintings[i], STYLED_SIDE) for i in style])
         x = photographs
         for size, steps in ((80, 24), (STYLED_SIDE, 24)):
             last = F.interpolate(photographs, (x.shape[-1],) * 2, mode="bicubic", antialias=True).clamp(0, 1)
@@ -455,53 +452,6 @@ def train(assets: Path, work: Path, output: Path, steps: int, rate: float, seed:
 # ------------------------------------------------------------------------------------------- banks
 
 
-LABELS = Path(__file__).parent / "logs" / "judge-labels.csv"
-"""Whether content and style were recognised (0, 0.5 for in part, 1) in 128 pictures held out, by looking at photograph,
-result and painting without knowing the strength; with the log odds of the strength, and the files."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The labelled pictures.
-
-    Attributes:
-        cosines: ``[n, 2 + bank]``, of ``style`` and of ``content``: with the own one, the counterpart and the bank.
-        seen: ``[n]``: labels of either.
-        odds: log odds of the strengths.
-    """
-
-    cosines: dict[str, Tensor]
-    seen: dict[str, Tensor]
-    odds: Tensor
-
-    @classmethod
-    def read(cls, judge: Judge, pools: Pools, work: Path) -> "Labelled":
-        with LABELS.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        cosines: dict[str, list[Tensor]] = {"style": [], "content": []}
-        odds = []
-        for row in rows:
-            block, i = np.load(work / f"held-{int(row['file']):04d}.npz"), int(row["picture"])
-            of = [names[block[side][i]] for names, side in zip(pools.names, ("content", "style"), strict=True)]
-            if of != [row["photo"], row["painting"]] or abs(block["odds"][i] - float(row["log_odds"])) > 0.001:
-                raise SystemExit(f"{work} holds other pictures than were labelled; make them by `styled --held-out`")
-            result, photo, painting = (
-                judge.embed(to_image([pixels]))
-                for pixels in (
-                    block["pixels"][i],
-                    square(pools.other_photos[block["content"][i]]),
-                    square(pools.other_paintings[block["style"][i]]),
-                )
-            )
-            candidates = torch.cat([painting.style, photo.style, judge.styles])
-            cosines["style"].append(result.style @ candidates.T)
-            candidates = torch.cat([photo.content, painting.content, judge.contents])
-            cosines["content"].append(result.content @ candidates.T)
-            odds.append(float(block["odds"][i]))
-        seen = {name: torch.tensor([float(row[name]) for row in rows]) for name in cosines}
-        return cls({name: torch.cat(values) for name, values in cosines.items()}, seen, torch.tensor(odds))
-
-
 def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -> list[int]:
     """``count`` places, as many of each name as can be."""
     order = rng.permutation(len(names)).tolist()
@@ -516,7 +466,7 @@ def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -
 def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Embeddings of distractors: paintings, evenly over movements and painters, and photographs."""
     rng = np.random.default_rng((seed, 2))
-    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 256), Calibration(1, 0, 1), Calibration(1, 0, 1))
+    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 256), Calibration(1, 0), Calibration(1, 0))
     paintings = [pools.paintings[i] for i in spread_over(pools.classes, count, rng)]
     photos = [pools.photos[i] for i in rng.choice(len(pools.photos), count, replace=False)]
     return (
@@ -525,45 +475,35 @@ def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tens
     )
 
 
-def says(calibration: Calibration, cosines: Tensor) -> Tensor:
-    """Probability that the own one is recognised, from cosines as in ``Labelled``."""
-    return calibration.probability(cosines[:, :1], cosines[:, 1:2], cosines[:, 2:])
-
-
-def fitted_calibration(cosines: Tensor, seen: Tensor) -> Calibration:
-    """The calibration under which what was recognised is most likely; the bank counts for one candidate at least."""
-
-    def at(place: np.ndarray) -> Calibration:
-        return Calibration(math.exp(min(place[0], 4.0)), float(place[1]), math.exp(min(max(place[2], 0.0), 6.0)))
-
-    def surprise(place: np.ndarray) -> float:
-        p = says(at(place), cosines).clamp(1e-6, 1 - 1e-6)
-        return -(seen * p.log() + (1 - seen) * (1 - p).log()).mean().item()
-
-    starts = [(math.log(a), none, mass) for a in (5, 15) for none in (0.0, 0.3, 0.6) for mass in (0.2, 1.0)]
-    return at(min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda one: one.fun).x)
-
-
-def make_banks(assets: Path, work: Path, trained: Path, output: Path, count: int, seed: int) -> None:
-    """Add the banks and the calibrations, fitted on the labels of pictures held out, to a trained network."""
+def make_banks(assets: Path, trained: Path, output: Path, count: int, seed: int) -> None:
+    """Add the banks, and the calibrations by the labels, to a trained network."""
     pools, network = Pools.read(assets), JudgeNetwork()
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)
     styles, contents = bank(network, pools, count, seed)
-    judge = Judge(network, styles.half().float(), contents.half().float(), Calibration(1, 0, 1), Calibration(1, 0, 1))
-    labelled = Labelled.read(judge, pools, work)
-    calibrations = {name: fitted_calibration(labelled.cosines[name], labelled.seen[name]) for name in labelled.cosines}
-    print(calibrations)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     tensors |= {"bank.style": styles.half(), "bank.content": contents.half()}
-    tensors |= {f"calibration.{name}": torch.tensor(value) for name, value in calibrations.items()}
+    write(tensors, output)
+
+
+def calibrate(output: Path) -> None:
+    """Fit the calibrations of a judge to the labels again."""
+    write(load_file(locate(JUDGE) or output), output)
+
+
+def write(tensors: dict[str, Tensor], output: Path) -> None:
+    """Write a judge, with the calibrations by the labels (``labels.py``)."""
+    for side in ("style", "content"):
+        found = Labelled.read(side).calibration()
+        print(f"{side}: {found}")
+        tensors[f"calibration.{side}"] = torch.tensor(found)
     save_file(tensors, output, metadata={"role": "judge"})
 
 
 # ------------------------------------------------------------------------------------------- evaluation
 
 
-def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
+def evaluate(assets: Path, path: Path | None, seed: int) -> None:
     """Print what is reported of a judge."""
     judge, pools, rng = Judge.load(path), Pools.read(assets), np.random.default_rng(seed)
     data = assets / "data"
@@ -601,50 +541,14 @@ def evaluate(assets: Path, work: Path, path: Path | None, seed: int) -> None:
         f"({len(rows)} pairs, 0 is chance)"
     )
     print(f"the painting itself: style {style_1:.3f}, content {content_0:.3f}")
-    if any(work.glob("held-*.npz")):
-        evaluate_labelled(judge, Labelled.read(judge, pools, work))
-    else:
-        print(f"{work} holds no held-out styled pictures (`styled --held-out`): nothing of the labels")
-
-
-def evaluate_labelled(judge: Judge, labelled: Labelled) -> None:
-    """Print what it says beside the labels of pictures."""
-    for name, cosines in labelled.cosines.items():
-        seen, scale = labelled.seen[name], judge.style_calibration if name == "style" else judge.content_calibration
-        first = (cosines.argmax(1) == 0).float()
-        print(
-            f"{name} of {len(seen)} styled pictures held out: recognised by looking {seen.mean():.2f}; nearest "
-            f"to its own {first.mean():.3f}, {first[seen == 1].mean():.3f} of those; sharpness {scale.sharpness:.1f}, "
-            f"none at {scale.none:.2f}, bank counts for {scale.mass:.2f}"
-        )
-        said_of = torch.empty_like(seen)
-        for part in (0, 1):  # fitted on one half, read on the other
-            half = fitted_calibration(cosines[part::2], seen[part::2])
-            said_of[1 - part :: 2] = says(half, cosines[1 - part :: 2])
-        error = 0.0
-        for low in np.arange(0, 1, 0.2):
-            some = (said_of > low) & (said_of <= low + 0.2)
-            if some.any():
-                said, so = said_of[some].mean().item(), seen[some].mean().item()
-                error += some.float().mean().item() * abs(said - so)
-                print(f"    says {said:.2f}: recognised {so:.2f} ({int(some.sum())})")
-        print(f"    expected calibration error {error:.3f}")
-        odds = says(scale, cosines)
-        for low in np.arange(-ODDS, ODDS, 1.0):
-            some = (labelled.odds > low) & (labelled.odds <= low + 1)
-            print(
-                f"    log odds of the strength {low:+.1f} .. {low + 1:+.1f}: says {odds[some].mean():.2f}, recognised "
-                f"{seen[some].mean():.2f}"
-            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["styled", "train", "banks", "evaluate"])
-    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("command", choices=["styled", "train", "banks", "calibrate", "evaluate"])
+    parser.add_argument("--assets", type=Path)
     parser.add_argument("--work", type=Path, default=Path("out/judge"), help="folder of the styled pictures")
     parser.add_argument("--count", type=int, default=3200, help="styled pictures")
-    parser.add_argument("--held-out", action="store_true", help="styled: of the pictures that are not trained with")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--bank", type=int, default=240, help="distractors in either bank")
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -653,13 +557,15 @@ def main() -> None:
     args = parser.parse_args()
     trained = args.output.with_name("judge-trained.safetensors")
     if args.command == "styled":
-        make_styled(args.assets, args.work, args.count, args.seed, held=args.held_out)
+        make_styled(args.assets, args.work, args.count, args.seed)
     elif args.command == "train":
         train(args.assets, args.work, trained, args.steps, args.rate, args.seed)
     elif args.command == "banks":
-        make_banks(args.assets, args.work, trained, args.output, args.bank, args.seed)
+        make_banks(args.assets, trained, args.output, args.bank, args.seed)
+    elif args.command == "calibrate":
+        calibrate(args.output)
     else:
-        evaluate(args.assets, args.work, args.output if args.output.exists() else None, args.seed)
+        evaluate(args.assets, args.output if args.output.exists() else None, args.seed)
 
 
 if __name__ == "__main__":

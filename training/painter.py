@@ -40,7 +40,7 @@ from artune.images.read import read_picture
 from artune.losses import moments as fn
 from artune.losses.objective import ENERGY_SHARE
 from artune.losses.terms import TotalVariation, Wasserstein
-from artune.networks.loaded import write_painter
+from artune.networks.loaded import read_painter, write_painter
 from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, Painter, PainterConfig, displacement
 from artune.spec.style import StyleSpec
 from artune.tensors import load_checkpoint
@@ -304,12 +304,25 @@ def new_painter(config: dict[str, Any], seed: int) -> Painter:
     return Painter(encoder, PainterConfig.of(config)).to(memory_format=torch.channels_last)
 
 
+def started(path: Path) -> Painter:
+    """A painter with the weights of a file, to be trained further."""
+    encoder = Network.load(StyleSpec(precision="fp32")).backbone
+    assert isinstance(encoder, Compact)
+    painter = read_painter(path, encoder).train()
+    for part in (painter.whole, painter.revision):
+        part.requires_grad_(True)
+    return painter.to(memory_format=torch.channels_last)
+
+
 def train(args: argparse.Namespace) -> None:
     """Train, with a line of the log and a checkpoint every ``--every`` steps."""
     args.work.mkdir(parents=True, exist_ok=True)
-    painter = new_painter(args.config, args.seed)
     batches = Batches(args.assets, args.pools or args.work, args.sides)
-    measure_units(painter, batches)
+    if args.start is None:
+        painter = new_painter(args.config, args.seed)
+        measure_units(painter, batches)
+    else:
+        painter = started(args.start)
     own = [parameter for parameter in painter.parameters() if parameter.requires_grad]
     fitting = Fitting(
         painter,
@@ -319,7 +332,12 @@ def train(args: argparse.Namespace) -> None:
         loss=lambda batch: losses(painter, batch),
         rate=lambda share: min(1.0, (share * args.steps + 1) / WARM_UP) * cosine(share),
     )
-    run = {"config": painter.config.plain(), "sides": [[*each] for each in args.sides.items()], "rate": args.rate}
+    run = {
+        "config": painter.config.plain(),
+        "sides": [[*each] for each in args.sides.items()],
+        "rate": args.rate,
+        "start": args.start and file_digest(args.start),
+    }
     checkpoint, log = args.work / "painter.checkpoint", args.work / "painter.jsonl"
     if checkpoint.exists():
         fitting.resume(checkpoint, run)
@@ -451,6 +469,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--every", type=int, default=100)
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--config", type=json.loads, default={}, help="fields of PainterConfig, JSON")
+        command.add_argument("--start", type=Path, help="begin with the weights and the shape of this painter")
     return out
 
 

@@ -60,7 +60,7 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "bf7f83fa0d0eb442f1336a293e47301ce1599882e8c5c2162ca65954031b52c9", "MIT")
+JUDGE = Asset("judge.safetensors", "4696b2b6fbd2d79e9fe074f397ab732eff70d23e3e65679943a0f807fd68bc5d", "MIT")
 """The judge with its banks of reference pictures (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "c0dc2e713c871d1833d457aff0bd5952e3f500f9130bc81b01b5242ab373e440", "MIT")
 """The painter (``artune.networks.painter``)."""

@@ -113,7 +113,7 @@ def test_the_last_losses_are_those_of_the_picture_that_is_delivered(photo, paint
     run = planned(photo, [painting], spec(strength, **given), network=network)
     result = api.finish(run, on_step=lambda p: p.done == stop)
     size = max(result.picture.size)
-    sized = ObjectiveBuilder((run.plan,), run.shown, network, Rung(size=size, steps=1))
+    sized = ObjectiveBuilder(run.plan, run.shown, network, Rung(size=size, steps=1))
     content = photograph_at(run.shown, size, network.device)
     objective = run_to_end(sized.objective(content, run_to_end(sized.paintings())))
     measured = objective.losses(result.picture.tensor(), 0)

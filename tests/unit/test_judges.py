@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from artune.assets import JUDGE, locate
 from artune.backbones.network import Network
 from artune.errors import WeightsError
-from artune.judges.embedding import Calibration, Judge, chance_corrected
+from artune.judges.embedding import Calibration, Judge, margin
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
@@ -22,52 +22,42 @@ def judge():
 
 
 def test_probabilities_by_hand():
+    calibration = Calibration(4.0, 0.1)
+    said = calibration.probability(torch.tensor([0.1, 0.35, -1.0]))
+    torch.testing.assert_close(said, torch.tensor([0.5, 1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(4.4))]).float())
+
+
+def test_margins_by_hand():
+    """The nearest other is at right angles, at a distance of 1; the copy in the bank does not count."""
     own, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    bank = torch.tensor([[-1.0, 0.0], [0.0, -1.0]])
-    found = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    e, never = np.exp(2.0), np.exp(2 * 0.5)
-    p = e / (e + 1 + 3 * (1 / e + 1) / 2 + never)
-    of_bank = (1 / e / (1 / e + 1 + 3 * 1 + never), 1 / (1 + 1 / e + 3 * 1 + never))
-    chance = np.mean(of_bank)
-    wanted = torch.tensor([(p - chance) / (1 - chance), 0.0]).float()
-    torch.testing.assert_close(chance_corrected(found, own, other, bank, Calibration(2.0, 0.5, 3.0)), wanted)
+    bank = torch.tensor([[-1.0, 0.0], [0.999, 0.0447]])
+    found = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-1.0, 0.0]])
+    wanted = torch.tensor([1.0, (0.2 - 0.4) / (0.2 + 0.4), -1.0, -1.0])
+    torch.testing.assert_close(margin(found, own, other, bank), wanted, atol=1e-5, rtol=0)
+    assert margin(own, own, own, bank).item() == 0  # another picture of the pair counts, however near
 
 
-def test_chance_is_zero_and_certainty_is_one(generator):
-    bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
-    one, never = bank[:1], -1e3
-    same = chance_corrected(one, one, one, one.expand(50, -1), Calibration(30.0, never, 4.0))
-    torch.testing.assert_close(same, torch.zeros(1), atol=1e-6, rtol=0)
-    assert chance_corrected(one, one, bank[1:3], bank[3:], Calibration(80.0, never, 4.0)).item() == pytest.approx(1)
-
-
-def test_the_size_of_the_bank_alone_changes_nothing(generator):
-    bank = F.normalize(torch.randn(50, 8, generator=generator), dim=1)
-    some = Calibration(5.0, 0.2, 4.0)
-    own, others, found = bank[:1], bank[1:2], torch.randn(3, 8, generator=generator)
-    once, twice = (
-        some.probability(found @ own.T, found @ others.T, found @ b.T) for b in (bank, torch.cat([bank, bank]))
-    )
+def test_what_the_bank_holds_twice_changes_nothing(generator):
+    bank, found = (F.normalize(torch.randn(n, 8, generator=generator), dim=1) for n in (50, 3))
+    once, twice = (margin(found, bank[:1], bank[1:2], b[1:]) for b in (bank, torch.cat([bank, bank])))
     torch.testing.assert_close(once, twice)
 
 
-def test_pictures_that_have_nothing_to_do_with_it_are_recognised_as_often_as_chance_has_it(generator):
-    others, bank = (F.normalize(torch.randn(n, 8, generator=generator), dim=1) for n in (4000, 300))
-    calibration = Calibration(2.0, 0.0, 3.0)
-    said = chance_corrected(others, bank[:1], bank[1:2], bank[2:], calibration)
-    p = calibration.probability(others @ bank[:1].T, others @ bank[1:2].T, others @ bank[2:].T)
-    less = (p - p.mean()) / (1 - p.mean())
-    torch.testing.assert_close(said, less.clamp(min=0), atol=0.01, rtol=0)
-
-
-def test_a_photograph_like_this_one_in_the_bank_is_a_distractor(judge, photo, painting):
+def test_a_picture_in_the_bank_that_is_like_the_own_one_is_a_distractor(judge, photo, painting):
     found, other = judge.embed(photo.tensor()), judge.embed(painting.tensor())
-    twins = replace(judge, contents=found.content.expand(50, -1), styles=found.style.expand(50, -1))
+
+    def like(embedding):
+        """Another picture at a cosine of 0.9."""
+        across = F.normalize(torch.ones_like(embedding) - (embedding.sum()) * embedding, dim=1)
+        return 0.9 * embedding + 0.19**0.5 * across
+
+    twins = replace(judge, contents=like(found.content).expand(50, -1), styles=like(found.style).expand(50, -1))
     for usual, beside, own, others in (
         (judge.content_score, twins.content_score, found.content, other.content),
         (judge.style_score, twins.style_score, found.style, other.style),
     ):
-        assert beside(own, own, others).item() < 0.6 * usual(own, own, others).item()
+        changed = 0.9 * own + 0.1 * others
+        assert beside(changed, own, others).item() < usual(changed, own, others).item()
 
 
 def test_content_is_looked_at_without_the_finest_strokes(judge, photo):

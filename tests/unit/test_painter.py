@@ -11,6 +11,7 @@ from torch import Tensor
 from artune.backbones.compact import Compact, CompactConfig
 from artune.errors import WeightsError
 from artune.losses import moments as fn
+from artune.networks.folded import Folded
 from artune.networks.loaded import PainterNetwork, Readings, encoder_digest, read_painter, write_painter
 from artune.networks.painter import (
     CONTENT,
@@ -215,3 +216,20 @@ def test_readings_are_kept_until_there_are_too_many(monkeypatch):
     for name in "aabacab":
         readings.get(name, moments(name))
     assert read == ["a", "b", "c", "b"]
+
+
+@pytest.mark.parametrize("number", [WHOLE, SHALLOW])
+def test_a_folded_step_makes_the_same_picture(painter, generator, number):
+    photograph, painting = images(generator)
+    x = photograph * 0.8 + 0.1
+    features, own = painter.features(x, number), painter.features(photograph)[CONTENT]
+    transports = painter.transports(
+        [fn.moments(each) for each in features], painter.gaussians(moments_of(painter, painting))
+    )
+    displacements = [displacement(*each) for each in zip(features, transports, strict=True)]
+    step, odds = painter.whole if number == WHOLE else painter.revision, torch.tensor([0.7])
+    lost = own - features[CONTENT] if number == WHOLE else None
+    expected = step(x, photograph, features, displacements, lost, odds, 1, False)
+    made = Folded(step, transports, odds, 1, False)(photograph, features, own)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
+    assert (expected - x).abs().max() > 0.05

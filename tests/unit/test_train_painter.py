@@ -53,7 +53,7 @@ def test_the_objective_is_that_of_a_run(script, photo, painting):
     method = Optimise(rungs=[Rung(size=96, steps=1)])
     spec = StyleSpec(size=96, strength=strength, precision="fp32", method=method)
     run = plan_run(api.read(content, [style], spec))
-    builder = ObjectiveBuilder((run.plan,), run.shown, run.network, run.plan.method.rungs[0])
+    builder = ObjectiveBuilder(run.plan, run.shown, run.network, run.plan.method.rungs[0])
     content_at = photograph_at(run.shown, 96, run.network.device)
     theirs = run_to_end(builder.objective(content_at, run_to_end(builder.paintings())))
 

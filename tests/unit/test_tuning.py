@@ -9,20 +9,12 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
 from artune.balance.curve import (
-    LADDER_LOG_ODDS,
-    MAX_MISFIT,
-    PHOTOGRAPH_LOG_ODDS,
-    REPLACED_WITHIN,
     Balance,
     Curve,
-    CurvePoint,
-    LadderScores,
     Reason,
     balance,
     misfit,
     monotone,
-    score_ladder,
-    strength_at,
 )
 from artune.errors import InputError
 
@@ -143,99 +135,6 @@ def test_curves_that_run_the_wrong_way_are_not_flat():
     assert "a guess" in str(found)
 
 
-@given(st.floats(-2, 2), st.floats(1, 4))
-def test_the_second_stage_is_where_the_first_balances(at, slope):
-    """Of two sigmoids: the second stage replaces the points of the first that are near it."""
-    asked = []
-
-    def score(strengths, first):
-        asked.append((strengths, first))
-        values = [1 / (1 + math.exp(-slope * (odds(s) - at))) for s in strengths]
-        return values, [1 - value for value in values]
-
-    weakest = strength_at(PHOTOGRAPH_LOG_ODDS)
-    untouched = [values[0] for values in score((weakest,), True)]
-    asked.clear()
-    curve = score_ladder(score, tuple(untouched)).curve
-    (coarse, first), (fine, second) = asked
-    assert (first, second) == (True, False)
-    assert [odds(s) for s in coarse] == pytest.approx(LADDER_LOG_ODDS)
-    ladder = (weakest, *coarse)
-    assert fine == pytest.approx((balance(Curve(ladder, *map(tuple, score(ladder, True)))).strength,))
-    kept = [s for s in ladder if abs(odds(s) - odds(fine[0])) > REPLACED_WITHIN]
-    assert curve.strengths == tuple(sorted([*kept, *fine]))
-
-
-@given(st.floats(-1, 1), st.floats(1.5, 3), st.floats(-1, 1), st.floats(-1, 1))
-def test_a_ladder_that_is_off_by_as_much_everywhere_is_corrected(at, slope, style, content):
-    """Sigmoids that the first stage scores off by a shift in log odds: the second stage finds the true ones."""
-
-    def sure(value):
-        return 1 / (1 + math.exp(-value))
-
-    def score(strengths, first):
-        off = (style, content) if first else (0.0, 0.0)
-        places = [slope * (odds(s) - at) for s in strengths]
-        return [sure(place + off[0]) for place in places], [sure(off[1] - place) for place in places]
-
-    found = score_ladder(score, tuple(values[0] for values in score((strength_at(PHOTOGRAPH_LOG_ODDS),), False)))
-    curve, true = found.curve, score(found.curve.strengths, False)
-    # up to 0.24 before; what is left is that curves are read along straight lines, the steeper the worse
-    np.testing.assert_allclose((curve.style, curve.content), true, atol=0.13)
-    want = balance(Curve(curve.strengths, *map(tuple, true)))
-    assert odds(balance(curve).strength) == pytest.approx(odds(want.strength), abs=0.25)
-    assert found.shifts == pytest.approx((-style, -content), abs=0.6)  # which costs nothing
-    assert found.balance().reason is Reason.CROSSED
-    assert found.balance().confidence > 0.8
-
-
-def test_what_is_certain_is_moved_too():
-    """Nothing seen coarsely of a style that is then seen for certain, and the other way round."""
-
-    def score(strengths, first):
-        return [0.0 if first else 1.0] * len(strengths), [1.0 if first else 0.0] * len(strengths)
-
-    curve = score_ladder(score, (0.0, 1.0)).curve
-    _, *style = curve.style  # the photograph is what it is
-    _, *content = curve.content
-    assert style == pytest.approx([1.0] * len(style))
-    assert content == pytest.approx([0.0] * len(content), abs=1e-12)
-
-
-PROBABILITY = st.floats(0, 1)
-FOUR = st.lists(PROBABILITY, min_size=4, max_size=4)
-
-
-@given(FOUR, FOUR, PROBABILITY, PROBABILITY, PROBABILITY, PROBABILITY)
-def test_whatever_is_seen_the_curves_are_probabilities(style, content, seen_style, seen_content, unstyled, whole):
-    """And the photograph stays in place, as it was seen."""
-
-    def score(strengths, first):
-        return (style, content) if first else ([seen_style], [seen_content])
-
-    found = score_ladder(score, (unstyled, whole))
-    assert all(0 <= value <= 1 for value in (*found.curve.style, *found.curve.content))
-    assert found.curve.points[0] == found.first.points[0] == (strength_at(PHOTOGRAPH_LOG_ODDS), unstyled, whole)
-    assert found.second[1:] == (seen_style, seen_content)
-    assert found.second in found.curve.points
-    assert (found.first.style, found.first.content) == ((unstyled, *style), (whole, *content))
-    assert {*found.corrected} - {None} == {*found.curve.points} - {found.second} | {found.curve.points[0]}
-    assert 0 <= found.balance().confidence <= 1
-
-
-@given(st.lists(PROBABILITY, min_size=5, max_size=5), st.lists(PROBABILITY, min_size=5, max_size=5))
-def test_a_second_stage_that_agrees_corrects_nothing(style, content):
-    places = (PHOTOGRAPH_LOG_ODDS, *LADDER_LOG_ODDS)
-
-    def score(strengths, first):
-        return tuple([float(np.interp(odds(s), places, values)) for s in strengths] for values in (style, content))
-
-    found = score_ladder(score, (style[0], content[0]))
-    assert found.shifts == pytest.approx((0, 0), abs=1e-9)
-    for seen, right in zip(found.first.points, found.corrected, strict=True):
-        assert right is None or right == pytest.approx(seen, abs=1e-6)
-
-
 def test_hardly_recognised_at_the_balance_is_called_a_guess():
     assert "a guess" not in str(Balance(0.4, None, None, Reason.CROSSED, 0.5, 0.1, 0.2, 0.4))
     for style, content in ((0.09, 0.2), (0.2, 0.09)):
@@ -247,37 +146,6 @@ def test_curves_that_go_up_and_down():
     found = balance(Curve(LADDER, (0.9, 0.1, 0.9, 0.1, 0.9), (1.0, 0.9, 0.5, 0.2, 0.0)))
     assert found.reason is Reason.NOT_MONOTONE
     assert found.confidence == 0
-
-
-@pytest.mark.parametrize(("off", "share"), [(1.0, 1.0), (3.0, 0.5), (4.5, 0.0)])
-@pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize("side", [0, 1])
-def test_a_large_correction_by_the_second_stage_lowers_the_confidence(off, share, sign, side):
-    """Of straight lines in the log odds, where nothing is lost in between; the photograph is moved as well."""
-    lines = [tuple(1 / (1 + math.exp(-rise * odds(s))) for s in LADDER) for rise in (1, -1)]
-    first = Curve(LADDER, *lines)
-    seen = [0.5, 0.5]
-    seen[side] = 1.02 / (1 + math.exp(-sign * off)) - 0.01  # with the margin
-    scores = LadderScores(first, CurvePoint(0.5, *seen))
-    shifts = [0.0, 0.0]
-    shifts[side] = sign * off
-    assert scores.shifts == pytest.approx(shifts, abs=1e-9)
-    found, plain = scores.balance(), balance(scores.curve, ladder=first)
-    assert found.confidence == pytest.approx(share * plain.confidence)
-    assert (found.reason is Reason.NOT_MONOTONE) == (share == 0 or plain.reason is Reason.NOT_MONOTONE)
-    assert ("a guess" in str(found)) == (found.reason is Reason.NOT_MONOTONE)
-
-
-def test_stages_of_which_either_is_rough():
-    """A first stage that wobbles; and a second that finds less of the style than is in the photograph."""
-    falling = (1.0, 0.95, 0.85, 0.6, 0.3)
-    wobbling = LadderScores(Curve(LADDER, (0.0, 0.1, 0.6, 0.4, 0.9), falling), CurvePoint(0.9, 0.9, 0.3))
-    below = LadderScores(Curve(LADDER, (0.3, 0.4, 0.6, 0.7, 0.8), falling), CurvePoint(0.5, 0.2, 0.85))
-    assert misfit(wobbling.first) > MAX_MISFIT
-    assert misfit(below.first) == 0
-    assert misfit(below.curve) > MAX_MISFIT
-    for scores in (wobbling, below):
-        assert scores.balance().reason is Reason.NOT_MONOTONE
 
 
 @pytest.mark.parametrize("least", [0.0, 5e-324, 1e-9, 0.02])
@@ -297,19 +165,14 @@ def test_where_little_is_recognised_the_balance_is_near_the_crossing():
     assert found.nearest < found.strength < 0.35  # and not in the middle of all that is below 0.24 by 0.2
 
 
-def test_whether_curves_rise_and_fall_is_decided_by_either():
-    """And by the curve."""
+def test_curves_that_rise_and_fall_and_curves_that_do_not():
     smooth = Curve(LADDER, (0.0, 0.1, 0.5, 0.9, 1.0), (1.0, 0.9, 0.5, 0.1, 0.0))
     rough = Curve(LADDER, (0.0, 0.1, 0.9, 0.2, 0.3), (1.0, 0.9, 0.5, 0.1, 0.0))
     assert misfit(smooth) == 0
     pooled = (0.9 + 0.2 + 0.3) / 3
     assert misfit(rough) == pytest.approx(math.sqrt(sum((v - pooled) ** 2 for v in (0.9, 0.2, 0.3)) / 5))
-    guess = balance(smooth, ladder=rough)
-    assert guess.reason is Reason.NOT_MONOTONE
-    assert guess.strength == pytest.approx(0.5)
     assert balance(rough).reason is Reason.NOT_MONOTONE
-    assert balance(rough, ladder=smooth).reason is Reason.NOT_MONOTONE
-    assert balance(smooth, ladder=smooth).confidence > guess.confidence == 0
+    assert balance(smooth).confidence > balance(rough).confidence == 0
     assert balance(rough, max_misfit=0.25).reason is Reason.CROSSED
     assert balance(rough, max_misfit=0.5).confidence > balance(rough, max_misfit=0.25).confidence > 0
 

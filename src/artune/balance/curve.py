@@ -10,8 +10,7 @@ style weight over content weight.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -30,20 +29,12 @@ MAX_MISFIT = 0.05
 """RMS misfit to a monotone fit above which a curve counts as not monotone."""
 KEPT_SHARE = 0.8
 """Share of its best score that either curve keeps in the safe interval."""
-LADDER_LOG_ODDS = (-1.2, 0.0, 1.2, 2.4)
-"""Log odds of the strengths of the first ladder."""
+LADDER_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
+"""Log odds of the strengths of the ladder."""
 PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
-REPLACED_WITHIN = 0.4
-"""Largest distance, in log odds, from the second stage's strength at which its score replaces a point of the first
-stage."""
-MAX_SHIFT = 2.0
-"""Largest correction by the second stage, in log odds, that does not reduce the confidence; at twice this correction
-the confidence is 0."""
 TIE_SCORE = 0.5
 """Style score when photograph and painting share a style: the judge picks either half the time."""
-MARGIN = 0.01
-"""Added to a score and to its complement, so that the log odds are finite."""
 TOLERANCE = 0.2
 """Scores that are lower than the best one by less than this count as nearly as good, with falling weight. It is limited
 to half of the best score, or to ``LEAST_SCORE`` if that is more."""
@@ -170,7 +161,6 @@ class Balance:
 def balance(
     curve: Curve,
     *,
-    ladder: Curve | None = None,
     kept: float = KEPT_SHARE,
     tolerance: float = TOLERANCE,
     max_misfit: float = MAX_MISFIT,
@@ -182,7 +172,6 @@ def balance(
 
     Args:
         curve: the scores.
-        ladder: the scores of the first stage alone, if ``curve`` is made of two stages; it must be monotone, too.
         kept: share of its best score that either curve keeps in the safe interval, in [0, 1].
         tolerance: lower scores than the best one count as nearly as good if the difference is smaller; see
             ``TOLERANCE``. 0 returns the crossing itself, whether it is safe or not, for curves that are exact enough.
@@ -195,7 +184,7 @@ def balance(
     odds = np.array([log_odds(s) for s in curve.strengths])
     style, content = np.array(curve.style), np.array(curve.content)
     rising, falling = monotone(style, rising=True), monotone(content, rising=False)
-    off = max(misfit(curve), misfit(ladder) if ladder else 0.0)
+    off = misfit(curve)
     flat = max(np.ptp(rising), np.ptp(falling)) < LEAST_SCORE
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not flat
     if flat and moved < 2 * LEAST_SCORE:
@@ -233,108 +222,6 @@ def check_kept(kept: float) -> None:
         raise InputError(
             f"`kept` is {kept:g}; give the share of its best score that either curve keeps, between 0 and 1"
         )
-
-
-ScoreStrengths = Callable[[tuple[float, ...], bool], tuple[Sequence[float], Sequence[float]]]
-"""Function of (strengths, whether this is the first stage) that returns the style scores and the content scores."""
-
-
-@dataclass(frozen=True)
-class LadderScores:
-    """The scores of both stages of the search.
-
-    Attributes:
-        first: scores of the first stage: of the photograph, which has the lowest strength, and of small pictures at
-            several strengths.
-        second: scores of the second stage: of a larger picture at one strength.
-
-    Raises:
-        InputError: the scores make no curve.
-    """
-
-    first: Curve
-    second: CurvePoint
-
-    def __post_init__(self) -> None:
-        if not 0 < self.second.strength < 1:  # true for NaN, too
-            raise InputError(f"the strength of the second stage is {self.second.strength}; give one inside (0, 1)")
-        _ = self.curve  # raises
-
-    @property
-    def shifts(self) -> tuple[float, float]:
-        """Log odds by which the second stage moves the curves of style and content."""
-        place, places = log_odds(self.second.strength), [log_odds(strength) for strength in self.first.strengths]
-        style, content = (
-            score_log_odds(seen) - score_log_odds(float(np.interp(place, places, values)))
-            for seen, values in zip(self.second[1:], (self.first.style, self.first.content), strict=True)
-        )
-        return style, content
-
-    @property
-    def corrected(self) -> tuple[CurvePoint | None, ...]:
-        """The points of the first stage, corrected by the second; ``None`` for a point that the second replaces."""
-        style, content = self.shifts
-        photograph, *rest = self.first.points
-        return photograph, *(
-            CurvePoint(each.strength, _moved(each.style, style), _moved(each.content, content))
-            if abs(log_odds(each.strength) - log_odds(self.second.strength)) > REPLACED_WITHIN
-            else None
-            for each in rest
-        )
-
-    @property
-    def curve(self) -> Curve:
-        """The corrected points of the first stage, and the point of the second stage."""
-        points = [self.second, *(point for point in self.corrected if point)]
-        return Curve(*zip(*sorted(points), strict=True))
-
-    def balance(self, *, kept: float = KEPT_SHARE) -> Balance:
-        """The balance of the curve; the confidence falls if the second stage moves it by more than ``MAX_SHIFT``.
-
-        At twice this correction the two stages contradict each other: the balance is then reported as NOT_MONOTONE.
-        """
-        found = balance(self.curve, ladder=self.first, kept=kept)
-        share = min(max(2 - max(map(abs, self.shifts)) / MAX_SHIFT, 0.0), 1.0)
-        reason = found.reason if share or found.reason is Reason.FLAT else Reason.NOT_MONOTONE
-        return replace(found, reason=reason, confidence=share * found.confidence)
-
-
-def score_ladder(
-    score_strengths: ScoreStrengths, untouched: tuple[float, float], *, kept: float = KEPT_SHARE
-) -> LadderScores:
-    """Score a ladder of strengths in two stages.
-
-    The first stage scores small pictures at a few strengths over the whole range. Their scores differ from those of
-    whole runs, but by nearly the same amount at every strength, in log odds of the score. The second stage scores a
-    larger picture at the strength where the first stage balances. Each curve is then moved, in log odds, by the
-    difference of its two scores at this strength. The point of the photograph is not moved, because the photograph is
-    not made by a short run.
-
-    Args:
-        score_strengths: makes and scores the pictures at given strengths.
-        untouched: style and content score of the photograph itself, which is the weakest of the ladder.
-        kept: share of its best score that either curve keeps in the safe interval; see ``balance``.
-    """
-    strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
-    styles, contents = score_strengths(strengths, True)
-    style, content = untouched
-    first = Curve((strength_at(PHOTOGRAPH_LOG_ODDS), *strengths), (style, *styles), (content, *contents))
-    place = max(log_odds(balance(first, kept=kept).strength), PHOTOGRAPH_LOG_ODDS + REPLACED_WITHIN)
-    second = strength_at(place)
-    (style,), (content,) = score_strengths((second,), False)
-    return LadderScores(first, CurvePoint(second, style, content))
-
-
-def _moved(probability: float, by: float) -> float:
-    """The probability whose log odds differ by ``by`` from those of ``probability``, clamped to [0, 1]."""
-    moved = (1 + 2 * MARGIN) / (1 + math.exp(-score_log_odds(probability) - by)) - MARGIN
-    return min(max(moved, 0.0), 1.0)
-
-
-def score_log_odds(probability: float) -> float:
-    """Log odds of a score, which is a probability in [0, 1]; with ``MARGIN`` added, so that they are finite."""
-    inside = min(max(probability, 0.0), 1.0)
-    return math.log((inside + MARGIN) / (1 - inside + MARGIN))
 
 
 def monotone(values: Values, *, rising: bool) -> Values:

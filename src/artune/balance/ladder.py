@@ -1,8 +1,6 @@
 """Search for the balance: the strength at which photograph and painting are both recognised, for given pictures.
 
-The search has two stages. The first one makes a ladder of small pictures at several strengths, and judges all of them.
-The second one continues with the strength at which the first one balances, at a larger size, and corrects the curves by
-the scores of this picture. How the pictures are made depends on the method (``artune.transfer.strengths``).
+Small pictures are painted at several strengths (``artune.transfer.ladder``), and a judge scores all of them.
 """
 
 import math
@@ -19,7 +17,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.registry import taught_judge
-from artune.balance.curve import KEPT_SHARE, Balance, Curve, LadderScores, check_kept, score_ladder
+from artune.balance.curve import (
+    KEPT_SHARE,
+    LADDER_LOG_ODDS,
+    PHOTOGRAPH_LOG_ODDS,
+    Balance,
+    Curve,
+    balance,
+    check_kept,
+    strength_at,
+)
 from artune.errors import ArtuneWarning, InputError
 from artune.images.picture import Floats, Picture
 from artune.judges.embedding import Judge
@@ -29,7 +36,6 @@ from artune.transfer.inputs import Inputs
 from artune.transfer.methods import method_of
 from artune.transfer.plan import Plan
 from artune.transfer.sizes import fitted
-from artune.transfer.strengths import StagePictures
 from artune.transfer.task import NO_OPEN_STRENGTH, Task
 
 OnLadder = Callable[[int, int], None]
@@ -42,27 +48,20 @@ class Tuning:
 
     Attributes:
         balance: the strength, the safe interval, and how they were found.
-        scores: the judge's scores of both stages.
-        pictures: the photograph at the size of the first stage, the pictures of the first stage, and that of the
-            second.
+        curve: the judge's scores of the photograph, which has the lowest strength, and of the painted pictures.
+        pictures: these pictures.
         seconds: duration of the search.
     """
 
     balance: Balance
-    scores: LadderScores
+    curve: Curve
     pictures: tuple[Picture, ...] = ()
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Plain data for a record or a checkpoint."""
         found = {**asdict(self.balance), "reason": str(self.balance.reason)}
-        first, curve = (TypeAdapter(Curve).dump_python(each, mode="json") for each in (self.scores.first, self.curve))
-        return {**found, "first": first, "second": self.scores.second._asdict(), "curve": curve}
-
-    @property
-    def curve(self) -> Curve:
-        """The curve from which the balance was computed."""
-        return self.scores.curve
+        return {**found, "curve": TypeAdapter(Curve).dump_python(self.curve, mode="json")}
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
@@ -76,13 +75,13 @@ class Tuning:
             InputError: the data are not those of a tuning.
         """
         try:
-            scores = TypeAdapter(LadderScores).validate_python({**summary})
+            curve = TypeAdapter(Curve).validate_python(summary["curve"])
             found = TypeAdapter(Balance).validate_python({**summary})
-        except (ValidationError, InputError) as error:
+        except (KeyError, ValidationError, InputError) as error:
             raise InputError("the data of the balance are incomplete or wrong") from error
         if not 0 < found.strength < 1:
             raise InputError(f"the balance has strength {found.strength}, which is not inside (0, 1)")
-        return cls(found, scores, seconds=seconds)
+        return cls(found, curve, seconds=seconds)
 
 
 def find_balance(
@@ -106,27 +105,18 @@ def find_balance(
     ladder = method.ladder(task, plan)
     photograph = task.inputs.photograph
     untouched = photograph.resized(*fitted(*photograph.size, ladder.size))
-    with task.cores.in_use():
-        scorer = Scorer.of(task.inputs, plan, judge or Judge.load())
-        (style,), (content,) = scorer.scores([untouched])
-    stages: list[StagePictures] = []
     done = count(1)
 
     def after_step() -> None:
         if on_step:
             on_step(next(done), ladder.steps)
 
-    def scored(strengths: tuple[float, ...], first: bool) -> tuple[list[float], list[float]]:
-        if first:
-            stages.append(ladder.first_stage(strengths, after_step))
-        else:
-            stages.append(ladder.second_stage(strengths[0], stages[0], after_step))
-        with task.cores.in_use():
-            return scorer.scores(stages[-1].pictures)
-
-    scores = score_ladder(scored, (style, content), kept=kept)
-    pictures = (untouched, *(picture for stage in stages for picture in stage.pictures))
-    return Tuning(_rounded(scores.balance(kept=kept)), scores, pictures, time.perf_counter() - began)
+    strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
+    pictures = (untouched, *ladder.pictures(strengths, after_step))
+    with task.cores.in_use():
+        style, content = Scorer.of(task.inputs, plan, judge or Judge.load()).scores(pictures)
+    curve = Curve((strength_at(PHOTOGRAPH_LOG_ODDS), *strengths), tuple(style), tuple(content))
+    return Tuning(_rounded(balance(curve, kept=kept)), curve, pictures, time.perf_counter() - began)
 
 
 def _rounded(found: Balance) -> Balance:

@@ -47,22 +47,16 @@ def write_tuning(
 def tuning_lines(tuning: Tuning) -> dict[str, Series]:
     """The curves of style and content over the log odds of the strength, as lines of a chart.
 
-    A line is the monotone fit of a curve. Its dots are the corrected scores, its rings those of the first stage, and
-    its diamond that of the second.
+    A line is the monotone fit of a curve; its dots are the scores.
     """
-    curve, first, second = tuning.curve, tuning.scores.first, tuning.scores.second
+    curve = tuning.curve
     places = [log_odds(strength) for strength in curve.strengths]
-    judged = [log_odds(strength) for strength in first.strengths]
 
-    def line(values: Sequence[float], at_first: Sequence[float], at_second: float, *, rising: bool) -> Series:
+    def line(values: Sequence[float], *, rising: bool) -> Series:
         fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
-        rings = tuple(zip(judged, at_first, strict=True))
-        return Series(places, fitted, dots=values, rings=rings, diamonds=((log_odds(second.strength), at_second),))
+        return Series(places, fitted, dots=values)
 
-    return {
-        "style": line(curve.style, first.style, second.style, rising=True),
-        "content": line(curve.content, first.content, second.content, rising=False),
-    }
+    return {"style": line(curve.style, rising=True), "content": line(curve.content, rising=False)}
 
 
 def tuning_chart(tuning: Tuning) -> Chart:
@@ -76,9 +70,7 @@ def tuning_chart(tuning: Tuning) -> Chart:
         ticks=strength_ticks(places[0], places[-1]),
         marked=(log_odds(found.strength), "balance"),
         span=None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high)),
-        dots="corrected",
-        rings="first stage",
-        diamonds="second stage",
+        dots="scores",
     )
 
 
@@ -86,37 +78,27 @@ def curve_csv(tuning: Tuning) -> str:
     """CSV with a row for each picture of the ladder, in the order of strength.
 
     Columns:
-        strength: of the picture.
-        stage: ``photograph``, or the stage of the search that made the picture: ``first`` or ``second``.
+        strength: of the picture; the first is the photograph.
         style, content: the judge's scores.
-        style corrected, content corrected: the scores in the curve; empty for a picture that the second stage replaces.
     """
-    scores = tuning.scores
-    stages = ["photograph"] + ["first"] * (len(scores.corrected) - 1) + ["second"]
-    judged, corrected = (*scores.first.points, scores.second), (*scores.corrected, scores.second)
-    rows = []
-    for point, stage, right in sorted(zip(judged, stages, corrected, strict=True), key=lambda row: row[0]):
-        values = [f"{value:.5f}" for value in (*point[1:], *(right[1:] if right else ()))]
-        rows.append((f"{point.strength:.5f}", stage, *values, *[""] * (4 - len(values))))
-    return Table(("strength", "stage", "style", "content", "style corrected", "content corrected"), tuple(rows)).csv()
+    rows = [tuple(f"{value:.5f}" for value in point) for point in tuning.curve.points]
+    return Table(("strength", "style", "content"), tuple(rows)).csv()
 
 
 def tuning_page(
     tuning: Tuning, result: Result, chart: Chart, pictures: tuple[Picture, Picture], names: tuple[str, str]
 ) -> str:
     """The page as HTML, with all pictures embedded."""
-    scores, found = tuning.scores, tuning.balance
+    found = tuning.balance
     # rounded as the strengths below the pictures are
     low, high = round(found.low or 1.0, 2), round(found.high or 0.0, 2)
-    judged = [*scores.first.points, scores.second]
     ladder = [
         {
             "picture": picture_uri(picture),
             "point": point,
             "safe": low <= round(point.strength, 2) <= high,
-            "second": point is scores.second,
         }
-        for point, picture in sorted(zip(judged, tuning.pictures, strict=True), key=lambda each: each[0])
+        for point, picture in zip(tuning.curve.points, tuning.pictures, strict=True)
     ]
     return page(
         "artune.balance",

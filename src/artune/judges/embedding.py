@@ -6,7 +6,6 @@ painting than to those of its photograph and of a bank of other paintings. Its c
 embedding is nearer to that of its photograph than to those of its paintings and of a bank of other photographs.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,8 @@ SMALLEST = 32
 """Shortest side of a picture as it is judged, pixels; a very long picture is judged at more pixels than ``SIDE``."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
 """Channels and blocks of the four stages, and the factor by which a block widens its channels."""
+COPY = 0.95
+"""Cosine from which on a picture of the bank is taken for a copy of the own one."""
 CELLS = {2: (8, 24), 3: (4, 96)}
 """Stages from which content is embedded: number of cells in each direction (which keep the layout), and channels."""
 
@@ -152,8 +153,8 @@ class Judge:
         network: embeds pictures.
         styles: style embeddings of other paintings, ``[n, 128]``.
         contents: content embeddings of other photographs, ``[n, 256]``.
-        style_calibration: from cosines of styles to probabilities.
-        content_calibration: from cosines of contents to probabilities.
+        style_calibration: from margins of styles to probabilities.
+        content_calibration: from margins of contents to probabilities.
         digest: sha256 of the judge's file.
     """
 
@@ -220,12 +221,12 @@ class Judge:
         return Embedding(style, content)
 
     def style_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """Score of embeddings as the style ``own``, beside ``others`` and the bank: ``chance_corrected``."""
-        return chance_corrected(found, own, others, self.styles, self.style_calibration)
+        """Probability that embeddings are recognised as the style ``own``, by their ``margin``."""
+        return self.style_calibration.probability(margin(found, own, others, self.styles))
 
     def content_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """Score of embeddings as the content ``own``, likewise."""
-        return chance_corrected(found, own, others, self.contents, self.content_calibration)
+        """Probability that embeddings are recognised as the content ``own``, likewise."""
+        return self.content_calibration.probability(margin(found, own, others, self.contents))
 
 
 def judged_size(image: Image, side: int) -> tuple[int, int]:
@@ -243,45 +244,34 @@ def resized(image: Image, size: tuple[int, ...]) -> Image:
 
 
 class Calibration(NamedTuple):
-    """From cosines to the probability that a picture is recognised; fitted to labels of held-out pictures.
-
-    The probability is a softmax over candidates: the picture's own, the others, the bank, and "none of them".
+    """From margins to the probability that people recognise a side; fitted to labels of pictures.
 
     Attributes:
-        sharpness: factor on the cosines: the inverse of the softmax's temperature.
-        none: cosine of the candidate "none of them", for a picture may be nearest to its own and yet unrecognisable.
-        mass: number of candidates that the whole bank counts for, whatever its size.
+        sharpness: rise of the log odds of the probability with the margin.
+        level: margin at which half of the pictures are recognised.
     """
 
     sharpness: float
-    none: float
-    mass: float
+    level: float
 
-    def probability(self, own: Tensor, others: Tensor, bank: Tensor) -> Float[Tensor, "b"]:
-        """Probability of the own candidate, from cosines to it ``[b, 1]``, others ``[b, n]``, bank ``[b, m]``."""
-        odds = [(self.sharpness * cosines).exp() for cosines in (own, others, bank)]
-        rest = odds[1].sum(1) + self.mass * odds[2].mean(1) + math.exp(self.sharpness * self.none)
-        return odds[0][:, 0] / (odds[0][:, 0] + rest)
+    def probability(self, margins: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
+        """Probability that a side with these margins is recognised."""
+        return torch.sigmoid(self.sharpness * (margins - self.level))
 
 
-def chance_corrected(
-    found: Tensor, own: Tensor, others: Tensor, bank: Tensor, calibration: Calibration
-) -> Float[Tensor, "b"]:
-    """Score of each embedding as ``own``: 0 at chance, 1 for certain.
+def margin(found: Tensor, own: Tensor, others: Tensor, bank: Tensor) -> Float[Tensor, "b"]:
+    """How much nearer each embedding is to its own one than to any other: (d - o) / (d + o), in [-1, 1].
 
-    With ``p`` the probability that an embedding is recognised as ``own``, and ``c`` the mean probability that pictures
-    of the bank, which have nothing to do with it, are recognised as ``own``, the score is ``(p - c) / (1 - c)``, or 0
-    where that is negative.
+    o is the distance to the own one, d the distance to the nearest of the others and the bank, each 1 less the cosine.
+    Pictures of the bank that are copies of the own one are left out.
 
     Args:
         found: embeddings ``[b, d]`` of length 1.
         own: the embedding that they should be recognised as, ``[1, d]``.
-        others: embeddings that they could be taken for, ``[n, d]``.
-        bank: embeddings of pictures that have nothing to do with them, ``[m, d]``; at least two.
-        calibration: from cosines to probabilities.
+        others: embeddings that they could be taken for, ``[n, d]``; each counts, however near to the own one.
+        bank: embeddings of pictures that have nothing to do with them, ``[m, d]``.
     """
-    apart = ~torch.eye(len(bank), dtype=torch.bool)
-    beside = (bank @ bank.T)[apart].view(len(bank), -1)
-    chance = calibration.probability(bank @ own.T, bank @ others.T, beside).mean()
-    p = calibration.probability(found @ own.T, found @ others.T, found @ bank.T)
-    return ((p - chance) / (1 - chance)).clamp(min=0)
+    strangers = bank[(bank @ own[0]) < COPY]
+    away = 1 - found @ own[0]
+    other = 1 - (found @ torch.cat([others, strangers]).T).amax(1)
+    return (other - away) / (other + away).clamp(min=1e-9)

@@ -209,7 +209,7 @@ class LearnedStep(nn.Module):
             done: number of steps that were done at this size.
             first: whether the picture is still the photograph.
         """
-        about = self._about(log_odds, done, first)
+        about = self.about_steps(log_odds, done, first)
         one = torch.ones_like(self.units[0])
         x: Tensor | None = None
         for level, place in zip(self.levels, reversed(range(len(self.levels))), strict=True):
@@ -226,7 +226,7 @@ class LearnedStep(nn.Module):
         out: Tensor = image + colours + F.pixel_shuffle(self.last(x), BLOCK)
         return out
 
-    def _about(self, log_odds: Float[Tensor, "b"], done: int, first: bool) -> Float[Tensor, "b e"]:
+    def about_steps(self, log_odds: Float[Tensor, "b"], done: int, first: bool) -> Float[Tensor, "b e"]:
         """What the decoder is told of the strength and of the steps that were done."""
         odds = (log_odds / 4).unsqueeze(1)
         steps, begun = (torch.full_like(odds, value) for value in (1 / (1 + done), float(first)))

@@ -16,8 +16,6 @@ OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
 """Colours of lines with other names, in turn."""
 
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
-RING: Mapping[str, Any] = {**DOT, "markersize": 5.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
-DIAMOND: Mapping[str, Any] = {**DOT, "marker": "D", "markersize": 6}
 
 WIDEST = 45
 """Characters of all tick labels together above which the labels are slanted."""
@@ -41,8 +39,6 @@ class Series:
         low: lower ends of the band around the line; empty for no band.
         high: upper ends of the band.
         dots: values that are marked by dots; default: ``y``.
-        rings: further points (place, value) that are marked by rings.
-        diamonds: further points (place, value) that are marked by diamonds.
     """
 
     x: Sequence[float]
@@ -50,8 +46,6 @@ class Series:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dots: Sequence[float] = ()
-    rings: Sequence[tuple[float, float]] = ()
-    diamonds: Sequence[tuple[float, float]] = ()
 
 
 def line_chart(
@@ -64,8 +58,6 @@ def line_chart(
     span: tuple[float, float] | None = None,
     top: float | None = 1.0,
     dots: str = "",
-    rings: str = "",
-    diamonds: str = "",
 ) -> Chart:
     """Lines over a common axis; the y axis begins at 0.
 
@@ -78,8 +70,6 @@ def line_chart(
         span: first and last place of a shaded part, named "safe".
         top: upper end of the y axis; ``None`` for what the lines need.
         dots: name of the dots in the legend; empty to leave them out of it.
-        rings: name of the rings.
-        diamonds: name of the diamonds.
     """
     figure = Figure(figsize=(8.4, 3.6), dpi=120, layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -90,16 +80,12 @@ def line_chart(
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
         axes.plot(line.x, line.dots or line.y, color=colour, **DOT)
-        for points, marker in ((line.rings, RING), (line.diamonds, DIAMOND)):
-            if points:
-                axes.plot(*zip(*points, strict=True), color=colour, **marker)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:
         axes.axvline(marked[0], color="#333333", linewidth=1, linestyle="--", label=marked[1])
-    for name, marker in ((dots, DOT), (rings, RING), (diamonds, DIAMOND)):
-        if name:
-            axes.plot([], [], color="#333333", label=name, **{**marker, "clip_on": True})  # takes no room
+    if dots:
+        axes.plot([], [], color="#333333", label=dots, **{**DOT, "clip_on": True})  # takes no room
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
         if sum(map(len, ticks.values())) > WIDEST:

@@ -195,9 +195,10 @@ class Optimise(MethodSpec):
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1)] | None = None
     """Sizes and their steps; they are scaled if the last is not the size of the result, or if `steps` is not their sum.
     Default: by `smallest_size`, `size_factor` and `size_steps`."""
-    start: Start = "content"
-    """Where to start: content, style (resized), gaussian or uniform (noise), grey, colours (noise with the mean and
-    covariance of the first style), or a picture file."""  # a resolved spec names no paths: it says file
+    start: Start = "auto"
+    """Where to start: instant (the painter's picture, at each size), content, style (resized), gaussian or uniform
+    (noise), grey, colours (noise with the mean and covariance of the first style), or a picture file; auto: instant for
+    the network compact and scale calibrated without photoreal, else content."""  # a resolved spec says file, no path
 
     @property
     def leaves_strength(self) -> bool:

@@ -11,8 +11,8 @@ from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
 from artune.transfer import instant, optimise
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
+from artune.transfer.ladder import Ladder
 from artune.transfer.run import P, Progress, Run
-from artune.transfer.strengths import Ladder, OptimiseLadder
 from artune.transfer.task import N, Task
 
 
@@ -35,18 +35,16 @@ class Method(Generic[P, N]):
     load: Callable[[StyleSpec, Path | None, OnBytes | None], N]
     plan: Callable[[Task[N], float | None, str | None], P]
     steps: Callable[[Run[P, N], Checkpoint | None], Generator[Progress, None, None]]
-    ladder: Callable[[Task[N], P], Ladder] | None = None
+    ladder: Callable[[Task[N], P], Ladder[P]] | None = None
     finish: Callable[[Image, Run[P, N]], Image] = lambda image, run: image
     in_tiles: Callable[[Run[P, N]], bool] = lambda run: False
 
 
 METHODS: Mapping[str, Method[Any, Any]] = {
     "optimise": Method(
-        optimise.load, optimise.plan, optimise.steps, OptimiseLadder, optimise.finish, optimise.in_tiles
+        optimise.load, optimise.plan, optimise.steps, optimise.ladder, optimise.finish, optimise.in_tiles
     ),
-    "instant": Method(
-        instant.load, instant.plan, instant.steps, instant.InstantLadder, instant.finish, instant.in_tiles
-    ),
+    "instant": Method(instant.load, instant.plan, instant.steps, instant.ladder, instant.finish, instant.in_tiles),
 }
 
 

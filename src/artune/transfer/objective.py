@@ -1,6 +1,5 @@
 """The objective of a run at one size: the losses of the plan, for the pictures at this size."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,17 +70,15 @@ class MaskedObjective:
 class ObjectiveBuilder:
     """Builds the objectives of one size, for one photograph or several frames with the same paintings.
 
-    Several plans that differ in strength only make the objective of a batch.
-
     Attributes:
-        plans: one plan, or one for each picture of a batch.
+        plan: the plan.
         inputs: the pictures in the colours that the network sees.
         network: the loss network.
         rung: the size.
         side: side of the tiles in which the size is computed, pixels; ``None``: as a whole.
     """
 
-    plans: tuple[OptimisePlan, ...]
+    plan: OptimisePlan
     inputs: Inputs
     network: Network
     rung: Rung
@@ -93,9 +90,9 @@ class ObjectiveBuilder:
         found: list[list[MeasuredPainting]] = []
         for region in self.inputs.regions:
             some: list[MeasuredPainting] = []
-            shares = self.plans[0].style_weights if len(region.paintings) > 1 else (1.0,)
+            shares = self.plan.style_weights if len(region.paintings) > 1 else (1.0,)
             for painting, share in zip(region.paintings, shares, strict=True):
-                style = _styled(painting, share, self.rung, self.plans[0], self.network)
+                style = _styled(painting, share, self.rung, self.plan, self.network)
                 values = yield from self._measured(style.image, terms.of_painting(style))
                 some.append(terms.measured(style, values))
             found.append(some)
@@ -108,9 +105,8 @@ class ObjectiveBuilder:
             content: the photograph at this size, ``[1, 3, h, w]``.
             paintings: the measured paintings, as ``paintings`` returns them.
         """
-        method, backbone, regions = self.plans[0].method, self.network.backbone, self._regions(content)
-        tv = _ladder([plan.method.tv for plan in self.plans], content)
-        weights = Weights(method.content_layers, method.style_layers, tv=tv)
+        method, backbone, regions = self.plan.method, self.network.backbone, self._regions(content)
+        weights = Weights(method.content_layers, method.style_layers, tv=method.tv)
         photograph = yield from self._measured(content, self.terms.of_photograph(regions))
         extra = [matting(content, method.photoreal)] if method.photoreal else []
         whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
@@ -121,20 +117,20 @@ class ObjectiveBuilder:
     @cached_property
     def terms(self) -> Terms:
         """The terms of the plan's losses and layers."""
-        method = self.plans[0].method
+        method = self.plan.method
         return Terms.of(Weights(method.content_layers, method.style_layers), self.formulas)
 
     @cached_property
     def formulas(self) -> Formulas:
         """The loss functions of the plan, and their units."""
-        return formulas_of(self.plans[0])
+        return formulas_of(self.plan)
 
     def _regions(self, content: Image) -> list[RegionWeights]:
         """Mask and weights of every region."""
         regions = []
-        of_regions = zip(*(weights_by_region(plan, self.inputs) for plan in self.plans), strict=True)
-        for region, pairs in zip(self.inputs.regions, of_regions, strict=True):
-            of_content, of_style = (_ladder(side, content) for side in zip(*pairs, strict=True))
+        for region, (of_content, of_style) in zip(
+            self.inputs.regions, weights_by_region(self.plan, self.inputs), strict=True
+        ):
             mask = _mask(self.inputs.weight(region), content)
             regions.append(RegionWeights(mask, style=of_style, content=of_content))
         return regions
@@ -175,11 +171,6 @@ def covered_at(inputs: Inputs, content: Image) -> Mask | None:
 def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
     """Content weight and style weight of each region."""
     return [plan.at(strength) for strength in strengths_by_region(plan, inputs)]
-
-
-def _ladder(weights: Sequence[float], content: Image) -> float | Tensor:
-    """One weight as a number; several as a tensor ``[b]`` on the device of the pictures."""
-    return weights[0] if len(weights) == 1 else torch.tensor(weights, device=content.device)
 
 
 def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:

@@ -17,23 +17,30 @@ from artune.backbones.registry import defaults_of
 from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
 from artune.engine.modes import in_mode, own_mode
 from artune.errors import ResourceError
+from artune.losses.terms import balance_of
 from artune.machine import give_back_memory, ran_out
-from artune.spec.style import Rung, StyleSpec, optimise_of
+from artune.networks.loaded import PainterNetwork
+from artune.spec.style import Quality, Rung, StyleSpec, optimise_of
 from artune.transfer.budget import MemoryBudget
+from artune.transfer.canvas import Canvas, paint, painted_log_odds, sizes_and_steps, weakened
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
-from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, covered_at, photograph_at, weights_by_region
-from artune.transfer.plan import OptimisePlan, Plan, resolve, with_own_names
+from artune.transfer.inputs import Inputs
+from artune.transfer.iterates import first_iterate, next_iterate
+from artune.transfer.ladder import Ladder
+from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, photograph_at, weights_by_region
+from artune.transfer.plan import OptimisePlan, resolve, strengths_by_region, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
-from artune.transfer.run import Event, Progress, Run
+from artune.transfer.run import Event, Progress, Run, first_picture
 from artune.transfer.sizes import check_sizes
-from artune.transfer.start import carried, enlarged, start
+from artune.transfer.start import FROM_PHOTOGRAPH, carried
 from artune.transfer.task import Task
 
 R = TypeVar("R")
 OptimiseTask = Task[Network]
 OptimiseRun = Run[OptimisePlan, Network]
+PAINTED: Quality = "normal"
+"""Quality of what the painter makes before the optimisation."""
 
 
 def load(spec: StyleSpec, weights: Path | None = None, on_bytes: OnBytes | None = None) -> Network:
@@ -93,7 +100,6 @@ def in_tiles(run: OptimiseRun) -> bool:
     return any(budget.side(rung.size) for rung in run.plan.method.rungs)
 
 
-@in_mode(own_mode)
 def steps(run: OptimiseRun, checkpoint: Checkpoint | None = None) -> Generator[Progress, None, None]:
     """Optimise the picture size by size.
 
@@ -116,18 +122,20 @@ def steps(run: OptimiseRun, checkpoint: Checkpoint | None = None) -> Generator[P
         yield from _steps(run, checkpoint)
 
 
-def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Iterator[Progress]:
+@in_mode(own_mode)
+def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Generator[Progress, None, None]:
     rungs = run.plan.method.rungs
     trace = _RunLog.of(run, checkpoint)
     if _is_photograph(run):
         level = len(rungs) - 1
         yield trace.progress("ends", level, begin(photograph_at(run.shown, rungs[-1].size, run.network.device)), done=0)
         return
+    painter = painter_on(run.plan.device) if run.plan.method.start == "instant" else None
     first, state = checkpoint.level if checkpoint else 0, None
     for level in range(first, len(rungs)):
         resumed = checkpoint if level == first else None
         state, measure = yield from _size(  # which alone holds the state that it begins with
-            trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state)
+            trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state, painter)
         )
         last = level == len(rungs) - 1
         if last and state.step == rungs[level].steps:
@@ -142,51 +150,73 @@ def _is_photograph(run: OptimiseRun) -> bool:
     """Whether the result is the photograph itself: the start, with no weight on style or total variation."""
     plan = run.plan
     styled = any(style for _, style in weights_by_region(plan, run.inputs))
-    return (plan.method.start == "content" or plan.strength == 0) and not (styled or plan.method.tv)
+    return (plan.method.start in FROM_PHOTOGRAPH or plan.strength == 0) and not (styled or plan.method.tv)
 
 
-def _begin(run: OptimiseRun, level: int, state: State | None) -> State:
+def _begin(run: OptimiseRun, level: int, state: State | None, painter: PainterNetwork | None) -> State:
     """State before the first step at a size.
 
     Args:
         run: the run.
         level: index of the size among the sizes, from 0.
         state: last state at the size before; ``None`` at the first size.
+        painter: makes its steps at each size first; ``None``: it does not.
     """
     plan, rungs = run.plan, run.plan.method.rungs
     content = photograph_at(run.shown, rungs[level].size, run.network.device)
     if state is None:
-        return begin(first_iterate(plan, run.shown, run.first, content))
+        x = first_iterate(plan, run.shown, run.first, content)
+        return begin(x if painter is None else _painted(run, painter, content))
     x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
+    if painter is not None and budget_of(plan, run).side(rungs[level].size) is None:
+        x = _painted(run, painter, content, x)
     return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
 
 
-def first_iterate(plan: Plan, shown: Inputs, first: Painting, content: Image) -> Image:
-    """The iterate before the first step: the start, and the photograph where the result is the photograph.
+def _painted(run: OptimiseRun, painter: PainterNetwork, content: Image, x: Image | None = None) -> Image:
+    """The iterate after the painter's steps.
 
     Args:
-        plan: the plan of the run.
-        shown: the pictures in the colours that the network sees.
-        first: the picture to start from, if the start is not the photograph.
-        content: the photograph at the first size, ``[1, 3, h, w]``.
+        run: the run.
+        painter: the painter.
+        content: the photograph at this size, ``[1, 3, h, w]``.
+        x: the iterate before; ``None``: the painter begins with the photograph, at a small size.
     """
-    x = start(plan.method.start, content, first, plan.seed)
-    covered = covered_at(shown, content)
-    return x if covered is None else torch.where(covered > 0, x, content)
+    plan, size = run.plan, max(content.shape[-2:])
+    odds = [torch.tensor([each], device=content.device) for each in log_odds_of(plan, run.inputs)]
+    canvas_of = partial(Canvas, run.shown, plan, painter, quality=PAINTED)
+    if x is None:
+        *_, last = paint(plan, run.shown, run.first, sizes_and_steps(PAINTED, size), odds, canvas_of)
+        x = last.images
+    else:
+        x = canvas_of(size).step(x, odds, 0, False)
+    return weakened(x, content, [plan], run.inputs)
 
 
-def next_iterate(plan: Plan, shown: Inputs, image: Image, size: int, content: Image) -> Image:
-    """The iterate before the first step at a new size: the picture of the size before, enlarged.
+def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:
+    """Log odds that the painter is told, for each region."""
+    if plan.method.scale != "calibrated":
+        return [painted_log_odds(1 - strength, strength) for strength in strengths_by_region(plan, inputs)]
+    k = balance_of(plan.method.loss)
+    return [painted_log_odds(content, style / k) for content, style in weights_by_region(plan, inputs)]
 
-    Args:
-        plan: the plan of the run.
-        shown: the pictures in the colours that the network sees.
-        image: the picture at the end of the size before, ``[1, 3, h, w]``.
-        size: longer side of this picture, pixels.
-        content: the photograph at the new size, ``[1, 3, h, w]``.
-    """
-    before = photograph_at(shown, size, content.device) if plan.method.start == "content" else None
-    return enlarged(image, content, before)
+
+def painter_on(device: str) -> PainterNetwork:
+    """The painter, on a device."""
+    return PainterNetwork.load(StyleSpec(device=device))
+
+
+def ladder(task: OptimiseTask, plan: OptimisePlan) -> Ladder[OptimisePlan]:
+    """The pictures of the search for the balance. They are painted from the photograph, whatever the run's start."""
+    inputs = task.inputs
+
+    def plan_at(strength: float) -> OptimisePlan:
+        found = plan_unchecked(task, strength)
+        return found.model_copy(update={"method": found.method.model_copy(update={"start": "instant"})})
+
+    painter = painter_on(str(task.network.device))
+    first = first_picture(task, inputs.coloured(plan))
+    return Ladder(inputs, first, painter, task.cores, plan_at, lambda plan: log_odds_of(plan, inputs))
 
 
 class _Measure:
@@ -213,7 +243,7 @@ def _size(trace: "_RunLog", level: int, state: State) -> Generator[Progress, Non
     if side is not None:
         give_back_memory()
     yield trace.progress("begins", level, state)
-    sized = ObjectiveBuilder((plan,), run.shown, run.network, rung, side)
+    sized = ObjectiveBuilder(plan, run.shown, run.network, rung, side)
     content = photograph_at(run.shown, rung.size, run.network.device)
     paintings = yield from trace.parts(level, state, sized.paintings())
     objective = yield from trace.parts(level, state, sized.objective(content, paintings))

@@ -14,12 +14,14 @@ from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_
 from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
 from artune.transfer.inputs import Inputs
 from artune.transfer.sizes import fitted, least_size, planned
-from artune.transfer.start import STARTS
+from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 
 USUAL_STRENGTH = 0.5
 """Strength if neither the user nor a search chose one."""
 WEAK = 0.2
 """Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
+AVERAGE_AFTER_PAINTER = 0.8
+"""Largest default decay of the average of the iterates if the painter has made the start."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Default weights of content and style for the scales of the literature: those of PyTorch's tutorial, and alpha / beta
 of Gatys 2016. ``raw`` and ``mean`` have no defaults."""
@@ -134,6 +136,8 @@ def resolve(
     method = optimise_of(spec)
     _check_losses(method)
     _check_stated(spec, regions)
+    method = method.model_copy(update={"start": usual_start(method) if method.start == "auto" else method.start})
+    spec = spec.model_copy(update={"method": method, "automatic": (*spec.automatic, *open_fields(spec))})
     fields = common_fields(spec, content_size, styles, regions, strength)
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
     defaults = defaults or defaults_of(method.network)
@@ -154,7 +158,7 @@ def resolve(
         "tv": tv,
         "start": method.start if method.start in STARTS else "file",
         "rate": method.rate or usual_rate(method, defaults.rate, weight, pixels, strongest),
-        "average": defaults.average if method.average is None else method.average,
+        "average": usual_average(method, defaults.average) if method.average is None else method.average,
         "steps": sum(rung.steps for rung in rungs),
         "rungs": rungs,
     }
@@ -291,6 +295,17 @@ def usual_weights(method: Optimise, strength: float) -> tuple[float, float]:
     return LITERATURE.get(method.scale, (0.0, 0.0))
 
 
+def usual_start(method: Optimise) -> str:
+    """Default start: the painter's picture, if the objective is the one that the painter was trained for."""
+    painted = method.network == "compact" and method.scale == "calibrated" and not method.photoreal
+    return "instant" if painted else "content"
+
+
+def usual_average(method: Optimise, of_network: float) -> float:
+    """Default decay of the average of the iterates; after the painter there are fewer steps to be averaged."""
+    return min(of_network, AVERAGE_AFTER_PAINTER) if method.start == "instant" else of_network
+
+
 def side_weights(method: Optimise, strength: float) -> tuple[float, float]:
     """Weights of content and style: those that the user gave, or else those of ``usual_weights``.
 
@@ -332,7 +347,7 @@ def usual_rate(method: Optimise, of_network: float, weights: float, pixels: int,
                 "(artune.engine.optimisers.rate_from_255 converts a rate that was published for pictures in 0 .. 255)"
             )
         return rate * pixels / weights
-    if method.start == "content" and method.scale == "calibrated":
+    if method.start in FROM_PHOTOGRAPH and method.scale == "calibrated":
         rate *= max(min(1.0, strength / WEAK), 1e-9)
     return rate
 

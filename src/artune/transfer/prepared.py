@@ -6,8 +6,9 @@ from functools import cache
 
 from artune.errors import InputError
 from artune.transfer import instant
+from artune.transfer.canvas import Canvas
 from artune.transfer.inputs import Masked, Source
-from artune.transfer.instant import Canvas, InstantRun, InstantTask
+from artune.transfer.instant import InstantRun, InstantTask
 from artune.transfer.methods import plan_run
 from artune.transfer.result import Result, result_of
 
@@ -28,7 +29,7 @@ class Prepared:
 
     def _new_canvas(self, size: int) -> Canvas:
         run = self._run(0.5)
-        return Canvas(run.shown, run.plan, self.task.network, size)
+        return Canvas(run.shown, run.plan, self.task.network, size, run.plan.method.quality)
 
     def _run(self, strength: float) -> InstantRun:
         spec = self.task.spec.model_copy(update={"strength": strength})
@@ -44,7 +45,7 @@ class Prepared:
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
             raise InputError(f"the strength is {strength!r}; give a number from 0 to 1")
         run = self._run(float(strength))
-        *_, last = instant.paint(run, self._canvas)
+        *_, last = instant.painted(run, self._canvas)
         return result_of(last)
 
     def paintings(self, *styles: Source | Masked) -> "Prepared":

@@ -36,6 +36,8 @@ def schedule(method: ResolvedOptimise, level: int) -> Schedule:
     Decay counts the planned steps of the whole run, so that it stays the same if a size stalls or the run is resumed.
     The rate of an optimiser that is not scale-free is that of the last size. Calibrated losses are means over pixels,
     so at a smaller size the rate is reduced in proportion to the pixels: a step then changes the picture as much.
+    The rate of a scale-free one falls from size to size if the painter made the start: what is there already must not be
+    undone.
 
     Args:
         method: the plan's method.
@@ -44,6 +46,9 @@ def schedule(method: ResolvedOptimise, level: int) -> Schedule:
     rungs = method.rungs
     before = sum(rung.steps for rung in rungs[:level])
     share = 1.0
-    if not OPTIMISERS[method.optimiser].scale_free and method.scale == "calibrated":
-        share = (rungs[level].size / rungs[-1].size) ** 2
+    if not OPTIMISERS[method.optimiser].scale_free:
+        if method.scale == "calibrated":
+            share = (rungs[level].size / rungs[-1].size) ** 2
+    elif method.start == "instant":
+        share = 2 / (2 + level)
     return lambda step: share * decayed(method.decay, method.decay_every, before + step)

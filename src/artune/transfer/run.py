@@ -1,10 +1,11 @@
 """A run: everything that it needs, and its progress between two steps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from artune.assets import PAINTER
 from artune.backbones.base import Image
 from artune.engine.descend import End, PartDone, State
 from artune.images.picture import Picture
@@ -52,6 +53,8 @@ class Run(Generic[P, N]):
     def of(cls, task: Task[N], plan: P, search: StrengthSearch | None = None) -> "Run[P, N]":
         """The run of a task with a plan."""
         inputs = blended(task.inputs, plan)
+        if plan.method.start == "instant":
+            inputs = replace(inputs, digests={**inputs.digests, "painter": PAINTER.sha256})
         shown = inputs.coloured(plan)
         key, first = run_key(plan, inputs.digests), first_picture(task, shown)
         return cls(plan, inputs, shown, first, task.network, task.cores, key, search)

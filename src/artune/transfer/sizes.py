@@ -14,6 +14,12 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
     "best": (200, 120, 120),
 }
 """Steps at the first size, at each size between, and at the last size if that is 512 pixels."""
+STEPS_AFTER_PAINTER: dict[Quality, tuple[int, int, int]] = {
+    "draft": (6, 6, 4),
+    "normal": (12, 12, 8),
+    "best": (50, 36, 34),
+}
+"""The same if the painter has made the start."""
 
 
 def planned(method: Optimise, size: int, least: int = 1) -> tuple[Rung, ...]:
@@ -29,7 +35,7 @@ def planned(method: Optimise, size: int, least: int = 1) -> tuple[Rung, ...]:
     if method.rungs is not None:
         return in_proportion(method.rungs, size, method.steps)
     sizes = _sizes_to(size, method.size_factor, max(method.smallest_size, least)) if method.pyramid else [size]
-    counts = _steps_by_quality(sizes, method.quality)
+    counts = _steps_by_quality(sizes, (STEPS_AFTER_PAINTER if method.start == "instant" else STEPS)[method.quality])
     if method.size_steps:
         first, between, last = method.size_steps
         counts = [first, *[between] * (len(sizes) - 2), last] if len(sizes) > 1 else [max(first, last)]
@@ -50,8 +56,8 @@ def _sizes_to(size: int, factor: float, least: int) -> list[int]:
     return sorted({size, *smaller})
 
 
-def _steps_by_quality(sizes: Sequence[int], quality: Quality) -> list[int]:
-    first, between, last = STEPS[quality]
+def _steps_by_quality(sizes: Sequence[int], counts: tuple[int, int, int]) -> list[int]:
+    first, between, last = counts
     # Fine texture appears at the last size only. This size gets as many steps as take the same time as those at 512,
     # but at least half as many and at most eight times as many. Large sizes before it only prepare it, so they get
     # fewer steps. Above 2048, strokes are finished and the painting's grain is too small to be seen, so twice the size

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,8 +15,10 @@ from artune.images import color
 from artune.images.picture import Picture
 from artune.transfer.inputs import Painting, Source, read_source
 
-STARTS = ("content", "style", "gaussian", "uniform", "grey", "colours")
+STARTS = ("auto", "instant", "content", "style", "gaussian", "uniform", "grey", "colours")
 """Values of the spec's ``start`` that are not files."""
+FROM_PHOTOGRAPH = ("instant", "content")
+"""Those of which the first iterate is the photograph."""
 SPREAD = 0.25
 """Standard deviation of the Gaussian noise; 19 of 20 values lie in [0, 1]."""
 
@@ -34,7 +37,7 @@ def given_start(kind: str, first: Source | None = None, allow_huge: bool = False
         PictureError: the picture cannot be read.
     """
     if first is not None:
-        if kind not in ("content", "file"):
+        if kind not in ("auto", "content", "file"):
             raise SpecError(f"`start` {kind!r} and `first`, a picture to start from, are both given; leave out either")
         return read_source(first, allow_huge)
     if kind in STARTS:
@@ -51,14 +54,14 @@ def start(kind: str, content: Image, first: Painting, seed: int) -> Image:
     Noise is drawn at the first size only; it follows from seed and size.
 
     Args:
-        kind: ``content``: the photograph; ``gaussian``: normal noise around 0.5, clamped; ``uniform``: uniform noise;
-            ``grey``: 0.5 with noise of 1/255, without which all pixels would have the same gradient; ``colours``: see
-            ``colour_noise``, clamped; anything else: ``first``, resized.
+        kind: ``content`` and ``instant``: the photograph; ``gaussian``: normal noise around 0.5, clamped; ``uniform``:
+            uniform noise; ``grey``: 0.5 with noise of 1/255, without which all pixels would have the same gradient;
+            ``colours``: see ``colour_noise``, clamped; anything else: ``first``, resized.
         content: the photograph at the first size, ``[1, 3, h, w]``.
         first: the first painting, or the picture that was given to start from.
         seed: seed of the noise.
     """
-    if kind == "content":
+    if kind in FROM_PHOTOGRAPH:
         return content.clone()
     generator = torch.Generator().manual_seed(seed)
     if kind == "gaussian":
@@ -83,7 +86,7 @@ def colour_noise(noise: Image, painting: Painting) -> Image:
     return (torch.from_numpy(mean)[:, None, None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
 
 
-def enlarged(image: Image, content: Image, before: Image | None) -> Image:
+def enlarged(image: Image, content: Float[Tensor, "1 3 h w"], before: Float[Tensor, "1 3 k v"] | None) -> Image:
     """The initial iterate at a new size: the picture of the size before, enlarged.
 
     Args:

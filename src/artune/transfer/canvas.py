@@ -1,0 +1,325 @@
+"""What the painter knows of the pictures of a run at one size, and how it paints from size to size."""
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from artune.backbones.base import Image
+from artune.engine.descend import run_to_end
+from artune.images.picture import Floats
+from artune.losses import moments as fn
+from artune.losses.objective import at_tap, measure
+from artune.losses.protocol import Mask
+from artune.losses.terms import Wasserstein
+from artune.losses.tiled import Window, measure_in_tiles, spans
+from artune.networks.folded import Folded
+from artune.networks.loaded import PainterNetwork
+from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, WHOLE, Transport
+from artune.regions.masks import resized_mask
+from artune.spec.style import Quality, Rung
+from artune.transfer.inputs import Inputs, Painting
+from artune.transfer.iterates import first_iterate, next_iterate
+from artune.transfer.objective import covered_at, photograph_at
+from artune.transfer.plan import Plan
+from artune.transfer.rates import result_shares
+from artune.transfer.sizes import painting_size
+from artune.transfer.start import FROM_PHOTOGRAPH
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """Steps of a quality.
+
+    Attributes:
+        first: steps at the first size.
+        next: steps at each other size up to ``whole``.
+        whole: largest longer side, pixels, at which a step sees all taps; at larger sizes, it is a revision.
+        revisions: revisions at each larger size.
+    """
+
+    first: int
+    next: int
+    whole: int
+    revisions: int
+
+
+STEPS: dict[Quality, StepCounts] = {
+    "draft": StepCounts(2, 1, 256, 1),
+    "normal": StepCounts(2, 1, 512, 1),
+    "best": StepCounts(4, 3, 512, 2),
+}
+SMALLEST_SIZE = 96
+"""Smallest size before the last one: longer side, pixels."""
+WHOLE_SIDE = 1024
+"""Longest side of a picture that is not computed in tiles, pixels."""
+TILE_SIDE = 512
+"""Side of the tiles of a revision, pixels."""
+HALO = 32
+"""Width of their halo, pixels: more than the radius that a revision sees."""
+WHOLE_PICTURE: Window = (slice(None), slice(None))
+
+
+def sizes_and_steps(quality: Quality, size: int) -> tuple[Rung, ...]:
+    """Sizes and steps of a run, from small to large."""
+    sizes = [size]
+    while sizes[0] / 2 >= SMALLEST_SIZE:
+        sizes.insert(0, round(sizes[0] / 2))
+    counts = STEPS[quality]
+    steps = [counts.first, *(counts.next if side <= counts.whole else counts.revisions for side in sizes[1:])]
+    return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, steps, strict=True))
+
+
+@dataclass(frozen=True)
+class StyledRegion:
+    """A region of the photograph at one size.
+
+    Attributes:
+        gaussians: of its paintings, what the features are carried to.
+        mask: ``[1, 1, h, w]`` in [0, 1]; ``None``: the whole picture.
+    """
+
+    gaussians: Sequence[fn.Gaussian]
+    mask: Mask | None
+
+
+class Canvas:
+    """The pictures of a run at one size, and what the painter knows of them before its first step.
+
+    Sides are made multiples of ``STRIDE`` by repeating the border.
+
+    Args:
+        shown: the pictures in the colours that the network sees.
+        plan: has the weights of several paintings, and the size of the strokes; its strength does not matter.
+        network: the painter.
+        size: longer side, pixels.
+        quality: decides up to which size a step sees all taps.
+    """
+
+    @torch.no_grad()
+    def __init__(self, shown: Inputs, plan: Plan, network: PainterNetwork, size: int, quality: Quality) -> None:
+        self.network = network
+        self.number = WHOLE if size <= STEPS[quality].whole else SHALLOW
+        self.photograph = photograph_at(shown, size, network.device)
+        self.covered = covered_at(shown, self.photograph)
+        self.padded = padded(self.photograph)
+        self.regions = [
+            StyledRegion(
+                self._gaussians(region.paintings, plan, size), _mask_like(shown.weight(region), self.photograph)
+            )
+            for region in shown.regions
+        ]
+        self.own = self._features(self.padded)[CONTENT] if self.number == WHOLE else None
+
+    def _gaussians(self, paintings: Sequence[Painting], plan: Plan, size: int) -> list[fn.Gaussian]:
+        """Gaussians of the mixture of a region's paintings."""
+        shares = plan.style_weights if len(paintings) > 1 else (1.0,)
+        found = [
+            self._read(painting, painting_size(painting.picture, size, plan.style_scale)) for painting in paintings
+        ]
+        mixed = [fn.mix([*each], [*shares]) for each in zip(*found, strict=True)]
+        return self.network.painter.gaussians(mixed)
+
+    def _read(self, painting: Painting, size: tuple[int, int]) -> Sequence[fn.Moments]:
+        """Moments of a painting; those of the last few are kept, for other photographs."""
+        weight = painting.weight()
+        key = (painting.picture.digest(), None if weight is None else weight.tobytes(), size, self.number)
+        return self.network.readings.get(key, lambda: self._moments(*_sized(painting, size, self.network.device)))
+
+    def _moments(self, image: Image, mask: Mask | None) -> list[fn.Moments]:
+        """Moments of a picture's features; in tiles where it is large."""
+        wanted = [(Wasserstein(tap), mask) for tap in TAPS[: self.number]]
+        encoder = self.network.painter.encoder
+        if max(image.shape[-2:]) <= WHOLE_SIDE:
+            found = measure(encoder, image, wanted)
+        else:
+            found = run_to_end(measure_in_tiles(encoder, image, wanted, side=TILE_SIDE))
+        return [_not_empty(each.value) for each in found]
+
+    @torch.no_grad()
+    def step(self, image: Image, log_odds: Sequence[Tensor], done: int, first: bool) -> Image:
+        """The pictures after a step. At large sizes it is a revision, and made in tiles.
+
+        Tiles change nothing: the transports are those of the whole picture, and halos overlap.
+
+        Args:
+            image: ``[b, 3, h, w]`` at this size.
+            log_odds: of the strength in each region, ``[b]`` each.
+            done: number of steps that were done at this size.
+            first: whether the picture is still the photograph.
+        """
+        x = padded(image)
+        whole = self.number == WHOLE or max(x.shape[-2:]) <= WHOLE_SIDE
+        features = self._features(x) if whole else None
+        transports = [self._transports(x, features, region) for region in self.regions]
+        painter, out = self.network.painter, torch.empty_like(x)
+        for place in range(len(x)):
+            here = slice(place, place + 1)
+            steps = [
+                Folded(
+                    painter.revision if self.own is None else painter.whole,
+                    [Transport(each.matrix[here], each.shift[here]) for each in of_region],
+                    odds[here],
+                    done,
+                    first,
+                )
+                for of_region, odds in zip(transports, log_odds, strict=True)
+            ]
+            if features is None:
+                self._in_tiles(x[here], steps, out[here])
+            else:
+                out[here] = self._mixed(x[here], WHOLE_PICTURE, [each[here] for each in features], steps)
+        height, width = image.shape[-2:]
+        out = out[..., :height, :width].clamp_(0, 1)
+        return out if self.covered is None else torch.where(self.covered > 0, out, image)
+
+    def _features(self, x: Image) -> list[Tensor]:
+        found = self.network.painter.features(x, self.number)
+        return [each.contiguous(memory_format=torch.channels_last) for each in found]
+
+    def _transports(self, x: Image, features: Sequence[Tensor] | None, region: StyledRegion) -> list[Transport]:
+        """The transports in a region: of the features, or, if there are none, of those of tiles."""
+        if features is None:
+            found = self._moments(x, region.mask)
+        else:
+            masks = [at_tap(region.mask, *each.shape[-2:]) for each in features]
+            found = [_not_empty(fn.moments(*each)) for each in zip(features, masks, strict=True)]
+        return self.network.painter.transports(found, region.gaussians)
+
+    def _in_tiles(self, x: Image, steps: Sequence[Folded], out: Image) -> None:
+        """Write the picture after a step to ``out``."""
+        columns = spans(x.shape[-1], TILE_SIDE, HALO, STRIDE)
+        for row, column in ((row, column) for row in spans(x.shape[-2], TILE_SIDE, HALO, STRIDE) for column in columns):
+            window = (row.window, column.window)
+            part = x[..., *window]
+            made = self._mixed(part, window, self._features(part), steps)
+            out[..., row.core, column.core] = made[..., row.inside, column.inside]
+
+    def _mixed(self, x: Image, window: Window, features: Sequence[Tensor], steps: Sequence[Folded]) -> Image:
+        """The picture after a step, in a window: the mean of those of the regions, by their masks."""
+        photograph = self.padded[..., *window]
+        pictures = [step(photograph, features, self.own) for step in steps]
+        if len(pictures) == 1:
+            return pictures[0]
+        out = x.clone()
+        for region, picture in zip(self.regions, pictures, strict=True):
+            assert region.mask is not None
+            out += region.mask[..., *window] * (picture - x)
+        return out
+
+
+def padded(image: Tensor) -> Tensor:
+    """A picture or mask whose sides are multiples of ``STRIDE`` and long enough for the network, with channels last."""
+    height, width = image.shape[-2:]
+    down, right = (max(-(-side // STRIDE) * STRIDE, 2 * STRIDE) - side for side in (height, width))
+    if down or right:
+        image = F.pad(image, (0, right, 0, down), mode="replicate")
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _sized(painting: Painting, size: tuple[int, int], device: torch.device) -> tuple[Image, Mask | None]:
+    """A painting and its mask at a size."""
+    image = painting.picture.resized(*size).tensor().to(device)
+    return padded(image), _mask_like(painting.weight(), image)
+
+
+def _mask_like(weight: Floats | None, image: Image) -> Mask | None:
+    """A mask at the size of a picture, whose sides are made multiples of ``STRIDE``."""
+    if weight is None:
+        return None
+    height, width = image.shape[-2:]
+    return padded(torch.from_numpy(resized_mask(weight, width, height))[None, None].to(image.device))
+
+
+def _not_empty(moments: fn.Moments) -> fn.Moments:
+    """Moments with a mass above 0: a small region may vanish at a small size."""
+    return moments._replace(mass=moments.mass.clamp(min=1e-6))
+
+
+def painted_log_odds(content: float, style: float) -> float:
+    """Log odds that the painter is told, within what it was trained for.
+
+    Weaker results are blended with the photograph (``artune.transfer.rates.result_shares``).
+
+    Args:
+        content: weight of the content, relative to that at strength 0.
+        style: weight of the style, relative to that at strength 1.
+    """
+    low, high = LOG_ODDS
+    if content <= 0 or style <= 0:
+        return low if style <= 0 else high
+    return min(max(math.log(style / content), low), high)
+
+
+def weakened(images: Image, photograph: Float[Tensor, "1 3 h w"], plans: Sequence[Plan], inputs: Inputs) -> Image:
+    """Pictures, blended with the photograph where the strength is low; with masks, this is done when a run ends.
+
+    Args:
+        images: ``[b, 3, h, w]``.
+        photograph: ``[1, 3, h, w]``.
+        plans: of each picture, with its strength.
+        inputs: the pictures of the run.
+    """
+    if any(region.mask is not None for region in inputs.regions):
+        return images
+    shares = torch.tensor(result_shares([plan.strength for plan in plans]), device=images.device)
+    return torch.lerp(photograph.expand_as(images), images, shares[:, None, None, None])
+
+
+class Painted(NamedTuple):
+    """A picture, or several, before the first step at a size, or after a step.
+
+    Attributes:
+        level: index of the size among the sizes, from 0.
+        step: number of steps done at this size.
+        images: ``[b, 3, h, w]``.
+        canvas: of this size.
+    """
+
+    level: int
+    step: int
+    images: Image
+    canvas: Canvas
+
+
+def paint(
+    plan: Plan,
+    shown: Inputs,
+    first: Painting,
+    rungs: Sequence[Rung],
+    log_odds: Sequence[Tensor],
+    canvas_of: Callable[[int], Canvas],
+    begun: tuple[int, int, Image] | None = None,
+) -> Generator[Painted, None, None]:
+    """Paint from size to size.
+
+    Args:
+        plan: has the start.
+        shown: the pictures in the colours that the network sees.
+        first: the picture to start from, if the start is not the photograph.
+        rungs: sizes and their steps.
+        log_odds: of the strength in each region, ``[b]`` each; b pictures are painted.
+        canvas_of: the canvas of a size.
+        begun: level, step and images of a run that is gone on with.
+
+    Yields:
+        what is painted, before the first step at each size and after each step.
+    """
+    at, done, images = begun or (0, 0, None)
+    for level in range(at, len(rungs)):
+        canvas = canvas_of(rungs[level].size)
+        if images is None:
+            images = first_iterate(plan, shown, first, canvas.photograph).expand(len(log_odds[0]), -1, -1, -1)
+        elif level > at:
+            images = next_iterate(plan, shown, images, rungs[level - 1].size, canvas.photograph)
+        yield Painted(level, done, images, canvas)
+        for step in range(done, rungs[level].steps):
+            untouched = level == step == 0 and plan.method.start in FROM_PHOTOGRAPH
+            images = canvas.step(images, log_odds, step, untouched)
+            yield Painted(level, step + 1, images, canvas)
+        done = 0
