@@ -173,12 +173,14 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
             return api.finish(plan_run(task, strength)).picture
 
         began = time.perf_counter()
-        curve = Curve(strengths, *map(tuple, scorer.scores([run(strength) for strength in strengths])))
+        curve = Curve(
+            strengths, *map(tuple, scorer.scores(scorer.seen([run(strength) for strength in strengths]), strengths))
+        )
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
-        here = [v[0] for v in scorer.scores([run(fast.strength)])]
-        there = [v[0] for v in scorer.scores([run(slow.strength)])]
+        here = [v[0] for v in scorer.scores(scorer.seen([run(fast.strength)]), [fast.strength])]
+        there = [v[0] for v in scorer.scores(scorer.seen([run(slow.strength)]), [slow.strength])]
         ratios.append(ratio)
         judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
         print(
@@ -195,17 +197,13 @@ def spread(assets: Path, count: int) -> None:
     judge, rng = Judge.load(), np.random.default_rng(0)
     n = len(judge.styles)
     data = assets / "data"
-    more = [sorted((data / f"{kind}").rglob("*.jpg")) for kind in ("paintings", "photos")]
-    chosen = [[files_[i] for i in rng.choice(len(files_), n, replace=False)] for files_ in more]
-    embedded = [[judge.embed(read_picture(p).tensor()) for p in some] for some in chosen]
-    fresh = torch.cat([e.style for e in embedded[0]]), torch.cat([e.content for e in embedded[1]])
+    more = sorted((data / "paintings").rglob("*.jpg"))
+    fresh = torch.cat([judge.style(read_picture(more[i]).tensor()) for i in rng.choice(len(more), n, replace=False)])
     judges = {
         "half the bank": judge.with_bank(range(0, n, 2)),
         "the other half": judge.with_bank(range(1, n, 2)),
-        "another bank": replace(judge, styles=fresh[0], contents=fresh[1]),
-        "twice the bank": replace(
-            judge, styles=torch.cat([judge.styles, fresh[0]]), contents=torch.cat([judge.contents, fresh[1]])
-        ),
+        "another bank": replace(judge, styles=fresh),
+        "twice the bank": replace(judge, styles=torch.cat([judge.styles, fresh])),
     }
     for i in range(5):
         judges[f"three quarters, draw {i + 1}"] = judge.with_bank(rng.choice(n, 3 * n // 4, replace=False).tolist())

@@ -32,7 +32,7 @@ from artune.images.read import read_picture
 from artune.machine import keep_freed_memory
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer import instant
-from artune.transfer.canvas import Canvas
+from artune.transfer.canvas import STEPS, Canvas
 from artune.transfer.methods import plan_run
 
 OTHERS_LIMIT = 2048
@@ -105,7 +105,7 @@ def painter(quality: str, size: int) -> Painted:
     run = plan_run(api.read(photograph, [painting], spec))
 
     def canvas(side: int) -> Canvas:
-        return Canvas(run.shown, run.plan, run.network, side, run.plan.method.quality)
+        return Canvas(run.shown, run.plan, run.network, side, STEPS[run.plan.method.quality].whole)
 
     def read() -> None:
         run.network.readings.clear()

@@ -117,6 +117,7 @@ REFERENCES = {
 }
 SPECS = {
     "artune": StyleSpec(strength=2 / 3),
+    "start content": StyleSpec(strength=2 / 3, method=Optimise(start="content")),
     "vgg16": StyleSpec(strength=2 / 3, method=Optimise(network="vgg16")),
     "draft": StyleSpec(strength=2 / 3, method=Optimise(quality="draft")),
     "best": StyleSpec(strength=2 / 3, method=Optimise(quality="best")),

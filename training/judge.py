@@ -9,7 +9,7 @@
 ``styled`` makes pictures of known style and content at many strengths, in blocks of two photographs times two
 paintings: those of a block differ in one of the two alone. ``train`` teaches two embeddings of MobileNetV2, the only
 teacher, and by contrast to tell styles apart across contents, and contents across styles. ``banks`` draws the
-distractors and calibrates the probabilities on labels (``labels.py``), ``calibrate`` does the latter alone;
+paintings of the bank and calibrates the probabilities on labels (``labels.py``), ``calibrate`` does the latter alone;
 ``evaluate`` prints what is reported. Every part can be killed and goes on where it was.
 
 Held out of all training: a tenth of the photographs and paintings, the painters and animals of ``val`` and ``test``.
@@ -19,14 +19,14 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from labels import Labelled
+from labels import fitted
 from PIL import Image as PIL
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ from artune.backbones.defaults import Defaults
 from artune.backbones.network import Network
 from artune.engine.descend import descend
 from artune.engine.optimisers import Adam
-from artune.judges.embedding import SIDE, WIDTHS, Calibration, Embedding, Judge, JudgeNetwork, layout
+from artune.judges.embedding import SIDE, WIDTHS, Judge, JudgeNetwork, margin
 from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, Weights, assemble, measure
 from artune.losses.terms import balance_of
 from artune.spec.options import with_options
@@ -53,6 +53,8 @@ AT_HALF = 2.0
 
 STYLED, KEPT = -1.5, 0.0
 """Log odds from which the style is recognised by looking in eight pictures of ten, and up to which the content is."""
+CELLS = {2: (8, 24), 3: (4, 96)}
+"""Stages from which content is embedded: number of cells in each direction (which keep the layout), and channels."""
 NOTHING = -(10**6)
 """Labels from here down are of single pictures."""
 
@@ -288,6 +290,25 @@ class Batches:
         return Batch(image, styles, contents)
 
 
+class Taught(NamedTuple):
+    """Embeddings that are taught, of length 1.
+
+    Attributes:
+        style: ``[b, 128]``.
+        content: ``[b, 256]``.
+    """
+
+    style: Tensor
+    content: Tensor
+
+
+def layout(features: Tensor, grid: int) -> Tensor:
+    """Layout of features: their means in ``grid x grid`` cells, standardised per channel, as one vector of length 1."""
+    cells = F.adaptive_avg_pool2d(features, grid).flatten(2)
+    cells = cells - cells.mean(2, keepdim=True)
+    return F.normalize((cells / (cells.std(2, keepdim=True, correction=0) + 0.1)).flatten(1), dim=1)
+
+
 class Teacher(nn.Module):
     """MobileNetV2's embeddings, which the judge learns to give.
 
@@ -348,7 +369,7 @@ class Teacher(nn.Module):
         joined: Tensor = torch.cat(each, 1) / len(each) ** 0.5
         return joined
 
-    def forward(self, image: Tensor) -> tuple[Embedding, dict[str, Tensor]]:
+    def forward(self, image: Tensor) -> tuple["Taught", dict[str, Tensor]]:
         """Both embeddings, and the standardised features of ``DENSE``."""
         found = self.features(image)
         style, content = (
@@ -356,7 +377,7 @@ class Teacher(nn.Module):
             for parts, scales, basis in zip(self.parts(found), self.scales, self.bases, strict=True)
         )
         dense = {tap: (found[tap] - mean) / std for tap, (mean, std) in self.stats.items()}
-        return Embedding(style, content), dense
+        return Taught(style, content), dense
 
 
 def contrast(embedding: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
@@ -383,17 +404,25 @@ def unlike(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 class Student(nn.Module):
-    """The judge, and the maps to the teacher's features that are trained along and then dropped."""
+    """The judge, and what is trained along and then dropped: an embedding by content, and maps to the teacher's
+    features.
+    """
 
     def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self.judge = JudgeNetwork()
+        self.cells = nn.ModuleList(nn.Conv2d(WIDTHS[stage], width, 1) for stage, (_, width) in CELLS.items())
+        self.content = nn.Linear(sum(grid**2 * width for grid, width in CELLS.values()), 256)
         channels = {tap: teacher.backbone.taps[tap].channels for tap in Teacher.DENSE}
         self.maps = nn.ModuleDict({t: nn.Conv2d(WIDTHS[i], channels[t], 1) for t, i in Teacher.DENSE.items()})
 
-    def losses(self, batch: Batch, wanted: Embedding, dense: dict[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, wanted: Taught, dense: dict[str, Tensor]) -> dict[str, Tensor]:
         maps = self.judge.maps(batch.image.to(memory_format=torch.channels_last))
-        found = self.judge.embed(maps)
+        layouts = [
+            layout(conv(maps[stage]).float(), grid)
+            for conv, (stage, (grid, _)) in zip(self.cells, CELLS.items(), strict=True)
+        ]
+        found = Taught(self.judge.of_style(maps), F.normalize(self.content(torch.cat(layouts, 1)), dim=1))
         errors = [(self.maps[t](maps[i]) - dense[t]).square().mean() for t, i in Teacher.DENSE.items()]
         return {
             "style": unlike(found.style, wanted.style),
@@ -463,40 +492,35 @@ def spread_over(names: Sequence[object], count: int, rng: np.random.Generator) -
     return sorted(place for _, place in sorted(rank)[:count])
 
 
-def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Embeddings of distractors: paintings, evenly over movements and painters, and photographs."""
+def bank(judge: JudgeNetwork, pools: Pools, count: int, seed: int) -> Tensor:
+    """Style embeddings of other paintings, evenly over movements and painters."""
     rng = np.random.default_rng((seed, 2))
-    whole = Judge(judge, torch.empty(0, 128), torch.empty(0, 256), Calibration(1, 0), Calibration(1, 0))
     paintings = [pools.paintings[i] for i in spread_over(pools.classes, count, rng)]
-    photos = [pools.photos[i] for i in rng.choice(len(pools.photos), count, replace=False)]
-    return (
-        torch.cat([whole.embed(to_image([square(p)])).style for p in paintings]),
-        torch.cat([whole.embed(to_image([square(p)])).content for p in photos]),
-    )
+    return torch.cat([judge(to_image([square(p)])) for p in paintings])
 
 
 def make_banks(assets: Path, trained: Path, output: Path, count: int, seed: int) -> None:
-    """Add the banks, and the calibrations by the labels, to a trained network."""
+    """Add the bank, and the calibrations by the labels, to a trained network."""
     pools, network = Pools.read(assets), JudgeNetwork()
     network.load_state_dict(load_file(trained))
     network.eval().requires_grad_(False)
-    styles, contents = bank(network, pools, count, seed)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    tensors |= {"bank.style": styles.half(), "bank.content": contents.half()}
-    write(tensors, output)
+    write({**tensors, "bank.style": bank(network, pools, count, seed).half()}, output)
 
 
 def calibrate(output: Path) -> None:
-    """Fit the calibrations of a judge to the labels again."""
-    write(load_file(locate(JUDGE) or output), output)
+    """Fit the calibrations of the judge that is installed to the labels again."""
+    path = locate(JUDGE)
+    assert path is not None
+    write({name: value for name, value in load_file(path).items() if not name.startswith("calibration.")}, output)
 
 
 def write(tensors: dict[str, Tensor], output: Path) -> None:
     """Write a judge, with the calibrations by the labels (``labels.py``)."""
-    for side in ("style", "content"):
-        found = Labelled.read(side).calibration()
-        print(f"{side}: {found}")
-        tensors[f"calibration.{side}"] = torch.tensor(found)
+    for kind, calibrations in fitted().items():
+        for side, found in calibrations._asdict().items():
+            print(f"{kind} {side}: {found}")
+            tensors[f"calibration.{kind}.{side}"] = torch.tensor(found)
     save_file(tensors, output, metadata={"role": "judge"})
 
 
@@ -504,43 +528,25 @@ def write(tensors: dict[str, Tensor], output: Path) -> None:
 
 
 def evaluate(assets: Path, path: Path | None, seed: int) -> None:
-    """Print what is reported of a judge."""
+    """Print how often the judge tells paintings by a crop, and its margins of photographs and paintings."""
     judge, pools, rng = Judge.load(path), Pools.read(assets), np.random.default_rng(seed)
     data = assets / "data"
     paintings = [_pixels(p) for p in _files(data / "painters/test")] + pools.other_paintings[:230]
-    photos = [_pixels(p) for p in _files(data / "animals/test")] + pools.other_photos[:260]
-    print(f"of {len(judge.styles) + 1} candidates, never trained with:")
-    cuts: tuple[tuple[str, list[np.ndarray], Callable[[np.ndarray], np.ndarray], float], ...] = (
-        ("paintings, by a crop of 50 to 100 %", paintings, lambda p: view(p, rng, 0.5), 0.05),
-        ("photographs, recoloured", photos, lambda p: near(p, rng), 0.5),
-    )
-    for name, pictures, cut, amount in cuts:
-        right = []
-        for picture in pictures:
-            seen = disturbed(to_image([cut(picture)]), rng, amount)
-            found, own = judge.embed(seen), judge.embed(to_image([square(picture)]))
-            one, others = (0, judge.styles) if pictures is paintings else (1, judge.contents)
-            right.append(bool((found[one] @ own[one].T > found[one] @ others.T).all()))
-        print(f"  {name}: top-1 {np.mean(right):.3f} of {len(right)}")
+    right = []
+    for picture in paintings:
+        seen = disturbed(to_image([view(picture, rng, 0.5)]), rng, 0.05)
+        own = judge.style(to_image([square(picture)]))
+        right.append(margin(judge.style(seen), own, own[:0], judge.styles).item() > 0)
+    print(f"{len(right)} paintings, by a crop of 50 to 100 %: nearest to its own {np.mean(right):.3f}")
     contents, styles = (_files(data / f"styleid/{kind}") for kind in ("content", "style"))
     rows = []
     for a, b in zip(contents * 2, styles, strict=True):
-        photo, painting = (judge.embed(to_image([_pixels(p)])) for p in (a, b))
-        rows.append(
-            [
-                judge.style_score(photo.style, painting.style, photo.style).item(),
-                judge.style_score(photo.style, painting.style, photo.style[:0]).item(),
-                judge.content_score(photo.content, photo.content, painting.content).item(),
-                judge.style_score(painting.style, painting.style, photo.style).item(),
-                judge.content_score(painting.content, photo.content, painting.content).item(),
-            ]
-        )
-    style_0, alone, content_1, style_1, content_0 = np.mean(rows, 0)
-    print(
-        f"untouched photograph: style {style_0:.3f} ({alone:.3f} beside paintings alone), content {content_1:.3f}  "
-        f"({len(rows)} pairs, 0 is chance)"
-    )
-    print(f"the painting itself: style {style_1:.3f}, content {content_0:.3f}")
+        photo, painting = (judge.style(to_image([_pixels(p)])) for p in (a, b))
+        palette = judge.style(recoloured(to_image([_pixels(a)]), to_image([_pixels(b)])))
+        rows.append([margin(each, painting, photo, judge.styles).item() for each in (photo, palette, painting)])
+    names = ("photographs", "photographs in the painting's colours", "paintings")
+    for name, values in zip(names, np.array(rows).T, strict=True):
+        print(f"{len(values)} {name}: margin {np.median(values):.2f} (median), above 0 in {np.mean(values > 0):.2f}")
 
 
 def main() -> None:
@@ -550,7 +556,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("out/judge"), help="folder of the styled pictures")
     parser.add_argument("--count", type=int, default=3200, help="styled pictures")
     parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--bank", type=int, default=240, help="distractors in either bank")
+    parser.add_argument("--bank", type=int, default=240, help="paintings in the bank")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("-o", "--output", type=Path, default=Path("out/judge/judge.safetensors"))

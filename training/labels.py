@@ -1,12 +1,12 @@
 """Pictures that are labelled by looking at them, and what the labels say of the judge.
 
-    python training/labels.py make   --assets DIR --work DIR [--count 208]
+    python training/labels.py make   --assets DIR --work DIR [--count 288]
     python training/labels.py sheets --work DIR
     python training/labels.py report
 
 ``make`` paints and optimises pictures of 512 pixels at strengths from 0.2 to 0.97, and brings some photographs to the
-colours of the painting alone. It writes them with photograph and painting, and ``labels.csv`` with the margins that the
-judge finds in what the search for the balance sees: the small picture at the same strength. ``sheets`` puts them on
+colours of the painting alone. It writes them with photograph and painting, and ``labels.csv`` with what the judge sees
+in the picture that the search for the balance paints at the same strength. ``sheets`` puts them on
 sheets, in an order that does not tell the strength. ``report`` says how well both labels of a picture agree, and how
 well the judge's calibration says what was seen.
 
@@ -19,7 +19,6 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +35,7 @@ from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.judges.embedding import Calibration, Judge, margin
+from artune.judges.embedding import Calibration, Calibrations, Judge
 from artune.spec.style import Instant, Optimise, StyleSpec
 from artune.transfer.methods import method_of
 
@@ -47,10 +46,14 @@ from quality import pairs as styleid_pairs
 
 LABELS = Path(__file__).parent / "logs" / "judge-labels.csv"
 """The labels, with the margins of what was labelled."""
-FIELDS = ("picture", "photograph", "painting", "made", "log_odds", "style_margin", "content_margin")
+FIELDS = ("picture", "photograph", "painting", "made", "log_odds", "margin", "change")
 """Fields of a picture; those of the labels follow: ``style_1``, ``content_1``, ``style_2``, ``content_2``."""
 OF_CROWD = 30
 """Number of StyleID's pairs that the crowd of ``benchmarks/balance.py`` judges; none of them is labelled."""
+PAIRS = 60
+"""Number of pairs."""
+MIXED = 208
+"""Number of pictures from which on all are optimised."""
 TILE = 400
 """Side of a picture on a sheet, pixels."""
 ROWS = 3
@@ -66,50 +69,51 @@ def pairs(assets: Path) -> list[Pair]:
             i = (i + 1) % 20
         found.append(Pair(*files(assets, (i, j))))
     photographs, paintings = shuffled(assets / "data/photos"), shuffled(assets / "data/paintings")
-    others = [Pair(photographs[500 + k], paintings[k]) for k in range(20)]
+    others = [Pair(photographs[500 + k], paintings[k]) for k in range(PAIRS - 40)]
     return by_turns([found[:20], found[20:], others])
 
 
-def margins(judge: Judge, photograph: Picture, painting: Picture, seen: Sequence[Picture]) -> list[tuple[float, float]]:
-    """The judge's margins of style and content, of pictures of one size."""
+def seen(judge: Judge, photograph: Picture, painting: Picture, picture: Picture) -> tuple[float, float]:
+    """Margin and change that the judge sees in a picture."""
     task = api.read(photograph, [painting], StyleSpec())
-    scorer = Scorer.of(task.inputs, method_of(task.spec).plan(task, None, None), judge)
-    found = judge.embed(torch.cat([picture.tensor() for picture in seen]))
-    (own, here), *_ = scorer.own
-    style = margin(found.style, own, here, judge.styles)
-    content = margin(found.content, scorer.content, scorer.paintings, judge.contents)
-    return list(zip(style.tolist(), content.tolist(), strict=True))
+    found = Scorer.of(task.inputs, method_of(task.spec).plan(task, None, None), judge).seen([picture])
+    return float(found.margins), float(found.changes)
 
 
 def make(assets: Path, work: Path, count: int) -> None:
-    """Write the pictures and ``labels.csv``."""
-    rng, judge = np.random.default_rng(0), Judge.load()
+    """Write the pictures and ``labels.csv``; what is there already is not made again."""
+    rng, judge, table = np.random.default_rng(0), Judge.load(), work / "labels.csv"
     (work / "pictures").mkdir(parents=True, exist_ok=True)
-    rows = []
+    known = table.read_text().splitlines()[1:] if table.exists() else []
+    if not known:
+        table.write_text(",".join(FIELDS) + "\n")
     for number in range(count):
-        pair = pairs(assets)[number % 60]
+        pair = pairs(assets)[number % PAIRS]
         photograph, painting = (read_picture(path) for path in pair)
         made = str(rng.choice(["painted", "optimised", "colours"], p=[0.65, 0.25, 0.1]))
+        made = "optimised" if number >= MIXED else made
         odds = float(rng.uniform(LADDER_LOG_ODDS[0], LADDER_LOG_ODDS[-1]))
+        if number < len(known):
+            continue
         strength = strength_at(odds)
         if made == "colours":
             picture = Picture(match(photograph.filled(), painting.filled(), how="histogram", space="lab"))
-            (style, content), odds = margins(judge, photograph, painting, [picture])[0], math.nan
+            judged, odds = picture, math.nan
         else:
             method = Instant() if made == "painted" else Optimise()
             picture = artune.style(photograph, painting, method=method, strength=strength).picture
             task = api.read(photograph, [painting], StyleSpec(method=Instant()))
             ladder = method_of(task.spec).ladder
             assert ladder is not None
-            small = ladder(task, method_of(task.spec).plan(task, None, None)).pictures([strength])
-            style, content = margins(judge, photograph, painting, small)[0]
+            (judged,) = ladder(task, method_of(task.spec).plan(task, None, None)).pictures([strength])
         for name, each in (("photograph", photograph), ("painting", painting), ("result", picture)):
             write_picture(each.resized(TILE, TILE), work / "pictures" / f"{number:03d}-{name}.png")
         names = (path.relative_to(assets / "data").as_posix() for path in pair)
-        rows.append((f"{number:03d}", *names, made, f"{odds:.3f}", f"{style:.4f}", f"{content:.4f}"))
-        print(*rows[-1], flush=True)
-    with (work / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([FIELDS, *rows])
+        numbers = (f"{value:.4f}" for value in (odds, *seen(judge, photograph, painting, judged)))
+        row = (f"{number:03d}", *names, made, *numbers)
+        print(*row, flush=True)
+        with table.open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(row)
 
 
 def sheets(work: Path) -> None:
@@ -130,41 +134,82 @@ def sheets(work: Path) -> None:
 # ------------------------------------------------------------------------------------- fit
 
 
+MADE = {"instant": "painted", "optimise": "optimised"}
+"""What the pictures of each method are called in the table."""
+COLOURS = 3.0
+"""How often a picture in other colours counts: that it has no strokes is certain."""
+RIDGE = 1e-4
+"""Weight of the squared parameters of a fit."""
+
+
 @dataclass(frozen=True)
 class Labelled:
-    """Margins and labels of one side.
+    """The labelled pictures.
 
     Attributes:
-        margins: the judge's, ``[n]``.
-        labels: both of each picture, ``[2, n]``: 0, 0.5 or 1.
+        made: how each was made.
+        seen: margin, change and log odds of each, ``[n, 3]``; a photograph in other colours has no strength, and counts
+            as one of strength 0.5.
+        labels: both labels of ``style`` and of ``content``, ``[2, n]`` each.
     """
 
-    margins: np.ndarray
-    labels: np.ndarray
+    made: np.ndarray
+    seen: np.ndarray
+    labels: dict[str, np.ndarray]
 
     @classmethod
-    def read(cls, side: str, path: Path = LABELS) -> "Labelled":
-        """The labels of ``style`` or of ``content``."""
+    def read(cls, path: Path = LABELS) -> "Labelled":
+        """The labels of a table."""
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        given = [[float(row[f"{side}_{time}"]) for row in rows] for time in (1, 2)]
-        return cls(np.array([float(row[f"{side}_margin"]) for row in rows]), np.array(given))
+        seen = np.array([[float(row[name]) for name in ("margin", "change", "log_odds")] for row in rows])
+        labels = {
+            side: np.array([[float(row[f"{side}_{time}"]) for row in rows] for time in (1, 2)])
+            for side in Calibrations._fields
+        }
+        return cls(np.array([row["made"] for row in rows]), np.nan_to_num(seen), labels)
 
-    def calibration(self, some: slice = slice(None)) -> Calibration:
-        """The calibration under which the mean label of each picture is most likely."""
-        margins, seen = torch.from_numpy(self.margins[some]), torch.from_numpy(self.labels.mean(0)[some])
+    def some(self, places: np.ndarray) -> "Labelled":
+        """The pictures at some places."""
+        return Labelled(self.made[places], self.seen[places], {k: v[:, places] for k, v in self.labels.items()})
+
+    def fitted(self, side: str) -> dict[str, Calibration]:
+        """The calibrations of both methods under which the mean labels are most likely.
+
+        Both have the same weights of margin and change: what is seen is painted in both cases. The content does not
+        depend on the margin. Pictures in other colours count for both.
+        """
+        kinds, goal = [*MADE], self.labels[side].mean(0)
+        rows = [np.isin(self.made, (MADE[kind], "colours")) for kind in kinds]
+
+        def split(place: np.ndarray) -> dict[str, Calibration]:
+            margin = max(place[0], 0.0) if side == "style" else 0.0
+            return {kind: Calibration(margin, place[1], *place[2 + 2 * k : 4 + 2 * k]) for k, kind in enumerate(kinds)}
 
         def surprise(place: np.ndarray) -> float:
-            p = Calibration(math.exp(place[0]), float(place[1])).probability(margins).clamp(1e-6, 1 - 1e-6)
-            return -float((seen * p.log() + (1 - seen) * (1 - p).log()).mean())
+            total = RIDGE * float(np.square(place).sum())
+            for kind, some in zip(kinds, rows, strict=True):
+                p = _said(split(place)[kind], self.seen[some]).clip(1e-6, 1 - 1e-6)
+                likely = goal[some] * np.log(p) + (1 - goal[some]) * np.log(1 - p)
+                total -= float(
+                    likely @ np.where((self.made[some] == "colours") & (side == "style"), COLOURS, 1.0)
+                ) / len(goal)
+            return total
 
-        starts = [(math.log(sharpness), level) for sharpness in (3.0, 15.0) for level in (-0.2, 0.1, 0.4)]
-        best = min((minimize(surprise, start, method="Nelder-Mead") for start in starts), key=lambda each: each.fun)
-        return Calibration(math.exp(best.x[0]), float(best.x[1]))
+        best = minimize(surprise, np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), method="Powell").x
+        return {kind: Calibration(*map(float, found)) for kind, found in split(best).items()}
 
-    def agreement(self) -> tuple[float, float]:
+    def said(self, side: str, calibrations: dict[str, Calibration]) -> np.ndarray:
+        """What calibrations say of each picture; those of the painter of pictures in other colours."""
+        found = np.empty(len(self.made))
+        for place, (made, seen) in enumerate(zip(self.made, self.seen, strict=True)):
+            kind = next((kind for kind, name in MADE.items() if name == made), "instant")
+            found[place] = _said(calibrations[kind], seen[None])[0]
+        return found
+
+    def agreement(self, side: str) -> tuple[float, float]:
         """Share of pictures whose labels are equal, and Cohen's kappa with linear weights."""
-        one, two = (2 * self.labels).astype(int)
+        one, two = (2 * self.labels[side]).astype(int)
         together = np.zeros((3, 3))
         np.add.at(together, (one, two), 1 / len(one))
         apart = np.abs(np.subtract.outer(range(3), range(3))) / 2
@@ -172,16 +217,31 @@ class Labelled:
         return float(np.trace(together)), float(1 - (apart * together).sum() / (apart * chance).sum())
 
 
+def _said(calibration: Calibration, seen: np.ndarray) -> np.ndarray:
+    said: np.ndarray = calibration.probability(*torch.from_numpy(seen).T).numpy()
+    return said
+
+
+def fitted() -> dict[str, Calibrations]:
+    """The calibrations of each method, by all labels."""
+    labelled = Labelled.read()
+    style, content = (labelled.fitted(side) for side in Calibrations._fields)
+    return {kind: Calibrations(style[kind], content[kind]) for kind in MADE}
+
+
 def report() -> None:
-    """Print the agreement, and what the calibration says of one half if it is fitted to the other."""
-    for side in ("style", "content"):
-        found = Labelled.read(side)
-        same, kappa = found.agreement()
-        print(f"{side}: {len(found.margins)} pictures, same label {same:.2f}, kappa {kappa:.2f}, {found.calibration()}")
-        said, seen = np.empty(len(found.margins)), found.labels.mean(0)
+    """Print the agreement, and what the calibrations say of pairs in two halves, fitted to those of the other."""
+    labelled = Labelled.read()
+    half = np.arange(len(labelled.made)) % PAIRS % 2  # by pairs
+    for side in Calibrations._fields:
+        same, kappa = labelled.agreement(side)
+        print(f"{side}: {len(half)} pictures, same label {same:.2f}, kappa {kappa:.2f}")
+        for kind, calibration in labelled.fitted(side).items():
+            print(f"    {kind}: {calibration}")
+        said, seen = np.empty(len(half)), labelled.labels[side].mean(0)
         for part in (0, 1):
-            half = found.calibration(slice(part, None, 2))
-            said[1 - part :: 2] = half.probability(torch.from_numpy(found.margins[1 - part :: 2])).numpy()
+            calibrations = labelled.some(half == part).fitted(side)
+            said[half != part] = labelled.some(half != part).said(side, calibrations)
         error = 0.0
         for low in np.arange(0, 1, 0.2):
             some = (said > low) & (said <= low + 0.2)
@@ -189,6 +249,12 @@ def report() -> None:
                 error += some.mean() * abs(said[some].mean() - seen[some].mean())
                 print(f"    says {said[some].mean():.2f}: recognised {seen[some].mean():.2f} ({some.sum()})")
         print(f"    expected calibration error {error:.3f}")
+        colours = labelled.made == "colours"
+        print(f"    in other colours: says {said[colours].mean():.2f}, recognised {seen[colours].mean():.2f}")
+        for low in (-1.2, -0.4, 0.4, 1.2, 2.0, 2.8):
+            here = (labelled.seen[:, 2] >= low) & (labelled.seen[:, 2] < low + 0.8)
+            parts = [f"{name} {seen[here & (labelled.made == name)].mean():.2f}" for name in MADE.values()]
+            print(f"    log odds {low:+.1f} .. {low + 0.8:+.1f}: recognised {', '.join(parts)}")
 
 
 def main() -> None:
@@ -196,7 +262,7 @@ def main() -> None:
     parser.add_argument("command", choices=["make", "sheets", "report"])
     parser.add_argument("--assets", type=Path)
     parser.add_argument("--work", type=Path, default=Path("out/labels"))
-    parser.add_argument("--count", type=int, default=208)
+    parser.add_argument("--count", type=int, default=288)
     args = parser.parse_args()
     if args.command == "make":
         make(args.assets, args.work, args.count)

@@ -60,9 +60,9 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "4696b2b6fbd2d79e9fe074f397ab732eff70d23e3e65679943a0f807fd68bc5d", "MIT")
+JUDGE = Asset("judge.safetensors", "252ed7face4869174e85c8922e4d4c7a855e3c40db1e140f36f237366bae6c1f", "MIT")
 """The judge with its banks of reference pictures (``artune.judges.embedding``)."""
-PAINTER = Asset("painter.safetensors", "c0dc2e713c871d1833d457aff0bd5952e3f500f9130bc81b01b5242ab373e440", "MIT")
+PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")

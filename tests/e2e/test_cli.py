@@ -96,12 +96,11 @@ def test_a_page_of_the_balance(files):
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)  # nothing outside the file
     record = json.loads((files / "page/record.json").read_text())
     rows = (files / "page/curve.csv").read_text().splitlines()
-    assert rows[0] == "strength,stage,style,content,style corrected,content corrected"
-    first, second = (record["balance"][stage] for stage in ("first", "second"))
-    assert f"{second['strength']:.2f}, larger: style {second['style']:.2f}, content {second['content']:.2f}" in page
-    for style, content in zip(first["style"], first["content"], strict=True):
+    assert rows[0] == "strength,style,content"
+    curve = record["balance"]["curve"]
+    for style, content in zip(curve["style"], curve["content"], strict=True):
         assert f": style {style:.2f}, content {content:.2f}" in page
-    assert len(rows) - 1 == len(first["strengths"]) + 1
+    assert len(rows) - 1 == len(curve["strengths"])
     assert read_picture(files / "page/picture.png").note["spec"]["strength"] == record["balance"]["strength"]
     assert read_picture(files / "page/chart.png").size[0] > 500
     assert "exists; --overwrite" in refused(*arguments)

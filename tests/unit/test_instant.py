@@ -12,7 +12,7 @@ from artune.errors import CheckpointError, InputError, PictureError, ResourceErr
 from artune.images.picture import Picture
 from artune.spec.style import Instant, Rung, StyleSpec
 from artune.transfer import instant
-from artune.transfer.canvas import Canvas, StepCounts, sizes_and_steps
+from artune.transfer.canvas import STEPS, Canvas, sizes_and_steps
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.methods import plan_run, steps
 
@@ -35,7 +35,7 @@ def larger(picture: Picture, width: int, height: int) -> Picture:
     ],
 )
 def test_sizes_and_steps(quality, size, expected):
-    assert [(rung.size, rung.steps) for rung in sizes_and_steps(quality, size)] == expected
+    assert [(rung.size, rung.steps) for rung in sizes_and_steps(STEPS[quality], size)] == expected
 
 
 def test_a_picture_in_the_style(photo, painting):
@@ -91,14 +91,13 @@ def test_progress_and_checkpoint(photo, painting, tmp_path):
 def test_tiles_make_the_picture_that_the_whole_makes(photo, painting, monkeypatch):
     task = api.read(larger(photo, 150, 100), [larger(painting, 90, 120)], StyleSpec(**SMALL | {"size": 150}))
     plan = instant.plan(task)
-    monkeypatch.setattr("artune.transfer.canvas.STEPS", {"normal": StepCounts(2, 1, 1, 1)})
     monkeypatch.setattr("artune.transfer.canvas.TILE_SIDE", 48)
     odds = [torch.tensor([0.4])]
     made = []
     for side in (1024, 16):
         monkeypatch.setattr("artune.transfer.canvas.WHOLE_SIDE", side)
         task.network.readings.clear()
-        canvas = Canvas(task.inputs, plan, task.network, 150, "normal")
+        canvas = Canvas(task.inputs, plan, task.network, 150, whole=1)
         made.append(canvas.step(canvas.photograph, odds, 0, first=False))
     torch.testing.assert_close(made[0], made[1], rtol=0, atol=1 / 255)  # sums of tiles are of another precision
 

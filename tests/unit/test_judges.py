@@ -1,7 +1,5 @@
 """The judge: probabilities by hand, sizes, masks, files."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +8,11 @@ from torch.nn import functional as F
 
 from artune.assets import JUDGE, locate
 from artune.backbones.network import Network
-from artune.errors import WeightsError
-from artune.judges.embedding import Calibration, Judge, margin
+from artune.errors import InputError, WeightsError
+from artune.judges.embedding import Calibration, Judge, change, margin
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
+from artune.transfer.methods import METHODS
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +21,10 @@ def judge():
 
 
 def test_probabilities_by_hand():
-    calibration = Calibration(4.0, 0.1)
-    said = calibration.probability(torch.tensor([0.1, 0.35, -1.0]))
-    torch.testing.assert_close(said, torch.tensor([0.5, 1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(4.4))]).float())
+    calibration = Calibration(margin=4.0, change=-2.0, log_odds=0.5, bias=1.0)
+    said = calibration.probability(torch.tensor([0.1, -1.0]), torch.tensor([0.7, 0.0]), torch.tensor([0.0, 2.0]))
+    wanted = [1 / (1 + np.exp(-value)) for value in (0.4 - 1.4 + 1.0, -4.0 + 1.0 + 1.0)]
+    torch.testing.assert_close(said, torch.tensor(wanted).float())
 
 
 def test_margins_by_hand():
@@ -43,61 +43,67 @@ def test_what_the_bank_holds_twice_changes_nothing(generator):
     torch.testing.assert_close(once, twice)
 
 
-def test_a_picture_in_the_bank_that_is_like_the_own_one_is_a_distractor(judge, photo, painting):
-    found, other = judge.embed(photo.tensor()), judge.embed(painting.tensor())
-
-    def like(embedding):
-        """Another picture at a cosine of 0.9."""
-        across = F.normalize(torch.ones_like(embedding) - (embedding.sum()) * embedding, dim=1)
-        return 0.9 * embedding + 0.19**0.5 * across
-
-    twins = replace(judge, contents=like(found.content).expand(50, -1), styles=like(found.style).expand(50, -1))
-    for usual, beside, own, others in (
-        (judge.content_score, twins.content_score, found.content, other.content),
-        (judge.style_score, twins.style_score, found.style, other.style),
-    ):
-        changed = 0.9 * own + 0.1 * others
-        assert beside(changed, own, others).item() < usual(changed, own, others).item()
+def test_a_painting_in_the_bank_that_is_like_the_own_one_is_a_distractor(judge, photo, painting):
+    own, other = judge.style(painting.tensor()), judge.style(photo.tensor())
+    across = F.normalize(torch.ones_like(own) - own.sum() * own, dim=1)
+    like = 0.9 * own + 0.19**0.5 * across  # at a cosine of 0.9
+    usual, beside = (margin(own, own, other, bank).item() for bank in (judge.styles, torch.cat([judge.styles, like])))
+    assert usual == pytest.approx(1, abs=1e-3)
+    found = F.normalize(own + 0.3 * across, dim=1)
+    usual, beside = (margin(found, own, other, bank).item() for bank in (judge.styles, torch.cat([judge.styles, like])))
+    assert beside < usual - 0.2
 
 
-def test_content_is_looked_at_without_the_finest_strokes(judge, photo):
-    image = F.interpolate(photo.tensor(), (128, 192), mode="bicubic", antialias=True).clamp(0, 1)
-    fine = (image + 0.2 * (torch.arange(192) % 2 - 0.5)).clamp(0, 1)
-    seen, blurred = judge.embed(image), judge.embed(fine)
-    assert (seen.content @ blurred.content.T).item() > 0.95 > (seen.style @ blurred.style.T).item()
+def test_a_layout_is_what_lies_where(judge, photo, rng):
+    """Other colours change it a little, another place of things much; strokes of a pixel not at all."""
+    image = photo.resized(192, 128).tensor()
+    own = judge.layout(image)
+    assert change(own, own).item() == pytest.approx(0, abs=1e-5)
+    lighter, mirrored = judge.layout(0.7 * image + 0.2), judge.layout(image.flip(3))
+    noisy = judge.layout((image + 0.02 * torch.from_numpy(rng.standard_normal(image.shape)).float()).clamp(0, 1))
+    apart = [change(each, own).item() for each in (lighter, noisy, mirrored)]
+    assert max(apart[:2]) < 0.5 * apart[2]
+    assert apart[2] > 0.3
 
 
 def test_embeddings_have_length_1_and_are_the_same_alone_and_in_a_batch(judge, photo, painting):
     images = torch.cat([photo.tensor(), painting.resized(48, 32).tensor()])
-    found = judge.embed(images)
-    for embedding in found:
-        torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2))
-    alone = judge.embed(images[1:])
-    torch.testing.assert_close(found.style[1:], alone.style, atol=1e-4, rtol=0)
-    torch.testing.assert_close(found.content[1:], alone.content, atol=1e-4, rtol=0)
+    for see in (judge.style, judge.layout):
+        found = see(images)
+        torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
+        torch.testing.assert_close(found[1:], see(images[1:]), atol=1e-4, rtol=0)
 
 
 def test_a_mask_of_everything_changes_nothing_and_one_hides_the_rest(judge, photo, painting):
     image, mask = photo.tensor(), torch.zeros(1, 1, 32, 48)
     mask[..., :24] = 1
-    torch.testing.assert_close(judge.embed(image, torch.ones_like(mask)).style, judge.embed(image).style)
+    torch.testing.assert_close(judge.style(image, torch.ones_like(mask)), judge.style(image))
     other = image.clone()
     other[..., 40:] = painting.resized(8, 32).tensor()
-    seen, covered = ((judge.embed(other, m).style - judge.embed(image, m).style).norm() for m in (None, mask))
+    seen, covered = ((judge.style(other, m) - judge.style(image, m)).norm() for m in (None, mask))
     assert covered < 0.3 * seen
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (700, 500)])
 def test_pictures_of_any_size(judge, size):
-    found = judge.embed(torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)))
-    assert found.style.isfinite().all()
-    assert found.content.isfinite().all()
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert judge.style(image).isfinite().all()
+    assert judge.layout(image).isfinite().all()
 
 
-def test_the_banks_are_large_and_of_equal_size(judge):
-    assert len(judge.styles) == len(judge.contents) >= 200
-    half = judge.with_bank(range(0, len(judge.styles), 2))
-    assert len(half.styles) == len(half.contents) == len(judge.styles) // 2
+def test_the_bank_is_large_and_a_part_of_it_can_be_taken(judge):
+    assert len(judge.styles) >= 200
+    assert len(judge.with_bank(range(0, len(judge.styles), 2)).styles) == len(judge.styles) // 2
+    with pytest.raises(InputError, match="at least two"):
+        judge.with_bank([0])
+
+
+def test_there_are_calibrations_of_every_method(judge):
+    """More change and more strength speak for the style and against the content."""
+    assert judge.calibrations.keys() == METHODS.keys()
+    for style, content in judge.calibrations.values():
+        assert min(style.margin, style.change, style.log_odds) > 0 == content.margin
+        assert max(content.change, content.log_odds) < 0
 
 
 def test_other_files_are_no_judge(tmp_path):

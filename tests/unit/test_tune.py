@@ -62,11 +62,15 @@ def left():
 def test_the_judge_knows_its_controls(task):
     scorer = Scorer.of(task.inputs, plan_unchecked(task), Judge.load())
     photograph, painting = task.inputs.photograph, task.inputs.paintings[0].picture.resized(48, 32)
-    style, content = scorer.scores([photograph, painting])
-    assert style[0] < 0.02
-    assert content[1] < 0.02
-    assert style[1] > style[0]
-    assert content[0] > content[1]
+    (own, other), (still, moved) = scorer.seen([photograph, painting])
+    assert own < -0.5
+    assert other > 0.5
+    assert still < 1e-4
+    assert moved > 0.5
+    style, content = scorer.scores(scorer.seen([photograph, painting]), (0.5, 0.5))
+    assert style[0] < 0.1
+    assert style[1] > 0.8
+    assert content[0] > 0.9 > content[1]
 
 
 def test_the_strength_is_found_and_told(photo, painting, network):

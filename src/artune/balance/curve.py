@@ -35,7 +35,7 @@ PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
 TIE_SCORE = 0.5
 """Style score when photograph and painting share a style: the judge picks either half the time."""
-TOLERANCE = 0.2
+TOLERANCE = 0.05
 """Scores that are lower than the best one by less than this count as nearly as good, with falling weight. It is limited
 to half of the best score, or to ``LEAST_SCORE`` if that is more."""
 ADVICE = "Look at the result, or set the strength"
@@ -164,6 +164,7 @@ def balance(
     kept: float = KEPT_SHARE,
     tolerance: float = TOLERANCE,
     max_misfit: float = MAX_MISFIT,
+    changed: bool = True,
 ) -> Balance:
     """Find the strength at which style and content are recognised equally well.
 
@@ -176,6 +177,7 @@ def balance(
         tolerance: lower scores than the best one count as nearly as good if the difference is smaller; see
             ``TOLERANCE``. 0 returns the crossing itself, whether it is safe or not, for curves that are exact enough.
         max_misfit: largest RMS misfit to a monotone fit; above it, a curve counts as not monotone.
+        changed: whether the pictures change with the strength at all.
 
     Raises:
         InputError: ``kept`` is not in [0, 1].
@@ -187,7 +189,7 @@ def balance(
     off = misfit(curve)
     flat = max(np.ptp(rising), np.ptp(falling)) < LEAST_SCORE
     moved = max(np.ptp(style), np.ptp(content))  # a curve that runs the wrong way is not flat
-    if flat and moved < 2 * LEAST_SCORE:
+    if not changed or (flat and moved < 2 * LEAST_SCORE):
         ends = curve.strengths[0], curve.strengths[-1]
         strength = min(max(0.5, ends[0]), ends[1])
         means = float(rising.mean()), float(falling.mean())

@@ -1,12 +1,12 @@
-"""The bundled judge: does a picture have the style of one painting, and the content of one photograph?
+"""The bundled judge: how surely is a picture recognised as painted like one painting, and as showing one photograph?
 
-A small network of our own (trained by ``training/judge.py``), which never takes part in making a picture, embeds
-pictures twice: by style and by content. A result's style is recognised if its style embedding is nearer to that of its
-painting than to those of its photograph and of a bank of other paintings. Its content is recognised if its content
-embedding is nearer to that of its photograph than to those of its paintings and of a bank of other photographs.
+It sees three things. The *margin* of the style: a small network of our own (trained by ``training/judge.py``) embeds
+pictures by style, and a picture in the style of its painting is nearer to this painting than to the photograph and to a
+bank of other paintings. The *change* of the layout: how far the deep features of the loss network have moved from where
+they lie in the photograph. And the strength. Fits to labels make probabilities of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 from artune.assets import JUDGE, fetch, read_weights
 from artune.backbones.base import Image
+from artune.backbones.compact import Compact
+from artune.backbones.registry import load_network
 from artune.blank import Blank
 from artune.errors import InputError, WeightsError
 from artune.files import file_digest
@@ -25,36 +27,17 @@ from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
 
 SIDE = 128
-"""Size at which a picture is judged: that of a square of this side, by number of pixels."""
-CONTENT_SIDE = 64
-"""Size to which a picture is reduced before its content is embedded, which removes the finest strokes."""
+"""Size at which the style of a picture is judged: that of a square of this side, by number of pixels."""
 SMALLEST = 32
 """Shortest side of a picture as it is judged, pixels; a very long picture is judged at more pixels than ``SIDE``."""
+LAYOUT_SIDE = 256
+"""Height and width at which the layout of a picture is seen, whatever its shape: so layouts can be compared."""
+LAYOUT_TAP = "relu5_1"
+"""Tap of the compact network whose features have the layout."""
+COPY = 0.95
+"""Cosine from which on a painting of the bank is taken for a copy of the own one."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
 """Channels and blocks of the four stages, and the factor by which a block widens its channels."""
-COPY = 0.95
-"""Cosine from which on a picture of the bank is taken for a copy of the own one."""
-CELLS = {2: (8, 24), 3: (4, 96)}
-"""Stages from which content is embedded: number of cells in each direction (which keep the layout), and channels."""
-
-
-class Embedding(NamedTuple):
-    """Embeddings of pictures, each of length 1.
-
-    Attributes:
-        style: ``[b, 128]``.
-        content: ``[b, 256]``.
-    """
-
-    style: Tensor
-    content: Tensor
-
-
-def layout(features: Float[Tensor, "b c h w"], grid: int) -> Float[Tensor, "b d"]:
-    """Layout of features: their means in ``grid x grid`` cells, standardised per channel, as one vector of length 1."""
-    cells = F.adaptive_avg_pool2d(features, grid).flatten(2)
-    cells = cells - cells.mean(2, keepdim=True)
-    return F.normalize((cells / (cells.std(2, keepdim=True, correction=0) + 0.1)).flatten(1), dim=1)
 
 
 class _Residual(nn.Module):
@@ -81,7 +64,7 @@ class _Residual(nn.Module):
 
 
 class JudgeNetwork(nn.Module):
-    """Embeds pictures by style (moments of the channels of every stage) and by content (layout of deep features)."""
+    """Embeds pictures by style: by the moments of the channels of every stage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,8 +84,6 @@ class JudgeNetwork(nn.Module):
         self.style = nn.Sequential(
             nn.BatchNorm1d(moments), nn.Linear(moments, 256), nn.ReLU(inplace=True), nn.Linear(256, 128)
         )
-        self.cells = nn.ModuleList(nn.Conv2d(WIDTHS[stage], width, 1) for stage, (_, width) in CELLS.items())
-        self.content = nn.Linear(sum(grid**2 * width for grid, width in CELLS.values()), 256)
 
     def maps(self, image: Image) -> list[Tensor]:
         """Outputs of the stages, at strides 2, 4, 8 and 16."""
@@ -113,13 +94,12 @@ class JudgeNetwork(nn.Module):
             found.append(x)
         return found
 
-    def embed(self, maps: Sequence[Tensor], mask: Mask | None = None) -> Embedding:
-        """The embeddings, from the outputs of the stages.
+    def of_style(self, maps: Sequence[Tensor], mask: Mask | None = None) -> Float[Tensor, "b 128"]:
+        """The embedding by style, from the outputs of the stages.
 
         Args:
             maps: what ``maps`` returns.
-            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture whose style counts; content is always that of the
-                whole picture.
+            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture that counts.
         """
         moments = []
         for x in maps:
@@ -132,37 +112,59 @@ class JudgeNetwork(nn.Module):
                 mean = (flat * weight).sum(2)
                 var = ((flat - mean[..., None]).square() * weight).sum(2)
             moments += [mean, (var + 1e-4).log()]
-        cells = torch.cat(
-            [
-                layout(conv(maps[stage]).float(), grid)
-                for conv, (stage, (grid, _)) in zip(self.cells, CELLS.items(), strict=True)
-            ],
-            1,
-        )
-        return Embedding(F.normalize(self.style(torch.cat(moments, 1)), dim=1), F.normalize(self.content(cells), dim=1))
+        return F.normalize(self.style(torch.cat(moments, 1)), dim=1)
 
-    def forward(self, image: Image, mask: Mask | None = None) -> Embedding:
-        return self.embed(self.maps(image), mask)
+    def forward(self, image: Image, mask: Mask | None = None) -> Float[Tensor, "b 128"]:
+        return self.of_style(self.maps(image), mask)
+
+
+class Calibration(NamedTuple):
+    """From what is seen to the probability that one side of a picture is recognised; fitted to labels.
+
+    Its log odds are a weighted sum.
+
+    Attributes:
+        margin: weight of the margin of the style.
+        change: weight of the change of the layout.
+        log_odds: weight of the log odds of the strength.
+        bias: added.
+    """
+
+    margin: float
+    change: float
+    log_odds: float
+    bias: float
+
+    def probability(
+        self, margins: Float[Tensor, "b"], changes: Float[Tensor, "b"], log_odds: Float[Tensor, "b"]
+    ) -> Float[Tensor, "b"]:
+        """Probability that the side is recognised."""
+        return torch.sigmoid(self.margin * margins + self.change * changes + self.log_odds * log_odds + self.bias)
+
+
+class Calibrations(NamedTuple):
+    """The calibrations of both sides."""
+
+    style: Calibration
+    content: Calibration
 
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The judge and its bank of other pictures, which a result must not be taken for.
+    """The judge, its bank of other paintings, and its calibrations.
 
     Attributes:
-        network: embeds pictures.
+        network: embeds pictures by style.
+        encoder: the compact network, which sees layouts.
         styles: style embeddings of other paintings, ``[n, 128]``.
-        contents: content embeddings of other photographs, ``[n, 256]``.
-        style_calibration: from margins of styles to probabilities.
-        content_calibration: from margins of contents to probabilities.
+        calibrations: by the kind of the method that makes the result; what is judged is always painted.
         digest: sha256 of the judge's file.
     """
 
     network: JudgeNetwork
+    encoder: Compact
     styles: Float[Tensor, "n 128"]
-    contents: Float[Tensor, "n 256"]
-    style_calibration: "Calibration"
-    content_calibration: "Calibration"
+    calibrations: Mapping[str, Calibrations]
     digest: str = ""
 
     @classmethod
@@ -179,54 +181,55 @@ class Judge:
             tensors, digest = read_weights(path), file_digest(path)
         found = {name: value.float() for name, value in tensors.items()}
         try:
-            styles, contents = found.pop("bank.style"), found.pop("bank.content")
-            of_style, of_content = (
-                Calibration(*found.pop(f"calibration.{name}").tolist()) for name in ("style", "content")
-            )
+            styles = found.pop("bank.style")
+            calibrations = {
+                kind: Calibrations(
+                    *(Calibration(*found.pop(f"calibration.{kind}.{side}").tolist()) for side in Calibrations._fields)
+                )
+                for kind in sorted({name.split(".")[1] for name in found if name.startswith("calibration.")})
+            }
             with Blank():
                 network = JudgeNetwork()
             network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
-        except (KeyError, RuntimeError, TypeError) as error:
+        except (IndexError, KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
         network.eval().requires_grad_(False)
-        return cls(network, styles, contents, of_style, of_content, digest)
+        encoder, _ = load_network("compact", dtype=torch.float32)
+        assert isinstance(encoder, Compact)
+        return cls(network, encoder, styles, calibrations, digest)
 
     def with_bank(self, places: Sequence[int]) -> "Judge":
         """The same judge with a part of its bank.
 
         Args:
-            places: which pictures of the bank to keep; at least two.
+            places: which paintings of the bank to keep; at least two.
 
         Raises:
             InputError: fewer than two.
         """
         if len(places) < 2:
-            raise InputError(f"a bank of {len(places)} pictures does not tell what chance is; keep at least two")
-        index = torch.as_tensor(places)
-        return replace(self, styles=self.styles[index], contents=self.contents[index])
+            raise InputError(f"a bank of {len(places)} paintings tells no style; keep at least two")
+        return replace(self, styles=self.styles[torch.as_tensor(places)])
 
     @torch.no_grad()
-    def embed(self, image: Image, mask: Mask | None = None) -> Embedding:
-        """Embeddings of pictures of any size, which are brought to the judge's size first.
+    def style(self, image: Image, mask: Mask | None = None) -> Float[Tensor, "b 128"]:
+        """Style embeddings of pictures of any size, of length 1.
 
         Args:
             image: ``[b, 3, h, w]``, sRGB in [0, 1].
-            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture whose style counts.
+            mask: ``[1, 1, h, w]`` in [0, 1]: the part of the picture that counts.
         """
         image = image.float().cpu()
         seen = resized(image, judged_size(image, SIDE))
-        blurred = resized(resized(image, judged_size(image, CONTENT_SIDE)), seen.shape[-2:])
-        style, _ = self.network(seen.contiguous(memory_format=torch.channels_last), mask)
-        _, content = self.network(blurred.contiguous(memory_format=torch.channels_last))
-        return Embedding(style, content)
+        found: Tensor = self.network(seen.contiguous(memory_format=torch.channels_last), mask)
+        return found
 
-    def style_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """Probability that embeddings are recognised as the style ``own``, by their ``margin``."""
-        return self.style_calibration.probability(margin(found, own, others, self.styles))
-
-    def content_score(self, found: Tensor, own: Tensor, others: Tensor) -> Float[Tensor, "b"]:
-        """Probability that embeddings are recognised as the content ``own``, likewise."""
-        return self.content_calibration.probability(margin(found, own, others, self.contents))
+    @torch.no_grad()
+    def layout(self, image: Image) -> Float[Tensor, "b n"]:
+        """Layouts of pictures of any size: deep features less their mean over the picture, of length 1."""
+        square = resized(image.float().cpu(), (LAYOUT_SIDE, LAYOUT_SIDE))
+        deep = self.encoder(square.contiguous(memory_format=torch.channels_last), (LAYOUT_TAP,))[LAYOUT_TAP]
+        return F.normalize((deep - deep.mean((2, 3), keepdim=True)).flatten(1), dim=1)
 
 
 def judged_size(image: Image, side: int) -> tuple[int, int]:
@@ -243,22 +246,6 @@ def resized(image: Image, size: tuple[int, ...]) -> Image:
     return F.interpolate(image, tuple(size), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-class Calibration(NamedTuple):
-    """From margins to the probability that people recognise a side; fitted to labels of pictures.
-
-    Attributes:
-        sharpness: rise of the log odds of the probability with the margin.
-        level: margin at which half of the pictures are recognised.
-    """
-
-    sharpness: float
-    level: float
-
-    def probability(self, margins: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
-        """Probability that a side with these margins is recognised."""
-        return torch.sigmoid(self.sharpness * (margins - self.level))
-
-
 def margin(found: Tensor, own: Tensor, others: Tensor, bank: Tensor) -> Float[Tensor, "b"]:
     """How much nearer each embedding is to its own one than to any other: (d - o) / (d + o), in [-1, 1].
 
@@ -268,10 +255,15 @@ def margin(found: Tensor, own: Tensor, others: Tensor, bank: Tensor) -> Float[Te
     Args:
         found: embeddings ``[b, d]`` of length 1.
         own: the embedding that they should be recognised as, ``[1, d]``.
-        others: embeddings that they could be taken for, ``[n, d]``; each counts, however near to the own one.
+        others: embeddings that they could be taken for, such as the photograph's, ``[n, d]``; each counts.
         bank: embeddings of pictures that have nothing to do with them, ``[m, d]``.
     """
     strangers = bank[(bank @ own[0]) < COPY]
     away = 1 - found @ own[0]
     other = 1 - (found @ torch.cat([others, strangers]).T).amax(1)
     return (other - away) / (other + away).clamp(min=1e-9)
+
+
+def change(layouts: Tensor, own: Tensor) -> Float[Tensor, "b"]:
+    """How far layouts ``[b, n]`` have moved from that of the photograph ``[1, n]``: 1 less the cosine, in [0, 2]."""
+    return 1 - layouts @ own[0]

@@ -164,8 +164,8 @@ class Optimise(MethodSpec):
     """Strength of the photorealistic smoothing of the result along the photograph's edges; 0 for none."""
     balance_gradients: bool = False
     """Give the gradient of every term the same size at its tap, before its weight."""
-    optimiser: Literal["adam", "lbfgs", "sgd"] = "adam"
-    """Optimiser."""
+    optimiser: Literal["auto", "adam", "lbfgs", "sgd"] = "auto"
+    """Optimiser; auto: lbfgs after the start instant, at sizes up to 1024, and with a line search; else adam."""
     line_search: Literal["none", "strong-wolfe"] = "none"
     """Line search of L-BFGS."""
     history: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -259,7 +259,7 @@ class Optimise(MethodSpec):
             )
         if self.scale == "mean" and set(self.loss) != {"w2"}:
             raise ValueError("`scale` mean is for w2; use `loss` w2, or `scale` calibrated or raw")
-        if self.line_search != "none" and self.optimiser != "lbfgs":
+        if self.line_search != "none" and self.optimiser not in ("auto", "lbfgs"):
             raise ValueError(f"`line_search` {self.line_search} is for lbfgs; use `optimiser` lbfgs, or leave it out")
         if self.line_search != "none" and self.decay != 1:
             raise ValueError("`line_search` finds the length of each step, so `decay` has no effect; leave out either")

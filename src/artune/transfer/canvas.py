@@ -65,12 +65,11 @@ HALO = 32
 WHOLE_PICTURE: Window = (slice(None), slice(None))
 
 
-def sizes_and_steps(quality: Quality, size: int) -> tuple[Rung, ...]:
-    """Sizes and steps of a run, from small to large."""
+def sizes_and_steps(counts: StepCounts, size: int) -> tuple[Rung, ...]:
+    """Sizes and steps to a size, from small to large."""
     sizes = [size]
     while sizes[0] / 2 >= SMALLEST_SIZE:
         sizes.insert(0, round(sizes[0] / 2))
-    counts = STEPS[quality]
     steps = [counts.first, *(counts.next if side <= counts.whole else counts.revisions for side in sizes[1:])]
     return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, steps, strict=True))
 
@@ -98,13 +97,13 @@ class Canvas:
         plan: has the weights of several paintings, and the size of the strokes; its strength does not matter.
         network: the painter.
         size: longer side, pixels.
-        quality: decides up to which size a step sees all taps.
+        whole: largest longer side, pixels, at which a step sees all taps.
     """
 
     @torch.no_grad()
-    def __init__(self, shown: Inputs, plan: Plan, network: PainterNetwork, size: int, quality: Quality) -> None:
+    def __init__(self, shown: Inputs, plan: Plan, network: PainterNetwork, size: int, whole: int) -> None:
         self.network = network
-        self.number = WHOLE if size <= STEPS[quality].whole else SHALLOW
+        self.number = WHOLE if size <= whole else SHALLOW
         self.photograph = photograph_at(shown, size, network.device)
         self.covered = covered_at(shown, self.photograph)
         self.padded = padded(self.photograph)

@@ -18,7 +18,7 @@ from artune.errors import ResourceError
 from artune.machine import OVERHEAD, device_memory_free
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Rung, StyleSpec
-from artune.transfer.canvas import WHOLE_SIDE, Canvas, paint, painted_log_odds, sizes_and_steps, weakened
+from artune.transfer.canvas import STEPS, WHOLE_SIDE, Canvas, paint, painted_log_odds, sizes_and_steps, weakened
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
@@ -86,7 +86,7 @@ def plan_unchecked(task: InstantTask, strength: float | None = None) -> InstantP
     fields = common_fields(spec, task.inputs.photograph.size, task.styles, task.regions, strength)
     size, rungs = fields["size"], method.rungs
     if rungs is None or (rungs[-1].size != size and "rungs" in spec.automatic):
-        rungs = sizes_and_steps(method.quality, size)
+        rungs = sizes_and_steps(STEPS[method.quality], size)
     start = "content" if method.start in ("auto", *FROM_PHOTOGRAPH) else method.start
     start = start if start in STARTS else "file"
     filled = {**method.model_dump(), "start": start, "rungs": in_proportion(rungs, size, None)}
@@ -137,8 +137,8 @@ def steps(run: InstantRun, checkpoint: Checkpoint | None = None) -> Generator[Pr
     if checkpoint is not None:
         checkpoint.check_key(run.key)
         checkpoint.check_state(run.plan.method.rungs, run.inputs.photograph.size, SGD(rate=1.0))
-    quality = run.plan.method.quality
-    yield from painted(run, partial(Canvas, run.shown, run.plan, run.network, quality=quality), checkpoint)
+    whole = STEPS[run.plan.method.quality].whole
+    yield from painted(run, partial(Canvas, run.shown, run.plan, run.network, whole=whole), checkpoint)
 
 
 @in_mode(own_mode)

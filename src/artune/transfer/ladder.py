@@ -11,9 +11,8 @@ import torch
 
 from artune.images.picture import Picture
 from artune.networks.loaded import PainterNetwork
-from artune.spec.style import Quality
 from artune.threads import FreeCores, on_free_cores
-from artune.transfer.canvas import Canvas, paint, sizes_and_steps, weakened
+from artune.transfer.canvas import STEPS, Canvas, paint, sizes_and_steps, weakened
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.run import P, blended
@@ -22,8 +21,8 @@ AfterStep = Callable[[], None]
 """Called after every step."""
 SIDE = 256
 """Longer side of the pictures, pixels."""
-QUALITY: Quality = "draft"
-"""Quality of the pictures."""
+COUNTS = STEPS["draft"]
+"""Steps of the painter."""
 
 
 class Ladder(Generic[P]):
@@ -50,7 +49,7 @@ class Ladder(Generic[P]):
         self.inputs, self.first, self.painter, self.cores = inputs, first, painter, cores
         self.plan_at, self.log_odds_of = plan_at, log_odds_of
         self.size = min(SIDE, plan_at(0.5).size)
-        self.rungs = sizes_and_steps(QUALITY, self.size)
+        self.rungs = sizes_and_steps(COUNTS, self.size)
 
     @property
     def steps(self) -> int:
@@ -63,7 +62,7 @@ class Ladder(Generic[P]):
         by_region = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
         odds = [torch.tensor(each, device=self.painter.device) for each in by_region]
         shown = self.inputs.coloured(plans[0])
-        canvas_of = partial(Canvas, shown, plans[0], self.painter, quality=QUALITY)
+        canvas_of = partial(Canvas, shown, plans[0], self.painter, whole=COUNTS.whole)
         for painted in on_free_cores(paint(plans[0], shown, self.first, self.rungs, odds, canvas_of), self.cores):
             if painted.step:
                 after_step()

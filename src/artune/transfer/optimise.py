@@ -20,9 +20,9 @@ from artune.errors import ResourceError
 from artune.losses.terms import balance_of
 from artune.machine import give_back_memory, ran_out
 from artune.networks.loaded import PainterNetwork
-from artune.spec.style import Quality, Rung, StyleSpec, optimise_of
+from artune.spec.style import Rung, StyleSpec, optimise_of
 from artune.transfer.budget import MemoryBudget
-from artune.transfer.canvas import Canvas, paint, painted_log_odds, sizes_and_steps, weakened
+from artune.transfer.canvas import Canvas, StepCounts, paint, painted_log_odds, sizes_and_steps, weakened
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
@@ -39,8 +39,8 @@ from artune.transfer.task import Task
 R = TypeVar("R")
 OptimiseTask = Task[Network]
 OptimiseRun = Run[OptimisePlan, Network]
-PAINTED: Quality = "normal"
-"""Quality of what the painter makes before the optimisation."""
+PAINTED = StepCounts(first=4, next=2, whole=512, revisions=1)
+"""Steps of the painter at each size, before the optimiser's."""
 
 
 def load(spec: StyleSpec, weights: Path | None = None, on_bytes: OnBytes | None = None) -> Network:
@@ -169,7 +169,7 @@ def _begin(run: OptimiseRun, level: int, state: State | None, painter: PainterNe
         return begin(x if painter is None else _painted(run, painter, content))
     x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
     if painter is not None and budget_of(plan, run).side(rungs[level].size) is None:
-        x = _painted(run, painter, content, x)
+        return begin(_painted(run, painter, content, x))
     return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
 
 
@@ -183,13 +183,16 @@ def _painted(run: OptimiseRun, painter: PainterNetwork, content: Image, x: Image
         x: the iterate before; ``None``: the painter begins with the photograph, at a small size.
     """
     plan, size = run.plan, max(content.shape[-2:])
+    rungs = sizes_and_steps(PAINTED, size)
     odds = [torch.tensor([each], device=content.device) for each in log_odds_of(plan, run.inputs)]
-    canvas_of = partial(Canvas, run.shown, plan, painter, quality=PAINTED)
+    canvas_of = partial(Canvas, run.shown, plan, painter, whole=PAINTED.whole)
     if x is None:
-        *_, last = paint(plan, run.shown, run.first, sizes_and_steps(PAINTED, size), odds, canvas_of)
+        *_, last = paint(plan, run.shown, run.first, rungs, odds, canvas_of)
         x = last.images
     else:
-        x = canvas_of(size).step(x, odds, 0, False)
+        canvas = canvas_of(size)
+        for done in range(rungs[-1].steps if len(rungs) > 1 else PAINTED.next):
+            x = canvas.step(x, odds, done, False)
     return weakened(x, content, [plan], run.inputs)
 
 

@@ -21,7 +21,9 @@ USUAL_STRENGTH = 0.5
 WEAK = 0.2
 """Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 AVERAGE_AFTER_PAINTER = 0.8
-"""Largest default decay of the average of the iterates if the painter has made the start."""
+"""Largest default decay of the average of Adam's iterates if the painter has made the start."""
+LARGEST_LBFGS = 1024
+"""Longer side, pixels, above which the default optimiser is not L-BFGS, which takes much memory."""
 LITERATURE: dict[Scale, tuple[float, float]] = {"tutorial": (1.0, 1e6), "gatys": (1.0, 1e3)}
 """Default weights of content and style for the scales of the literature: those of PyTorch's tutorial, and alpha / beta
 of Gatys 2016. ``raw`` and ``mean`` have no defaults."""
@@ -136,10 +138,13 @@ def resolve(
     method = optimise_of(spec)
     _check_losses(method)
     _check_stated(spec, regions)
-    method = method.model_copy(update={"start": usual_start(method) if method.start == "auto" else method.start})
-    spec = spec.model_copy(update={"method": method, "automatic": (*spec.automatic, *open_fields(spec))})
     fields = common_fields(spec, content_size, styles, regions, strength)
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
+    start = usual_start(method) if method.start == "auto" else method.start
+    method = method.model_copy(update={"start": start})
+    optimiser = usual_optimiser(method, size) if method.optimiser == "auto" else method.optimiser
+    method = method.model_copy(update={"optimiser": optimiser})
+    spec = spec.model_copy(update={"method": method})
     defaults = defaults or defaults_of(method.network)
     rungs = _rungs(spec, size, least_size(content_size, smallest))
     strongest = max([*strengths, *([own] if styles else [])], default=own)
@@ -301,9 +306,19 @@ def usual_start(method: Optimise) -> str:
     return "instant" if painted else "content"
 
 
+def usual_optimiser(method: Optimise, size: int) -> Literal["adam", "lbfgs"]:
+    """Default optimiser: L-BFGS goes further in the few steps that are needed after the painter."""
+    few = method.start == "instant" and size <= LARGEST_LBFGS and not method.balance_gradients
+    return "lbfgs" if few or method.line_search != "none" else "adam"
+
+
 def usual_average(method: Optimise, of_network: float) -> float:
-    """Default decay of the average of the iterates; after the painter there are fewer steps to be averaged."""
-    return min(of_network, AVERAGE_AFTER_PAINTER) if method.start == "instant" else of_network
+    """Default decay of the average of the iterates. After the painter there are few steps to be averaged, and those of
+    L-BFGS do not swing.
+    """
+    if method.start != "instant":
+        return of_network
+    return 0.0 if method.optimiser == "lbfgs" else min(of_network, AVERAGE_AFTER_PAINTER)
 
 
 def side_weights(method: Optimise, strength: float) -> tuple[float, float]:

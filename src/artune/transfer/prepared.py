@@ -6,7 +6,7 @@ from functools import cache
 
 from artune.errors import InputError
 from artune.transfer import instant
-from artune.transfer.canvas import Canvas
+from artune.transfer.canvas import STEPS, Canvas
 from artune.transfer.inputs import Masked, Source
 from artune.transfer.instant import InstantRun, InstantTask
 from artune.transfer.methods import plan_run
@@ -29,7 +29,7 @@ class Prepared:
 
     def _new_canvas(self, size: int) -> Canvas:
         run = self._run(0.5)
-        return Canvas(run.shown, run.plan, self.task.network, size, run.plan.method.quality)
+        return Canvas(run.shown, run.plan, self.task.network, size, STEPS[run.plan.method.quality].whole)
 
     def _run(self, strength: float) -> InstantRun:
         spec = self.task.spec.model_copy(update={"strength": strength})

@@ -36,8 +36,7 @@ def schedule(method: ResolvedOptimise, level: int) -> Schedule:
     Decay counts the planned steps of the whole run, so that it stays the same if a size stalls or the run is resumed.
     The rate of an optimiser that is not scale-free is that of the last size. Calibrated losses are means over pixels,
     so at a smaller size the rate is reduced in proportion to the pixels: a step then changes the picture as much.
-    The rate of a scale-free one falls from size to size if the painter made the start: what is there already must not be
-    undone.
+    The rate of a scale-free one falls from size to size if the painter made the start: a long step would undo it.
 
     Args:
         method: the plan's method.

@@ -15,9 +15,9 @@ STEPS: dict[Quality, tuple[int, int, int]] = {
 }
 """Steps at the first size, at each size between, and at the last size if that is 512 pixels."""
 STEPS_AFTER_PAINTER: dict[Quality, tuple[int, int, int]] = {
-    "draft": (6, 6, 4),
-    "normal": (12, 12, 8),
-    "best": (50, 36, 34),
+    "draft": (3, 3, 4),
+    "normal": (6, 6, 10),
+    "best": (40, 40, 60),
 }
 """The same if the painter has made the start."""
 
