@@ -29,7 +29,7 @@ def network():
 
 
 def spec(memory="all", **method) -> StyleSpec:
-    method = {"rungs": RUNGS, **SHALLOW, **method}
+    method = {"rungs": RUNGS, "optimiser": "adam", **SHALLOW, **method}
     return StyleSpec(size=256, strength=0.5, precision="fp32", memory=memory, method=Optimise(**method))
 
 
@@ -150,7 +150,7 @@ def test_regions_transparency_and_colours_in_tiles(photo, painting, network, tig
     luminance = {"color": "content-luminance"}
     whole = style(clear, painting, spec=spec().model_copy(update=luminance), network=network)
     parts = style(clear, painting, spec=spec(tight()).model_copy(update=luminance), network=network)
-    np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=3e-3)
+    np.testing.assert_allclose(parts.picture.pixels, whole.picture.pixels, atol=6e-3)
     np.testing.assert_array_equal(parts.picture.alpha, whole.picture.alpha)
 
 

@@ -232,7 +232,7 @@ def test_lbfgs_stalls_in_a_corner_where_the_minimum_is(search):
 
 
 def test_a_spec_names_the_optimisers_that_there_are():
-    assert {*get_args(Optimise.model_fields["optimiser"].annotation)} == {*OPTIMISERS}
+    assert {*get_args(Optimise.model_fields["optimiser"].annotation)} == {"auto", *OPTIMISERS}
 
 
 @pytest.mark.parametrize("optimiser", UNBOUNDED)

@@ -65,7 +65,7 @@ def test_options_reach_the_spec_and_its_method():
         ({"style_layers": ["a", "b", "a"]}, "`style_layers`: a is given twice"),
         ({"memory": 8}, "`memory`: 8 is 8 bytes, too few for any picture; did you mean 8GiB?"),
         ({"memory": []}, "`memory` must be a string such as '4GiB', not []"),
-        ({"start": ""}, "`start` must be a non-empty string such as 'content', not ''"),
+        ({"start": ""}, "`start` must be a non-empty string such as 'auto', not ''"),
         ({"smooth": "x"}, "`smooth` must be true or false, not 'x'"),
         ({"size": "orignal"}, "`size` must be a whole number from 1 to 65536, or 'original', not 'orignal'; did you "
          "mean original?"),
@@ -99,7 +99,7 @@ def test_messages_of_a_file_name_fields_as_they_stand_there():
     ("options", "why"),
     [
         ({"optimiser": "lbfgs", "line_search": "strong-wolfe", "decay": 0.5}, "so `decay` has no effect"),
-        ({"line_search": "strong-wolfe"}, "use `optimiser` lbfgs"),
+        ({"optimiser": "adam", "line_search": "strong-wolfe"}, "use `optimiser` lbfgs"),
         ({"decay": 0.0}, "`decay` must be a number above 0 and at most 1"),
         ({"decay": 1.5}, "`decay` must be a number above 0 and at most 1"),
         ({"decay_every": 0}, "`decay_every` must be a whole number from 1 to 1000000"),

@@ -32,6 +32,7 @@ from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.sizes import painting_size
 from artune.transfer.start import STARTS
+from tests.runs import planned
 
 RUNGS = (Rung(size=32, steps=4), Rung(size=48, steps=4))
 
@@ -48,7 +49,7 @@ def spec(**method) -> StyleSpec:
 
 
 def test_the_result_is_nearer_to_the_style(photo, painting, network):
-    result = style(photo, painting, spec=spec(), network=network)
+    result = style(photo, painting, spec=spec(start="content"), network=network)
     assert result.picture.size == (48, 32)
     assert result.record.end == "done"
     assert result.record.steps == 8
@@ -174,7 +175,8 @@ def test_a_checkpoint_with_damaged_fields_is_refused(photo, painting, network, t
     from artune.tensors import load_checkpoint, save_checkpoint
 
     path = tmp_path / "a.partial"
-    style(photo, painting, spec=spec(), network=network, on_step=lambda p: p.save(path))
+    adam = spec(start="content", optimiser="adam")
+    style(photo, painting, spec=adam, network=network, on_step=lambda p: p.save(path))
     tensors, about = load_checkpoint(path)
     damage(tensors, about)
     save_checkpoint(path, tensors, about)
@@ -211,7 +213,8 @@ def test_starts(photo, painting, network, tmp_path):
         style(photo, painting, spec=spec(start=start), network=network)
         for start in (*STARTS, str(tmp_path / "start.png"))
     ]
-    assert len({result.picture.digest() for result in results}) == len(STARTS)  # the file is the style
+    # the file is the style, and auto is instant
+    assert len({result.picture.digest() for result in results}) == len(STARTS) - 1
     for result in results:
         assert result.record.losses["total"][-1] < result.record.losses["total"][0]
     with pytest.raises(UnknownNameError, match=r"'unifrom': there is no such file.* did you mean uniform\?.*colours"):
@@ -336,9 +339,38 @@ def test_flat_pictures(photo, network, value):
 @pytest.mark.parametrize("value", [0.0, 0.25, 0.5, 1.0])
 def test_a_flat_picture_in_its_own_style_is_itself(network, value):
     flat = Picture(np.full((32, 48, 3), value, np.float32))
-    result = style(flat, flat, spec=spec(), network=network)
+    result = style(flat, flat, spec=spec(start="content"), network=network)
     assert result.record.end == "stalled"
     np.testing.assert_array_equal(result.picture.pixels, flat.pixels)
+    from_painter = style(flat, flat, spec=spec(), network=network)
+    np.testing.assert_allclose(from_painter.picture.pixels, flat.pixels, atol=0.08)  # a faint tint
+
+
+def test_the_painter_s_start_is_nearer_to_the_style_from_the_first_step_on(photo, painting, network):
+    content, painted = (
+        style(photo, painting, spec=spec(start=start, optimiser="adam"), network=network).record.losses["total"]
+        for start in ("content", "instant")
+    )
+    assert painted[0] < 0.8 * content[0]
+    assert painted[-1] < content[-1]
+
+
+def test_what_follows_the_painter(photo, painting, network):
+    """Few steps of L-BFGS, of which no average is taken; above 1024 pixels Adam, which takes less memory."""
+
+    def method(size=512, strength=0.5, **given):
+        asked = StyleSpec(size=size, strength=strength, method=Optimise(**given))
+        return planned(photo, [painting], asked, network=network).plan.method
+
+    usual = method()
+    assert (usual.start, usual.optimiser, usual.average) == ("instant", "lbfgs", 0.0)
+    assert [(rung.size, rung.steps) for rung in usual.rungs] == [(128, 6), (256, 6), (512, 10)]
+    assert method(size=1536).optimiser == "adam"
+    mean = {"strength": "auto", "scale": "mean", "content_weight": 1.0, "style_weight": 1.0}
+    for other in ({"start": "content"}, {"photoreal": 1.0}, mean, {"balance_gradients": True, "start": "instant"}):
+        found = method(**other)
+        assert found.optimiser == "adam", other
+        assert found.start == other.get("start", "content")
 
 
 def test_content_as_its_own_style_stays_recognisable(photo, network):

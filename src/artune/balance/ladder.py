@@ -31,7 +31,7 @@ from artune.balance.curve import (
 )
 from artune.errors import ArtuneWarning, InputError
 from artune.images.picture import Floats, Picture
-from artune.judges.embedding import Calibrations, Judge, change, margin
+from artune.judges.embedding import COPY, Calibrations, Judge, change, margin
 from artune.losses.protocol import Mask
 from artune.regions.masks import resized_mask
 from artune.transfer.inputs import Inputs
@@ -124,7 +124,8 @@ def find_balance(
         seen = scorer.seen(pictures)
     style, content = scorer.scores(seen, strengths)
     curve = Curve(strengths, tuple(style), tuple(content))
-    found = balance(curve, kept=kept, changed=float(seen.changes.max()) >= LEAST_CHANGE)
+    changed = float(seen.changes.max()) >= LEAST_CHANGE and not scorer.alike
+    found = balance(curve, kept=kept, changed=changed)
     return Tuning(_rounded(found), curve, pictures, time.perf_counter() - began)
 
 
@@ -186,6 +187,11 @@ class Scorer:
             mixed = F.normalize((torch.stack(found) * weights).sum(0), dim=1)
             own.append((mixed, judge.style(photograph, _mask(inputs.weight(region), inputs.photograph))))
         return cls(judge, judge.calibrations[plan.method.kind], inputs, judge.layout(photograph), tuple(own))
+
+    @property
+    def alike(self) -> bool:
+        """Whether the photograph has the style of the paintings already, in every region."""
+        return all(float(painting @ photograph.T) >= COPY for painting, photograph in self.own)
 
     def seen(self, pictures: Sequence[Picture]) -> Seen:
         """What the judge sees in pictures of the same size."""

@@ -35,7 +35,7 @@ LAYOUT_SIDE = 256
 LAYOUT_TAP = "relu5_1"
 """Tap of the compact network whose features have the layout."""
 COPY = 0.95
-"""Cosine from which on a painting of the bank is taken for a copy of the own one."""
+"""Cosine from which on two pictures are taken for copies, or to have the same style."""
 WIDTHS, BLOCKS, EXPANSION = (16, 32, 64, 160), (1, 2, 3, 4), 3
 """Channels and blocks of the four stages, and the factor by which a block widens its channels."""
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from artune.assets import PAINTER, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.compact import Compact
 from artune.backbones.registry import load_network
+from artune.blank import Blank
 from artune.errors import SpecError, WeightsError
 from artune.files import atomic, expanded, file_digest
 from artune.losses.moments import Moments
@@ -131,7 +132,8 @@ def read_painter(path: Path, encoder: Compact) -> Painter:
         raise WeightsError(
             f"the painter of {path} was trained with another compact network than the one installed; {needed}"
         )
-    painter = Painter(encoder, config)
+    with Blank():
+        painter = Painter(encoder, config)
     own = {name: tensor for name, tensor in painter.state_dict().items() if not name.startswith(ENCODER)}
     for name in sorted(own.keys() | weights.keys()):
         tensor = weights.get(name)

@@ -168,7 +168,7 @@ def _begin(run: OptimiseRun, level: int, state: State | None, painter: PainterNe
         x = first_iterate(plan, run.shown, run.first, content)
         return begin(x if painter is None else _painted(run, painter, content))
     x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
-    if painter is not None and budget_of(plan, run).side(rungs[level].size) is None:
+    if painter is not None:
         return begin(_painted(run, painter, content, x))
     return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
 
