@@ -138,6 +138,9 @@ MADE = {"instant": "painted", "optimise": "optimised"}
 """What the pictures of each method are called in the table."""
 COLOURS = 3.0
 """How often a picture in other colours counts: that it has no strokes is certain."""
+PAINTINGS = 6
+"""Number of pictures that a fit adds to the labelled ones: paintings themselves, whose style is all there and whose
+layout is another one. Without them a layout that has nothing of the photograph's would count as half recognised."""
 RIDGE = 1e-4
 """Weight of the squared parameters of a fit."""
 
@@ -179,8 +182,11 @@ class Labelled:
         Both have the same weights of margin and change: what is seen is painted in both cases. The content does not
         depend on the margin. Pictures in other colours count for both.
         """
-        kinds, goal = [*MADE], self.labels[side].mean(0)
-        rows = [np.isin(self.made, (MADE[kind], "colours")) for kind in kinds]
+        kinds = [*MADE]
+        made = np.concatenate([self.made, ["painting"] * PAINTINGS])
+        seen = np.concatenate([self.seen, [[1.0, 1.0, 0.0]] * PAINTINGS])
+        goal = np.concatenate([self.labels[side].mean(0), [float(side == "style")] * PAINTINGS])
+        rows = [np.isin(made, (MADE[kind], "colours", "painting")) for kind in kinds]
 
         def split(place: np.ndarray) -> dict[str, Calibration]:
             margin = max(place[0], 0.0) if side == "style" else 0.0
@@ -189,11 +195,11 @@ class Labelled:
         def surprise(place: np.ndarray) -> float:
             total = RIDGE * float(np.square(place).sum())
             for kind, some in zip(kinds, rows, strict=True):
-                p = _said(split(place)[kind], self.seen[some]).clip(1e-6, 1 - 1e-6)
+                p = _said(split(place)[kind], seen[some]).clip(1e-6, 1 - 1e-6)
                 likely = goal[some] * np.log(p) + (1 - goal[some]) * np.log(1 - p)
-                total -= float(
-                    likely @ np.where((self.made[some] == "colours") & (side == "style"), COLOURS, 1.0)
-                ) / len(goal)
+                total -= float(likely @ np.where((made[some] == "colours") & (side == "style"), COLOURS, 1.0)) / len(
+                    goal
+                )
             return total
 
         best = minimize(surprise, np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), method="Powell").x

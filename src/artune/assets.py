@@ -60,7 +60,7 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "252ed7face4869174e85c8922e4d4c7a855e3c40db1e140f36f237366bae6c1f", "MIT")
+JUDGE = Asset("judge.safetensors", "6486448a6e944ac4b69e358dbcb9be8e8d9269d27fd08f432c0f68183b1f0c75", "MIT")
 """The judge with its banks of reference pictures (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""

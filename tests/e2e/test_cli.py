@@ -408,7 +408,7 @@ BAD = {
     "decay": (["photo.png", "painting.png", "--decay", "0"], "--decay must be a number above 0"),
     "decay every": (["photo.png", "painting.png", "--decay-every", "0"], "must be a whole number from 1 to"),
     "line search": (
-        ["photo.png", "painting.png", "--line-search", "strong-wolfe"],
+        ["photo.png", "painting.png", "--optimiser", "adam", "--line-search", "strong-wolfe"],
         "--line-search strong-wolfe is for lbfgs; use --optimiser lbfgs",
     ),
     "average": (["photo.png", "painting.png", "--average", "1"], "of at least 0 and below 1, not 1"),

@@ -6,13 +6,20 @@ from artune.api import style
 from artune.assets import sample_photo, sample_style
 from artune.images.picture import Picture
 from artune.images.write import write_picture
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import Instant, Optimise, StyleSpec
 
 HERE = Path(__file__).parent
 CASES = {
-    "w2-adam": StyleSpec(size=96, strength=0.5, precision="fp32", method=Optimise(steps=40)),
+    "default": StyleSpec(size=192, strength=0.5, precision="fp32"),
+    "instant": StyleSpec(size=192, strength=0.5, precision="fp32", method=Instant()),
+    "w2-adam": StyleSpec(
+        size=96, strength=0.5, precision="fp32", method=Optimise(start="content", steps=40, optimiser="adam")
+    ),
     "gram-lbfgs": StyleSpec(
-        size=96, strength=0.5, precision="fp32", method=Optimise(steps=40, loss="gram", optimiser="lbfgs")
+        size=96,
+        strength=0.5,
+        precision="fp32",
+        method=Optimise(start="content", steps=40, loss="gram", optimiser="lbfgs"),
     ),
 }
 

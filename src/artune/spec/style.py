@@ -165,7 +165,8 @@ class Optimise(MethodSpec):
     balance_gradients: bool = False
     """Give the gradient of every term the same size at its tap, before its weight."""
     optimiser: Literal["auto", "adam", "lbfgs", "sgd"] = "auto"
-    """Optimiser; auto: lbfgs after the start instant, at sizes up to 1024, and with a line search; else adam."""
+    """Optimiser; auto: lbfgs with a line search, and after the start instant at sizes up to 1024 without a limit of
+    memory; else adam."""
     line_search: Literal["none", "strong-wolfe"] = "none"
     """Line search of L-BFGS."""
     history: Annotated[int, Field(ge=1, le=1000)] = 10

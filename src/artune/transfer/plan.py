@@ -142,7 +142,8 @@ def resolve(
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
     start = usual_start(method) if method.start == "auto" else method.start
     method = method.model_copy(update={"start": start})
-    optimiser = usual_optimiser(method, size) if method.optimiser == "auto" else method.optimiser
+    little = size > LARGEST_LBFGS or spec.memory != "all"
+    optimiser = usual_optimiser(method, little) if method.optimiser == "auto" else method.optimiser
     method = method.model_copy(update={"optimiser": optimiser})
     spec = spec.model_copy(update={"method": method})
     defaults = defaults or defaults_of(method.network)
@@ -306,9 +307,14 @@ def usual_start(method: Optimise) -> str:
     return "instant" if painted else "content"
 
 
-def usual_optimiser(method: Optimise, size: int) -> Literal["adam", "lbfgs"]:
-    """Default optimiser: L-BFGS goes further in the few steps that are needed after the painter."""
-    few = method.start == "instant" and size <= LARGEST_LBFGS and not method.balance_gradients
+def usual_optimiser(method: Optimise, little: bool) -> Literal["adam", "lbfgs"]:
+    """Default optimiser: L-BFGS goes further in the few steps that are needed after the painter.
+
+    Args:
+        method: the method, with its start.
+        little: whether there is little memory for the size.
+    """
+    few = method.start == "instant" and not little and not method.balance_gradients
     return "lbfgs" if few or method.line_search != "none" else "adam"
 
 
