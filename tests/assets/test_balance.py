@@ -38,7 +38,7 @@ def test_an_untouched_photograph_has_its_own_content_and_a_painting_its_own_styl
 
 def test_a_pair_whose_curves_cross(assets):
     data = assets / "data/styleid"
-    found = tune(data / "content/15.jpg", data / "style/26.jpg")
+    found = tune(data / "content/07.jpg", data / "style/06.jpg")
     assert found.balance.reason is Reason.CROSSED
     assert found.balance.low < found.balance.strength < found.balance.high
     assert min(found.balance.style, found.balance.content) > 0.7
