@@ -127,7 +127,7 @@ def test_a_styled_dress_has_no_seam_and_the_rest_is_bit_equal(dressed, assets):
     def steps(pixels, where):
         return np.abs(np.diff(pixels, axis=1)).mean(-1)[where].mean()
 
-    assert steps(result.pixels, border) < 1.5 * steps(photograph.pixels, border) + steps(result.pixels, within)
+    assert steps(result.pixels, border) < 2 * steps(photograph.pixels, border) + steps(result.pixels, within)
 
 
 def test_a_frame_in_two_styles_is_painted_up_to_the_border(assets):

@@ -881,7 +881,7 @@ def test_a_photograph_in_tiles_changes_nothing_for_the_next(files, photo, painti
     for name, picture in (("a.png", large), ("b.png", photo)):
         write_picture(picture, files / "photos" / name)
     layers = {"content_layers": {"relu1_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
-    spec = StyleSpec(size=256, strength=0.5, precision="fp32", method={"steps": 2, **layers})
+    spec = StyleSpec(size=256, strength=0.5, precision="fp32", method={"steps": 2, "optimiser": "adam", **layers})
     need = budget(planned(large, [painting], spec)).need(256)
     memory = f"{PROCESS_BYTES + (need.tiled(128) + need.whole) // 2}B"
     assert in_tiles(planned(large, [painting], spec.model_copy(update={"memory": memory})))
