@@ -179,8 +179,8 @@ def dense(assets: Path, count: int, size: int, quality: str) -> None:
         each = (time.perf_counter() - began) / len(strengths)
         slow = balance(curve)
         ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
-        here = [v[0] for v in scorer.scores(scorer.seen([run(fast.strength)]), [fast.strength])]
-        there = [v[0] for v in scorer.scores(scorer.seen([run(slow.strength)]), [slow.strength])]
+        here = [v[0] for v in scorer.scores(scorer.seen([run(fast.strength)]), [log_odds(fast.strength)])]
+        there = [v[0] for v in scorer.scores(scorer.seen([run(slow.strength)]), [log_odds(slow.strength)])]
         ratios.append(ratio)
         judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
         print(

@@ -1,4 +1,4 @@
-"""Train the judge: a small network that tells whose style and whose content a picture has.
+"""Train the judge: a small network that tells whose style a picture has.
 
     python training/judge.py styled --assets DIR --work DIR [--count 3200]
     python training/judge.py train --assets DIR --work DIR -o judge.safetensors

@@ -185,7 +185,7 @@ class Labelled:
         kinds = [*MADE]
         made = np.concatenate([self.made, ["painting"] * PAINTINGS])
         seen = np.concatenate([self.seen, [[1.0, 1.0, 0.0]] * PAINTINGS])
-        goal = np.concatenate([self.labels[side].mean(0), [float(side == "style")] * PAINTINGS])
+        goal = np.concatenate([self.seen_as(side), [float(side == "style")] * PAINTINGS])
         rows = [np.isin(made, (MADE[kind], "colours", "painting")) for kind in kinds]
 
         def split(place: np.ndarray) -> dict[str, Calibration]:
@@ -212,6 +212,14 @@ class Labelled:
             kind = next((kind for kind, name in MADE.items() if name == made), "instant")
             found[place] = _said(calibrations[kind], seen[None])[0]
         return found
+
+    def seen_as(self, side: str) -> np.ndarray:
+        """Share of the labels of each picture that say that a side is recognised. A style that is partly there counts
+        as a half; a content that is known again with effort alone does not count, as its picture has failed.
+        """
+        labels = self.labels[side]
+        shares: np.ndarray = (labels if side == "style" else labels == 1).mean(0)
+        return shares
 
     def agreement(self, side: str) -> tuple[float, float]:
         """Share of pictures whose labels are equal, and Cohen's kappa with linear weights."""
@@ -244,7 +252,7 @@ def report() -> None:
         print(f"{side}: {len(half)} pictures, same label {same:.2f}, kappa {kappa:.2f}")
         for kind, calibration in labelled.fitted(side).items():
             print(f"    {kind}: {calibration}")
-        said, seen = np.empty(len(half)), labelled.labels[side].mean(0)
+        said, seen = np.empty(len(half)), labelled.seen_as(side)
         for part in (0, 1):
             calibrations = labelled.some(half == part).fitted(side)
             said[half != part] = labelled.some(half != part).said(side, calibrations)

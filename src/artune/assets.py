@@ -60,8 +60,8 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "6486448a6e944ac4b69e358dbcb9be8e8d9269d27fd08f432c0f68183b1f0c75", "MIT")
-"""The judge with its banks of reference pictures (``artune.judges.embedding``)."""
+JUDGE = Asset("judge.safetensors", "ebdd5e76446a0cbec884251f31534a7f77931587ded53b1eb9520b1ee98c8a79", "MIT")
+"""The judge with its bank of other paintings and its calibrations (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""
 

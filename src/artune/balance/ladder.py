@@ -26,7 +26,6 @@ from artune.balance.curve import (
     Curve,
     balance,
     check_kept,
-    log_odds,
     strength_at,
 )
 from artune.errors import ArtuneWarning, InputError
@@ -118,11 +117,12 @@ def find_balance(
 
     strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
     pictures = (untouched, *ladder.pictures(strengths, after_step))
+    places = (PHOTOGRAPH_LOG_ODDS, *map(ladder.told, strengths))
     strengths = (strength_at(PHOTOGRAPH_LOG_ODDS), *strengths)
     with task.cores.in_use():
         scorer = Scorer.of(task.inputs, plan, judge or Judge.load())
         seen = scorer.seen(pictures)
-    style, content = scorer.scores(seen, strengths)
+    style, content = scorer.scores(seen, places)
     curve = Curve(strengths, tuple(style), tuple(content))
     changed = float(seen.changes.max()) >= LEAST_CHANGE and not scorer.alike
     found = balance(curve, kept=kept, changed=changed)
@@ -205,14 +205,14 @@ class Scorer:
         mean = (areas[:, None] * torch.stack(margins)).sum(0) / areas.sum()
         return Seen(mean, change(self.judge.layout(images), self.layout))
 
-    def scores(self, seen: Seen, strengths: Sequence[float]) -> tuple[list[float], list[float]]:
+    def scores(self, seen: Seen, log_odds: Sequence[float]) -> tuple[list[float], list[float]]:
         """Style scores and content scores: probabilities that the results at some strengths are recognised.
 
         Args:
             seen: in pictures that were painted at these strengths.
-            strengths: inside (0, 1).
+            log_odds: of the strengths.
         """
-        places = torch.tensor([log_odds(strength) for strength in strengths])
+        places = torch.tensor(log_odds)
         style, content = (each.probability(*seen, places) for each in self.calibrations)
         return style.tolist(), content.tolist()
 

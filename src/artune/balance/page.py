@@ -66,7 +66,7 @@ def tuning_chart(tuning: Tuning) -> Chart:
     return line_chart(
         lines,
         x_label="strength",
-        y_label="recognised (0 is chance)",
+        y_label="probability of being recognised",
         ticks=strength_ticks(places[0], places[-1]),
         marked=(log_odds(found.strength), "balance"),
         span=None if found.low is None or found.high is None else (log_odds(found.low), log_odds(found.high)),

@@ -25,6 +25,7 @@ from artune.errors import InputError, WeightsError
 from artune.files import file_digest
 from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
+from artune.spec.style import METHOD_SPECS
 
 SIDE = 128
 """Size at which the style of a picture is judged: that of a square of this side, by number of pixels."""
@@ -186,12 +187,12 @@ class Judge:
                 kind: Calibrations(
                     *(Calibration(*found.pop(f"calibration.{kind}.{side}").tolist()) for side in Calibrations._fields)
                 )
-                for kind in sorted({name.split(".")[1] for name in found if name.startswith("calibration.")})
+                for kind in METHOD_SPECS
             }
             with Blank():
                 network = JudgeNetwork()
             network.load_state_dict({n: v.long() if n.endswith("num_batches_tracked") else v for n, v in found.items()})
-        except (IndexError, KeyError, RuntimeError, TypeError) as error:
+        except (KeyError, RuntimeError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error
         network.eval().requires_grad_(False)
         encoder, _ = load_network("compact", dtype=torch.float32)

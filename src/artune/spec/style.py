@@ -180,7 +180,7 @@ class Optimise(MethodSpec):
     decay_every: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Steps between two decays."""
     average: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay of the average of the iterates; default: that of the network."""
+    """Decay of the average of the iterates; default: that of the network, or less after the start instant."""
     quality: Quality = "normal"
     """Steps, and so time, against quality."""
     steps: Steps | None = None
@@ -199,7 +199,8 @@ class Optimise(MethodSpec):
     start: Start = "auto"
     """Where to start: instant (the painter's picture, at each size), content, style (resized), gaussian or uniform
     (noise), grey, colours (noise with the mean and covariance of the first style), or a picture file; auto: instant for
-    the network compact and scale calibrated without photoreal, else content."""  # a resolved spec says file, no path
+    the network compact with loss w2, content loss mse and scale calibrated, without photoreal; else content."""
+    # a resolved spec names no paths: it says file
 
     @property
     def leaves_strength(self) -> bool:

@@ -56,6 +56,10 @@ class Ladder(Generic[P]):
         """Number of steps."""
         return sum(rung.steps for rung in self.rungs)
 
+    def told(self, strength: float) -> float:
+        """Log odds that the painter is told at a strength, in the last region: by the weights, if one was given."""
+        return self.log_odds_of(self.plan_at(strength))[-1]
+
     def pictures(self, strengths: Sequence[float], after_step: AfterStep = lambda: None) -> list[Picture]:
         """The pictures at some strengths, inside (0, 1)."""
         plans = [self.plan_at(strength) for strength in strengths]

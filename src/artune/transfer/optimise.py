@@ -193,7 +193,7 @@ def _painted(run: OptimiseRun, painter: PainterNetwork, content: Image, x: Image
         canvas = canvas_of(size)
         for done in range(rungs[-1].steps if len(rungs) > 1 else PAINTED.next):
             x = canvas.step(x, odds, done, False)
-    return weakened(x, content, [plan], run.inputs)
+    return weakened(x, content, [plan], run.inputs).contiguous()  # as a checkpoint holds it
 
 
 def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:

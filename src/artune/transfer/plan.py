@@ -303,8 +303,8 @@ def usual_weights(method: Optimise, strength: float) -> tuple[float, float]:
 
 def usual_start(method: Optimise) -> str:
     """Default start: the painter's picture, if the objective is the one that the painter was trained for."""
-    painted = method.network == "compact" and method.scale == "calibrated" and not method.photoreal
-    return "instant" if painted else "content"
+    trained = method.network == "compact" and {*method.loss} == {"w2"} and method.content_loss == "mse"
+    return "instant" if trained and method.scale == "calibrated" and not method.photoreal else "content"
 
 
 def usual_optimiser(method: Optimise, little: bool) -> Literal["adam", "lbfgs"]:

@@ -63,10 +63,10 @@ def _steps_by_quality(sizes: Sequence[int], counts: tuple[int, int, int]) -> lis
     # fewer steps. Above 2048, strokes are finished and the painting's grain is too small to be seen, so twice the size
     # gets half the steps.
     size = sizes[-1]
-    final = round(last * min(max((512 / size) ** 1.5, 0.5), 8) * min(2048 / size, 1.0))
+    final = max(1, round(last * min(max((512 / size) ** 1.5, 0.5), 8) * min(2048 / size, 1.0)))
     if len(sizes) == 1:
         return [final]
-    return [first, *(round(between * min(1.0, 256 / side)) for side in sizes[1:-1]), final]
+    return [first, *(max(1, round(between * min(1.0, 256 / side))) for side in sizes[1:-1]), final]
 
 
 def divided(steps: int, counts: Sequence[int]) -> list[int]:

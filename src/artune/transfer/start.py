@@ -37,7 +37,7 @@ def given_start(kind: str, first: Source | None = None, allow_huge: bool = False
         PictureError: the picture cannot be read.
     """
     if first is not None:
-        if kind not in ("auto", "content", "file"):
+        if kind not in ("auto", *FROM_PHOTOGRAPH, "file"):  # a resolved spec names the start that was chosen for it
             raise SpecError(f"`start` {kind!r} and `first`, a picture to start from, are both given; leave out either")
         return read_source(first, allow_huge)
     if kind in STARTS:
