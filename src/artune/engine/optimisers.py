@@ -14,7 +14,6 @@ from math import inf
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from artune.engine.descend import Closure, Copies, Evaluation, Move, Resize, Slots, SlotShape
@@ -82,14 +81,14 @@ class Adam:
     gradients of the size before would slow down the descent for a hundred steps.
 
     Args:
-        rate: step size, in units of the iterate; a number, or one for each picture of a batch, ``[b]``.
+        rate: step size, in units of the iterate.
         betas: decay of the mean of the gradient, and of the mean of its square.
         eps: see above.
         box: smallest and largest allowed value; ``None`` for no limits.
         in_place: overwrite the iterate and the slots, for pictures of which memory holds no second copy.
     """
 
-    rate: float | Float[Tensor, "b"] = 0.03
+    rate: float = 0.03
     betas: tuple[float, float] = (0.9, 0.9)
     eps: float = 0.1
     box: Box = (0.0, 1.0)
@@ -133,11 +132,10 @@ class Adam:
         fixed1, fixed2 = 1 - b1 ** count.item(), 1 - b2 ** count.item()
         level = (second.flatten(1).mean(1) / fixed2).sqrt()
         floor = (self.eps * level + 1e-15).view(-1, *[1] * (x.dim() - 1))
-        rate = self.rate.view(floor.shape) if isinstance(self.rate, Tensor) else self.rate
         moved = x.detach() if self.in_place else torch.empty_like(x)
         for strip in strips(x):
             root = (second[strip] / fixed2).sqrt_()
-            torch.sub(x[strip], (rate * share / fixed1) * first[strip] / (root + floor), out=moved[strip])
+            torch.sub(x[strip], (self.rate * share / fixed1) * first[strip] / (root + floor), out=moved[strip])
             if self.box is not None:
                 moved[strip].clamp_(*self.box)
         return Move(moved, {"unit": unit, "count": count, "first": first, "second": second})
