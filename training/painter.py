@@ -296,19 +296,22 @@ def measure_units(painter: Painter, batches: Batches) -> None:
     painter.set_units(torch.stack(found).mean(0).sqrt())
 
 
+def bundled_encoder() -> Compact:
+    """The bundled loss network, on which a painter is built."""
+    encoder = Network.load(StyleSpec(precision="fp32")).backbone
+    assert isinstance(encoder, Compact)
+    return encoder
+
+
 def new_painter(config: dict[str, Any], seed: int) -> Painter:
     """A painter with new weights on the bundled loss network."""
     torch.manual_seed(seed)
-    encoder = Network.load(StyleSpec(precision="fp32")).backbone
-    assert isinstance(encoder, Compact)
-    return Painter(encoder, PainterConfig.of(config)).to(memory_format=torch.channels_last)
+    return Painter(bundled_encoder(), PainterConfig.of(config)).to(memory_format=torch.channels_last)
 
 
 def started(path: Path) -> Painter:
     """A painter with the weights of a file, to be trained further."""
-    encoder = Network.load(StyleSpec(precision="fp32")).backbone
-    assert isinstance(encoder, Compact)
-    painter = read_painter(path, encoder).train()
+    painter = read_painter(path, bundled_encoder()).train()
     for part in (painter.whole, painter.revision):
         part.requires_grad_(True)
     return painter.to(memory_format=torch.channels_last)

@@ -34,7 +34,7 @@ LADDER_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
 PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
 TIE_SCORE = 0.5
-"""Style score when photograph and painting share a style: the judge picks either half the time."""
+"""Twice the style score from which on flat curves are explained by a photograph that has the style already."""
 TOLERANCE = 0.05
 """Scores that are lower than the best one by less than this count as nearly as good, with falling weight. It is limited
 to half of the best score, or to ``LEAST_SCORE`` if that is more."""

@@ -33,17 +33,15 @@ optimiser would otherwise follow it at the full rate."""
 class Weights:
     """Weights of the taps, and of total variation.
 
-    A weight of shape ``[b]`` has one number for each picture of a batch.
-
     Attributes:
         content: weight of each content tap.
         style: weight of each style tap.
-        tv: factor of the total variation; a number or ``[b]``.
+        tv: factor of the total variation.
     """
 
     content: Mapping[str, float]
     style: Mapping[str, float]
-    tv: float | Float[Tensor, "b"] = 0.0
+    tv: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -101,10 +101,10 @@ class FoldedLevel(NamedTuple):
         if self.before is not None and before is not None:
             x += F.interpolate(F.conv2d(before, self.before), size=x.shape[2:], mode="bilinear")
         height, width = x.shape[2:]
-        whole = x.new_empty(1, x.shape[1], height + 2, width + 2).to(memory_format=torch.channels_last)
+        shape = (1, x.shape[1], height + 2, width + 2)
+        whole = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         inside = whole[:, :, 1:-1, 1:-1]
-        torch.nn.functional.leaky_relu_(x, SLOPE)
-        inside.copy_(x)
+        inside.copy_(F.leaky_relu(x, SLOPE, inplace=True))
         for weight, bias in self.others:
             _repeat_border(whole)
             inside += F.leaky_relu(F.conv2d(whole, weight, bias), SLOPE, inplace=True)

@@ -202,13 +202,12 @@ class Canvas:
     def _mixed(self, x: Image, window: Window, features: Sequence[Tensor], steps: Sequence[Folded]) -> Image:
         """The picture after a step, in a window: the mean of those of the regions, by their masks."""
         photograph = self.padded[..., *window]
-        pictures = [step(photograph, features, self.own) for step in steps]
-        if len(pictures) == 1:
-            return pictures[0]
+        if len(steps) == 1:
+            return steps[0](photograph, features, self.own)
         out = x.clone()
-        for region, picture in zip(self.regions, pictures, strict=True):
+        for region, step in zip(self.regions, steps, strict=True):
             assert region.mask is not None
-            out += region.mask[..., *window] * (picture - x)
+            out += region.mask[..., *window] * (step(photograph, features, self.own) - x)
         return out
 
 

@@ -165,8 +165,9 @@ def _begin(run: OptimiseRun, level: int, state: State | None, painter: PainterNe
     plan, rungs = run.plan, run.plan.method.rungs
     content = photograph_at(run.shown, rungs[level].size, run.network.device)
     if state is None:
-        x = first_iterate(plan, run.shown, run.first, content)
-        return begin(x if painter is None else _painted(run, painter, content))
+        if painter is not None:
+            return begin(_painted(run, painter, content))
+        return begin(first_iterate(plan, run.shown, run.first, content))
     x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
     if painter is not None:
         return begin(_painted(run, painter, content, x))
