@@ -1,5 +1,6 @@
 """``python -m artune`` and the ``artune`` command."""
 
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that the interpreter's last flush cannot fail again
         sys.exit(2)
     finally:
+        gc.freeze()  # the interpreter's last collection would only cost time
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: an impatient second Ctrl-C has nothing to stop
 
 

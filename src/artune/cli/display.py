@@ -1,6 +1,7 @@
 """What commands share: messages, progress bars and logs, Ctrl-C, checkpoints."""
 
 import functools
+import gc
 import inspect
 import math
 import os
@@ -236,16 +237,34 @@ def taken(out: Path, written: Path) -> OutputError:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """A block in which Ctrl-C ends the process at once: an exception while libraries load could end in a traceback."""
+    """A block in which libraries load.
+
+    Ctrl-C ends the process at once: an exception in an import could end in a traceback.
+    """
     try:
         before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(CANCELLED))
     except ValueError:  # not the main thread
         yield
         return
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """A block in which libraries load, and the garbage collector waits: what imports make is never garbage."""
+    if "torch" in sys.modules:  # they are there already
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
