@@ -16,7 +16,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from itertools import pairwise
 from statistics import median
 
@@ -27,12 +26,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from artune import api
 from artune.assets import sample_photo, sample_style
+from artune.engine.descend import InParts, run_to_end
 from artune.engine.modes import own_mode
 from artune.images.read import read_picture
 from artune.machine import keep_freed_memory
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer import instant
-from artune.transfer.canvas import STEPS, Canvas
+from artune.transfer.canvas import Canvas
 from artune.transfer.methods import plan_run
 
 OTHERS_LIMIT = 2048
@@ -104,15 +104,18 @@ def painter(quality: str, size: int) -> Painted:
     photograph, painting = pair
     run = plan_run(api.read(photograph, [painting], spec))
 
-    def canvas(side: int) -> Canvas:
-        return Canvas(run.shown, run.plan, run.network, side, STEPS[run.plan.method.quality].whole)
-
     def read() -> None:
         run.network.readings.clear()
         for rung in run.plan.method.rungs:
-            canvas(rung.size)
+            run_to_end(instant.canvas_of(run, rung.size))
 
-    kept = cache(canvas)
+    canvases: dict[int, Canvas] = {}
+
+    def kept(side: int) -> InParts[Canvas]:
+        if side not in canvases:
+            canvases[side] = yield from instant.canvas_of(run, side)
+        return canvases[side]
+
     return read, lambda: [None for _ in instant.painted(run, kept)]
 
 

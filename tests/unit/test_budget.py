@@ -29,7 +29,7 @@ def network():
 
 
 def spec(memory="all", **method) -> StyleSpec:
-    method = {"rungs": RUNGS, "optimiser": "adam", **SHALLOW, **method}
+    method = {"rungs": RUNGS, "start": "content", "optimiser": "adam", **SHALLOW, **method}
     return StyleSpec(size=256, strength=0.5, precision="fp32", memory=memory, method=Optimise(**method))
 
 
@@ -184,6 +184,28 @@ def test_resumed_with_more_free_memory_is_the_run_in_tiles_that_was_begun(
     assert rest.picture.digest() == whole.picture.digest()
     assert rest.record.key == whole.record.key
     assert rest.record.spec == whole.record.spec
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_the_usual_optimiser_gives_way_before_the_picture_is_cut_in_tiles(
+    photo, painting, network, monkeypatch, tmp_path, tiled
+):
+    usual = spec(optimiser="auto", start="instant")
+    sizes = [planned(photo, [painting], usual, network=network)]
+    sizes.append(planned(photo, [painting], spec(start="instant"), network=network))
+    monkeypatch.setattr("artune.transfer.budget.painter_bytes", lambda *given: 0)
+    most, least = (budget(job).need(256) for job in sizes)
+    assert least.tiled(128) < least.whole < most.whole
+    left = machine.OVERHEAD + round(least.tiled(128) if tiled else least.whole) + 1000
+    free(monkeypatch, left)
+    path = tmp_path / "a.partial"
+    whole = style(photo, painting, spec=usual, network=network, on_step=lambda p: p.done == 4 and p.save(path))
+    assert whole.record.spec.method.optimiser == "adam"
+    assert in_tiles(planned(photo, [painting], usual, network=network)) is tiled
+    free(monkeypatch, 100 * left)
+    assert planned(photo, [painting], usual, network=network).plan.method.optimiser == "lbfgs"
+    rest = style(photo, painting, spec=usual, network=network, resume=path)
+    assert rest.picture.digest() == whole.picture.digest()
 
 
 def test_resumed_with_too_little_free_memory_says_so(photo, painting, network, monkeypatch, tight, tmp_path):

@@ -8,11 +8,12 @@ import torch
 
 import artune
 from artune import api
+from artune.engine.descend import run_to_end
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError, WeightsError
 from artune.images.picture import Picture
-from artune.spec.style import Instant, Rung, StyleSpec
+from artune.spec.style import Instant, Optimise, Rung, StyleSpec
 from artune.transfer import instant
-from artune.transfer.canvas import STEPS, Canvas, sizes_and_steps
+from artune.transfer.canvas import STEPS, Canvas, StepCounts, sizes_and_steps
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.methods import plan_run, steps
 
@@ -97,9 +98,35 @@ def test_tiles_make_the_picture_that_the_whole_makes(photo, painting, monkeypatc
     for side in (1024, 16):
         monkeypatch.setattr("artune.transfer.canvas.WHOLE_SIDE", side)
         task.network.readings.clear()
-        canvas = Canvas(task.inputs, plan, task.network, 150, whole=1)
-        made.append(canvas.step(canvas.photograph, odds, 0, first=False))
+        canvas = run_to_end(Canvas.of(task.inputs, plan, task.network, 150, whole=1))
+        made.append(run_to_end(canvas.step(canvas.photograph, odds, 0, first=False)))
     torch.testing.assert_close(made[0], made[1], rtol=0, atol=1 / 255)  # sums of tiles are of another precision
+
+
+@pytest.mark.parametrize("method", [Instant(), Optimise(steps=4)])
+def test_a_run_in_tiles_tells_each_and_is_resumed_from_each(photo, painting, monkeypatch, tmp_path, method):
+    monkeypatch.setattr("artune.transfer.canvas.TILE_SIDE", 64)
+    monkeypatch.setattr("artune.transfer.canvas.WHOLE_SIDE", 128)
+    small = StepCounts(first=2, next=1, whole=128, revisions=2)
+    monkeypatch.setitem(STEPS, "normal", small)
+    monkeypatch.setattr("artune.transfer.optimise.PAINTED", small)
+    left = np.zeros((160, 240), np.float32)
+    left[:, :120] = 1
+    alpha = np.ones((160, 240), np.float32)
+    alpha[100:, 100:] = 0
+    photo = replace(larger(photo, 240, 160), alpha=alpha)
+    styles, regions = [larger(painting, 240, 160)], [artune.RegionStyle(left, larger(painting, 50, 60), 0.8)]
+    spec = StyleSpec(size=240, strength=0.6, precision="fp32", method=method)
+    events = []
+    for event in steps(plan_run(api.read(photo, styles, spec, regions=regions))):
+        events.append(event.event)
+        if event.event == "part":
+            event.save(tmp_path / f"{len(events)}.partial")
+        picture = event.picture()
+    assert events.count("part") >= 18
+    for path in sorted(tmp_path.glob("*.partial"))[::6]:
+        *_, last = steps(plan_run(api.read(photo, styles, spec, regions=regions)), Checkpoint.load(path))
+        assert last.picture().digest() == picture.digest(), path
 
 
 def test_regions_with_paintings_and_strengths_of_their_own(photo, painting, rng):

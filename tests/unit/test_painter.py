@@ -209,12 +209,10 @@ def test_the_painter_that_is_installed():
 def test_readings_are_kept_until_there_are_too_many(monkeypatch):
     monkeypatch.setattr("artune.networks.loaded.KEPT", 2)
     readings, read = Readings(), []
-
-    def moments(name):
-        return lambda: read.append(name) or []
-
     for name in "aabacab":
-        readings.get(name, moments(name))
+        if readings.get(name) is None:
+            read.append(name)
+            readings.keep(name, [])
     assert read == ["a", "b", "c", "b"]
 
 

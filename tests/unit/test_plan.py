@@ -119,6 +119,13 @@ def test_what_the_user_said_stays(options):
         assert {name: getattr(method, name) for name in said} == said
 
 
+@pytest.mark.parametrize(("method", "start"), [({"steps": 0}, "content"), ({"steps": 1}, "instant")])
+def test_a_picture_without_steps_starts_from_the_photograph(method, start):
+    assert resolved(StyleSpec(method=Optimise(**method))).method.start == start
+    assert Optimise(start="instant", **method).leaves_strength
+    assert Optimise(**method).leaves_strength == (start == "instant")
+
+
 def test_resolving_twice_changes_nothing():
     once = resolved(StyleSpec(strength=0.3, method=Optimise(tv=0.2)))
     assert resolved(once) == once

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -39,13 +39,18 @@ class Readings:
         """Keep none."""
         self._kept.clear()
 
-    def get(self, key: Hashable, read: Callable[[], Sequence[Moments]]) -> Sequence[Moments]:
-        """The moments that were kept under a key; else those that ``read`` returns."""
+    def get(self, key: Hashable) -> Sequence[Moments] | None:
+        """The moments that were kept under a key, if any."""
         found = self._kept.pop(key, None)
-        self._kept[key] = found = read() if found is None else found
+        if found is not None:
+            self._kept[key] = found  # now the last one that was used
+        return found
+
+    def keep(self, key: Hashable, moments: Sequence[Moments]) -> None:
+        """Keep moments under a key; those that were not used for longest give way."""
+        self._kept[key] = moments
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
-        return found
 
 
 @dataclass(frozen=True)

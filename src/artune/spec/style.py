@@ -203,12 +203,17 @@ class Optimise(MethodSpec):
     # a resolved spec names no paths: it says file
 
     @property
-    def leaves_strength(self) -> bool:
-        """Whether content and style are weighed by the strength, and not by weights of their own; and in any step."""
+    def has_steps(self) -> bool:
+        """Whether there is any step."""
         counts = (
             (self.steps,) if self.steps is not None else self.size_steps or [rung.steps for rung in self.rungs or ()]
         )
-        moves = any(counts) or not counts  # without counts the steps follow from the quality
+        return any(counts) or not counts  # without counts the steps follow from the quality
+
+    @property
+    def leaves_strength(self) -> bool:
+        """Whether content and style are weighed by the strength, and not by weights of their own; and in any step."""
+        moves = self.has_steps or self.start == "instant"
         return moves and self.scale == "calibrated" and None in (self.content_weight, self.style_weight)
 
     @property

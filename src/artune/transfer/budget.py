@@ -12,6 +12,7 @@ from artune.images.picture import Picture
 from artune.losses.tiled import check_tiles, stride_and_halo
 from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import bytes_of
+from artune.transfer.canvas import painter_bytes
 from artune.transfer.objective import formulas_of
 from artune.transfer.plan import OptimisePlan, ResolvedOptimise
 from artune.transfer.rates import optimiser_of
@@ -36,7 +37,7 @@ class MemoryNeed:
     Attributes:
         whole: bytes if the size is computed as a whole.
         fixed: bytes in tiles that do not depend on the side of the tiles.
-        between: bytes while the picture of the size before is enlarged, when no features are held.
+        between: bytes while the picture of the size before is enlarged, or painted, when no features are held.
         per_pixel: bytes in tiles for each pixel of a tile and its halo.
         halo: width of a tile's halo, pixels.
     """
@@ -93,9 +94,27 @@ class MemoryBudget:
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
         copies = optimiser_of(method).copies.tiled
         fixed = pixels * (12 * copies + maps * itemsize) + masks + 12 * painted + inputs
-        between = pixels * 12 * (copies + 1) + masks + inputs
+        between = float(pixels * 12 * (copies + 1) + masks + inputs)
+        if method.start == "instant":
+            largest = max(math.prod(painting_size(painting, longer, scale)) for painting in self.paintings)
+            painter = painter_bytes(pixels, largest, self.masks)
+            whole, between = max(whole, painter), max(between, painter + inputs)
         halo = stride_and_halo(self.network.backbone, self.taps)[1]
         return MemoryNeed(whole, fixed, between, 2.5 * values * itemsize + 72, halo)
+
+    def fits(self) -> bool:
+        """Whether the memory that is free holds all sizes as a whole."""
+        return self.plan.memory != "all" or self._largest().whole <= self._free()
+
+    def of_whole(self) -> str:
+        """The ``memory`` that holds all sizes as a whole."""
+        return f"{math.ceil((self._largest().whole + PROCESS_BYTES) / 2**20)}MiB"
+
+    def _largest(self) -> MemoryNeed:
+        return self.need(max(rung.size for rung in self.plan.method.rungs))
+
+    def _free(self) -> float:
+        return device_memory_free(self.network.device) - OVERHEAD
 
     def limit(self) -> int:
         """Bytes of the plan's ``memory``, without those of the process."""
@@ -135,7 +154,7 @@ class MemoryBudget:
             ResourceError: a size does not fit; the message names the largest one that does.
         """
         sizes = [rung.size for rung in reversed(self.plan.method.rungs)]  # from the largest, which an error is to name
-        free = device_memory_free(self.network.device) - OVERHEAD
+        free = self._free()
         if self.plan.memory != "all":
             if any(self.need(size).whole > self.limit() for size in sizes):
                 self.check_tiling()

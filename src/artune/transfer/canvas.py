@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import product
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
-from artune.engine.descend import run_to_end
+from artune.engine.descend import InParts, PartDone
+from artune.engine.modes import in_mode
 from artune.images.picture import Floats
 from artune.losses import moments as fn
 from artune.losses.objective import at_tap, measure
@@ -62,6 +64,12 @@ TILE_SIDE = 512
 """Side of the tiles of a revision, pixels."""
 HALO = 32
 """Width of their halo, pixels: more than the radius that a revision sees."""
+PIXEL_BYTES = 60
+"""Bytes per pixel of a picture that is painted: photograph, and a few copies of the picture."""
+FEATURE_BYTES = 512
+"""Bytes per pixel of the features of a small picture."""
+MOST_FEATURE_BYTES = 2**28
+"""Bytes of the features of a tile, or of the largest picture that is not computed in tiles."""
 WHOLE_PICTURE: Window = (slice(None), slice(None))
 
 
@@ -72,6 +80,18 @@ def sizes_and_steps(counts: StepCounts, size: int) -> tuple[Rung, ...]:
         sizes.insert(0, round(sizes[0] / 2))
     steps = [counts.first, *(counts.next if side <= counts.whole else counts.revisions for side in sizes[1:])]
     return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, steps, strict=True))
+
+
+def painter_bytes(pixels: int, painting: int, masks: int) -> int:
+    """Bytes that the painter needs at one size.
+
+    Args:
+        pixels: of the picture.
+        painting: pixels of the largest painting at this size.
+        masks: number of regions with a mask.
+    """
+    features = min(FEATURE_BYTES * max(pixels, painting), MOST_FEATURE_BYTES)
+    return pixels * (PIXEL_BYTES + 4 * masks) + 36 * painting + features
 
 
 @dataclass(frozen=True)
@@ -88,60 +108,67 @@ class StyledRegion:
 
 
 class Canvas:
-    """The pictures of a run at one size, and what the painter knows of them before its first step.
+    """The pictures of a run at one size, and what the painter knows of them before its first step; made by ``of``.
 
     Sides are made multiples of ``STRIDE`` by repeating the border.
-
-    Args:
-        shown: the pictures in the colours that the network sees.
-        plan: has the weights of several paintings, and the size of the strokes; its strength does not matter.
-        network: the painter.
-        size: longer side, pixels.
-        whole: largest longer side, pixels, at which a step sees all taps.
     """
 
-    @torch.no_grad()
-    def __init__(self, shown: Inputs, plan: Plan, network: PainterNetwork, size: int, whole: int) -> None:
-        self.network = network
-        self.number = WHOLE if size <= whole else SHALLOW
-        self.photograph = photograph_at(shown, size, network.device)
-        self.covered = covered_at(shown, self.photograph)
-        self.padded = padded(self.photograph)
-        self.regions = [
-            StyledRegion(
-                self._gaussians(region.paintings, plan, size), _mask_like(shown.weight(region), self.photograph)
-            )
-            for region in shown.regions
-        ]
-        self.own = self._features(self.padded)[CONTENT] if self.number == WHOLE else None
+    def __init__(self, network: PainterNetwork, photograph: Image, covered: Mask | None, number: int) -> None:
+        self.network, self.photograph, self.covered, self.number = network, photograph, covered, number
+        self.regions: list[StyledRegion] = []
+        self.own = self._features(padded(photograph))[CONTENT] if number == WHOLE else None
 
-    def _gaussians(self, paintings: Sequence[Painting], plan: Plan, size: int) -> list[fn.Gaussian]:
+    @classmethod
+    @in_mode(torch.no_grad)
+    def of(cls, shown: Inputs, plan: Plan, network: PainterNetwork, size: int, whole: int) -> InParts[Self]:
+        """Look at the pictures of a run; large ones are seen in tiles.
+
+        Args:
+            shown: the pictures in the colours that the network sees.
+            plan: has the weights of several paintings, and the size of the strokes; its strength does not matter.
+            network: the painter.
+            size: longer side, pixels.
+            whole: largest longer side, pixels, at which a step sees all taps.
+        """
+        photograph = photograph_at(shown, size, network.device)
+        canvas = cls(network, photograph, covered_at(shown, photograph), WHOLE if size <= whole else SHALLOW)
+        for region in shown.regions:
+            gaussians = yield from canvas._gaussians(region.paintings, plan, size)
+            canvas.regions.append(StyledRegion(gaussians, _mask_like(shown.weight(region), photograph)))
+        return canvas
+
+    def _gaussians(self, paintings: Sequence[Painting], plan: Plan, size: int) -> InParts[list[fn.Gaussian]]:
         """Gaussians of the mixture of a region's paintings."""
         shares = plan.style_weights if len(paintings) > 1 else (1.0,)
-        found = [
-            self._read(painting, painting_size(painting.picture, size, plan.style_scale)) for painting in paintings
-        ]
+        found = []
+        for painting in paintings:
+            of_painting = yield from self._read(painting, painting_size(painting.picture, size, plan.style_scale))
+            found.append(of_painting)
         mixed = [fn.mix([*each], [*shares]) for each in zip(*found, strict=True)]
         return self.network.painter.gaussians(mixed)
 
-    def _read(self, painting: Painting, size: tuple[int, int]) -> Sequence[fn.Moments]:
+    def _read(self, painting: Painting, size: tuple[int, int]) -> InParts[Sequence[fn.Moments]]:
         """Moments of a painting; those of the last few are kept, for other photographs."""
-        weight = painting.weight()
+        weight, readings = painting.weight(), self.network.readings
         key = (painting.picture.digest(), None if weight is None else weight.tobytes(), size, self.number)
-        return self.network.readings.get(key, lambda: self._moments(*_sized(painting, size, self.network.device)))
+        found = readings.get(key)
+        if found is None:
+            found = yield from self._moments(*_sized(painting, size, self.network.device))
+            readings.keep(key, found)
+        return found
 
-    def _moments(self, image: Image, mask: Mask | None) -> list[fn.Moments]:
+    def _moments(self, image: Image, mask: Mask | None) -> InParts[list[fn.Moments]]:
         """Moments of a picture's features; in tiles where it is large."""
         wanted = [(Wasserstein(tap), mask) for tap in TAPS[: self.number]]
         encoder = self.network.painter.encoder
         if max(image.shape[-2:]) <= WHOLE_SIDE:
             found = measure(encoder, image, wanted)
         else:
-            found = run_to_end(measure_in_tiles(encoder, image, wanted, side=TILE_SIDE))
+            found = yield from measure_in_tiles(encoder, image, wanted, side=TILE_SIDE)
         return [_not_empty(each.value) for each in found]
 
-    @torch.no_grad()
-    def step(self, image: Image, log_odds: Sequence[Tensor], done: int, first: bool) -> Image:
+    @in_mode(torch.no_grad)
+    def step(self, image: Image, log_odds: Sequence[Tensor], done: int, first: bool) -> InParts[Image]:
         """The pictures after a step. At large sizes it is a revision, and made in tiles.
 
         Tiles change nothing: the transports are those of the whole picture, and halos overlap.
@@ -155,7 +182,10 @@ class Canvas:
         x = padded(image)
         whole = self.number == WHOLE or max(x.shape[-2:]) <= WHOLE_SIDE
         features = self._features(x) if whole else None
-        transports = [self._transports(x, features, region) for region in self.regions]
+        transports = []
+        for region in self.regions:
+            of_region = yield from self._transports(x, features, region)
+            transports.append(of_region)
         painter, out = self.network.painter, torch.empty_like(x)
         for place in range(len(x)):
             here = slice(place, place + 1)
@@ -170,7 +200,7 @@ class Canvas:
                 for of_region, odds in zip(transports, log_odds, strict=True)
             ]
             if features is None:
-                self._in_tiles(x[here], steps, out[here])
+                yield from self._in_tiles(x[here], steps, out[here])
             else:
                 out[here] = self._mixed(x[here], WHOLE_PICTURE, [each[here] for each in features], steps)
         height, width = image.shape[-2:]
@@ -181,40 +211,51 @@ class Canvas:
         found = self.network.painter.features(x, self.number)
         return [each.contiguous(memory_format=torch.channels_last) for each in found]
 
-    def _transports(self, x: Image, features: Sequence[Tensor] | None, region: StyledRegion) -> list[Transport]:
+    def _transports(
+        self, x: Image, features: Sequence[Tensor] | None, region: StyledRegion
+    ) -> InParts[list[Transport]]:
         """The transports in a region: of the features, or, if there are none, of those of tiles."""
         if features is None:
-            found = self._moments(x, region.mask)
+            found = yield from self._moments(x, region.mask)
         else:
             masks = [at_tap(region.mask, *each.shape[-2:]) for each in features]
             found = [_not_empty(fn.moments(*each)) for each in zip(features, masks, strict=True)]
         return self.network.painter.transports(found, region.gaussians)
 
-    def _in_tiles(self, x: Image, steps: Sequence[Folded], out: Image) -> None:
+    def _in_tiles(self, x: Image, steps: Sequence[Folded], out: Image) -> InParts[None]:
         """Write the picture after a step to ``out``."""
-        columns = spans(x.shape[-1], TILE_SIDE, HALO, STRIDE)
-        for row, column in ((row, column) for row in spans(x.shape[-2], TILE_SIDE, HALO, STRIDE) for column in columns):
+        rows, columns = (spans(length, TILE_SIDE, HALO, STRIDE) for length in x.shape[-2:])
+        tiles = list(product(rows, columns))
+        for number, (row, column) in enumerate(tiles, start=1):
             window = (row.window, column.window)
             part = x[..., *window]
             made = self._mixed(part, window, self._features(part), steps)
             out[..., row.core, column.core] = made[..., row.inside, column.inside]
+            yield PartDone(number, len(tiles))
 
     def _mixed(self, x: Image, window: Window, features: Sequence[Tensor], steps: Sequence[Folded]) -> Image:
         """The picture after a step, in a window: the mean of those of the regions, by their masks."""
-        photograph = self.padded[..., *window]
+        photograph = _repeated(self.photograph[..., *window], *x.shape[-2:])
         if len(steps) == 1:
             return steps[0](photograph, features, self.own)
         out = x.clone()
         for region, step in zip(self.regions, steps, strict=True):
             assert region.mask is not None
-            out += region.mask[..., *window] * (step(photograph, features, self.own) - x)
+            mask = region.mask[..., *window]
+            if mask.any():
+                out += mask * (step(photograph, features, self.own) - x)
         return out
 
 
 def padded(image: Tensor) -> Tensor:
     """A picture or mask whose sides are multiples of ``STRIDE`` and long enough for the network, with channels last."""
-    height, width = image.shape[-2:]
-    down, right = (max(-(-side // STRIDE) * STRIDE, 2 * STRIDE) - side for side in (height, width))
+    height, width = (max(-(-side // STRIDE) * STRIDE, 2 * STRIDE) for side in image.shape[-2:])
+    return _repeated(image, height, width)
+
+
+def _repeated(image: Tensor, height: int, width: int) -> Tensor:
+    """A picture or mask, enlarged to a height and width by repeating its last row and column; with channels last."""
+    down, right = height - image.shape[-2], width - image.shape[-1]
     if down or right:
         image = F.pad(image, (0, right, 0, down), mode="replicate")
     return image.contiguous(memory_format=torch.channels_last)
@@ -266,6 +307,8 @@ def weakened(images: Image, photograph: Float[Tensor, "1 3 h w"], plans: Sequenc
     if any(region.mask is not None for region in inputs.regions):
         return images
     shares = torch.tensor(result_shares([plan.strength for plan in plans]), device=images.device)
+    if (shares == 1).all():
+        return images
     return torch.lerp(photograph.expand_as(images), images, shares[:, None, None, None])
 
 
@@ -291,9 +334,9 @@ def paint(
     first: Painting,
     rungs: Sequence[Rung],
     log_odds: Sequence[Tensor],
-    canvas_of: Callable[[int], Canvas],
+    canvas_of: Callable[[int], InParts[Canvas]],
     begun: tuple[int, int, Image] | None = None,
-) -> Generator[Painted, None, None]:
+) -> Generator[Painted | PartDone, None, None]:
     """Paint from size to size.
 
     Args:
@@ -302,15 +345,15 @@ def paint(
         first: the picture to start from, if the start is not the photograph.
         rungs: sizes and their steps.
         log_odds: of the strength in each region, ``[b]`` each; b pictures are painted.
-        canvas_of: the canvas of a size.
+        canvas_of: makes the canvas of a size.
         begun: level, step and images of a run that is gone on with.
 
     Yields:
-        what is painted, before the first step at each size and after each step.
+        what is painted, before the first step at each size and after each step; and every tile that is done.
     """
     at, done, images = begun or (0, 0, None)
     for level in range(at, len(rungs)):
-        canvas = canvas_of(rungs[level].size)
+        canvas = yield from canvas_of(rungs[level].size)
         if images is None:
             images = first_iterate(plan, shown, first, canvas.photograph).expand(len(log_odds[0]), -1, -1, -1)
         elif level > at:
@@ -318,6 +361,6 @@ def paint(
         yield Painted(level, done, images, canvas)
         for step in range(done, rungs[level].steps):
             untouched = level == step == 0 and plan.method.start in FROM_PHOTOGRAPH
-            images = canvas.step(images, log_odds, step, untouched)
+            images = yield from canvas.step(images, log_odds, step, untouched)
             yield Painted(level, step + 1, images, canvas)
         done = 0

@@ -11,28 +11,32 @@ import torch
 
 from artune.assets import OnBytes
 from artune.backbones.base import Image
-from artune.engine.descend import End, State, begin
+from artune.engine.descend import End, InParts, PartDone, State, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
 from artune.errors import ResourceError
 from artune.machine import OVERHEAD, device_memory_free
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Rung, StyleSpec
-from artune.transfer.canvas import STEPS, WHOLE_SIDE, Canvas, paint, painted_log_odds, sizes_and_steps, weakened
+from artune.transfer.canvas import (
+    STEPS,
+    WHOLE_SIDE,
+    Canvas,
+    paint,
+    painted_log_odds,
+    painter_bytes,
+    sizes_and_steps,
+    weakened,
+)
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
 from artune.transfer.ladder import Ladder
 from artune.transfer.plan import Plan, common_fields, strengths_by_region
 from artune.transfer.run import Event, Progress, Run, first_picture
-from artune.transfer.sizes import fitted, in_proportion
+from artune.transfer.sizes import fitted, in_proportion, painting_size
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 from artune.transfer.task import Task
-
-PIXEL_BYTES = 84
-"""Bytes per pixel that a revision holds: photograph, painting, and a few copies of the picture."""
-TILE_BYTES = 2**28
-"""Bytes of a tile's features."""
 
 
 class ResolvedInstant(Instant):
@@ -69,8 +73,11 @@ def plan(task: InstantTask, strength: float | None = None, memory: str | None = 
         ResourceError: there is not enough memory.
     """
     resolved = plan_unchecked(task, strength)
-    pixels = math.prod(fitted(*task.inputs.photograph.size, resolved.size))
-    needed, free = pixels * PIXEL_BYTES + TILE_BYTES, device_memory_free(task.network.device) - OVERHEAD
+    inputs, scale = task.inputs, resolved.style_scale
+    pixels = math.prod(fitted(*inputs.photograph.size, resolved.size))
+    painting = max(math.prod(painting_size(each.picture, resolved.size, scale)) for each in inputs.paintings)
+    needed = painter_bytes(pixels, painting, sum(region.mask is not None for region in inputs.regions))
+    free = device_memory_free(task.network.device) - OVERHEAD
     if needed > free:
         raise ResourceError(
             f"a result of `size` {resolved.size} needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
@@ -129,7 +136,7 @@ def steps(run: InstantRun, checkpoint: Checkpoint | None = None) -> Generator[Pr
         checkpoint: a checkpoint of this run to resume from; the result has the same bits as without the interruption.
 
     Yields:
-        the progress at the beginning of a size, after every step, and at the end.
+        the progress at the beginning of a size, after every tile, after every step, and at the end.
 
     Raises:
         CheckpointError: the checkpoint does not fit the run.
@@ -137,13 +144,17 @@ def steps(run: InstantRun, checkpoint: Checkpoint | None = None) -> Generator[Pr
     if checkpoint is not None:
         checkpoint.check_key(run.key)
         checkpoint.check_state(run.plan.method.rungs, run.inputs.photograph.size, SGD(rate=1.0))
-    whole = STEPS[run.plan.method.quality].whole
-    yield from painted(run, partial(Canvas, run.shown, run.plan, run.network, whole=whole), checkpoint)
+    yield from painted(run, partial(canvas_of, run), checkpoint)
+
+
+def canvas_of(run: InstantRun, size: int) -> InParts[Canvas]:
+    """The canvas of a size."""
+    return Canvas.of(run.shown, run.plan, run.network, size, STEPS[run.plan.method.quality].whole)
 
 
 @in_mode(own_mode)
 def painted(
-    run: InstantRun, canvas_of: Callable[[int], Canvas], checkpoint: Checkpoint | None = None
+    run: InstantRun, canvas_of: Callable[[int], InParts[Canvas]], checkpoint: Checkpoint | None = None
 ) -> Generator[Progress, None, None]:
     """Paint the picture size by size; see ``steps``.
 
@@ -156,7 +167,7 @@ def painted(
     plan, rungs, device = run.plan, run.plan.method.rungs, run.network.device
     ends = [sum(rung.steps * rung.size**2 for rung in rungs[:level]) for level in range(len(rungs) + 1)]
 
-    def progress(event: Event, level: int, state: State) -> Progress:
+    def progress(event: Event, level: int, state: State, part: PartDone | None = None) -> Progress:
         return Progress(
             event,
             run,
@@ -169,21 +180,29 @@ def painted(
             {},
             time.perf_counter() - began,
             lambda image: {},
+            part,
             end=End.DONE if event == "ends" else None,
         )
 
     odds = [torch.tensor([each], device=device) for each in log_odds_of(plan, run.inputs)]
-    begun = None
+    begun = state = None
+    level = 0
     if checkpoint is not None:
-        state = checkpoint.state_on(device)
-        begun = checkpoint.level, state.step, state.x
-    for level, step, images, canvas in paint(plan, run.shown, run.first, rungs, odds, canvas_of, begun):
+        level, state = checkpoint.level, checkpoint.state_on(device)
+        begun = level, state.step, state.x
+    for event in paint(plan, run.shown, run.first, rungs, odds, canvas_of, begun):
+        if isinstance(event, PartDone):
+            if state is not None:  # before the first picture there is nothing to show or to keep
+                yield progress("part", level, state, event)
+            continue
+        level, step, images, canvas = event
         begins = step == 0 or (begun is not None and (level, step) == begun[:2])
         last = level == len(rungs) - 1 and step == rungs[level].steps
         x = weakened(images, canvas.photograph, [plan], run.inputs) if last and not begins else images
         state = replace(begin(x), step=step)
         yield progress("begins" if begins else "step", level, state)
-    yield progress("ends", len(rungs) - 1, state)
+    assert state is not None
+    yield progress("ends", level, state)
 
 
 def in_tiles(run: InstantRun) -> bool:

@@ -12,7 +12,7 @@ import torch
 from artune.images.picture import Picture
 from artune.networks.loaded import PainterNetwork
 from artune.threads import FreeCores, on_free_cores
-from artune.transfer.canvas import STEPS, Canvas, paint, sizes_and_steps, weakened
+from artune.transfer.canvas import STEPS, Canvas, Painted, paint, sizes_and_steps, weakened
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.run import P, blended
@@ -66,10 +66,14 @@ class Ladder(Generic[P]):
         by_region = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
         odds = [torch.tensor(each, device=self.painter.device) for each in by_region]
         shown = self.inputs.coloured(plans[0])
-        canvas_of = partial(Canvas, shown, plans[0], self.painter, whole=COUNTS.whole)
-        for painted in on_free_cores(paint(plans[0], shown, self.first, self.rungs, odds, canvas_of), self.cores):
-            if painted.step:
-                after_step()
+        canvas_of = partial(Canvas.of, shown, plans[0], self.painter, whole=COUNTS.whole)
+        painted: Painted | None = None
+        for event in on_free_cores(paint(plans[0], shown, self.first, self.rungs, odds, canvas_of), self.cores):
+            if isinstance(event, Painted):
+                painted = event
+                if painted.step:
+                    after_step()
+        assert painted is not None
         images = weakened(painted.images, painted.canvas.photograph, plans, self.inputs)
         return [
             finished(image[None], plan, blended(self.inputs, plan), shown)

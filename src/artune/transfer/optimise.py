@@ -60,14 +60,26 @@ def plan(task: OptimiseTask, strength: float | None = None, memory: str | None =
         SpecError: a size, a layer or a loss does not fit the network.
         ResourceError: there is not enough memory.
     """
-    resolved = plan_unchecked(task, strength)
-    if memory is not None and resolved.memory == "all" != memory:
+    limited = memory not in (None, "all")
+    resolved = plan_unchecked(task, strength, little=limited)
+    if memory is not None and limited and resolved.memory == "all":
         resolved = resolved.with_memory(memory)
-    return budget_of(resolved, task).checked(resumed=memory is not None)
+    budget = budget_of(resolved, task)
+    if memory is None and not budget.fits() and "optimiser" in resolved.automatic:
+        budget = budget_of(plan_unchecked(task, strength, little=True), task)
+        if budget.fits():  # ``memory`` tells a resumed run that there was little
+            return budget.plan.with_memory(budget.of_whole())
+    return budget.checked(resumed=memory is not None)
 
 
-def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> OptimisePlan:
-    """Make the plan of a task without checking it against the memory; see ``plan``."""
+def plan_unchecked(task: OptimiseTask, strength: float | None = None, *, little: bool = False) -> OptimisePlan:
+    """Make the plan of a task without checking it against the memory; see ``plan``.
+
+    Args:
+        task: pictures and spec.
+        strength: the strength, if the spec leaves it open.
+        little: whether there is too little memory for the usual optimiser.
+    """
     network = task.network
     backbone = network.backbone
     resolved = resolve(
@@ -81,6 +93,7 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None) -> Optimis
         smooth=network.smooth,
         defaults=defaults_of(optimise_of(task.spec).network, backbone.taps),
         strength=strength,
+        little=little,
     )
     backbone.check(resolved.method.taps)
     check_sizes(resolved.method.rungs, task.inputs.photograph, network)
@@ -131,11 +144,13 @@ def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Generator[Progres
         yield trace.progress("ends", level, begin(photograph_at(run.shown, rungs[-1].size, run.network.device)), done=0)
         return
     painter = painter_on(run.plan.device) if run.plan.method.start == "instant" else None
+    if checkpoint is not None and checkpoint.level == checkpoint.state.step == 0:
+        checkpoint = None  # it may be older than the start
     first, state = checkpoint.level if checkpoint else 0, None
     for level in range(first, len(rungs)):
-        resumed = checkpoint if level == first else None
+        resumed = checkpoint.state_on(run.network.device) if checkpoint is not None and level == first else None
         state, measure = yield from _size(  # which alone holds the state that it begins with
-            trace, level, resumed.state_on(run.network.device) if resumed else _begin(run, level, state, painter)
+            trace, level, resumed or (yield from _begin(trace, level, state, painter))
         )
         last = level == len(rungs) - 1
         if last and state.step == rungs[level].steps:
@@ -153,48 +168,59 @@ def _is_photograph(run: OptimiseRun) -> bool:
     return (plan.method.start in FROM_PHOTOGRAPH or plan.strength == 0) and not (styled or plan.method.tv)
 
 
-def _begin(run: OptimiseRun, level: int, state: State | None, painter: PainterNetwork | None) -> State:
+def _begin(
+    trace: "_RunLog", level: int, state: State | None, painter: PainterNetwork | None
+) -> Generator[Progress, None, State]:
     """State before the first step at a size.
 
     Args:
-        run: the run.
+        trace: the log of the run.
         level: index of the size among the sizes, from 0.
         state: last state at the size before; ``None`` at the first size.
         painter: makes its steps at each size first; ``None``: it does not.
     """
-    plan, rungs = run.plan, run.plan.method.rungs
+    run, plan, rungs = trace.run, trace.run.plan, trace.run.plan.method.rungs
     content = photograph_at(run.shown, rungs[level].size, run.network.device)
-    if state is None:
-        if painter is not None:
-            return begin(_painted(run, painter, content))
-        return begin(first_iterate(plan, run.shown, run.first, content))
-    x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
-    if painter is not None:
-        return begin(_painted(run, painter, content, x))
-    return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
+    if state is not None:
+        x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
+        if painter is None:
+            return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
+        painting = _painted(run, painter, level, x)
+        del content, x  # frees memory for large pictures
+        painted = yield from trace.parts(level - 1, state, painting)
+    elif painter is None:
+        painted = first_iterate(plan, run.shown, run.first, content)
+    else:
+        painted = yield from trace.parts(0, begin(content), _painted(run, painter, level))
+    return begin(painted)
 
 
-def _painted(run: OptimiseRun, painter: PainterNetwork, content: Image, x: Image | None = None) -> Image:
+@in_mode(torch.no_grad)
+def _painted(run: OptimiseRun, painter: PainterNetwork, level: int, x: Image | None = None) -> InParts[Image]:
     """The iterate after the painter's steps.
 
     Args:
         run: the run.
         painter: the painter.
-        content: the photograph at this size, ``[1, 3, h, w]``.
+        level: index of the size among the sizes, from 0.
         x: the iterate before; ``None``: the painter begins with the photograph, at a small size.
     """
-    plan, size = run.plan, max(content.shape[-2:])
+    plan, size = run.plan, run.plan.method.rungs[level].size
     rungs = sizes_and_steps(PAINTED, size)
-    odds = [torch.tensor([each], device=content.device) for each in log_odds_of(plan, run.inputs)]
-    canvas_of = partial(Canvas, run.shown, plan, painter, whole=PAINTED.whole)
+    odds = [torch.tensor([each], device=run.network.device) for each in log_odds_of(plan, run.inputs)]
+    canvas_of = partial(Canvas.of, run.shown, plan, painter, whole=PAINTED.whole)
     if x is None:
-        *_, last = paint(plan, run.shown, run.first, rungs, odds, canvas_of)
-        x = last.images
+        for event in paint(plan, run.shown, run.first, rungs, odds, canvas_of):
+            if isinstance(event, PartDone):
+                yield event
+            else:
+                x, canvas = event.images, event.canvas
     else:
-        canvas = canvas_of(size)
+        canvas = yield from canvas_of(size)
         for done in range(rungs[-1].steps if len(rungs) > 1 else PAINTED.next):
-            x = canvas.step(x, odds, done, False)
-    return weakened(x, content, [plan], run.inputs).contiguous()  # as a checkpoint holds it
+            x = yield from canvas.step(x, odds, done, False)
+    assert x is not None
+    return weakened(x, canvas.photograph, [plan], run.inputs).contiguous()  # as a checkpoint holds it
 
 
 def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:
@@ -357,7 +383,7 @@ def _share_done(rungs: Sequence[Rung], level: int, steps: int, part: PartDone | 
         steps: number of steps done at this size.
         part: parts done of the next step.
     """
-    begun = steps + (part.done / part.total if part else 0.0)
+    begun = steps + (part.done / part.total if part and steps < rungs[level].steps else 0.0)
     done = sum(rung.steps * rung.size**2 for rung in rungs[:level]) + begun * rungs[level].size ** 2
     work = sum(rung.steps * rung.size**2 for rung in rungs)
     return done / work if work else 1.0

@@ -115,6 +115,7 @@ def resolve(
     defaults: Defaults | None = None,
     regions: Sequence[float | None] = (),
     strength: float | None = None,
+    little: bool = False,
 ) -> OptimisePlan:
     """Make the plan of an optimisation: replace every ``None``, ``auto`` and ``original`` of a spec.
 
@@ -129,6 +130,7 @@ def resolve(
         defaults: defaults of the network; by default those of its name.
         regions: strength that each region was given; ``None``: that of the spec.
         strength: the strength, if the spec leaves it open; default: ``USUAL_STRENGTH``.
+        little: whether there is too little memory for the usual optimiser.
 
     Raises:
         UnknownNameError: there is no such loss.
@@ -142,7 +144,7 @@ def resolve(
     own, size, strengths = fields["strength"], fields["size"], fields["region_strengths"]
     start = usual_start(method) if method.start == "auto" else method.start
     method = method.model_copy(update={"start": start})
-    little = size > LARGEST_LBFGS or spec.memory != "all"
+    little = little or size > LARGEST_LBFGS or spec.memory != "all"
     optimiser = usual_optimiser(method, little) if method.optimiser == "auto" else method.optimiser
     method = method.model_copy(update={"optimiser": optimiser})
     spec = spec.model_copy(update={"method": method})
@@ -302,9 +304,13 @@ def usual_weights(method: Optimise, strength: float) -> tuple[float, float]:
 
 
 def usual_start(method: Optimise) -> str:
-    """Default start: the painter's picture, if the objective is the one that the painter was trained for."""
+    """Default start: the painter's picture, if the objective is the one that the painter was trained for.
+
+    Without steps it is the photograph, which nothing then changes.
+    """
     trained = method.network == "compact" and {*method.loss} == {"w2"} and method.content_loss == "mse"
-    return "instant" if trained and method.scale == "calibrated" and not method.photoreal else "content"
+    calibrated = method.scale == "calibrated" and not method.photoreal
+    return "instant" if trained and calibrated and method.has_steps else "content"
 
 
 def usual_optimiser(method: Optimise, little: bool) -> Literal["adam", "lbfgs"]:

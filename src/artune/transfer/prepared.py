@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 
+from artune.engine.descend import InParts
 from artune.errors import InputError
 from artune.transfer import instant
-from artune.transfer.canvas import STEPS, Canvas
+from artune.transfer.canvas import Canvas
 from artune.transfer.inputs import Masked, Source
 from artune.transfer.instant import InstantRun, InstantTask
 from artune.transfer.methods import plan_run
@@ -25,11 +25,14 @@ class Prepared:
 
     def __init__(self, task: InstantTask, read: Callable[..., InstantTask]) -> None:
         self.task, self._read = task, read
-        self._canvas = cache(self._new_canvas)
+        self._canvases: dict[int, Canvas] = {}
 
-    def _new_canvas(self, size: int) -> Canvas:
-        run = self._run(0.5)
-        return Canvas(run.shown, run.plan, self.task.network, size, STEPS[run.plan.method.quality].whole)
+    def _canvas(self, size: int) -> InParts[Canvas]:
+        """The canvas of a size, which is made once."""
+        if size not in self._canvases:
+            run = self._run(0.5)
+            self._canvases[size] = yield from instant.canvas_of(run, size)
+        return self._canvases[size]
 
     def _run(self, strength: float) -> InstantRun:
         spec = self.task.spec.model_copy(update={"strength": strength})
