@@ -1,25 +1,21 @@
 """Whether the automatic balance is right, what it costs, and how the pictures look.
 
     python benchmarks/balance.py --assets DIR pairs -o sheet.png [--count 12]
-    python benchmarks/balance.py --assets DIR k
-    python benchmarks/balance.py --assets DIR dense [--count 6] [--size 512] [--quality normal]
     python benchmarks/balance.py --assets DIR spread [--count 6]
     python benchmarks/balance.py --assets DIR networks [--count 6]
     python benchmarks/balance.py --assets DIR one-for-all --content-judge FILE --style-judge FILE [--count 30]
     python benchmarks/balance.py --assets DIR crowd --work DIR [--pairs 60] [--size 512] [--method optimise]
 
 DIR holds ``weights`` and ``data``. ``pairs``: strength, safe interval, time with and without the balance, and a sheet
-with photograph, result and painting in each row. ``k``: the median balance of the reference set, which is to be 0.5,
-and how rough its curves are. ``dense``: a ladder of strengths at the final size beside the fast answer. ``spread``:
-half the bank, another, twice the bank, crops. ``networks``: the balance on several loss networks. ``one-for-all``:
-the balance of each pair against one weight for all, by class judges that took no part. Weight ratios: of style weight
-over content weight. ``crowd``: the same against fixed strengths, by networks that took no part, which are to find the
-painting and the photograph of each picture among others (``crowd.py``); beside the controls: photograph, painting, and
-the photograph in the painting's colours. It goes on where it was stopped; pictures and measurements are in ``--work``.
+with photograph, result and painting in each row. ``spread``: half the bank, another, twice the bank, crops.
+``networks``: the balance on several loss networks. ``one-for-all``: the balance of each pair against one weight for
+all, by class judges that took no part. Weight ratios: of style weight over content weight. ``crowd``: the balance
+against fixed strengths, by networks that took no part, which are to find the painting and the photograph of each
+picture among others (``crowd.py``); beside the controls: photograph, painting, and the photograph in the painting's
+colours. It goes on where it was stopped; pictures and measurements are in ``--work``.
 """
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,7 +41,7 @@ from crowd import (
     findings,
     recognised,
 )
-from field import REAL, network_of
+from field import REAL
 from PIL import Image
 from quality import files, pairs
 from scipy.stats import binomtest
@@ -53,19 +49,17 @@ from scipy.stats import binomtest
 from artune import api
 from artune.assets import JUDGE
 from artune.backbones.network import Network
-from artune.balance.curve import MAX_MISFIT, Curve, balance, log_odds, misfit, strength_at
-from artune.balance.ladder import Scorer, Tuning
+from artune.balance.curve import log_odds, strength_at
+from artune.balance.ladder import Tuning
 from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import Judge
-from artune.losses.terms import balance_of
 from artune.machine import keep_freed_memory
 from artune.record import ALGORITHM, run_key
 from artune.spec.options import with_options
-from artune.spec.style import METHOD_SPECS, StyleSpec, optimise_of
-from artune.transfer.methods import method_of, plan_run
-from artune.transfer.optimise import OptimiseTask, plan_unchecked
+from artune.spec.style import METHOD_SPECS, StyleSpec
+from artune.transfer.methods import method_of
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded
 
@@ -119,77 +113,6 @@ def make_pairs(assets: Path, count: int, size: int, out: Path) -> None:
     print(f"the balance takes {np.median(shares):.2f} of the run (median), at most {max(shares):.2f}")
     couples = [rows[i : i + 2] for i in range(0, len(rows), 2)]
     save_rows([np.concatenate(couple, 1) for couple in couples], out)
-
-
-def find_k(assets: Path, count: int) -> None:
-    """The median balance of the reference set: pictures that the networks were trained with, and half as many pairs."""
-    data = assets / "data"
-    photos = sorted((data / "photos").glob("*.jpg"))
-    paintings = [p for folder in sorted((data / "paintings").iterdir()) for p in sorted(folder.glob("*.jpg"))]
-    photos, paintings = (every[7 :: len(every) // count - 1][:count] for every in (photos, paintings))
-    sets = {
-        "training": list(zip(photos, paintings, strict=True)),
-        "StyleID": [files(assets, pair) for pair in pairs(count // 2)],
-    }
-    spec, network = network_of("compact", assets, strength="auto")
-    k, rng = balance_of(optimise_of(spec).loss), np.random.default_rng(0)
-    places: dict[str, list[float]] = {}
-    rough: list[float] = []
-    for name, some in sets.items():
-        for content, painting in some:
-            found = api.tune(content, painting, spec=spec, network=network)
-            places.setdefault(name, []).append(log_odds(found.balance.strength))
-            rough.append(misfit(found.curve))
-    places["both"] = [place for some in places.values() for place in some]
-    for name, spread in places.items():
-        draws = np.median(rng.choice(spread, (10_000, len(spread))), 1)
-        at = (np.median(spread), *np.percentile(draws, [2.5, 97.5]))
-        median, low, high = (strength_at(float(place)) for place in at)
-        print(
-            f"{name:8s} {len(spread)} pairs: median balance {median:.2f} (95 % of the draws: {low:.2f} .. {high:.2f}); "
-            f"k {k:g} -> {k * math.exp(at[0]):.2f}"
-        )
-    print(
-        f"curves are {np.median(rough):.3f} from monotone (median), at most {max(rough):.3f}; allowed: {MAX_MISFIT:g}"
-    )
-
-
-def dense(assets: Path, count: int, size: int, quality: str) -> None:
-    """A ladder of whole runs at the final size, judged by the same judge."""
-    spec, judge = with_options(StyleSpec(), {"size": size, "quality": quality}), Judge.load()
-    ratios: list[float] = []
-    network = Network.load(spec)
-    for pair in pairs(count):
-        content, painting = (read_picture(path) for path in files(assets, pair))
-        task = api.read(content, [painting], spec, network=network)
-        began = time.perf_counter()
-        tuning = api.tune(content, painting, spec=spec, network=network, judge=judge)
-        fast = tuning.balance
-        took = time.perf_counter() - began
-        scorer = Scorer.of(task.inputs, plan_unchecked(task), judge)
-        strengths = tuple(strength_at(odds) for odds in DENSE)
-
-        def run(strength: float, task: OptimiseTask = task) -> Picture:
-            return api.finish(plan_run(task, strength)).picture
-
-        began = time.perf_counter()
-        curve = Curve(
-            strengths, *map(tuple, scorer.scores(scorer.seen([run(strength) for strength in strengths]), strengths))
-        )
-        each = (time.perf_counter() - began) / len(strengths)
-        slow = balance(curve)
-        ratio = math.exp(log_odds(fast.strength) - log_odds(slow.strength))
-        here = [v[0] for v in scorer.scores(scorer.seen([run(fast.strength)]), [log_odds(fast.strength)])]
-        there = [v[0] for v in scorer.scores(scorer.seen([run(slow.strength)]), [log_odds(slow.strength)])]
-        ratios.append(ratio)
-        judged = f"{here[0]:.2f}/{here[1]:.2f} and {there[0]:.2f}/{there[1]:.2f}"
-        print(
-            f"{pair}: fast {fast.strength:.3f} ({fast.reason}), dense {slow.strength:.3f} ({slow.reason}); "
-            f"weight ratio {ratio:.2f}; judged at the final size {judged}; {took:.1f} s, a run {each:.1f} s",
-            flush=True,
-        )
-    apart = np.exp(np.abs(np.log(ratios)))
-    print(f"apart by a factor of {np.median(apart):.2f} (median), at most {apart.max():.2f}")
 
 
 def spread(assets: Path, count: int) -> None:
@@ -376,11 +299,10 @@ def among_crowd(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["pairs", "k", "dense", "spread", "networks", "one-for-all", "crowd"])
+    parser.add_argument("command", choices=["pairs", "spread", "networks", "one-for-all", "crowd"])
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--count", type=int)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--quality", choices=["draft", "normal", "best"], default="normal", help="of dense")
     parser.add_argument("--content-judge", type=Path)
     parser.add_argument("--style-judge", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("balance.png"))
@@ -398,10 +320,6 @@ def main() -> None:
     match args.command:
         case "pairs":
             make_pairs(args.assets, args.count or 12, args.size, args.output)
-        case "k":
-            find_k(args.assets, args.count or 24)
-        case "dense":
-            dense(args.assets, args.count or 6, args.size, args.quality)
         case "spread":
             spread(args.assets, args.count or 6)
         case "networks":

@@ -36,8 +36,7 @@ PHOTOGRAPH_LOG_ODDS = -3.0
 TIE_SCORE = 0.5
 """Twice the style score from which on flat curves are explained by a photograph that has the style already."""
 TOLERANCE = 0.05
-"""Scores that are lower than the best one by less than this count as nearly as good, with falling weight. It is limited
-to half of the best score, or to ``LEAST_SCORE`` if that is more."""
+"""Scores that are lower than the best one by less than this count as nearly as good, with falling weight."""
 ADVICE = "Look at the result, or set the strength"
 """Advice to the user if the balance is a guess."""
 
@@ -252,9 +251,7 @@ def _middle(x: Values, rising: Values, falling: Values, tolerance: float) -> flo
     """
     places = np.linspace(x[0], x[-1], 1001)
     lower = np.minimum(np.interp(places, x, rising), np.interp(places, x, falling))
-    best = lower.max()
-    within = min(tolerance, max(best / 2, LEAST_SCORE))
-    return float(np.average(places, weights=np.clip(lower - best + within, 0, None)))
+    return float(np.average(places, weights=np.clip(lower - lower.max() + tolerance, 0, None)))
 
 
 def _nearest(x: Values, gap: Values) -> float:
