@@ -81,7 +81,10 @@ class Referee:
 
     def distances(self, result: Image, content: Image, style: Image) -> Distances:
         """All three distances of one result."""
-        r, c, s = (self.features(image) for image in (result, content, style))
+        return self.compared(*(self.features(image) for image in (result, content, style)))
+
+    def compared(self, r: Features, c: Features, s: Features) -> Distances:
+        """All three distances of one result, from the features of result, photograph and painting."""
 
         def styled(taps: tuple[int, ...]) -> float:
             shares = [_apart(r[str(t)], s[str(t)]) / _apart(c[str(t)], s[str(t)]) for t in taps]

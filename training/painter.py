@@ -3,6 +3,7 @@
     python training/painter.py train    --assets DIR --work DIR --steps 20000 [--config '{"revision": 48}']
     python training/painter.py evaluate --assets DIR --work DIR [--plan 128x2,256x1,512x1] [--sheet FILE]
     python training/painter.py bundle   --work DIR -o FILE
+    python training/painter.py ablate   --assets DIR --work DIR [--minutes 12]
 
 ``train`` teaches the steps artune's own objective, with distances relative to the pair, at strengths drawn anew for
 every pair, on crops of photographs and paintings. A batch goes through steps at half of its size, then at its whole
@@ -10,7 +11,8 @@ size; the objective is measured after each. Gradients do not go from one step to
 the pictures that the steps before it make. Every batch depends on (seed, step) alone; a killed training goes on from
 its last checkpoint, ``WORK/painter.checkpoint``, and comes to the same weights.
 
-``evaluate`` paints held-out pairs and prints the distances of a network that took no part.
+``evaluate`` paints held-out pairs and prints the distances of a network that took no part. ``ablate`` trains painters
+that differ in one thing each, from nothing, for equally long, and evaluates them.
 """
 
 import argparse
@@ -71,6 +73,12 @@ REVISION = 0.5
 """Weight of the objective after a revision."""
 CLIP = 1.0
 """Largest norm of the gradient."""
+SOFTNESS = 0.05
+"""Difference of cosines by which a neighbour's weight falls by a factor of e."""
+NOISE = 0.5
+"""Standard deviation of the noise that a decoder sees, in units of each tap."""
+SPEED_STEPS = 12
+"""Steps by which the speed of a training is measured."""
 
 
 @dataclass(frozen=True)
@@ -200,19 +208,23 @@ class Scene:
             total = total + ratio * VGG_DEFAULTS.style[tap] / whole * _squares(here - goal) / unit
         return total / (1 + ratio)
 
+    def shown(self) -> list[Tensor]:
+        """The displacements that the decoder sees."""
+        return self.displacements
+
     def step(self, images: Tensor, done: int, first: bool) -> Tensor:
         """The pictures after a step."""
         features = [each.detach() for each in self.features]
         lost = self.own[CONTENT] - features[CONTENT]
         both = (_moved(each, self.offset) for each in (images.detach(), self.photographs))
-        made: Tensor = self.painter.whole(*both, features, self.displacements, lost, self.log_odds, done, first)
+        made: Tensor = self.painter.whole(*both, features, self.shown(), lost, self.log_odds, done, first)
         return self._back(made)
 
     def revised(self, images: Tensor) -> Tensor:
         """The pictures after a revision."""
         features = [each.detach() for each in self.features[:SHALLOW]]
         both = (_moved(each, self.offset) for each in (images.detach(), self.photographs))
-        displacements = self.displacements[:SHALLOW]
+        displacements = self.shown()[:SHALLOW]
         made: Tensor = self.painter.revision(*both, features, displacements, None, self.log_odds, 0, False)
         return self._back(made)
 
@@ -220,6 +232,55 @@ class Scene:
         """Pictures without what ``_moved`` has added."""
         (down, right), (height, width) = self.offset, self.photographs.shape[2:]
         return images[:, :, down : down + height, right : right + width]
+
+
+class NeighbourScene(Scene):
+    """At the content tap, the decoder sees the mean of two displacements: by the transport, and to the features of the
+    painting that are most like each feature.
+    """
+
+    def __init__(self, painter: Painter, photographs: Tensor, paintings: Tensor, log_odds: Tensor) -> None:
+        super().__init__(painter, photographs, paintings, log_odds)
+        with torch.no_grad():
+            self.theirs = painter.features(paintings)[CONTENT].flatten(2)
+
+    @torch.no_grad()
+    def shown(self) -> list[Tensor]:
+        """The displacements that the decoder sees."""
+        here = self.features[CONTENT]
+        centre = self.theirs.mean(2, keepdim=True)
+        one, other = (F.normalize(each - centre, dim=1) for each in (here.flatten(2), self.theirs))
+        shares = (one.transpose(1, 2) @ other / SOFTNESS).softmax(2)
+        nearest = (self.theirs @ shares.transpose(1, 2)).view_as(here)
+        mixed = [*self.displacements]
+        mixed[CONTENT] = (mixed[CONTENT] + nearest - here) / 2
+        return mixed
+
+
+class NoiseScene(Scene):
+    """The decoder sees noise beside the displacements, from which it could make the grain that a painting has."""
+
+    @torch.no_grad()
+    def shown(self) -> list[Tensor]:
+        """The displacements that the decoder sees."""
+        generator = torch.Generator().manual_seed(int(1e6 * float(self.log_odds.abs().sum())))
+        return [
+            each + NOISE * unit * torch.randn(each.shape, generator=generator)
+            for each, unit in zip(self.displacements, self.painter.units, strict=True)
+        ]
+
+
+SCENES: dict[str, type[Scene]] = {"transports": Scene, "neighbours": NeighbourScene, "noise": NoiseScene}
+"""What decoders see, by name."""
+ABLATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "as it is": ({}, "transports"),
+    "deviations of channels alone (AdaIN)": ({"whitening": False}, "transports"),
+    "with neighbours": ({}, "neighbours"),
+    "with noise": ({}, "noise"),
+    "revision of 16 channels": ({"revision": 16}, "transports"),
+    "revision of 64 channels": ({"revision": 64}, "transports"),
+}
+"""Painters that are compared: fields of the shape, and what the decoder sees."""
 
 
 def _moved(images: Tensor, offset: tuple[int, int]) -> Tensor:
@@ -236,14 +297,14 @@ def _squares(features: Tensor) -> Tensor:
     return features.square().sum(1).mean((1, 2))
 
 
-def losses(painter: Painter, batch: Batch) -> dict[str, Tensor]:
+def losses(painter: Painter, batch: Batch, sees: str = "transports") -> dict[str, Tensor]:
     """The objective after every step on a batch, weighted by the number of the step, and after a revision."""
     images, before, offsets = batch.photographs, None, iter(batch.offsets)
     steps, outside, revision = [], [], torch.zeros(())
     for place, count in enumerate(batch.steps):
         share = 0.5 ** (len(batch.steps) - 1 - place)
         photographs, paintings = (_at(x, share) for x in (batch.photographs, batch.paintings))
-        scene = Scene(painter, photographs, paintings, batch.log_odds)
+        scene = SCENES[sees](painter, photographs, paintings, batch.log_odds)
         if before is None:
             images = photographs
         else:
@@ -332,7 +393,7 @@ def train(args: argparse.Namespace) -> None:
         torch.optim.AdamW(own, args.rate, betas=(0.9, 0.99), weight_decay=1e-3),
         FitSettings(args.steps, args.seed, clip=CLIP),
         batch=batches,
-        loss=lambda batch: losses(painter, batch),
+        loss=lambda batch: losses(painter, batch, args.sees),
         rate=lambda share: min(1.0, (share * args.steps + 1) / WARM_UP) * cosine(share),
     )
     run = {
@@ -340,6 +401,7 @@ def train(args: argparse.Namespace) -> None:
         "sides": [[*each] for each in args.sides.items()],
         "rate": args.rate,
         "start": args.start and file_digest(args.start),
+        "sees": args.sees,
     }
     checkpoint, log = args.work / "painter.checkpoint", args.work / "painter.jsonl"
     if checkpoint.exists():
@@ -359,9 +421,33 @@ def train(args: argparse.Namespace) -> None:
                 return
 
 
+def ablate(args: argparse.Namespace) -> None:
+    """Train and evaluate painters that differ in one thing each; each has the same time for its steps."""
+    for number, (name, (config, sees)) in enumerate(ABLATIONS.items()):
+        work = args.work / f"{number}"
+        given = ["train", "--assets", str(args.assets), "--config", json.dumps(config), "--sees", sees]
+        given += ["--pools", str(args.work), "--work"]
+        if not (work / "painter.checkpoint").exists():
+            began = time.process_time()
+            train(parser().parse_args([*given, str(work / "speed"), "--steps", str(SPEED_STEPS)]))
+            each = (time.process_time() - began) / SPEED_STEPS / torch.get_num_threads()
+            (work / "steps").write_text(str(round(60 * args.minutes / each)))
+        train(parser().parse_args([*given, str(work), "--steps", (work / "steps").read_text()]))
+        for plan in ("128x2,256x1,512x1", "128x2,256x1"):
+            print(f"{name}, {plan}", flush=True)
+            evaluate(
+                parser().parse_args(["evaluate", "--assets", str(args.assets), "--work", str(work), "--plan", plan])
+            )
+
+
 @torch.no_grad()
 def painted(
-    painter: Painter, photograph: Picture, painting: Picture, log_odds: Tensor, args: argparse.Namespace
+    painter: Painter,
+    photograph: Picture,
+    painting: Picture,
+    log_odds: Tensor,
+    args: argparse.Namespace,
+    sees: str = "transports",
 ) -> Tensor:
     """A pair at several strengths, ``[b, 3, h, w]``."""
     images, before = torch.empty(0), None
@@ -377,7 +463,7 @@ def painted(
         images = photographs if before is None else _enlarged(images - before, photographs)
         if steps == 0 and args.no_revision:
             return images
-        scene = Scene(painter, photographs, paintings, log_odds)
+        scene = SCENES[sees](painter, photographs, paintings, log_odds)
         if before is not None:
             scene.measure(images)
         for done in range(steps):
@@ -387,31 +473,31 @@ def painted(
     return images if steps else scene.revised(images).clamp(0, 1)
 
 
-def trained(work: Path) -> tuple[Painter, int]:
-    """The painter of a checkpoint, and the number of its steps."""
+def trained(work: Path) -> tuple[Painter, int, str]:
+    """The painter of a checkpoint, the number of its steps, and what its decoder sees."""
     tensors, about = load_checkpoint(work / "painter.checkpoint")
     painter = new_painter(about["run"]["config"], 0)
     weights = {key.removeprefix("module."): value for key, value in tensors.items() if key.startswith("module.")}
     painter.load_state_dict(weights, strict=False)
-    return painter.eval(), about["step"]
+    return painter.eval(), about["step"], about["run"].get("sees", "transports")
 
 
 def bundle(args: argparse.Namespace) -> None:
     """Write the weights of a checkpoint as the package holds them."""
-    painter, done = trained(args.work)
+    painter, done, _ = trained(args.work)
     write_painter(args.out, painter)
     print(f"{args.out}: {args.out.stat().st_size / 2**20:.2f} MiB, after step {done}, sha256 {file_digest(args.out)}")
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Print medians of fine, strokes and content at several strengths, and at equal content."""
-    painter, done = trained(args.work)
+    painter, done, sees = trained(args.work)
     judge = referee(args.assets)
     log_odds = torch.tensor(args.odds)
     found, tiles = [], []
     for pair in pairs(args.pairs):
         photograph, painting = (read_picture(file) for file in files(args.assets, pair))
-        made = painted(painter, photograph, painting, log_odds, args)
+        made = painted(painter, photograph, painting, log_odds, args, sees)
         both = (each.resized(*fitted(*each.size, args.size)).tensor() for each in (painting, photograph))
         images = [*both, *(each[None] for each in made)]
         distances = [judge.distances(image, photograph.tensor(), painting.tensor()) for image in images[2:]]
@@ -446,7 +532,7 @@ def _plan(text: str) -> list[tuple[int, int]]:
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = out.add_subparsers(required=True)
-    for name, function in (("train", train), ("evaluate", evaluate), ("bundle", bundle)):
+    for name, function in (("train", train), ("evaluate", evaluate), ("bundle", bundle), ("ablate", ablate)):
         command = commands.add_parser(name)
         command.add_argument("--work", type=Path, required=True)
         command.set_defaults(do=function)
@@ -454,6 +540,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("-o", "--out", type=Path, required=True)
             continue
         command.add_argument("--assets", type=Path, required=True)
+        if name == "ablate":
+            command.add_argument("--minutes", type=float, default=12, help="of each training")
+            continue
         if name == "evaluate":
             command.add_argument("--size", type=int, default=512, help="size of the results, pixels")
             command.add_argument("--plan", type=_plan, default=_plan("128x2,256x1,512x1"), help="sizes and steps")
@@ -472,6 +561,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--every", type=int, default=100)
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--config", type=json.loads, default={}, help="fields of PainterConfig, JSON")
+        command.add_argument("--sees", choices=[*SCENES], default="transports", help="what the decoder sees")
         command.add_argument("--start", type=Path, help="begin with the weights and the shape of this painter")
     return out
 

@@ -78,6 +78,20 @@ def test_a_picture_that_was_moved_is_measured_as_before(script, photo, painting)
     assert scene.step(content, 0, True).shape == content.shape
 
 
+def test_decoders_may_see_neighbours_or_noise(script, photo, painting):
+    painter = script.new_painter(SMALL, 0)
+    content, style = (each.resized(96, 96).tensor() for each in (photo, painting))
+    plain, near, noisy = (scene(painter, content, style, torch.zeros(1)) for scene in script.SCENES.values())
+    assert list(script.SCENES) == ["transports", "neighbours", "noise"]
+    assert plain.shown() is plain.displacements
+    changed = [not torch.equal(*both) for both in zip(near.shown(), plain.shown(), strict=True)]
+    assert changed == [False, False, False, True, False]
+    assert all(not torch.equal(*both) for both in zip(noisy.shown(), plain.shown(), strict=True))
+    assert torch.equal(noisy.shown()[0], noisy.shown()[0])
+    same = script.NeighbourScene(painter, style, style, torch.zeros(1))
+    assert same.shown()[3].square().mean() < 0.05 * near.shown()[3].square().mean()  # each is its own neighbour
+
+
 def test_a_batch_depends_on_seed_and_step_alone(script, folder):
     batches = script.Batches(folder, folder, {32: 2, 48: 1})
     one, same, other = batches(0, 5), batches(0, 5), batches(0, 6)
