@@ -121,7 +121,8 @@ def spread(assets: Path, count: int) -> None:
     n = len(judge.styles)
     data = assets / "data"
     more = sorted((data / "paintings").rglob("*.jpg"))
-    fresh = torch.cat([judge.style(read_picture(more[i]).tensor()) for i in rng.choice(len(more), n, replace=False)])
+    drawn = [read_picture(more[i]).tensor() for i in rng.choice(len(more), n, replace=False)]
+    fresh = torch.cat([judge.style(judge.see(each)) for each in drawn])
     judges = {
         "half the bank": judge.with_bank(range(0, n, 2)),
         "the other half": judge.with_bank(range(1, n, 2)),

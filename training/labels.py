@@ -2,13 +2,14 @@
 
     python training/labels.py make   --assets DIR --work DIR [--count 288]
     python training/labels.py sheets --work DIR
+    python training/labels.py see    --assets DIR [--judge FILE]
     python training/labels.py report
 
 ``make`` paints and optimises pictures of 512 pixels at strengths from 0.2 to 0.97, and brings some photographs to the
-colours of the painting alone. It writes them with photograph and painting, and ``labels.csv`` with what the judge sees
-in the picture that the search for the balance paints at the same strength. ``sheets`` puts them on
-sheets, in an order that does not tell the strength. ``report`` says how well both labels of a picture agree, and how
-well the judge's calibration says what was seen.
+colours of the painting alone. It writes them with photograph and painting, and ``labels.csv``. ``sheets`` puts them on
+sheets, in an order that does not tell the strength. ``see`` writes into the table of the labels what the judge sees in
+the picture that the search for the balance makes at the same strength. ``report`` says how well both labels of a
+picture agree, and how well the judge's calibration says what was seen.
 
 A label is 1 (recognised), 0.5 (partly) or 0. Content: the photograph's subject and layout are known again. Style: the
 picture has the painting's strokes and forms, and not only its colours. A vision model labelled every picture twice,
@@ -29,14 +30,16 @@ from scipy.optimize import minimize
 
 import artune
 from artune import api
-from artune.balance.curve import LADDER_LOG_ODDS, strength_at
+from artune.balance.curve import strength_at
 from artune.balance.ladder import Scorer
+from artune.files import atomic
 from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.judges.embedding import Calibration, Calibrations, Judge
 from artune.spec.style import Instant, Optimise, StyleSpec
+from artune.transfer.ladder import LADDER_LOG_ODDS
 from artune.transfer.methods import method_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -46,8 +49,9 @@ from quality import pairs as styleid_pairs
 
 LABELS = Path(__file__).parent / "logs" / "judge-labels.csv"
 """The labels, with the margins of what was labelled."""
-FIELDS = ("picture", "photograph", "painting", "made", "log_odds", "margin", "change")
-"""Fields of a picture; those of the labels follow: ``style_1``, ``content_1``, ``style_2``, ``content_2``."""
+FIELDS = ("picture", "photograph", "painting", "made", "log_odds")
+"""Fields of a picture. In the table of the labels follow what the judge sees, ``margin`` and ``change``, and labels:
+``style_1``, ``content_1``, ``style_2``, ``content_2``."""
 OF_CROWD = 30
 """Number of StyleID's pairs that the crowd of ``benchmarks/balance.py`` judges; none of them is labelled."""
 PAIRS = 60
@@ -73,16 +77,44 @@ def pairs(assets: Path) -> list[Pair]:
     return by_turns([found[:20], found[20:], others])
 
 
-def seen(judge: Judge, photograph: Picture, painting: Picture, picture: Picture) -> tuple[float, float]:
-    """Margin and change that the judge sees in a picture."""
-    task = api.read(photograph, [painting], StyleSpec())
-    found = Scorer.of(task.inputs, method_of(task.spec).plan(task, None, None), judge).seen([picture])
+def recoloured(photograph: Picture, painting: Picture) -> Picture:
+    """A photograph in the colours of a painting alone."""
+    return Picture(match(photograph.filled(), painting.filled(), how="histogram", space="lab"))
+
+
+def seen(judge: Judge, photograph: Picture, painting: Picture, made: str, log_odds: float) -> tuple[float, float]:
+    """Margin and change that the judge sees in the picture of the search at a strength."""
+    task = api.read(photograph, [painting], StyleSpec(method=Instant() if made == "painted" else Optimise()))
+    method = method_of(task.spec)
+    assert method.ladder is not None
+    plan = method.plan(task, None, None)
+    if made == "colours":
+        picture = recoloured(photograph, painting)
+    else:
+        (picture,) = method.ladder(task, plan).pictures([strength_at(log_odds)])
+    found = Scorer.of(task.inputs, plan, judge).seen([picture])
     return float(found.margins), float(found.changes)
+
+
+def see(assets: Path, path: Path | None) -> None:
+    """Write what the judge sees into the table of the labels."""
+    judge = Judge.load(path)
+    with LABELS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        photograph, painting = (read_picture(assets / "data" / row[name]) for name in ("photograph", "painting"))
+        found = seen(judge, photograph, painting, row["made"], float(row["log_odds"]))
+        row["margin"], row["change"] = (f"{value:.4f}" for value in found)
+        print(row["picture"], row["made"], row["margin"], row["change"], flush=True)
+    with atomic(LABELS) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def make(assets: Path, work: Path, count: int) -> None:
     """Write the pictures and ``labels.csv``; what is there already is not made again."""
-    rng, judge, table = np.random.default_rng(0), Judge.load(), work / "labels.csv"
+    rng, table = np.random.default_rng(0), work / "labels.csv"
     (work / "pictures").mkdir(parents=True, exist_ok=True)
     known = table.read_text().splitlines()[1:] if table.exists() else []
     if not known:
@@ -95,22 +127,15 @@ def make(assets: Path, work: Path, count: int) -> None:
         odds = float(rng.uniform(LADDER_LOG_ODDS[0], LADDER_LOG_ODDS[-1]))
         if number < len(known):
             continue
-        strength = strength_at(odds)
         if made == "colours":
-            picture = Picture(match(photograph.filled(), painting.filled(), how="histogram", space="lab"))
-            judged, odds = picture, math.nan
+            picture, odds = recoloured(photograph, painting), math.nan
         else:
             method = Instant() if made == "painted" else Optimise()
-            picture = artune.style(photograph, painting, method=method, strength=strength).picture
-            task = api.read(photograph, [painting], StyleSpec(method=Instant()))
-            ladder = method_of(task.spec).ladder
-            assert ladder is not None
-            (judged,) = ladder(task, method_of(task.spec).plan(task, None, None)).pictures([strength])
+            picture = artune.style(photograph, painting, method=method, strength=strength_at(odds)).picture
         for name, each in (("photograph", photograph), ("painting", painting), ("result", picture)):
             write_picture(each.resized(TILE, TILE), work / "pictures" / f"{number:03d}-{name}.png")
         names = (path.relative_to(assets / "data").as_posix() for path in pair)
-        numbers = (f"{value:.4f}" for value in (odds, *seen(judge, photograph, painting, judged)))
-        row = (f"{number:03d}", *names, made, *numbers)
+        row = (f"{number:03d}", *names, made, f"{odds:.4f}")
         print(*row, flush=True)
         with table.open("a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(row)
@@ -136,11 +161,6 @@ def sheets(work: Path) -> None:
 
 MADE = {"instant": "painted", "optimise": "optimised"}
 """What the pictures of each method are called in the table."""
-COLOURS = 3.0
-"""How often a picture in other colours counts: that it has no strokes is certain."""
-PAINTINGS = 6
-"""Number of pictures that a fit adds to the labelled ones: paintings themselves, whose style is all there and whose
-layout is another one. Without them a layout that has nothing of the photograph's would count as half recognised."""
 RIDGE = 1e-4
 """Weight of the squared parameters of a fit."""
 
@@ -179,31 +199,24 @@ class Labelled:
     def fitted(self, side: str) -> dict[str, Calibration]:
         """The calibrations of both methods under which the mean labels are most likely.
 
-        Both have the same weights of margin and change: what is seen is painted in both cases. The content does not
-        depend on the margin. Pictures in other colours count for both.
+        The style depends on the margin alone, the content on the change and the strength. Pictures in other colours
+        count for both methods.
         """
-        kinds = [*MADE]
-        made = np.concatenate([self.made, ["painting"] * PAINTINGS])
-        seen = np.concatenate([self.seen, [[1.0, 1.0, 0.0]] * PAINTINGS])
-        goal = np.concatenate([self.seen_as(side), [float(side == "style")] * PAINTINGS])
-        rows = [np.isin(made, (MADE[kind], "colours", "painting")) for kind in kinds]
+        free = np.array([True, False, False, True] if side == "style" else [False, True, True, True])
+        found, goal = {}, self.seen_as(side)
+        for kind, name in MADE.items():
+            some = np.isin(self.made, (name, "colours"))
+            seen = np.column_stack([self.seen[some], np.ones(some.sum())])[:, free]
 
-        def split(place: np.ndarray) -> dict[str, Calibration]:
-            margin = max(place[0], 0.0) if side == "style" else 0.0
-            return {kind: Calibration(margin, place[1], *place[2 + 2 * k : 4 + 2 * k]) for k, kind in enumerate(kinds)}
+            def surprise(place: np.ndarray, seen: np.ndarray = seen, goal: np.ndarray = goal[some]) -> float:
+                p = (1 / (1 + np.exp(-seen @ place))).clip(1e-6, 1 - 1e-6)
+                likely = goal * np.log(p) + (1 - goal) * np.log(1 - p)
+                return float(RIDGE * np.square(place).sum() - likely.mean())
 
-        def surprise(place: np.ndarray) -> float:
-            total = RIDGE * float(np.square(place).sum())
-            for kind, some in zip(kinds, rows, strict=True):
-                p = _said(split(place)[kind], seen[some]).clip(1e-6, 1 - 1e-6)
-                likely = goal[some] * np.log(p) + (1 - goal[some]) * np.log(1 - p)
-                total -= float(likely @ np.where((made[some] == "colours") & (side == "style"), COLOURS, 1.0)) / len(
-                    goal
-                )
-            return total
-
-        best = minimize(surprise, np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), method="Powell").x
-        return {kind: Calibration(*map(float, found)) for kind, found in split(best).items()}
+            weights = np.zeros(4)
+            weights[free] = minimize(surprise, np.zeros(free.sum()), method="BFGS").x
+            found[kind] = Calibration(*map(float, weights))
+        return found
 
     def said(self, side: str, calibrations: dict[str, Calibration]) -> np.ndarray:
         """What calibrations say of each picture; those of the painter of pictures in other colours."""
@@ -273,15 +286,18 @@ def report() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["make", "sheets", "report"])
+    parser.add_argument("command", choices=["make", "sheets", "see", "report"])
     parser.add_argument("--assets", type=Path)
     parser.add_argument("--work", type=Path, default=Path("out/labels"))
     parser.add_argument("--count", type=int, default=288)
+    parser.add_argument("--judge", type=Path, help="file of the judge that sees; default: the bundled one")
     args = parser.parse_args()
     if args.command == "make":
         make(args.assets, args.work, args.count)
     elif args.command == "sheets":
         sheets(args.work)
+    elif args.command == "see":
+        see(args.assets, args.judge)
     else:
         report()
 

@@ -19,7 +19,8 @@ def seen(assets):
     found = []
     for pair in zip(*files, strict=True):
         photograph, painting = (read_picture(file).tensor() for file in pair)
-        styles, layouts = ([see(each) for each in (photograph, painting)] for see in (judge.style, judge.layout))
+        both = [judge.see(each) for each in (photograph, painting)]
+        styles, layouts = ([look(each) for each in both] for look in (judge.style, judge.layout))
         margins = [margin(style, styles[1], styles[0], judge.styles) for style in styles]
         found.append([*margins, *(change(layout, layouts[0]) for layout in layouts)])
     return judge, [torch.cat(values) for values in zip(*found, strict=True)]

@@ -1,6 +1,8 @@
 """Small pictures of one task at several strengths, by which the strength is found."""
 
 import math
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +11,15 @@ import torch
 import artune
 from artune import api
 from artune.backbones.network import Network
+from artune.engine.descend import run_to_end
 from artune.networks.painter import LOG_ODDS
 from artune.spec.options import with_options
-from artune.spec.style import Instant, Optimise, StyleSpec
+from artune.spec.style import Instant, Optimise, Rung, StyleSpec
 from artune.transfer.canvas import painted_log_odds
 from artune.transfer.inputs import RegionStyle
-from artune.transfer.methods import method_of
-from artune.transfer.optimise import log_odds_of, plan_unchecked
+from artune.transfer.methods import method_of, plan_run
+from artune.transfer.objective import ObjectiveBuilder, photograph_at
+from artune.transfer.optimise import LADDER_STEPS, log_odds_of, plan_unchecked
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
 
@@ -45,15 +49,30 @@ def test_a_ladder_of_the_painter_holds_what_the_painter_paints(photo, painting):
         np.testing.assert_allclose(made.pixels, alone.pixels, atol=0.01)  # roots of matrices in batches
 
 
-def test_a_ladder_of_an_optimisation_is_painted(photo, painting, network):
-    """From the photograph, whatever the start of the run."""
+def test_a_ladder_of_an_optimisation_is_painted_and_then_optimised(photo, painting, network):
+    """From the photograph, whatever the start and the optimiser of the run."""
+    other = with_options(SPEC, {"start": "gaussian", "optimiser": "adam"})
+    ladders = [ladder_of(api.read(photo, [painting], spec, network=network)) for spec in (SPEC, other)]
+    told = []
+    both = [ladder.pictures((0.2, 0.8), lambda: told.append(1)) for ladder in ladders]
+    for one, two in zip(*both, strict=True):
+        np.testing.assert_allclose(one.pixels, two.pixels, atol=1e-3)
+    assert len(told) == 2 * (2 + 2 * LADDER_STEPS)
     of_painter = ladder_of(api.read(photo, [painting], StyleSpec(size=48, method=Instant())))
-    noise = with_options(SPEC, {"start": "gaussian"})
-    for spec in (SPEC, noise):
-        ladder = ladder_of(api.read(photo, [painting], spec, network=network))
-        assert ladder.steps == of_painter.steps
-        for made, wanted in zip(ladder.pictures((0.2, 0.8)), of_painter.pictures((0.2, 0.8)), strict=True):
-            np.testing.assert_allclose(made.pixels, wanted.pixels, atol=1e-3)
+    run = plan_run(api.read(photo, [painting], SPEC, network=network), 0.8)
+    builder = ObjectiveBuilder(run.plan, run.shown, network, Rung(size=48, steps=1))
+    content = photograph_at(run.shown, 48, network.device)
+    objective = run_to_end(builder.objective(content, run_to_end(builder.paintings())))
+    painted, optimised = of_painter.pictures((0.8,))[0], both[0][1]
+    totals = [objective.losses(picture.tensor(), 0)["total"] for picture in (painted, optimised)]
+    assert totals[1] < 0.97 * totals[0]
+
+
+def test_a_ladder_is_as_large_as_the_network_needs(photo, painting, network):
+    needy = replace(network, backbone=copy(network.backbone))
+    needy.backbone.smallest = 200
+    task = api.read(photo.resized(600, 400), [painting], StyleSpec(size=600), network=needy)
+    assert ladder_of(task).size == 300
 
 
 def test_below_strength_a_fifth_the_photograph_shines_through_and_outside_of_a_part_it_is_as_it_was(
@@ -87,8 +106,8 @@ def test_ladders_are_as_large_whatever_the_run_costs(photo, painting, network, s
 def test_steps_are_counted(photo, painting, network):
     told = []
     ladder = ladder_of(api.read(photo, [painting], SPEC, network=network))
-    ladder.pictures((0.5, 0.6), lambda: told.append(1))
-    assert len(told) == ladder.steps
+    ladder.pictures((0.1, 0.3, 0.5, 0.6), lambda: told.append(1))
+    assert len(told) == ladder.steps == 2 + 4 * LADDER_STEPS
 
 
 @pytest.mark.parametrize(

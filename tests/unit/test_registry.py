@@ -8,7 +8,7 @@ from artune.assets import read_weights
 from artune.backbones import registry
 from artune.backbones.conventions import CENTRED, IMAGENET
 from artune.backbones.defaults import Defaults
-from artune.backbones.registry import NETWORKS, defaults_of, find_network, load_network, structure, taught_judge
+from artune.backbones.registry import NETWORKS, defaults_of, find_network, load_network, structure
 from artune.backbones.smoothed import Smoothed
 from artune.errors import SpecError, UnknownNameError, WeightsError
 from artune.files import file_digest
@@ -116,17 +116,12 @@ def test_input_conventions_are_torchvisions(name):
 def test_every_classifier_of_torchvision_has_a_record():
     record = find_network("torchvision:resnet34")
     assert (record.weights.name, record.weights.sha256) == ("resnet34-b627a593.pth", "b627a593")
-    assert (record.convention, record.defaults, record.taught_judge) == (IMAGENET, None, False)
+    assert (record.convention, record.defaults) == (IMAGENET, None)
     assert record.about
     assert find_network("torchvision:googlenet").convention == CENTRED
     assert find_network("torchvision:vit_l_16").convention == IMAGENET
     with pytest.raises(UnknownNameError, match="did you mean resnet34"):
         find_network("torchvision:resnet43")
-
-
-def test_which_networks_taught_the_judge():
-    assert [name for name in NETWORKS if taught_judge(name)] == ["mobilenet_v2", "mobilenet_v2_flat"]
-    assert not taught_judge("of tomorrow")
 
 
 def test_a_network_without_defaults_is_styled_at_its_blocks():

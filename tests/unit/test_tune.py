@@ -14,9 +14,9 @@ import artune
 from artune import api
 from artune.api import style, tune
 from artune.backbones.network import Network
-from artune.balance.curve import LADDER_LOG_ODDS, PHOTOGRAPH_LOG_ODDS, Balance, Reason, strength_at
+from artune.balance.curve import PHOTOGRAPH_LOG_ODDS, Balance, Reason, strength_at
 from artune.balance.ladder import Scorer, _rounded
-from artune.errors import ArtuneWarning, CheckpointError, InputError, SpecError, UnknownNameError
+from artune.errors import CheckpointError, InputError, SpecError, UnknownNameError
 from artune.images.picture import Picture
 from artune.judges.embedding import Judge
 from artune.record import Record
@@ -26,11 +26,13 @@ from artune.tensors import load_checkpoint, save_checkpoint
 from artune.threads import WINDOW, FreeCores, Usage
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.methods import steps as steps_of
-from artune.transfer.optimise import plan_unchecked
+from artune.transfer.optimise import LADDER_LOG_ODDS, LADDER_STEPS, plan_unchecked
 from artune.transfer.result import result_of
 from tests.runs import planned
 
 SPEC = StyleSpec(size=48, precision="fp32", method=Optimise(steps=6))
+STEPS = 2 + len(LADDER_LOG_ODDS) * LADDER_STEPS
+"""Steps of a search: two of the painter at 48 pixels, and those of the optimiser."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_the_strength_is_found_and_told(photo, painting, network):
     task = api.read(photo, [painting], SPEC, network=network)
     tuning = api.find_strength(task, on_step=lambda *s: steps.append(s))
     assert tuning is not None
-    assert steps[-1] == (2, 2)
+    assert steps[-1] == (STEPS, STEPS)
     run = api.plan(task, tuning)
     assert run.plan.strength == tuning.balance.strength
     assert "strength" in run.plan.automatic
@@ -99,7 +101,7 @@ def test_search_and_run_compute_on_the_free_cores(photo, painting, monkeypatch):
     one_free = FreeCores(lambda: Usage(now := WINDOW * next(times), idle=now, own=0.0))
     network, judge = Network.load(SPEC), Judge.load()
     inside: dict[str, set[int]] = {"network": set(), "judge": set()}
-    for name, module in (("network", network.backbone), ("judge", judge.network)):
+    for name, module in (("network", network.backbone), ("judge", judge.encoder)):
         module.register_forward_pre_hook(lambda *_, seen=inside[name]: seen.add(torch.get_num_threads()))
     between = set()
     before = torch.get_num_threads()
@@ -129,7 +131,7 @@ def test_a_resumed_run_keeps_the_strength_that_it_was_begun_with(photo, painting
         return progress.done == 2
 
     whole = style(photo, painting, spec=SPEC, network=network, on_tune=lambda *steps: told.append(steps))
-    assert told[-1] == (2, 2)
+    assert told[-1] == (STEPS, STEPS)
     style(photo, painting, spec=SPEC, network=network, on_step=halt)
     told.clear()
     rest = style(photo, painting, spec=SPEC, network=network, resume=path, on_tune=lambda *steps: told.append(steps))
@@ -181,17 +183,6 @@ def test_what_the_safe_interval_keeps_is_chosen(photo, painting, network):
     for kept in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=r"`kept` is .* between 0 and 1"):
             tune(photo, painting, spec=SPEC, network=network, kept=kept)
-
-
-def test_a_network_that_taught_the_judge_is_named(photo, painting, network):
-    layers = {"content_layers": {"relu4_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu3_1": 1.0}}
-    teacher = {
-        "network": replace(network, name="mobilenet_v2"),
-        "spec": with_options(SPEC, {"network": "mobilenet_v2", **layers}),
-    }
-    with pytest.warns(ArtuneWarning, match="the judge .* was trained with mobilenet_v2"):
-        tune(photo, painting, **teacher)
-    tune(photo, painting, **teacher, judge=Judge.load())  # whose teacher nobody knows
 
 
 def test_options_recipes_and_networks_by_name_are_those_of_style(photo, painting):

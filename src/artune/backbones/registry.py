@@ -39,8 +39,6 @@ class NetworkRecord:
         defaults: layers, weights and step size where the user chooses none; ``None``: by the strides of its layers.
         pools: whether its pooling can be chosen.
         pads: whether the padding of its first convolution can be chosen.
-        taught_judge: whether the bundled judge learned from these weights. It is then not independent: it must not
-            judge pictures that this network made without a warning.
     """
 
     builder: Build
@@ -50,7 +48,6 @@ class NetworkRecord:
     defaults: Defaults | None = VGG_DEFAULTS
     pools: bool = True
     pads: bool = True
-    taught_judge: bool = False
 
     def build(self, pooling: Pooling = "max", padding: Padding = "replicate") -> Backbone:
         """The network, with weights of zero until others are loaded.
@@ -204,7 +201,6 @@ NETWORKS: dict[str, NetworkRecord] = {
         MOBILENET_V2,
         # the layers of the report AutoArt
         defaults=Defaults(equal("layer_8", "layer_14"), equal("layer_1", "layer_2", "layer_4", "layer_8", "layer_14")),
-        taught_judge=True,
     ),
     "mobilenet_v2_flat": NetworkRecord(
         _classifier("mobilenet_v2", flat=True),
@@ -214,7 +210,6 @@ NETWORKS: dict[str, NetworkRecord] = {
         defaults=Defaults(
             equal("conv_8_2", "conv_14_2"), equal("conv_1_1", "conv_2_2", "conv_4_2", "conv_8_2", "conv_14_2")
         ),
-        taught_judge=True,
     ),
 }
 
@@ -261,11 +256,6 @@ def defaults_of(name: str, taps: Mapping[str, TapInfo] | None = None) -> Default
     if taps is None or {*VGG_DEFAULTS.content, *VGG_DEFAULTS.style} <= taps.keys():
         return VGG_DEFAULTS
     return by_stride(taps)
-
-
-def taught_judge(name: str) -> bool:
-    """Whether the bundled judge learned from the weights of a network."""
-    return name in NETWORKS and NETWORKS[name].taught_judge
 
 
 def structure(name: str) -> Backbone:

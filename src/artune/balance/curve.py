@@ -29,8 +29,6 @@ MAX_MISFIT = 0.05
 """RMS misfit to a monotone fit above which a curve counts as not monotone."""
 KEPT_SHARE = 0.8
 """Share of its best score that either curve keeps in the safe interval."""
-LADDER_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
-"""Log odds of the strengths of the ladder."""
 PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
 TIE_SCORE = 0.5

@@ -1,11 +1,10 @@
 """Search for the balance: the strength at which photograph and painting are both recognised, for given pictures.
 
-Small pictures are painted at several strengths (``artune.transfer.ladder``), and a judge scores all of them.
+Small pictures are made at several strengths (``artune.transfer.ladder``), and a judge scores all of them.
 """
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
@@ -17,10 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.registry import taught_judge
 from artune.balance.curve import (
     KEPT_SHARE,
-    LADDER_LOG_ODDS,
     PHOTOGRAPH_LOG_ODDS,
     Balance,
     Curve,
@@ -28,7 +25,7 @@ from artune.balance.curve import (
     check_kept,
     strength_at,
 )
-from artune.errors import ArtuneWarning, InputError
+from artune.errors import InputError
 from artune.images.picture import Floats, Picture
 from artune.judges.embedding import COPY, Calibrations, Judge, change, margin
 from artune.losses.protocol import Mask
@@ -52,7 +49,7 @@ class Tuning:
 
     Attributes:
         balance: the strength, the safe interval, and how they were found.
-        curve: the judge's scores of the photograph, which has the lowest strength, and of the painted pictures.
+        curve: the judge's scores of the photograph, which has the lowest strength, and of the pictures of the ladder.
         pictures: these pictures.
         seconds: duration of the search.
     """
@@ -98,14 +95,6 @@ def find_balance(
     if method.ladder is None:
         raise InputError(NO_OPEN_STRENGTH)
     plan = method.plan(task, None, None)  # raises if the run itself does not fit
-    if judge is None and taught_judge(task.network.name):
-        warnings.warn(
-            f"the judge that finds the balance was trained with {task.network.name}, which now makes the "
-            "pictures: the judge is not independent, and may score them too high; look at the result, or set the "
-            "`strength`",
-            ArtuneWarning,
-            stacklevel=2,
-        )
     ladder = method.ladder(task, plan)
     photograph = task.inputs.photograph
     untouched = photograph.resized(*fitted(*photograph.size, ladder.size))
@@ -115,7 +104,7 @@ def find_balance(
         if on_step:
             on_step(next(done), ladder.steps)
 
-    strengths = tuple(map(strength_at, LADDER_LOG_ODDS))
+    strengths = tuple(map(strength_at, ladder.log_odds))
     pictures = (untouched, *ladder.pictures(strengths, after_step))
     places = (PHOTOGRAPH_LOG_ODDS, *map(ladder.told, strengths))
     strengths = (strength_at(PHOTOGRAPH_LOG_ODDS), *strengths)
@@ -176,10 +165,10 @@ class Scorer:
             judge: sees the pictures.
         """
         shown = inputs.coloured(plan)
-        photograph, own = inputs.photograph.tensor(), []
+        photograph, own = judge.see(inputs.photograph.tensor()), []
         for region, seen in zip(inputs.regions, shown.regions, strict=True):
             found = [
-                judge.style(painting.picture.tensor(), _mask(painting.weight(), painting.picture))
+                judge.style(judge.see(painting.picture.tensor()), _mask(painting.weight(), painting.picture))
                 for painting in seen.paintings
             ]
             shares = plan.style_weights if len(found) > 1 else (1.0,)
@@ -195,7 +184,7 @@ class Scorer:
 
     def seen(self, pictures: Sequence[Picture]) -> Seen:
         """What the judge sees in pictures of the same size."""
-        images = torch.cat([picture.tensor() for picture in pictures])
+        images = self.judge.see(torch.cat([picture.tensor() for picture in pictures]))
         masks = [_mask(self.inputs.weight(region), pictures[0]) for region in self.inputs.regions]
         areas = torch.tensor([1.0 if mask is None else float(mask.mean()) for mask in masks])
         margins = [
@@ -209,7 +198,7 @@ class Scorer:
         """Style scores and content scores: probabilities that the results at some strengths are recognised.
 
         Args:
-            seen: in pictures that were painted at these strengths.
+            seen: in pictures that were made at these strengths.
             log_odds: of the strengths.
         """
         places = torch.tensor(log_odds)

@@ -1,14 +1,17 @@
 """Small pictures of one task at several strengths, by which the search for the balance finds the strength.
 
-They are painted, whatever method makes the result: that takes a second, and a strength means the same to all methods.
+They are painted, whatever method makes the result. A method may go on from there in its own way: what is judged is then
+more like its results.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic
 
 import torch
 
+from artune.backbones.base import Image
 from artune.images.picture import Picture
 from artune.networks.loaded import PainterNetwork
 from artune.threads import FreeCores, on_free_cores
@@ -19,14 +22,29 @@ from artune.transfer.run import P, blended
 
 AfterStep = Callable[[], None]
 """Called after every step."""
+LADDER_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
+"""Log odds of the strengths of painted pictures."""
 SIDE = 256
 """Longer side of the pictures, pixels."""
 COUNTS = STEPS["draft"]
 """Steps of the painter."""
 
 
+@dataclass(frozen=True)
+class GoingOn(Generic[P]):
+    """How a method goes on from painted pictures.
+
+    Attributes:
+        steps: number of steps for each picture.
+        run: makes the steps, and yields after each. Arguments: plan, picture ``[1, 3, h, w]``.
+    """
+
+    steps: int
+    run: Callable[[P, Image], Generator[None, None, Image]]
+
+
 class Ladder(Generic[P]):
-    """Paints the pictures of the search.
+    """Makes the pictures of the search.
 
     Args:
         inputs: the pictures of the task.
@@ -35,6 +53,9 @@ class Ladder(Generic[P]):
         cores: the free cores, which it computes on.
         plan_at: the plan at a strength.
         log_odds_of: log odds of the strength that the painter is told, for each region of a plan.
+        log_odds: of the strengths that the search is to see.
+        size: longer side of the pictures, pixels; that of the result, if it is smaller.
+        going_on: how the method goes on from painted pictures; ``None``: it does not.
     """
 
     def __init__(
@@ -45,16 +66,20 @@ class Ladder(Generic[P]):
         cores: FreeCores,
         plan_at: Callable[[float], P],
         log_odds_of: Callable[[P], Sequence[float]],
+        log_odds: Sequence[float] = LADDER_LOG_ODDS,
+        size: int = SIDE,
+        going_on: GoingOn[P] | None = None,
     ) -> None:
         self.inputs, self.first, self.painter, self.cores = inputs, first, painter, cores
-        self.plan_at, self.log_odds_of = plan_at, log_odds_of
-        self.size = min(SIDE, plan_at(0.5).size)
+        self.plan_at, self.log_odds_of, self.log_odds, self.going_on = plan_at, log_odds_of, log_odds, going_on
+        self.size = min(size, plan_at(0.5).size)
         self.rungs = sizes_and_steps(COUNTS, self.size)
 
     @property
     def steps(self) -> int:
-        """Number of steps."""
-        return sum(rung.steps for rung in self.rungs)
+        """Number of steps for the pictures at all ``log_odds``."""
+        painted = sum(rung.steps for rung in self.rungs)
+        return painted + (len(self.log_odds) * self.going_on.steps if self.going_on else 0)
 
     def told(self, strength: float) -> float:
         """Log odds that the painter is told at a strength, in the last region: by the weights, if one was given."""
@@ -63,19 +88,25 @@ class Ladder(Generic[P]):
     def pictures(self, strengths: Sequence[float], after_step: AfterStep = lambda: None) -> list[Picture]:
         """The pictures at some strengths, inside (0, 1)."""
         plans = [self.plan_at(strength) for strength in strengths]
+        shown, made = self.inputs.coloured(plans[0]), list[Image]()
+        for _ in on_free_cores(self._steps(plans, shown, made), self.cores):
+            after_step()
+        return [
+            finished(image, plan, blended(self.inputs, plan), shown) for image, plan in zip(made, plans, strict=True)
+        ]
+
+    def _steps(self, plans: Sequence[P], shown: Inputs, made: list[Image]) -> Generator[None, None, None]:
+        """Make the pictures of some plans, add them to ``made``, and yield after each step."""
         by_region = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
         odds = [torch.tensor(each, device=self.painter.device) for each in by_region]
-        shown = self.inputs.coloured(plans[0])
         canvas_of = partial(Canvas.of, shown, plans[0], self.painter, whole=COUNTS.whole)
         painted: Painted | None = None
-        for event in on_free_cores(paint(plans[0], shown, self.first, self.rungs, odds, canvas_of), self.cores):
+        for event in paint(plans[0], shown, self.first, self.rungs, odds, canvas_of):
             if isinstance(event, Painted):
                 painted = event
                 if painted.step:
-                    after_step()
+                    yield
         assert painted is not None
         images = weakened(painted.images, painted.canvas.photograph, plans, self.inputs)
-        return [
-            finished(image[None], plan, blended(self.inputs, plan), shown)
-            for image, plan in zip(images, plans, strict=True)
-        ]
+        for image, plan in zip(images[:, None], plans, strict=True):
+            made.append((yield from self.going_on.run(plan, image)) if self.going_on else image)

@@ -98,14 +98,18 @@ class ObjectiveBuilder:
             found.append(some)
         return found
 
-    def objective(self, content: Image, paintings: Paintings) -> InParts[MaskedObjective]:
+    def objective(
+        self, content: Image, paintings: Paintings, plan: OptimisePlan | None = None
+    ) -> InParts[MaskedObjective]:
         """Measure a photograph, and build the objective.
 
         Args:
             content: the photograph at this size, ``[1, 3, h, w]``.
             paintings: the measured paintings, as ``paintings`` returns them.
+            plan: a plan that differs in its strength alone; default: that of the builder.
         """
-        method, backbone, regions = self.plan.method, self.network.backbone, self._regions(content)
+        plan = plan or self.plan
+        method, backbone, regions = plan.method, self.network.backbone, self._regions(content, plan)
         weights = Weights(method.content_layers, method.style_layers, tv=method.tv)
         photograph = yield from self._measured(content, self.terms.of_photograph(regions))
         extra = [matting(content, method.photoreal)] if method.photoreal else []
@@ -125,11 +129,11 @@ class ObjectiveBuilder:
         """The loss functions of the plan, and their units."""
         return formulas_of(self.plan)
 
-    def _regions(self, content: Image) -> list[RegionWeights]:
+    def _regions(self, content: Image, plan: OptimisePlan) -> list[RegionWeights]:
         """Mask and weights of every region."""
         regions = []
         for region, (of_content, of_style) in zip(
-            self.inputs.regions, weights_by_region(self.plan, self.inputs), strict=True
+            self.inputs.regions, weights_by_region(plan, self.inputs), strict=True
         ):
             mask = _mask(self.inputs.weight(region), content)
             regions.append(RegionWeights(mask, style=of_style, content=of_content))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -14,8 +14,20 @@ from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
-from artune.engine.descend import STALLED_AFTER, End, InParts, PartDone, State, Step, begin, descend_in_parts
+from artune.engine.descend import (
+    STALLED_AFTER,
+    End,
+    InParts,
+    PartDone,
+    State,
+    Step,
+    begin,
+    descend,
+    descend_in_parts,
+    run_to_end,
+)
 from artune.engine.modes import in_mode, own_mode
+from artune.engine.optimisers import LBFGS
 from artune.errors import ResourceError
 from artune.losses.terms import balance_of
 from artune.machine import give_back_memory, ran_out
@@ -27,18 +39,22 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
 from artune.transfer.iterates import first_iterate, next_iterate
-from artune.transfer.ladder import Ladder
+from artune.transfer.ladder import SIDE, GoingOn, Ladder
 from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, photograph_at, weights_by_region
 from artune.transfer.plan import OptimisePlan, resolve, strengths_by_region, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
 from artune.transfer.run import Event, Progress, Run, first_picture
-from artune.transfer.sizes import check_sizes
+from artune.transfer.sizes import check_sizes, least_size
 from artune.transfer.start import FROM_PHOTOGRAPH, carried
 from artune.transfer.task import Task
 
 R = TypeVar("R")
 OptimiseTask = Task[Network]
 OptimiseRun = Run[OptimisePlan, Network]
+LADDER_STEPS = 3
+"""Steps of the optimiser for each picture of the search."""
+LADDER_LOG_ODDS = (-0.6, 0.4, 1.4, 2.4)
+"""Log odds of the strengths of the pictures of the search: few, as each is optimised."""
 PAINTED = StepCounts(first=4, next=2, whole=512, revisions=1)
 """Steps of the painter at each size, before the optimiser's."""
 
@@ -237,16 +253,41 @@ def painter_on(device: str) -> PainterNetwork:
 
 
 def ladder(task: OptimiseTask, plan: OptimisePlan) -> Ladder[OptimisePlan]:
-    """The pictures of the search for the balance. They are painted from the photograph, whatever the run's start."""
-    inputs = task.inputs
+    """The pictures of the search for the balance. They are painted from the photograph, whatever the run's start, and
+    then optimised in a few steps.
+    """
+    inputs, shown = task.inputs, task.inputs.coloured(plan)
+    size = min(plan.size, max(SIDE, least_size(inputs.photograph.size, task.network.backbone.smallest)))
+    rung = Rung(size=size, steps=LADDER_STEPS)
 
     def plan_at(strength: float) -> OptimisePlan:
         found = plan_unchecked(task, strength)
-        return found.model_copy(update={"method": found.method.model_copy(update={"start": "instant"})})
+        chosen = {"start": "instant", "optimiser": "lbfgs"}
+        return found.model_copy(update={"method": found.method.model_copy(update=chosen)})
 
-    painter = painter_on(str(task.network.device))
-    first = first_picture(task, inputs.coloured(plan))
-    return Ladder(inputs, first, painter, task.cores, plan_at, lambda plan: log_odds_of(plan, inputs))
+    builder = ObjectiveBuilder(plan_at(0.5), shown, task.network, rung)
+    paintings = cache(lambda: run_to_end(builder.paintings()))  # the same for all strengths
+
+    @in_mode(own_mode)
+    def optimised(plan: OptimisePlan, image: Image) -> Generator[None, None, Image]:
+        content = photograph_at(shown, size, task.network.device)
+        objective = run_to_end(builder.objective(content, paintings(), plan))
+        for step in descend(objective, image.contiguous(), LBFGS(history=LADDER_STEPS), steps=LADDER_STEPS):
+            image = step.state.x
+            yield
+        return image
+
+    return Ladder(
+        inputs,
+        first_picture(task, shown),
+        painter_on(str(task.network.device)),
+        task.cores,
+        plan_at,
+        lambda plan: log_odds_of(plan, inputs),
+        LADDER_LOG_ODDS,
+        size,
+        GoingOn(LADDER_STEPS, optimised),
+    )
 
 
 class _Measure:
