@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +24,7 @@ from artune.balance.curve import (
     Curve,
     balance,
     check_kept,
+    log_odds,
     strength_at,
 )
 from artune.errors import InputError
@@ -39,6 +41,8 @@ from artune.transfer.task import NO_OPEN_STRENGTH, Task
 LEAST_CHANGE = 0.2
 """Change of the layout that the strongest picture has at least, or the strength changes nothing: of 60 pairs of
 pictures, the least has 0.29."""
+BETWEEN = 10
+"""Parts into which the search divides the way from one picture of the ladder to the next."""
 OnLadder = Callable[[int, int], None]
 """Called after every step of the search, with the number of steps done and of all steps."""
 
@@ -114,7 +118,7 @@ def find_balance(
     style, content = scorer.scores(seen, places)
     curve = Curve(strengths, tuple(style), tuple(content))
     changed = float(seen.changes.max()) >= LEAST_CHANGE and not scorer.alike
-    found = balance(curve, kept=kept, changed=changed)
+    found = balance(scorer.finer(seen, places, strengths), kept=kept, changed=changed)
     return Tuning(_rounded(found), curve, pictures, time.perf_counter() - began)
 
 
@@ -194,16 +198,36 @@ class Scorer:
         mean = (areas[:, None] * torch.stack(margins)).sum(0) / areas.sum()
         return Seen(mean, change(self.judge.layout(images), self.layout))
 
-    def scores(self, seen: Seen, log_odds: Sequence[float]) -> tuple[list[float], list[float]]:
+    def scores(self, seen: Seen, places: Sequence[float]) -> tuple[list[float], list[float]]:
         """Style scores and content scores: probabilities that the results at some strengths are recognised.
 
         Args:
             seen: in pictures that were made at these strengths.
-            log_odds: of the strengths.
+            places: log odds of the strengths.
         """
-        places = torch.tensor(log_odds)
-        style, content = (each.probability(*seen, places) for each in self.calibrations)
+        style, content = (each.probability(*seen, torch.tensor(places)) for each in self.calibrations)
         return style.tolist(), content.tolist()
+
+    def finer(self, seen: Seen, places: Sequence[float], strengths: Sequence[float]) -> Curve:
+        """The curve with strengths between those of the pictures.
+
+        What is seen is interpolated, and not the scores: they have steep parts, which few pictures would miss.
+
+        Args:
+            seen: in the pictures.
+            places: see ``scores``.
+            strengths: of the pictures, ascending.
+        """
+        number = len(strengths)
+        at = np.linspace(0, number - 1, BETWEEN * (number - 1) + 1)
+
+        def between(values: Sequence[float] | Tensor) -> list[float]:
+            found: list[float] = np.interp(at, range(number), np.asarray(values)).tolist()
+            return found
+
+        style, content = self.scores(Seen(*(torch.tensor(between(values)) for values in seen)), between(places))
+        odds = between([log_odds(strength) for strength in strengths])
+        return Curve(tuple(map(strength_at, odds)), tuple(style), tuple(content))
 
 
 def _mask(weight: Floats | None, picture: Picture) -> Mask | None:

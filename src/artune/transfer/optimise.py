@@ -142,6 +142,7 @@ def steps(run: OptimiseRun, checkpoint: Checkpoint | None = None) -> Generator[P
     Raises:
         CheckpointError: the checkpoint does not fit the run.
         ResourceError: memory ran out.
+        WeightsError: the start is the painter's, and its file in the package is damaged.
     """
     if checkpoint is not None:
         method = run.plan.method
@@ -248,7 +249,11 @@ def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:
 
 
 def painter_on(device: str) -> PainterNetwork:
-    """The painter, on a device."""
+    """The painter, on a device.
+
+    Raises:
+        WeightsError: its file in the package is damaged.
+    """
     return PainterNetwork.load(StyleSpec(device=device))
 
 
