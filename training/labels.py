@@ -162,9 +162,9 @@ def sheets(work: Path) -> None:
 MADE = {"instant": "painted", "optimise": "optimised"}
 """What the pictures of each method are called in the table."""
 EFFORT = 0.25
-"""What a content counts that is known again with effort alone: such a picture has nearly failed. (A style that is partly
-there counts as a half.) Of 0, 0.25 and 0.5 it is the value with which, over 60 pairs that ``crowd`` does not judge, the
-found strengths have the larger gain over 2/3 by that of its referees which sees the lesser gain."""
+"""What a content counts that is known again with effort alone: such a picture has nearly failed. (A style that is
+partly there counts as a half.) Of 0, 0.25 and 0.5 it is the value with which, over 60 pairs that ``crowd`` does not
+judge, the found strengths have the larger gain over 2/3 by that of its referees which sees the lesser gain."""
 RIDGE = 1e-4
 """Weight of the squared parameters of a fit."""
 

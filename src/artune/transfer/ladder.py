@@ -36,11 +36,12 @@ class GoingOn(Generic[P]):
 
     Attributes:
         steps: number of steps for each picture.
-        run: makes the steps, and yields after each. Arguments: plan, picture ``[1, 3, h, w]``.
+        run: makes the steps, and yields after each. Arguments: plans that differ in their strength alone, their painted
+            pictures ``[b, 3, h, w]``. Returns the pictures, ``[1, 3, h, w]`` each.
     """
 
     steps: int
-    run: Callable[[P, Image], Generator[None, None, Image]]
+    run: Callable[[Sequence[P], Image], Generator[None, None, list[Image]]]
 
 
 class Ladder(Generic[P]):
@@ -108,5 +109,4 @@ class Ladder(Generic[P]):
                     yield
         assert painted is not None
         images = weakened(painted.images, painted.canvas.photograph, plans, self.inputs)
-        for image, plan in zip(images[:, None], plans, strict=True):
-            made.append((yield from self.going_on.run(plan, image)) if self.going_on else image)
+        made += (yield from self.going_on.run(plans, images)) if self.going_on else images[:, None]

@@ -1,5 +1,6 @@
 """The objective of a run at one size: the losses of the plan, for the pictures at this size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,25 +99,37 @@ class ObjectiveBuilder:
             found.append(some)
         return found
 
-    def objective(
-        self, content: Image, paintings: Paintings, plan: OptimisePlan | None = None
-    ) -> InParts[MaskedObjective]:
+    def objective(self, content: Image, paintings: Paintings) -> InParts[MaskedObjective]:
         """Measure a photograph, and build the objective.
 
         Args:
             content: the photograph at this size, ``[1, 3, h, w]``.
             paintings: the measured paintings, as ``paintings`` returns them.
-            plan: a plan that differs in its strength alone; default: that of the builder.
         """
-        plan = plan or self.plan
-        method, backbone, regions = plan.method, self.network.backbone, self._regions(content, plan)
-        weights = Weights(method.content_layers, method.style_layers, tv=method.tv)
-        photograph = yield from self._measured(content, self.terms.of_photograph(regions))
+        (found,) = yield from self.objectives(content, paintings, [self.plan])
+        return found
+
+    def objectives(
+        self, content: Image, paintings: Paintings, plans: Sequence[OptimisePlan]
+    ) -> InParts[list[MaskedObjective]]:
+        """Measure a photograph, and build the objectives of plans that differ in their strength alone.
+
+        Args:
+            content: the photograph at this size, ``[1, 3, h, w]``.
+            paintings: the measured paintings, as ``paintings`` returns them.
+            plans: the plans.
+        """
+        method, backbone, found = self.plan.method, self.network.backbone, []
+        photograph = yield from self._measured(content, self.terms.of_photograph(self._regions(content, self.plan)))
         extra = [matting(content, method.photoreal)] if method.photoreal else []
-        whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
         height, width = content.shape[-2:]
-        objective = whole if self.side is None else TiledObjective(whole, height, width, self.side)
-        return MaskedObjective(objective, covered_at(self.inputs, content))
+        for plan in plans:
+            weights = Weights(method.content_layers, method.style_layers, tv=plan.method.tv)
+            regions = self._regions(content, plan)
+            whole = assemble(backbone, self.terms, regions, paintings, photograph, weights, self.formulas, extra)
+            objective = whole if self.side is None else TiledObjective(whole, height, width, self.side)
+            found.append(MaskedObjective(objective, covered_at(self.inputs, content)))
+        return found
 
     @cached_property
     def terms(self) -> Terms:

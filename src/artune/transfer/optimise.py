@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -270,17 +270,19 @@ def ladder(task: OptimiseTask, plan: OptimisePlan) -> Ladder[OptimisePlan]:
         chosen = {"start": "instant", "optimiser": "lbfgs"}
         return found.model_copy(update={"method": found.method.model_copy(update=chosen)})
 
-    builder = ObjectiveBuilder(plan_at(0.5), shown, task.network, rung)
-    paintings = cache(lambda: run_to_end(builder.paintings()))  # the same for all strengths
-
     @in_mode(own_mode)
-    def optimised(plan: OptimisePlan, image: Image) -> Generator[None, None, Image]:
+    def optimised(plans: Sequence[OptimisePlan], images: Image) -> Generator[None, None, list[Image]]:
+        builder = ObjectiveBuilder(plans[0], shown, task.network, rung)
         content = photograph_at(shown, size, task.network.device)
-        objective = run_to_end(builder.objective(content, paintings(), plan))
-        for step in descend(objective, image.contiguous(), LBFGS(history=LADDER_STEPS), steps=LADDER_STEPS):
-            image = step.state.x
-            yield
-        return image
+        objectives = run_to_end(builder.objectives(content, run_to_end(builder.paintings()), plans))
+        found = []
+        for objective, image in zip(objectives, images[:, None].contiguous(), strict=True):
+            x = image
+            for step in descend(objective, x, LBFGS(history=LADDER_STEPS), steps=LADDER_STEPS):
+                x = step.state.x
+                yield
+            found.append(x)
+        return found
 
     return Ladder(
         inputs,
