@@ -109,4 +109,4 @@ def test_freed_memory_is_kept():
 
     machine.keep_freed_memory()
     faults()
-    assert faults() < 2**13  # the pages of one of the ten
+    assert faults() <= 2**13  # the pages of at most one of the ten
