@@ -881,16 +881,17 @@ def test_a_photograph_in_tiles_changes_nothing_for_the_next(files, photo, painti
     for name, picture in (("a.png", large), ("b.png", photo)):
         write_picture(picture, files / "photos" / name)
     layers = {"content_layers": {"relu1_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
-    spec = StyleSpec(size=256, strength=0.5, precision="fp32", method={"steps": 2, "optimiser": "adam", **layers})
+    method = {"start": "content", "steps": 2, "optimiser": "adam", **layers}
+    spec = StyleSpec(size=256, strength=0.5, precision="fp32", method=method)
     need = budget(planned(large, [painting], spec)).need(256)
     memory = f"{PROCESS_BYTES + (need.tiled(128) + need.whole) // 2}B"
     assert in_tiles(planned(large, [painting], spec.model_copy(update={"memory": memory})))
     line = ["style", files / "photos", files / "painting.png", "-o", files / "styled/", *FAST, "--size", "256"]
     taps = ["--content-layers", "relu1_1", "--style-layers", "relu1_1"]
-    said = call(*line, "--no-enlarge", "--memory", memory, *taps)
+    said = call(*line, "--no-enlarge", "--start", "content", "--memory", memory, *taps)
     assert said.exit_code == 0, said.output
     page_faults()
-    assert page_faults() < 2**13  # the pages of one of the ten
+    assert page_faults() <= 2**13  # the pages of at most one of the ten
 
 
 def test_one_strength_for_all(holiday, monkeypatch):
