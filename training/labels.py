@@ -39,7 +39,7 @@ from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.judges.embedding import Calibration, Calibrations, Judge
 from artune.spec.style import Instant, Optimise, StyleSpec
-from artune.transfer.ladder import LADDER_LOG_ODDS
+from artune.transfer.ladder import PAINTED_LOG_ODDS
 from artune.transfer.methods import method_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -124,7 +124,7 @@ def make(assets: Path, work: Path, count: int) -> None:
         photograph, painting = (read_picture(path) for path in pair)
         made = str(rng.choice(["painted", "optimised", "colours"], p=[0.65, 0.25, 0.1]))
         made = "optimised" if number >= MIXED else made
-        odds = float(rng.uniform(LADDER_LOG_ODDS[0], LADDER_LOG_ODDS[-1]))
+        odds = float(rng.uniform(PAINTED_LOG_ODDS[0], PAINTED_LOG_ODDS[-1]))
         if number < len(known):
             continue
         if made == "colours":

@@ -30,21 +30,19 @@ from PIL import Image as PIL
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.compact import Compact
 from artune.backbones.defaults import VGG_DEFAULTS
-from artune.backbones.network import Network
 from artune.data.folders import read_squares
 from artune.files import file_digest
 from artune.fitting import FitSettings, FitStep, Fitting, cosine
 from artune.images.find import find_pictures
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.judges.embedding import bundled_encoder
 from artune.losses import moments as fn
 from artune.losses.objective import ENERGY_SHARE
 from artune.losses.terms import TotalVariation, Wasserstein
 from artune.networks.loaded import read_painter, write_painter
 from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, Painter, PainterConfig, displacement
-from artune.spec.style import StyleSpec
 from artune.tensors import load_checkpoint
 from artune.transfer.sizes import fitted
 
@@ -355,13 +353,6 @@ def measure_units(painter: Painter, batches: Batches) -> None:
         both = zip(*(painter.features(each) for each in (batch.photographs, batch.paintings)), strict=True)
         found.append(torch.stack([torch.cat(each).square().mean() for each in both]))
     painter.set_units(torch.stack(found).mean(0).sqrt())
-
-
-def bundled_encoder() -> Compact:
-    """The bundled loss network, on which a painter is built."""
-    encoder = Network.load(StyleSpec(precision="fp32")).backbone
-    assert isinstance(encoder, Compact)
-    return encoder
 
 
 def new_painter(config: dict[str, Any], seed: int) -> Painter:

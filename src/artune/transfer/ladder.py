@@ -22,7 +22,7 @@ from artune.transfer.run import P, blended
 
 AfterStep = Callable[[], None]
 """Called after every step."""
-LADDER_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
+PAINTED_LOG_ODDS = (-1.2, -0.6, 0.0, 0.6, 1.2, 1.8, 2.4, 3.0, 3.6)
 """Log odds of the strengths of painted pictures."""
 SIDE = 256
 """Longer side of the pictures, pixels."""
@@ -67,7 +67,7 @@ class Ladder(Generic[P]):
         cores: FreeCores,
         plan_at: Callable[[float], P],
         log_odds_of: Callable[[P], Sequence[float]],
-        log_odds: Sequence[float] = LADDER_LOG_ODDS,
+        log_odds: Sequence[float] = PAINTED_LOG_ODDS,
         size: int = SIDE,
         going_on: GoingOn[P] | None = None,
     ) -> None:
