@@ -63,6 +63,8 @@ from artune.transfer.methods import method_of
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded
 
+SEARCH = "2"
+"""Raised when the search finds other strengths with the same judge; pictures of another version are made again."""
 FIXED = (0.2, 0.35, 0.5, 0.6667, 0.8, 0.9)
 DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
@@ -251,7 +253,7 @@ def cases_of(
             return picture, strength if tuning is None else tuning.balance.strength
 
         name = FOUND if strength is None else f"{strength:g}"
-        key = run_key(asked, used if strength is not None else {**used, "judge": JUDGE.sha256})
+        key = run_key(asked, used if strength is not None else {**used, "judge": JUDGE.sha256, "search": SEARCH})
         return Case(pair.name, name, spec.method.kind, size, key, make)
 
     def control(name: str, picture: Picture) -> Case:

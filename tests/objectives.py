@@ -6,7 +6,6 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from artune.backbones.base import Backbone, Image
 from artune.engine.descend import run_to_end
@@ -30,13 +29,13 @@ Styled = Sequence[tuple[RegionWeights, Sequence[PaintingImage]]]
 
 
 class AllWeights(NamedTuple):
-    """Weights of the taps, and those of content, style and total variation; the latter may be ``[b]``."""
+    """Weights of the taps, and those of content, style and total variation."""
 
     content: Mapping[str, float]
     style: Mapping[str, float]
-    content_total: float | Tensor = 1.0
-    style_total: float | Tensor = 1.0
-    tv: float | Tensor = 0.0
+    content_total: float = 1.0
+    style_total: float = 1.0
+    tv: float = 0.0
 
     @property
     def of_taps(self) -> Weights:

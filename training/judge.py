@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from labels import fitted
+from labels import Labelled
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -25,7 +25,16 @@ from artune.images.color import match
 from artune.images.find import find_pictures
 from artune.images.picture import Picture
 from artune.images.read import read_picture
-from artune.judges.embedding import STYLE_TAP, Calibration, Calibrations, Judge, bundled_encoder, margin, style_of
+from artune.judges.embedding import (
+    STYLE_TAP,
+    Calibrations,
+    ContentCalibration,
+    Judge,
+    StyleCalibration,
+    bundled_encoder,
+    margin,
+    style_of,
+)
 from artune.losses import moments as fn
 from artune.spec.style import METHOD_SPECS
 
@@ -70,15 +79,15 @@ def make_bank(assets: Path, count: int, output: Path) -> None:
     _, vectors = torch.linalg.eigh(fn.mean_and_covariance(whole)[1][0].double())
     basis = vectors[:, -DIRECTIONS:].float()
     styles = torch.cat([style_of(each, basis) for each in features(chosen)])
-    nothing = Calibration(0.0, 0.0, 0.0, 0.0)
-    none = dict.fromkeys(METHOD_SPECS, Calibrations(nothing, nothing))
+    nothing = Calibrations(StyleCalibration(0.0, 0.0), ContentCalibration(0.0, 0.0, 0.0))
+    none = dict.fromkeys(METHOD_SPECS, nothing)
     write({"basis": basis.contiguous(), "bank.style": styles.half()}, none, output)
 
 
 def calibrate(output: Path) -> None:
     """Fit the calibrations to the labels, and put them into the file."""
     tensors = {name: tensor for name, tensor in load_file(output).items() if not name.startswith("calibration.")}
-    found = fitted()
+    found = Labelled.read().fitted()
     for kind, calibrations in found.items():
         print(kind, calibrations)
     write(tensors, found, output)

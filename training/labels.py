@@ -37,7 +37,7 @@ from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.judges.embedding import Calibration, Calibrations, Judge
+from artune.judges.embedding import Calibrations, ContentCalibration, Judge, StyleCalibration
 from artune.spec.style import Instant, Optimise, StyleSpec
 from artune.transfer.ladder import PAINTED_LOG_ODDS
 from artune.transfer.methods import method_of
@@ -167,6 +167,9 @@ partly there counts as a half.) Of 0, 0.25 and 0.5 it is the value with which, o
 judge, the found strengths have the larger gain over 2/3 by that of its referees which sees the lesser gain."""
 RIDGE = 1e-4
 """Weight of the squared parameters of a fit."""
+OTHERS = 10
+"""Number of other photographs, whose layout has changed by 1, that count as pictures of strength 0.5 in which the
+content is not recognised: no labelled picture has changed so much."""
 
 
 @dataclass(frozen=True)
@@ -200,35 +203,32 @@ class Labelled:
         """The pictures at some places."""
         return Labelled(self.made[places], self.seen[places], {k: v[:, places] for k, v in self.labels.items()})
 
-    def fitted(self, side: str) -> dict[str, Calibration]:
+    def fitted(self) -> dict[str, Calibrations]:
         """The calibrations of both methods under which the mean labels are most likely.
 
         The style depends on the margin alone, the content on the change and the strength. Pictures in other colours
         count for both methods.
         """
-        free = np.array([True, False, False, True] if side == "style" else [False, True, True, True])
-        found, goal = {}, self.seen_as(side)
+        found = {}
+        style, content = (self.seen_as(side) for side in Calibrations._fields)
         for kind, name in MADE.items():
             some = np.isin(self.made, (name, "colours"))
-            seen = np.column_stack([self.seen[some], np.ones(some.sum())])[:, free]
-
-            def surprise(place: np.ndarray, seen: np.ndarray = seen, goal: np.ndarray = goal[some]) -> float:
-                p = (1 / (1 + np.exp(-seen @ place))).clip(1e-6, 1 - 1e-6)
-                likely = goal * np.log(p) + (1 - goal) * np.log(1 - p)
-                return float(RIDGE * np.square(place).sum() - likely.mean())
-
-            weights = np.zeros(4)
-            weights[free] = minimize(surprise, np.zeros(free.sum()), method="BFGS").x
-            found[kind] = Calibration(*map(float, weights))
+            margins, places = self.seen[some, :1], self.seen[some, 1:]
+            with_others = np.concatenate([places, np.tile([1.0, 0.0], (OTHERS, 1))])
+            of_content = _logistic(with_others, np.concatenate([content[some], np.zeros(OTHERS)]))
+            found[kind] = Calibrations(
+                StyleCalibration(*_logistic(margins, style[some])), ContentCalibration(*of_content)
+            )
         return found
 
-    def said(self, side: str, calibrations: dict[str, Calibration]) -> np.ndarray:
+    def said(self, side: str, calibrations: dict[str, Calibrations]) -> np.ndarray:
         """What calibrations say of each picture; those of the painter of pictures in other colours."""
-        found = np.empty(len(self.made))
-        for place, (made, seen) in enumerate(zip(self.made, self.seen, strict=True)):
-            kind = next((kind for kind, name in MADE.items() if name == made), "instant")
-            found[place] = _said(calibrations[kind], seen[None])[0]
-        return found
+        margins, changes, log_odds = torch.from_numpy(self.seen).T
+        by_kind = {
+            kind: (style.probability(margins) if side == "style" else content.probability(changes, log_odds)).numpy()
+            for kind, (style, content) in calibrations.items()
+        }
+        return np.where(self.made == MADE["optimise"], by_kind["optimise"], by_kind["instant"])
 
     def seen_as(self, side: str) -> np.ndarray:
         """Share of the labels of each picture that say that a side is recognised; see ``EFFORT``."""
@@ -246,16 +246,17 @@ class Labelled:
         return float(np.trace(together)), float(1 - (apart * together).sum() / (apart * chance).sum())
 
 
-def _said(calibration: Calibration, seen: np.ndarray) -> np.ndarray:
-    said: np.ndarray = calibration.probability(*torch.from_numpy(seen).T).numpy()
-    return said
+def _logistic(seen: np.ndarray, goal: np.ndarray) -> list[float]:
+    """Weights of what is seen, ``[n, k]``, and bias of the logistic function that is most likely to give the goal."""
+    whole = np.column_stack([seen, np.ones(len(seen))])
 
+    def surprise(place: np.ndarray) -> float:
+        p = (1 / (1 + np.exp(-whole @ place))).clip(1e-6, 1 - 1e-6)
+        likely = goal * np.log(p) + (1 - goal) * np.log(1 - p)
+        return float(RIDGE * np.square(place).sum() - likely.mean())
 
-def fitted() -> dict[str, Calibrations]:
-    """The calibrations of each method, by all labels."""
-    labelled = Labelled.read()
-    style, content = (labelled.fitted(side) for side in Calibrations._fields)
-    return {kind: Calibrations(style[kind], content[kind]) for kind in MADE}
+    found: list[float] = minimize(surprise, np.zeros(whole.shape[1]), method="BFGS").x.tolist()
+    return found
 
 
 def report() -> None:
@@ -265,12 +266,12 @@ def report() -> None:
     for side in Calibrations._fields:
         same, kappa = labelled.agreement(side)
         print(f"{side}: {len(half)} pictures, same label {same:.2f}, kappa {kappa:.2f}")
-        for kind, calibration in labelled.fitted(side).items():
-            print(f"    {kind}: {calibration}")
+        for kind, calibrations in labelled.fitted().items():
+            print(f"    {kind}: {getattr(calibrations, side)}")
         said, seen = np.empty(len(half)), labelled.seen_as(side)
         for part in (0, 1):
-            calibrations = labelled.some(half == part).fitted(side)
-            said[half != part] = labelled.some(half != part).said(side, calibrations)
+            of_half = labelled.some(half == part).fitted()
+            said[half != part] = labelled.some(half != part).said(side, of_half)
         error = 0.0
         for low in np.arange(0, 1, 0.2):
             some = (said > low) & (said <= low + 0.2)

@@ -60,7 +60,7 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "6affea6a1e66ce6b1770b2ec85aea71253213c0d12896921d30632bad9ec6d87", "MIT")
+JUDGE = Asset("judge.safetensors", "aa92c1eef1742c6a056a0a092049f07bb9c64363c255eaf86c39c0d20e5f60d9", "MIT")
 """The judge with its bank of other paintings and its calibrations (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""

@@ -21,6 +21,7 @@ FIRST_WINDOW = 0.05
 none, for beside another process a step with too many threads can take seconds."""
 
 E = TypeVar("E")
+R = TypeVar("R")
 
 
 class Usage(NamedTuple):
@@ -96,7 +97,7 @@ class FreeCores:
         return self._count
 
 
-def on_free_cores(steps: Generator[E, None, None], cores: FreeCores) -> Iterator[E]:
+def on_free_cores(steps: Generator[E, None, R], cores: FreeCores) -> Generator[E, None, R]:
     """Compute each of the steps with as many threads as there are free cores.
 
     Args:
@@ -105,14 +106,18 @@ def on_free_cores(steps: Generator[E, None, None], cores: FreeCores) -> Iterator
 
     Yields:
         what ``steps`` yields.
+
+    Returns:
+        what ``steps`` returns.
     """
     with closing(steps):
         while True:
             with cores.in_use():
                 try:
                     step = next(steps)
-                except StopIteration:
-                    return
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
             yield step
 
 

@@ -205,7 +205,8 @@ class Scorer:
             seen: in pictures that were made at these strengths.
             places: log odds of the strengths.
         """
-        style, content = (each.probability(*seen, torch.tensor(places)) for each in self.calibrations)
+        style = self.calibrations.style.probability(seen.margins)
+        content = self.calibrations.content.probability(seen.changes, torch.tensor(places))
         return style.tolist(), content.tolist()
 
     def finer(self, seen: Seen, places: Sequence[float], strengths: Sequence[float]) -> Curve:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -76,14 +76,20 @@ def evaluate_in_parts(f: Function, x: Tensor, step: int) -> InParts[Evaluation]:
     return f(x, step)
 
 
-def run_to_end(parts: InParts[R]) -> R:
-    """Run a computation in parts to its end, and return its result."""
+def run_to_end(parts: Generator[Any, None, R], after_part: Callable[[], None] = lambda: None) -> R:
+    """Run a computation in parts to its end, and return its result.
+
+    Args:
+        parts: the computation, which yields after each part.
+        after_part: called after each part.
+    """
     while True:
         try:
             next(parts)
         except StopIteration as end:
             result: R = end.value
             return result
+        after_part()
 
 
 Closure = Callable[[Tensor], Evaluation]

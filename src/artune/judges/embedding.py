@@ -38,35 +38,45 @@ COPY = 0.98
 reach 0.96."""
 
 
-class Calibration(NamedTuple):
-    """From what is seen to the probability that one side of a picture is recognised; fitted to labels.
-
-    Its log odds are a weighted sum.
+class StyleCalibration(NamedTuple):
+    """From the margin of the style to the probability that it is recognised: logistic, fitted to labels.
 
     Attributes:
-        margin: weight of the margin of the style.
-        change: weight of the change of the layout.
-        log_odds: weight of the log odds of the strength.
+        margin: weight of the margin.
         bias: added.
     """
 
     margin: float
+    bias: float
+
+    def probability(self, margins: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
+        """Probability that the style is recognised."""
+        return torch.sigmoid(self.margin * margins + self.bias)
+
+
+class ContentCalibration(NamedTuple):
+    """From the change of the layout to the probability that the content is recognised: logistic, fitted to labels.
+
+    Attributes:
+        change: weight of the change.
+        log_odds: weight of the log odds of the strength.
+        bias: added.
+    """
+
     change: float
     log_odds: float
     bias: float
 
-    def probability(
-        self, margins: Float[Tensor, "b"], changes: Float[Tensor, "b"], log_odds: Float[Tensor, "b"]
-    ) -> Float[Tensor, "b"]:
-        """Probability that the side is recognised."""
-        return torch.sigmoid(self.margin * margins + self.change * changes + self.log_odds * log_odds + self.bias)
+    def probability(self, changes: Float[Tensor, "b"], log_odds: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
+        """Probability that the content is recognised."""
+        return torch.sigmoid(self.change * changes + self.log_odds * log_odds + self.bias)
 
 
 class Calibrations(NamedTuple):
     """The calibrations of both sides."""
 
-    style: Calibration
-    content: Calibration
+    style: StyleCalibration
+    content: ContentCalibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +113,8 @@ class Judge:
             basis, styles = (tensors[name].float() for name in ("basis", "bank.style"))
             calibrations = {
                 kind: Calibrations(
-                    *(Calibration(*tensors[f"calibration.{kind}.{side}"].tolist()) for side in Calibrations._fields)
+                    StyleCalibration(*tensors[f"calibration.{kind}.style"].tolist()),
+                    ContentCalibration(*tensors[f"calibration.{kind}.content"].tolist()),
                 )
                 for kind in METHOD_SPECS
             }

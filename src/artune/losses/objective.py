@@ -86,13 +86,13 @@ class RegionWeights:
 
     Attributes:
         mask: ``[1, 1, h, w]`` in [0, 1] at the size of the picture; ``None``: the whole picture.
-        style: factor of the style terms in this region; a number or ``[b]``.
-        content: factor of the content terms in this region; a number or ``[b]``.
+        style: factor of the style terms in this region.
+        content: factor of the content terms in this region.
     """
 
     mask: Mask | None = None
-    style: float | Float[Tensor, "b"] = 1.0
-    content: float | Float[Tensor, "b"] = 1.0
+    style: float = 1.0
+    content: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class WeightedTerm(Generic[M, T]):
         name: name of the loss.
         term: measures the picture, and compares the measurement with the target.
         target: what the term compares with.
-        weight: weight in the total; a number or ``[b]``.
+        weight: weight in the total.
         unit: the distance that counts as 1.
         mask: weight of each position, at the size of the term's tap.
     """
@@ -111,7 +111,7 @@ class WeightedTerm(Generic[M, T]):
     name: str
     term: Term[M, T]
     target: T
-    weight: float | Tensor
+    weight: float
     unit: float | Tensor
     mask: Mask | None = None
 
@@ -149,7 +149,7 @@ class Objective:
         self, backbone: Backbone, terms: Sequence[AnyWeightedTerm], *, balance_gradients: bool = False
     ) -> None:
         self.backbone, self.balance_gradients = backbone, balance_gradients
-        self.terms = [f for f in terms if not (isinstance(f.weight, float) and f.weight == 0)]
+        self.terms = [f for f in terms if f.weight != 0]
         self.whole = sum(f.weight for f in self.terms if isinstance(f.unit, Tensor))
 
     @cached_property
@@ -342,7 +342,7 @@ def assemble(
         if scale == "calibrated":
             energies = [term.energy(painting.statistics[term].value) for some in paintings for painting in some]
             unit = term.energy(measured) + ENERGY_SHARE * torch.stack(energies).mean(0) + 1e-12
-        area = regions[0].content if whole is None else _mean(whole)
+        area = regions[0].content if whole is None else float(whole.mean())
         weighted.append(WeightedTerm(term.name, term, term.freeze(measured), area * share, unit, mask))
     for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
         area = 1.0 if region.mask is None else float(region.mask.mean())
@@ -384,18 +384,8 @@ def _whole_mask(regions: Sequence[RegionWeights]) -> Mask | None:
     """Weight of the content at each pixel; ``None`` for a single region without a mask."""
     if len(regions) == 1 and regions[0].mask is None:
         return None
-    masks = [_per_picture(region.content) * region.mask for region in regions if region.mask is not None]
+    masks = [region.content * region.mask for region in regions if region.mask is not None]
     return torch.stack(masks).sum(0)
-
-
-def _per_picture(weight: float | Tensor) -> float | Tensor:
-    """A weight ``[b]`` in a shape that multiplies maps."""
-    return weight[:, None, None, None] if isinstance(weight, Tensor) else weight
-
-
-def _mean(mask: Mask) -> float | Tensor:
-    """Mean of a mask, or of each mask of a batch."""
-    return float(mask.mean()) if len(mask) == 1 else mask.mean((1, 2, 3))
 
 
 def _mixed(term: AnyTerm, paintings: Sequence[MeasuredPainting]) -> Any:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import torch
@@ -34,23 +35,27 @@ class Readings:
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Sequence[Moments]] = {}
+        self._lock = Lock()  # runs of several threads may share a painter
 
     def clear(self) -> None:
         """Keep none."""
-        self._kept.clear()
+        with self._lock:
+            self._kept.clear()
 
     def get(self, key: Hashable) -> Sequence[Moments] | None:
         """The moments that were kept under a key, if any."""
-        found = self._kept.pop(key, None)
-        if found is not None:
-            self._kept[key] = found  # now the last one that was used
+        with self._lock:
+            found = self._kept.pop(key, None)
+            if found is not None:
+                self._kept[key] = found  # now the last one that was used
         return found
 
     def keep(self, key: Hashable, moments: Sequence[Moments]) -> None:
         """Keep moments under a key; those that were not used for longest give way."""
-        self._kept[key] = moments
-        while len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+        with self._lock:
+            self._kept[key] = moments
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ more like its results.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Generic
 
 import torch
 
 from artune.backbones.base import Image
+from artune.engine.descend import run_to_end
 from artune.images.picture import Picture
 from artune.networks.loaded import PainterNetwork
 from artune.threads import FreeCores, on_free_cores
@@ -72,7 +73,7 @@ class Ladder(Generic[P]):
         going_on: GoingOn[P] | None = None,
     ) -> None:
         self.inputs, self.first, self.painter, self.cores = inputs, first, painter, cores
-        self.plan_at, self.log_odds_of, self.log_odds, self.going_on = plan_at, log_odds_of, log_odds, going_on
+        self.plan_at, self.log_odds_of, self.log_odds, self.going_on = cache(plan_at), log_odds_of, log_odds, going_on
         self.size = min(size, plan_at(0.5).size)
         self.rungs = sizes_and_steps(COUNTS, self.size)
 
@@ -89,15 +90,14 @@ class Ladder(Generic[P]):
     def pictures(self, strengths: Sequence[float], after_step: AfterStep = lambda: None) -> list[Picture]:
         """The pictures at some strengths, inside (0, 1)."""
         plans = [self.plan_at(strength) for strength in strengths]
-        shown, made = self.inputs.coloured(plans[0]), list[Image]()
-        for _ in on_free_cores(self._steps(plans, shown, made), self.cores):
-            after_step()
+        shown = self.inputs.coloured(plans[0])
+        made = run_to_end(on_free_cores(self._steps(plans, shown), self.cores), after_step)
         return [
             finished(image, plan, blended(self.inputs, plan), shown) for image, plan in zip(made, plans, strict=True)
         ]
 
-    def _steps(self, plans: Sequence[P], shown: Inputs, made: list[Image]) -> Generator[None, None, None]:
-        """Make the pictures of some plans, add them to ``made``, and yield after each step."""
+    def _steps(self, plans: Sequence[P], shown: Inputs) -> Generator[None, None, Sequence[Image]]:
+        """Make the pictures of some plans, ``[1, 3, h, w]`` each, and yield after each step."""
         by_region = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
         odds = [torch.tensor(each, device=self.painter.device) for each in by_region]
         canvas_of = partial(Canvas.of, shown, plans[0], self.painter, whole=COUNTS.whole)
@@ -109,4 +109,4 @@ class Ladder(Generic[P]):
                     yield
         assert painted is not None
         images = weakened(painted.images, painted.canvas.photograph, plans, self.inputs)
-        made += (yield from self.going_on.run(plans, images)) if self.going_on else images[:, None]
+        return (yield from self.going_on.run(plans, images)) if self.going_on else [*images[:, None]]

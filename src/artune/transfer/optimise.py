@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -248,8 +248,9 @@ def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:
     return [painted_log_odds(content, style / k) for content, style in weights_by_region(plan, inputs)]
 
 
+@lru_cache(maxsize=1)
 def painter_on(device: str) -> PainterNetwork:
-    """The painter, on a device.
+    """The painter, on a device. It is kept with its readings of paintings, for a search, its run, and later ones.
 
     Raises:
         WeightsError: its file in the package is damaged.
