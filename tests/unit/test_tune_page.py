@@ -18,6 +18,11 @@ from artune.report.charts import Chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVE = Curve((0.05, 0.2, 0.5, 0.55, 0.9), (0.01, 0.31, 0.51, 0.62, 0.43), (0.97, 0.86, 0.72, 0.68, 0.25))
+FINER = Curve(
+    (0.05, 0.1, 0.2, 0.5, 0.55, 0.7, 0.9),
+    (0.01, 0.2, 0.31, 0.51, 0.62, 0.5, 0.43),
+    (0.97, 0.9, 0.86, 0.72, 0.68, 0.4, 0.25),
+)
 BALANCE = Balance(0.4, 0.204, 0.496, Reason.CROSSED, 0.9, 0.6, 0.7, 0.45)
 
 
@@ -28,15 +33,16 @@ def flat(level):
 @pytest.fixture
 def tuning():
     pictures = tuple(flat(place / 10) for place in range(5))
-    return Tuning(BALANCE, CURVE, pictures)
+    return Tuning(BALANCE, CURVE, FINER, pictures)
 
 
 def test_the_lines_are_monotone_and_their_dots_are_the_scores(tuning):
     lines = tuning_lines(tuning)
     for side in ("style", "content"):
-        line, values = lines[side], getattr(tuning.curve, side)
-        assert line.dots == values
-        assert line.x == [log_odds(strength) for strength in tuning.curve.strengths]
+        line, values = lines[side], getattr(tuning.finer, side)
+        places = [log_odds(strength) for strength in tuning.curve.strengths]
+        assert line.dots == [*zip(places, getattr(tuning.curve, side), strict=True)]
+        assert line.x == [log_odds(strength) for strength in tuning.finer.strengths]
         steps = np.diff(line.y)
         assert np.all(steps >= 0) if side == "style" else np.all(steps <= 0)
         assert np.mean(line.y) == pytest.approx(np.mean(values))  # the nearest by least squares

@@ -54,12 +54,14 @@ class Tuning:
     Attributes:
         balance: the strength, the safe interval, and how they were found.
         curve: the judge's scores of the photograph, which has the lowest strength, and of the pictures of the ladder.
+        finer: the scores at strengths between theirs, too, from which the balance was found.
         pictures: these pictures.
         seconds: duration of the search.
     """
 
     balance: Balance
     curve: Curve
+    finer: Curve
     pictures: tuple[Picture, ...] = ()
     seconds: float = 0.0
 
@@ -70,7 +72,7 @@ class Tuning:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seconds: float = 0.0) -> "Tuning":
-        """The tuning of a ``summary``, without pictures.
+        """The tuning of a ``summary``, which holds neither pictures nor the finer curve.
 
         Args:
             summary: plain data, as ``summary`` returns them.
@@ -86,7 +88,7 @@ class Tuning:
             raise InputError("the data of the balance are incomplete or wrong") from error
         if not 0 < found.strength < 1:
             raise InputError(f"the balance has strength {found.strength}, which is not inside (0, 1)")
-        return cls(found, curve, seconds=seconds)
+        return cls(found, curve, curve, seconds=seconds)
 
 
 def find_balance(
@@ -118,8 +120,9 @@ def find_balance(
     style, content = scorer.scores(seen, places)
     curve = Curve(strengths, tuple(style), tuple(content))
     changed = float(seen.changes.max()) >= LEAST_CHANGE and not scorer.alike
-    found = balance(scorer.finer(seen, places, strengths), kept=kept, changed=changed)
-    return Tuning(_rounded(found), curve, pictures, time.perf_counter() - began)
+    finer = scorer.finer(seen, places, strengths)
+    found = balance(finer, kept=kept, changed=changed)
+    return Tuning(_rounded(found), curve, finer, pictures, time.perf_counter() - began)
 
 
 def _rounded(found: Balance) -> Balance:

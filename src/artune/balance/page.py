@@ -47,16 +47,17 @@ def write_tuning(
 def tuning_lines(tuning: Tuning) -> dict[str, Series]:
     """The curves of style and content over the log odds of the strength, as lines of a chart.
 
-    A line is the monotone fit of a curve; its dots are the scores.
+    A line is the monotone fit of the finer curve; its dots are the scores of the pictures.
     """
-    curve = tuning.curve
-    places = [log_odds(strength) for strength in curve.strengths]
+    curve, finer = tuning.curve, tuning.finer
+    places, between = ([log_odds(strength) for strength in each.strengths] for each in (curve, finer))
 
-    def line(values: Sequence[float], *, rising: bool) -> Series:
+    def line(scores: Sequence[float], values: Sequence[float], *, rising: bool) -> Series:
         fitted = monotone(np.array(values, dtype=np.float64), rising=rising).tolist()
-        return Series(places, fitted, dots=values)
+        return Series(between, fitted, dots=[*zip(places, scores, strict=True)])
 
-    return {"style": line(curve.style, rising=True), "content": line(curve.content, rising=False)}
+    style = line(curve.style, finer.style, rising=True)
+    return {"style": style, "content": line(curve.content, finer.content, rising=False)}
 
 
 def tuning_chart(tuning: Tuning) -> Chart:

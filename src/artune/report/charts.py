@@ -38,14 +38,14 @@ class Series:
         y: values.
         low: lower ends of the band around the line; empty for no band.
         high: upper ends of the band.
-        dots: values that are marked by dots; default: ``y``.
+        dots: places and values that are marked by dots; default: those of the line.
     """
 
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
-    dots: Sequence[float] = ()
+    dots: Sequence[tuple[float, float]] = ()
 
 
 def line_chart(
@@ -79,7 +79,7 @@ def line_chart(
     for name, line in lines.items():
         colour = COLOURS.get(name) or next(others)
         axes.plot(line.x, line.y, color=colour, label=name)
-        axes.plot(line.x, line.dots or line.y, color=colour, **DOT)
+        axes.plot(*zip(*(line.dots or zip(line.x, line.y, strict=True)), strict=True), color=colour, **DOT)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if marked is not None:

@@ -143,6 +143,9 @@ def _fault(item: Any, model: type[Model], named: Callable[[Sequence[str]], str])
         text = "there is no such field" + _meant((*path, *parts)[-1], known, "`")
         if owner is StyleSpec and path[-1] in METHOD_FIELDS:
             text = f"there is no such field; it belongs under method (method: {{{path[-1]}: ...}})"
+        if having := [method for method, spec in METHOD_SPECS.items() if path[-1:] and path[-1] in spec.model_fields]:
+            without = next((method for method, spec in METHOD_SPECS.items() if spec is owner), None)
+            text = text if without is None else f"the method {without} has no such field; {' and '.join(having)} has"
     else:
         text = f"must be {kind.words()}, not {reprlib.repr(item['input'])}{_meant(item['input'], kind.choices())}"
     name = ": ".join([*([named(path)] if path else []), *parts])
