@@ -1,8 +1,9 @@
 """A loss network that is loaded once and used for many pictures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -51,16 +52,10 @@ class Network:
             SpecError: naming what differs.
         """
         method = optimise_of(spec)
-        for name, asked, has in (
-            ("network", method.network, self.name),
-            ("pooling", method.pooling, self.pooling),
-            ("padding", method.padding, self.padding),
-            ("smooth", method.smooth, self.smooth),
-            ("precision", spec.precision, self.precision),
-            ("device", spec.device, str(self.device)),
-        ):
-            if asked not in (None, "auto", has, self.device.type if name == "device" else has):
-                raise SpecError(f"the spec asks for {name} {asked}, the network given has {has}; make them equal")
+        asked = {name: getattr(method, name) for name in ("network", "pooling", "padding", "smooth")}
+        has = {"network": self.name, "pooling": self.pooling, "padding": self.padding, "smooth": self.smooth}
+        check_has(asked, has, "the network given")
+        check_runs(spec, self.precision, self.device, "the network given")
 
     @classmethod
     @torch.inference_mode(False)  # weights made in the caller's inference mode could not be differentiated through
@@ -91,3 +86,36 @@ class Network:
         )
         smooth = isinstance(backbone, Smoothed)
         return cls(backbone, method.network, method.pooling, digest, device, dtype, smooth, method.padding)
+
+
+def check_runs(spec: StyleSpec, precision: str, device: torch.device, of: str) -> None:
+    """Raise if a spec asks for another precision or device than what is loaded has.
+
+    Args:
+        spec: the spec.
+        precision: of what is loaded.
+        device: where it runs.
+        of: what it is, for messages.
+
+    Raises:
+        SpecError: naming what differs.
+    """
+    whole_kind = spec.device == device.type
+    has = {"precision": precision, "device": spec.device if whole_kind else str(device)}
+    check_has({"precision": spec.precision, "device": spec.device}, has, of)
+
+
+def check_has(asked: Mapping[str, Any], has: Mapping[str, Any], of: str) -> None:
+    """Raise if something asked for differs from what is loaded; ``None`` and ``auto`` ask for nothing.
+
+    Args:
+        asked: values of a spec, by name.
+        has: those of what is loaded, by the same names.
+        of: what is loaded, for messages.
+
+    Raises:
+        SpecError: naming what differs.
+    """
+    for name, value in asked.items():
+        if value not in (None, "auto", has[name]):
+            raise SpecError(f"the spec asks for {name} {value}, {of} has {has[name]}; make them equal")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from artune.assets import PAINTER, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.compact import Compact
+from artune.backbones.network import check_runs
 from artune.backbones.registry import load_network
 from artune.blank import Blank
 from artune.errors import SpecError, WeightsError
@@ -84,12 +85,7 @@ class PainterNetwork:
         Raises:
             SpecError: naming what differs.
         """
-        for name, asked, has in (
-            ("precision", spec.precision, self.precision),
-            ("device", spec.device, str(self.device)),
-        ):
-            if asked not in ("auto", has, self.device.type if name == "device" else has):
-                raise SpecError(f"the spec asks for {name} {asked}, the painter has {has}; make them equal")
+        check_runs(spec, self.precision, self.device, "the painter")
 
     @classmethod
     @torch.inference_mode(False)
