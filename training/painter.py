@@ -424,11 +424,8 @@ def ablate(args: argparse.Namespace) -> None:
             each = (time.process_time() - began) / SPEED_STEPS / torch.get_num_threads()
             (work / "steps").write_text(str(round(60 * args.minutes / each)))
         train(parser().parse_args([*given, str(work), "--steps", (work / "steps").read_text()]))
-        for plan in ("128x2,256x1,512x1", "128x2,256x1"):
-            print(f"{name}, {plan}", flush=True)
-            evaluate(
-                parser().parse_args(["evaluate", "--assets", str(args.assets), "--work", str(work), "--plan", plan])
-            )
+        print(name, flush=True)
+        evaluate(parser().parse_args(["evaluate", "--assets", str(args.assets), "--work", str(work)]))
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -74,12 +75,19 @@ def versions() -> dict[str, str]:
     """Versions of everything that may change the bits of a result, except processor and number of threads."""
     import torch
 
-    found = {
+    return {
         "artune": __version__,
         "algorithm": str(ALGORITHM),
         "torch": torch.__version__,  # with the build, which the package's metadata may lack
         "python": platform.python_version(),
+        **_of_libraries(),
     }
+
+
+@cache
+def _of_libraries() -> dict[str, str]:
+    """Versions of ``LIBRARIES``; read once, as that takes 10 ms."""
+    found = {}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
