@@ -116,16 +116,14 @@ def make(assets: Path, work: Path, count: int) -> None:
     """Write the pictures and ``labels.csv``; what is there already is not made again."""
     rng, table = np.random.default_rng(0), work / "labels.csv"
     (work / "pictures").mkdir(parents=True, exist_ok=True)
-    known = table.read_text().splitlines()[1:] if table.exists() else []
-    if not known:
-        table.write_text(",".join(FIELDS) + "\n")
+    rows = [*csv.reader(table.read_text().splitlines())] if table.exists() else [[*FIELDS]]
     for number in range(count):
         pair = pairs(assets)[number % PAIRS]
         photograph, painting = (read_picture(path) for path in pair)
         made = str(rng.choice(["painted", "optimised", "colours"], p=[0.65, 0.25, 0.1]))
         made = "optimised" if number >= MIXED else made
         odds = float(rng.uniform(PAINTED_LOG_ODDS[0], PAINTED_LOG_ODDS[-1]))
-        if number < len(known):
+        if number < len(rows) - 1:
             continue
         if made == "colours":
             picture, odds = recoloured(photograph, painting), math.nan
@@ -135,10 +133,10 @@ def make(assets: Path, work: Path, count: int) -> None:
         for name, each in (("photograph", photograph), ("painting", painting), ("result", picture)):
             write_picture(each.resized(TILE, TILE), work / "pictures" / f"{number:03d}-{name}.png")
         names = (path.relative_to(assets / "data").as_posix() for path in pair)
-        row = (f"{number:03d}", *names, made, f"{odds:.4f}")
-        print(*row, flush=True)
-        with table.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(row)
+        rows.append([f"{number:03d}", *names, made, f"{odds:.4f}"])
+        print(*rows[-1], flush=True)
+        with atomic(table) as temporary, temporary.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def sheets(work: Path) -> None:

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from artune.backbones.defaults import VGG_DEFAULTS
 from artune.data.folders import read_squares
-from artune.files import file_digest
+from artune.files import atomic, file_digest
 from artune.fitting import FitSettings, FitStep, Fitting, cosine
 from artune.images.find import find_pictures
 from artune.images.picture import Picture
@@ -42,7 +42,7 @@ from artune.losses import moments as fn
 from artune.losses.objective import ENERGY_SHARE
 from artune.losses.terms import TotalVariation, Wasserstein
 from artune.networks.loaded import read_painter, write_painter
-from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, Painter, PainterConfig, displacement
+from artune.networks.painter import CONTENT, LOG_ODDS, REVISION_TAPS, STRIDE, TAPS, Painter, PainterConfig, displacement
 from artune.tensors import load_checkpoint
 from artune.transfer.sizes import fitted
 
@@ -220,9 +220,9 @@ class Scene:
 
     def revised(self, images: Tensor) -> Tensor:
         """The pictures after a revision."""
-        features = [each.detach() for each in self.features[:SHALLOW]]
+        features = [each.detach() for each in self.features[:REVISION_TAPS]]
         both = (_moved(each, self.offset) for each in (images.detach(), self.photographs))
-        displacements = self.shown()[:SHALLOW]
+        displacements = self.shown()[:REVISION_TAPS]
         made: Tensor = self.painter.revision(*both, features, displacements, None, self.log_odds, 0, False)
         return self._back(made)
 
@@ -397,6 +397,7 @@ def train(args: argparse.Namespace) -> None:
     checkpoint, log = args.work / "painter.checkpoint", args.work / "painter.jsonl"
     if checkpoint.exists():
         fitting.resume(checkpoint, run)
+        _forget_after(log, fitting.step)
     began, some = time.time(), list[FitStep]()
     for step in fitting.run():
         some.append(step)
@@ -410,6 +411,13 @@ def train(args: argparse.Namespace) -> None:
             some.clear()
             if time.time() - began > 60 * args.minutes:
                 return
+
+
+def _forget_after(log: Path, last: int) -> None:
+    """Drop the lines of a log after a step, as of a run that was killed between its log and its checkpoint."""
+    lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= last]
+    with atomic(log) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines))
 
 
 def ablate(args: argparse.Namespace) -> None:

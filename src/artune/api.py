@@ -157,7 +157,7 @@ def prepare(
     allow_huge: bool = False,
     **options: Any,
 ) -> Prepared:
-    """Read a photograph and paintings, to paint them at many strengths in one pass each.
+    """Read a photograph and paintings, to paint them at many strengths.
 
     ``painter = prepare(a, b); painter(0.3); painter(0.6)`` reads the pictures once. ``painter.paintings(c)`` has the
     same photograph with another painting.
@@ -176,7 +176,13 @@ def prepare(
         InputError: a picture, a mask, the spec or an option cannot be used.
         WeightsError: weights are missing or do not fit.
     """
-    check_types(("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"))
+    check_types(
+        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
+        ("network", network, isinstance(network, Loaded | None), "what an earlier `artune.prepare` loaded"),
+    )
+    _check_weights(weights, network)
+    if "strength" in options:
+        raise SpecError("`strength` is given, but the painter is called with it: leave it out here")
     given = {"method": Instant(), **options} if spec is None else options
     wanted, loaded = _wanted(spec, None, network, given)
     if not isinstance(wanted.method, Instant):
@@ -202,12 +208,8 @@ def read(
     allow_huge: bool = False,
 ) -> Task[Any]:
     """Read and check the pictures, and load the network; the arguments are those of ``style``."""
-    check_types(
-        ("weights", weights, isinstance(weights, Path | str | None), "a file"),
-        ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
-    )
-    if network is not None and weights is not None:
-        raise SpecError("both `network` and `weights` are given; leave out either")
+    check_types(("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"))
+    _check_weights(weights, network)
     file = None if weights is None else Path(weights)
     start = first.picture if isinstance(first, Result) else first
 
@@ -300,6 +302,13 @@ def finish(
         if watch is not None and watch(progress):
             return result_of(progress, cancelled=True)
     return result_of(progress)
+
+
+def _check_weights(weights: object, network: Loaded | None) -> None:
+    """Raise if weights are no file, or are given beside a loaded network."""
+    check_types(("weights", weights, isinstance(weights, Path | str | None), "a file"))
+    if network is not None and weights is not None:
+        raise SpecError("both `network` and `weights` are given; leave out either")
 
 
 def _wanted(

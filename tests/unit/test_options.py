@@ -48,7 +48,8 @@ def test_options_reach_the_spec_and_its_method():
         ({"tv": -1}, "`tv` must be a number from 0 to 1e+12, not -1"),
         ({"style_layers": {"relu1_1": -1}}, "`style_layers`: relu1_1 must be a number from 0 to 1e+12, not -1"),
         ({"stength": 1}, "`stength`: there is no such field; did you mean `strength`?"),
-        ({"method": {"kind": "instant"}, "loss": "gram"}, "`loss`: the method instant has no such field; optimise has"),
+        ({"method": {"kind": "instant"}, "loss": "gram"}, "`loss`: the method instant has none; leave it out, or "
+         "take the method optimise"),
         ({"color": "content-lum"}, "`color` must be 'style', 'content-luminance' or 'content-match', not 'content-lum'"
          "; did you mean content-luminance?"),
         ({"scale": "tutorial"}, "`scale` tutorial is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"),

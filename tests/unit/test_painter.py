@@ -17,10 +17,10 @@ from artune.networks.painter import (
     CONTENT,
     FLOOR,
     LOG_ODDS,
+    REVISION_TAPS,
     RIDGES,
-    SHALLOW,
+    STEP_TAPS,
     TAPS,
-    WHOLE,
     Painter,
     PainterConfig,
     displacement,
@@ -117,8 +117,8 @@ def test_ridges_by_hand(encoder):
 
 def stepped(painter, photograph, painting, odds, image=None, done=0, first=True):
     image = photograph if image is None else image
-    features, own = painter.features(image, WHOLE), painter.features(photograph, WHOLE)
-    gaussians = painter.gaussians(moments_of(painter, painting)[:WHOLE])
+    features, own = painter.features(image, STEP_TAPS), painter.features(photograph, STEP_TAPS)
+    gaussians = painter.gaussians(moments_of(painter, painting)[:STEP_TAPS])
     transports = painter.transports([fn.moments(each) for each in features], gaussians)
     displacements = [displacement(*each) for each in zip(features, transports, strict=True)]
     return painter.whole(
@@ -158,7 +158,7 @@ def test_what_a_step_is_told_counts(painter, generator, what):
 def test_everything_that_is_trained_gets_a_gradient_and_the_encoder_none(painter, generator):
     photograph, painting = images(generator)
     stepped(painter, photograph, painting, torch.ones(1)).square().sum().backward()
-    features = painter.features(photograph, SHALLOW)
+    features = painter.features(photograph, REVISION_TAPS)
     painter.revision(
         photograph, photograph, features, features, None, torch.ones(1), 0, False
     ).square().sum().backward()
@@ -216,7 +216,7 @@ def test_readings_are_kept_until_there_are_too_many(monkeypatch):
     assert read == ["a", "b", "c", "b"]
 
 
-@pytest.mark.parametrize("number", [WHOLE, SHALLOW])
+@pytest.mark.parametrize("number", [STEP_TAPS, REVISION_TAPS])
 def test_a_folded_step_makes_the_same_picture(painter, generator, number):
     photograph, painting = images(generator)
     x = photograph * 0.8 + 0.1
@@ -225,8 +225,8 @@ def test_a_folded_step_makes_the_same_picture(painter, generator, number):
         [fn.moments(each) for each in features], painter.gaussians(moments_of(painter, painting))
     )
     displacements = [displacement(*each) for each in zip(features, transports, strict=True)]
-    step, odds = painter.whole if number == WHOLE else painter.revision, torch.tensor([0.7])
-    lost = own - features[CONTENT] if number == WHOLE else None
+    step, odds = painter.whole if number == STEP_TAPS else painter.revision, torch.tensor([0.7])
+    lost = own - features[CONTENT] if number == STEP_TAPS else None
     expected = step(x, photograph, features, displacements, lost, odds, 1, False)
     made = Folded(step, transports, odds, 1, False)(photograph, features, own)
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)

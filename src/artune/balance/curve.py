@@ -31,8 +31,8 @@ KEPT_SHARE = 0.8
 """Share of its best score that either curve keeps in the safe interval."""
 PHOTOGRAPH_LOG_ODDS = -3.0
 """Log odds of the strength that stands for the untouched photograph: below it, hardly any style is seen."""
-TIE_SCORE = 0.5
-"""Twice the style score from which on flat curves are explained by a photograph that has the style already."""
+HAS_STYLE = 0.25
+"""Style score from which on flat curves are explained by a photograph that has the style already."""
 TOLERANCE = 0.05
 """Scores that are lower than the best one by less than this count as nearly as good, with falling weight."""
 ADVICE = "Look at the result, or set the strength"
@@ -133,9 +133,7 @@ class Balance:
         """One sentence for the user."""
         text = f"strength {self.strength:.2f}"
         if self.reason is Reason.FLAT:
-            at_all = (
-                "is the photograph in this style already?" if self.style >= TIE_SCORE / 2 else "none shows the style"
-            )
+            at_all = "is the photograph in this style already?" if self.style >= HAS_STYLE else "none shows the style"
             return f"{text}, the usual one: what is recognised is the same at every strength ({at_all})"
         if self.reason is Reason.NOT_MONOTONE:
             return f"{text}, a guess: what is recognised does not follow the strength. {ADVICE}"

@@ -13,10 +13,11 @@ strokes are there already: it revises the fine texture, at a third of the cost.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,9 +27,9 @@ from artune.losses import moments as fn
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """Taps of the compact network that the style is measured at."""
-WHOLE = 4
-"""Number of ``TAPS`` that a whole step sees."""
-SHALLOW = 2
+STEP_TAPS = 4
+"""Number of ``TAPS`` that a step sees."""
+REVISION_TAPS = 2
 """Number of ``TAPS`` that a revision sees."""
 CONTENT = 3
 """Index of the tap that keeps the content."""
@@ -48,6 +49,12 @@ BLOCK = 2
 """Side of the blocks of pixels that the decoder sees and makes as one position."""
 
 
+Width = Annotated[int, Field(ge=1, le=1024)]
+"""Number of channels; bounded, as a file says it."""
+Count = Annotated[int, Field(ge=1, le=16)]
+"""Number of convolutions; likewise."""
+
+
 @dataclass(frozen=True)
 class PainterConfig:
     """The shape of a painter.
@@ -62,11 +69,11 @@ class PainterConfig:
             as in AdaIN (Huang and Belongie 2017).
     """
 
-    widths: tuple[int, ...] = (32, 80, 128)
-    convolutions: tuple[int, ...] = (2, 1, 2)
-    revision: int = 32
-    revision_convolutions: int = 2
-    embedding: int = 32
+    widths: tuple[Width, Width, Width] = (32, 80, 128)
+    convolutions: tuple[Count, Count, Count] = (2, 1, 2)
+    revision: Width = 32
+    revision_convolutions: Count = 2
+    embedding: Width = 32
     whitening: bool = True
 
     @classmethod
@@ -249,9 +256,9 @@ class Painter(nn.Module):
         self.encoder, self.config = encoder, config
         channels = [encoder.taps[tap].channels for tap in TAPS]
         self.register_buffer("units", torch.ones(len(TAPS)))
-        self.whole = LearnedStep(channels[:WHOLE], config.widths, config.convolutions, config.embedding)
+        self.whole = LearnedStep(channels[:STEP_TAPS], config.widths, config.convolutions, config.embedding)
         self.revision = LearnedStep(
-            channels[:SHALLOW], (config.revision,), (config.revision_convolutions,), config.embedding
+            channels[:REVISION_TAPS], (config.revision,), (config.revision_convolutions,), config.embedding
         )
 
     def set_units(self, units: Float[Tensor, "t"]) -> None:

@@ -139,17 +139,23 @@ def _fault(item: Any, model: type[Model], named: Callable[[Sequence[str]], str])
     elif item["type"] == "missing":
         text = "must be given"
     elif kind is None:
-        known = [*owner.model_fields, *(METHOD_FIELDS if owner is StyleSpec else ())]
-        text = "there is no such field" + _meant((*path, *parts)[-1], known, "`")
-        if owner is StyleSpec and path[-1] in METHOD_FIELDS:
-            text = f"there is no such field; it belongs under method (method: {{{path[-1]}: ...}})"
-        if having := [method for method, spec in METHOD_SPECS.items() if path[-1:] and path[-1] in spec.model_fields]:
-            without = next((method for method, spec in METHOD_SPECS.items() if spec is owner), None)
-            text = text if without is None else f"the method {without} has no such field; {' and '.join(having)} has"
+        text = _no_such_field((*path, *parts)[-1], owner)
     else:
         text = f"must be {kind.words()}, not {reprlib.repr(item['input'])}{_meant(item['input'], kind.choices())}"
     name = ": ".join([*([named(path)] if path else []), *parts])
     return f"{name}{' ' if text.startswith('must ') else ': '}{text}" if name.strip("`") else text
+
+
+def _no_such_field(name: str, owner: type[Model]) -> str:
+    """Why a model has no field of a name, and what may have been meant."""
+    if owner is StyleSpec and name in METHOD_FIELDS:
+        return f"there is no such field; it belongs under method (method: {{{name}: ...}})"
+    having = [kind for kind, spec in METHOD_SPECS.items() if name in spec.model_fields]
+    without = [kind for kind, spec in METHOD_SPECS.items() if spec is owner]
+    if having and without:
+        return f"the method {without[0]} has none; leave it out, or take the method {' or '.join(having)}"
+    known = [*owner.model_fields, *(METHOD_FIELDS if owner is StyleSpec else ())]
+    return "there is no such field" + _meant(name, known, "`")
 
 
 def _find(where: Sequence[int | str], model: type[Model]) -> _Place:

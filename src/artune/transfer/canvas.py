@@ -1,5 +1,6 @@
 """What the painter knows of the pictures of a run at one size, and how it paints from size to size."""
 
+import hashlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from artune.losses.terms import Wasserstein
 from artune.losses.tiled import Window, measure_in_tiles, spans
 from artune.networks.folded import Folded
 from artune.networks.loaded import PainterNetwork
-from artune.networks.painter import CONTENT, LOG_ODDS, SHALLOW, STRIDE, TAPS, WHOLE, Transport
+from artune.networks.painter import CONTENT, LOG_ODDS, REVISION_TAPS, STEP_TAPS, STRIDE, TAPS, Transport
 from artune.regions.masks import resized_mask
 from artune.spec.style import Quality, Rung
 from artune.transfer.inputs import Inputs, Painting
@@ -49,6 +50,10 @@ class StepCounts:
     next: int
     whole: int
     revisions: int
+
+    def at(self, size: int) -> int:
+        """Steps at a size after the first."""
+        return self.next if size <= self.whole else self.revisions
 
 
 STEPS: dict[Quality, StepCounts] = {
@@ -78,7 +83,7 @@ def sizes_and_steps(counts: StepCounts, size: int) -> tuple[Rung, ...]:
     sizes = [size]
     while sizes[0] / 2 >= SMALLEST_SIZE:
         sizes.insert(0, round(sizes[0] / 2))
-    steps = [counts.first, *(counts.next if side <= counts.whole else counts.revisions for side in sizes[1:])]
+    steps = [counts.first, *map(counts.at, sizes[1:])]
     return tuple(Rung(size=side, steps=count) for side, count in zip(sizes, steps, strict=True))
 
 
@@ -116,7 +121,7 @@ class Canvas:
     def __init__(self, network: PainterNetwork, photograph: Image, covered: Mask | None, number: int) -> None:
         self.network, self.photograph, self.covered, self.number = network, photograph, covered, number
         self.regions: list[StyledRegion] = []
-        self.own = self._features(padded(photograph))[CONTENT] if number == WHOLE else None
+        self.own = self._features(padded(photograph))[CONTENT] if number == STEP_TAPS else None
 
     @classmethod
     @in_mode(torch.no_grad)
@@ -131,7 +136,7 @@ class Canvas:
             whole: largest longer side, pixels, at which a step sees all taps.
         """
         photograph = photograph_at(shown, size, network.device)
-        canvas = cls(network, photograph, covered_at(shown, photograph), WHOLE if size <= whole else SHALLOW)
+        canvas = cls(network, photograph, covered_at(shown, photograph), STEP_TAPS if size <= whole else REVISION_TAPS)
         for region in shown.regions:
             gaussians = yield from canvas._gaussians(region.paintings, plan, size)
             canvas.regions.append(StyledRegion(gaussians, _mask_like(shown.weight(region), photograph)))
@@ -150,7 +155,8 @@ class Canvas:
     def _read(self, painting: Painting, size: tuple[int, int]) -> InParts[Sequence[fn.Moments]]:
         """Moments of a painting; those of the last few are kept, for other photographs."""
         weight, readings = painting.weight(), self.network.readings
-        key = (painting.picture.digest(), None if weight is None else weight.tobytes(), size, self.number)
+        mask = None if weight is None else hashlib.sha256(weight.tobytes()).digest()
+        key = (painting.picture.digest(), mask, size, self.number)
         found = readings.get(key)
         if found is None:
             found = yield from self._moments(*_sized(painting, size, self.network.device))
@@ -180,7 +186,7 @@ class Canvas:
             first: whether the picture is still the photograph.
         """
         x = padded(image)
-        whole = self.number == WHOLE or max(x.shape[-2:]) <= WHOLE_SIDE
+        whole = self.number == STEP_TAPS or max(x.shape[-2:]) <= WHOLE_SIDE
         features = self._features(x) if whole else None
         transports = []
         for region in self.regions:

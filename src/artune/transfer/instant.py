@@ -17,7 +17,8 @@ from artune.engine.optimisers import SGD
 from artune.errors import ResourceError
 from artune.machine import OVERHEAD, device_memory_free
 from artune.networks.loaded import PainterNetwork
-from artune.spec.style import Instant, Rung, StyleSpec
+from artune.spec.style import Instant, Rung, StyleSpec, bytes_of
+from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.canvas import (
     STEPS,
     WHOLE_SIDE,
@@ -82,6 +83,12 @@ def plan(task: InstantTask, strength: float | None = None, memory: str | None = 
         raise ResourceError(
             f"a result of `size` {resolved.size} needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
             "free; choose a smaller `size`"
+        )
+    least = needed + PROCESS_BYTES
+    if resolved.memory != "all" and least > bytes_of(resolved.memory):
+        raise ResourceError(
+            f"a result of `size` {resolved.size} needs {math.ceil(least / 2**20)}MiB, and `memory` is "
+            f"{resolved.memory}; give more `memory`, or choose a smaller `size`"
         )
     return resolved
 

@@ -34,7 +34,7 @@ from artune.machine import give_back_memory, ran_out
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Rung, StyleSpec, optimise_of
 from artune.transfer.budget import MemoryBudget
-from artune.transfer.canvas import Canvas, StepCounts, paint, painted_log_odds, sizes_and_steps, weakened
+from artune.transfer.canvas import Canvas, Painted, StepCounts, paint, painted_log_odds, sizes_and_steps, weakened
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
@@ -223,21 +223,21 @@ def _painted(run: OptimiseRun, painter: PainterNetwork, level: int, x: Image | N
         x: the iterate before; ``None``: the painter begins with the photograph, at a small size.
     """
     plan, size = run.plan, run.plan.method.rungs[level].size
-    rungs = sizes_and_steps(PAINTED, size)
     odds = [torch.tensor([each], device=run.network.device) for each in log_odds_of(plan, run.inputs)]
     canvas_of = partial(Canvas.of, run.shown, plan, painter, whole=PAINTED.whole)
     if x is None:
-        for event in paint(plan, run.shown, run.first, rungs, odds, canvas_of):
-            if isinstance(event, PartDone):
-                yield event
-            else:
-                x, canvas = event.images, event.canvas
+        rungs, begun = sizes_and_steps(PAINTED, size), None
     else:
-        canvas = yield from canvas_of(size)
-        for done in range(rungs[-1].steps if len(rungs) > 1 else PAINTED.next):
-            x = yield from canvas.step(x, odds, done, False)
-    assert x is not None
-    return weakened(x, canvas.photograph, [plan], run.inputs).contiguous()  # as a checkpoint holds it
+        rungs, begun = (plan.method.rungs[level - 1], Rung(size=size, steps=PAINTED.at(size))), (1, 0, x)
+    painted: Painted | None = None
+    for event in paint(plan, run.shown, run.first, rungs, odds, canvas_of, begun):
+        if isinstance(event, PartDone):
+            yield event
+        else:
+            painted = event
+    assert painted is not None
+    found = weakened(painted.images, painted.canvas.photograph, [plan], run.inputs)
+    return found.contiguous()  # as a checkpoint holds it
 
 
 def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:

@@ -1,5 +1,6 @@
 """A photograph and paintings that were read once, to be painted at many strengths."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ class Prepared:
     def __init__(self, task: InstantTask, read: Callable[..., InstantTask]) -> None:
         self.task, self._read = task, read
         self._canvases: dict[int, Canvas] = {}
+        self._run(0.5)  # raises if the spec does not fit the pictures
 
     def _canvas(self, size: int) -> InParts[Canvas]:
         """The canvas of a size, which is made once."""
@@ -45,9 +47,13 @@ class Prepared:
         Raises:
             InputError: the strength is not in [0, 1].
         """
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+        try:
+            value = math.nan if isinstance(strength, bool | str) else float(strength)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not 0 <= value <= 1:
             raise InputError(f"the strength is {strength!r}; give a number from 0 to 1")
-        run = self._run(float(strength))
+        run = self._run(value)
         *_, last = instant.painted(run, self._canvas)
         return result_of(last)
 
