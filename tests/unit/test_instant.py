@@ -11,10 +11,13 @@ from artune import api
 from artune.engine.descend import run_to_end
 from artune.errors import CheckpointError, InputError, PictureError, ResourceError, SpecError, WeightsError
 from artune.images.picture import Picture
+from artune.networks.loaded import PainterNetwork
+from artune.networks.painter import REVISION_TAPS, STEP_TAPS
 from artune.spec.style import Instant, Optimise, Rung, StyleSpec
 from artune.transfer import instant
 from artune.transfer.canvas import STEPS, Canvas, StepCounts, sizes_and_steps
 from artune.transfer.checkpoint import Checkpoint
+from artune.transfer.inputs import Masked
 from artune.transfer.methods import plan_run, steps
 
 SMALL = {"method": Instant(), "size": 48, "strength": 0.6}
@@ -155,6 +158,31 @@ def test_several_paintings_with_weights(photo, painting, rng):
     assert means == sorted(means, reverse=True)
 
 
+def test_a_painting_of_which_a_part_counts(photo, rng):
+    """With one painter: what it has read of one part is not taken for that of another, or of the whole."""
+    cells = rng.random((40, 40, 3)).astype(np.float32)
+    halves = Picture(np.concatenate([0.2 * cells[:, :20], 0.8 + 0.2 * cells[:, 20:]], 1))
+    left = np.zeros((40, 40), np.float32)
+    left[:, :20] = 1
+    network = PainterNetwork.load(StyleSpec())
+    means = []
+    for style in (Masked(halves, left), halves, Masked(halves, 1 - left)):
+        found = artune.style(photo, style, network=network, **SMALL).picture
+        alone = artune.style(photo, style, network=PainterNetwork.load(StyleSpec()), **SMALL).picture
+        assert np.array_equal(found.pixels, alone.pixels)
+        means.append(found.pixels.mean())
+    assert means == sorted(means)
+    assert means[2] - means[0] > 0.2
+
+
+def test_a_painting_is_read_for_all_taps_or_for_those_of_a_revision(photo, painting):
+    task = api.read(photo, [painting], StyleSpec(**SMALL))
+    run = plan_run(task)
+    for whole, taps in ((512, STEP_TAPS), (16, REVISION_TAPS), (512, STEP_TAPS)):
+        canvas = run_to_end(Canvas.of(run.shown, run.plan, task.network, 48, whole))
+        assert [len(region.gaussians) for region in canvas.regions] == [taps]
+
+
 def test_transparent_photographs_and_colours(photo, painting):
     alpha = np.ones((32, 48), np.float32)
     alpha[:, :10] = 0
@@ -164,8 +192,12 @@ def test_transparent_photographs_and_colours(photo, painting):
     grey = artune.style(photo, painting, color="content-luminance", **SMALL).picture
     chroma = [each.pixels - each.pixels.mean(2, keepdims=True) for each in (grey, photo)]
     assert np.abs(chroma[0] - chroma[1]).mean() < 0.05
-    smooth = artune.style(photo, painting, photoreal_smoothing=1.0, **SMALL).picture
-    assert smooth.pixels.shape == (32, 48, 3)
+
+
+def test_smoothing_keeps_the_photograph_s_edges_alone(photo, painting):
+    plain, smooth = (artune.style(photo, painting, photoreal_smoothing=s, **SMALL).picture for s in (0.0, 1.0))
+    rough = [np.abs(np.diff(each.pixels - photo.pixels, axis=1)).mean() for each in (plain, smooth)]
+    assert rough[1] < 0.8 * rough[0]
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 33), (300, 3), (1, 1)])
@@ -200,6 +232,8 @@ def test_what_is_refused(photo, painting, monkeypatch, tmp_path):
         artune.style(photo, painting, weights=artune.assets.locate(artune.assets.JUDGE), **SMALL)
     with pytest.raises(WeightsError, match="there is no"):
         artune.style(photo, painting, weights=tmp_path / "none.safetensors", **SMALL)
+    with pytest.raises(ResourceError, match="and `memory` is 2MiB; give more `memory`"):
+        artune.style(photo, painting, memory="2MiB", **SMALL)
     monkeypatch.setattr("artune.transfer.instant.device_memory_free", lambda device: 2**20)
     with pytest.raises(ResourceError, match="smaller `size`"):
         artune.style(photo, painting, **SMALL)
@@ -215,10 +249,24 @@ def test_prepared_pictures_are_those_of_style(photo, painting, rng):
     other = Picture(rng.random((30, 30, 3)).astype(np.float32))
     expected = artune.style(photo, other, **SMALL)
     assert np.array_equal(painter.paintings(other)(0.6).picture.pixels, expected.picture.pixels)
-    for strength in (-1.0, 1.1, True, float("nan")):
+    for strength in (np.float32(0.5), np.float64(0.5), torch.tensor(0.5)):
+        assert np.array_equal(painter(strength).picture.pixels, painter(0.5).picture.pixels)
+
+
+def test_what_is_not_prepared(photo, painting, untyped, tmp_path):
+    painter = artune.prepare(photo, painting, size=48)
+    for strength in (-1.0, 1.1, True, float("nan"), "0.5", None, [0.5]):
         with pytest.raises(InputError, match="strength"):
             painter(strength)
     with pytest.raises(InputError, match="no style"):
         painter.paintings()
-    with pytest.raises(SpecError, match="instant"):
-        artune.prepare(photo, painting, spec=StyleSpec())
+    for given, says in (
+        ({"spec": StyleSpec()}, "for the method instant"),
+        ({"weights": 3}, "`weights` is of type int"),
+        ({"network": 5}, "`network` is of type int"),
+        ({"network": painter.task.network, "weights": tmp_path / "none"}, "both `network` and `weights`"),
+        ({"strength": 0.5}, "called with it"),
+        ({"style_weights": (1, 2)}, "style_weights"),
+    ):
+        with pytest.raises(SpecError, match=says):
+            artune.prepare(photo, painting, **given)

@@ -182,7 +182,16 @@ def test_the_file_of_a_painter(painter, encoder, tmp_path, generator):
     [
         (lambda t, m: (t, {}), "holds no painter"),
         (lambda t, m: (t, m | {"painter": "{}x"}), "holds no painter"),
-        (lambda t, m: (t, m | {"painter": json.dumps({"widths": 3})}), "holds no painter"),
+        *(
+            (lambda t, m, shape=shape: (t, m | {"painter": json.dumps(shape)}), "holds no painter")
+            for shape in (
+                {"widths": 3},
+                {"widths": [4, -4, 8]},
+                {"widths": [4] * 5},
+                {"widths": [4, 4, 10**7]},
+                {"convolutions": [2, 1]},
+            )
+        ),
         (lambda t, m: (t, m | {"encoder": "0" * 16}), "another compact network"),
         (lambda t, m: ({k: v for k, v in t.items() if "last" not in k}, m), "does not fit"),
         (lambda t, m: (t | {"more": torch.zeros(1)}, m), "does not fit"),

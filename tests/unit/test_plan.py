@@ -10,6 +10,7 @@ from artune.record import run_key
 from artune.spec.options import parse_spec, with_options
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.transfer.plan import resolve, side_weights
+from artune.transfer.rates import schedule
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,19 @@ def test_strength_beside_both_weights_is_refused():
     with pytest.raises(SpecError, match="so `strength` has no effect"):
         resolved(StyleSpec(strength=0.9, method=both))
     assert resolved(StyleSpec(method=both)).method.style_weight == 2.0
+
+
+@pytest.mark.parametrize(
+    ("method", "factors"),
+    [
+        ({"start": "instant", "optimiser": "adam"}, [1, 2 / 3, 1 / 2]),
+        ({"start": "content", "optimiser": "adam"}, [1, 1, 1]),
+        ({"start": "content", "optimiser": "sgd", "rate": 1.0}, [1 / 16, 1 / 4, 1]),
+    ],
+)
+def test_the_rate_falls_from_size_to_size_after_the_painter_and_rises_with_the_pixels_where_it_has_a_scale(
+    method, factors
+):
+    plan = resolved(StyleSpec(size=512, method=Optimise(**method)))
+    found = [schedule(plan.method, level)(0) for level in range(len(plan.method.rungs))]
+    assert found == pytest.approx(factors)

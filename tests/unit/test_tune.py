@@ -75,6 +75,18 @@ def test_the_judge_knows_its_controls(task):
     assert content[0] > 0.9 > content[1]
 
 
+def test_regions_count_by_their_areas(photo, painting, network, rng):
+    """A tenth of the picture lacks the style of its painting, the rest has it."""
+    tenth = np.zeros((32, 48), np.float32)
+    tenth[:, :5] = 1
+    other = Picture(rng.random((30, 30, 3)).astype(np.float32))
+    regions = [RegionStyle(tenth, other), RegionStyle(1 - tenth, painting)]
+    task = api.read(photo, [], SPEC, regions=regions, network=network)
+    scorer = Scorer.of(task.inputs, plan_unchecked(task), Judge.load())
+    (margins, _) = scorer.seen([painting.resized(48, 32)])
+    assert margins.item() > 0.6  # the mean of both is 0
+
+
 def test_the_strength_is_found_and_told(photo, painting, network):
     steps: list[tuple[int, int]] = []
     task = api.read(photo, [painting], SPEC, network=network)

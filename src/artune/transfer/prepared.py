@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import SupportsFloat
 
 from artune.engine.descend import InParts
 from artune.errors import InputError
@@ -41,7 +42,7 @@ class Prepared:
         run: InstantRun = plan_run(replace(self.task, spec=spec))
         return run
 
-    def __call__(self, strength: float) -> Result:
+    def __call__(self, strength: SupportsFloat) -> Result:
         """The photograph, painted at a strength in [0, 1].
 
         Raises:
