@@ -165,9 +165,6 @@ partly there counts as a half.) Of 0, 0.25 and 0.5 it is the value with which, o
 judge, the found strengths have the larger gain over 2/3 by that of its referees which sees the lesser gain."""
 RIDGE = 1e-4
 """Weight of the squared parameters of a fit."""
-OTHERS = 10
-"""Number of other photographs, whose layout has changed by 1, that count as pictures of strength 0.5 in which the
-content is not recognised: no labelled picture has changed so much."""
 
 
 @dataclass(frozen=True)
@@ -211,11 +208,9 @@ class Labelled:
         style, content = (self.seen_as(side) for side in Calibrations._fields)
         for kind, name in MADE.items():
             some = np.isin(self.made, (name, "colours"))
-            margins, places = self.seen[some, :1], self.seen[some, 1:]
-            with_others = np.concatenate([places, np.tile([1.0, 0.0], (OTHERS, 1))])
-            of_content = _logistic(with_others, np.concatenate([content[some], np.zeros(OTHERS)]))
             found[kind] = Calibrations(
-                StyleCalibration(*_logistic(margins, style[some])), ContentCalibration(*of_content)
+                StyleCalibration(*_logistic(self.seen[some, :1], style[some])),
+                ContentCalibration(*_logistic(self.seen[some, 1:], content[some])),
             )
         return found
 

@@ -60,7 +60,7 @@ class Asset:
     source: str = "artune"
 
 
-JUDGE = Asset("judge.safetensors", "aa92c1eef1742c6a056a0a092049f07bb9c64363c255eaf86c39c0d20e5f60d9", "MIT")
+JUDGE = Asset("judge.safetensors", "d58f3d5d4692870de886bfc7d006dc70e0c1b3990e7fb3406d82f84188a43e95", "MIT")
 """The judge with its bank of other paintings and its calibrations (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""

@@ -1,1 +1,1 @@
-"""Networks that paint: a picture from one pass, without a descent."""
+"""Networks that paint: a picture in a few learned steps, without a descent."""
