@@ -12,6 +12,7 @@ distances are monotone.
 import argparse
 import json
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +113,9 @@ def chart(args: argparse.Namespace) -> None:
         photograph, (painting, of_painting) = contents[pair[0]], styles[pair[1]]
         makers: dict[str, Callable[[], Picture]] = {}
         if pair in chosen:
-            painter = artune.prepare(photograph, painting, size=SIZE)
+            painter = cache(partial(artune.prepare, photograph, painting, size=SIZE))  # only if something is missing
             for strength in STRENGTHS:
-                makers[named("painter", strength)] = lambda s=strength, p=painter: p(s).picture  # type: ignore[misc]
+                makers[named("painter", strength)] = lambda s=strength, p=painter: p()(s).picture  # type: ignore[misc]
             makers |= controls(photograph, painting)
         if pair in optimised:
             for strength in STRENGTHS:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 """Colours of lines with these names."""
-OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a")
+OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a", "#c0567f")
 """Colours of lines with other names, in turn."""
 
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
