@@ -35,8 +35,8 @@ from artune.transfer import instant
 from artune.transfer.canvas import Canvas
 from artune.transfer.methods import plan_run
 
-OTHERS_LIMIT = 2048
-"""Largest size of the others, pixels: they need the picture as a whole."""
+OTHERS_LIMIT = 1024
+"""Largest size of the others, pixels: they need the picture as a whole, AdaIN 6 GiB at this size."""
 Painted = tuple[Callable[[], object] | None, Callable[[], object]]
 """Functions that read a pair, if that is needed, and that paint it."""
 
