@@ -66,7 +66,6 @@ from artune.transfer.task import Loaded
 SEARCH = "2"
 """Raised when the search finds other strengths with the same judge; pictures of another version are made again."""
 FIXED = (0.2, 0.35, 0.5, 0.6667, 0.8, 0.9)
-DENSE = tuple(float(odds) for odds in np.arange(-2.4, 2.41, 0.6))
 
 
 def row_of(*pictures: Picture, height: int = 320) -> np.ndarray:

@@ -415,6 +415,8 @@ def train(args: argparse.Namespace) -> None:
 
 def _forget_after(log: Path, last: int) -> None:
     """Drop the lines of a log after a step, as of a run that was killed between its log and its checkpoint."""
+    if not log.exists():
+        return
     lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= last]
     with atomic(log) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines))

@@ -1,11 +1,9 @@
 """The benchmark of recognition among a crowd: known distances, what counts as another, and going on after a kill."""
 
 import argparse
-import importlib
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,19 +13,15 @@ from torch.nn import functional as F
 
 from artune.images.picture import Picture
 from artune.images.write import write_picture
+from tests.scripts import imported
 
-ROOT = Path(__file__).parents[2]
 PAINTERS = ("a", "b", "c", "d", "e", "f")
 
 
 @pytest.fixture(scope="module")
 def balance():
-    before = [*sys.path]
-    sys.path[:0] = [str(ROOT / "benchmarks")]
-    yield importlib.import_module("balance")
-    sys.path[:] = before
-    for name in ("balance", "crowd", "field", "quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("balance") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,16 @@
 """The benchmark of the pictures: which rows count, and how methods are compared."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.scripts import imported
 
 
 @pytest.fixture(scope="module")
 def quality():
-    before = [*sys.path]
-    sys.path[:0] = [str(ROOT / "benchmarks")]
-    yield importlib.import_module("quality")
-    sys.path[:] = before
-    for name in ("quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("quality") as found:
+        yield found
 
 
 def row(method, pair, strength, content, fine, **more):

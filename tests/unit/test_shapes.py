@@ -1,27 +1,20 @@
 """The script that tries shapes of the compact network."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from artune.backbones.compact import Compact, CompactConfig
+from tests.scripts import imported
 
-ROOT = Path(__file__).parents[2]
 CHANNELS = "4/5-5/6/7/8"
 
 
 @pytest.fixture(scope="module")
 def shapes():
-    before = [*sys.path]
-    sys.path[:0] = [str(ROOT / "training"), str(ROOT / "benchmarks")]
-    yield importlib.import_module("shapes")
-    sys.path[:] = before
-    for name in ("shapes", "distill", "quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("shapes") as found:
+        yield found
 
 
 def test_a_plain_shape_computes_what_the_compact_network_does(shapes, generator):

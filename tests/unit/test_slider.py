@@ -1,24 +1,17 @@
 """The benchmark of the slider: what is kept, and its controls."""
 
-import importlib
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.scripts import imported
 
 
 @pytest.fixture(scope="module")
 def slider():
-    before = [*sys.path]
-    sys.path[:0] = [str(ROOT / "benchmarks")]
-    yield importlib.import_module("slider")
-    sys.path[:] = before
-    for name in ("slider", "quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("slider") as found:
+        yield found
 
 
 def test_what_was_measured_is_kept_and_not_made_again(slider, photo, painting, tmp_path):

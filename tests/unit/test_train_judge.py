@@ -1,7 +1,5 @@
 """What makes the file of the judge: the choice of its bank, the fits to the labels, and the labels themselves."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +7,13 @@ import pytest
 import torch
 
 from artune.judges.embedding import Calibrations, ContentCalibration, Judge, StyleCalibration
-
-ROOT = Path(__file__).parents[2]
+from tests.scripts import imported
 
 
 @pytest.fixture(scope="module")
 def training():
-    before = [*sys.path]
-    sys.path[:0] = [str(ROOT / "training")]
-    yield [importlib.import_module(name) for name in ("judge", "labels")]
-    sys.path[:] = before
-    for name in ("judge", "labels", "crowd", "quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("labels") as labels, imported("judge") as judge:
+        yield judge, labels
 
 
 def test_a_bank_is_spread_over_folders(training):

@@ -1,10 +1,7 @@
 """The training of the painter: batches, its objective beside a run's, and a training that is gone on with."""
 
 import argparse
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,19 +15,15 @@ from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.tensors import load_checkpoint
 from artune.transfer.methods import plan_run
 from artune.transfer.objective import ObjectiveBuilder, photograph_at
+from tests.scripts import imported
 
-ROOT = Path(__file__).parents[2]
 SMALL = {"widths": [4, 4, 8], "revision": 4, "embedding": 8}
 
 
 @pytest.fixture(scope="module")
 def script():
-    before = [*sys.path]
-    sys.path.insert(0, str(ROOT / "training"))
-    yield importlib.import_module("painter")
-    sys.path[:] = before
-    for name in ("painter", "quality", "objectives", "referee"):
-        sys.modules.pop(name, None)
+    with imported("painter") as found:
+        yield found
 
 
 @pytest.fixture
