@@ -10,6 +10,7 @@ EXTRAS = {
     "photoreal": ("pymatting",),
     "report": ("matplotlib", "jinja2"),
     "segformer": ("transformers",),
+    "video": ("av", "cv2"),
 }
 """The modules that each extra installs, by the name of the extra in ``pyproject.toml``."""
 

@@ -184,7 +184,7 @@ def test_what_is_missing_is_named_by_its_role(tmp_path):
 
 def test_a_url_in_place_of_a_path():
     for url in ("https://example.org/a.jpg", Path("https://example.org/a.jpg")):
-        with pytest.raises(PictureError, match="artune downloads nothing; save the picture to a file"):
+        with pytest.raises(PictureError, match="artune downloads nothing; save it to a file"):
             read_picture(url)
 
 

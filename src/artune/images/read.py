@@ -69,7 +69,7 @@ def picture_data(path: Path | str, *, role: str = "picture") -> bytes:
     except PictureError:
         raise
     except FileNotFoundError:
-        raise PictureError(f"there is no {role} {path}{_nearest(path)}") from None
+        raise PictureError(f"there is no {role} {path}{nearest_name(path)}") from None
     except PermissionError as error:
         raise PictureError(f"cannot read {path}: no permission") from error
     except (OSError, ValueError) as error:  # a name with a null character is the latter
@@ -81,7 +81,7 @@ def picture_data(path: Path | str, *, role: str = "picture") -> bytes:
 
 def decode_picture(data: bytes, *, where: str = "the picture", allow_huge: bool = False) -> Picture:
     """A picture from the bytes of a file; see ``read_picture``."""
-    with _decoding(where):
+    with decoding(where):
         if tiff.is_tiff(data):
             tiff.check_complete(data, where)
         opened = open_picture(data)
@@ -109,7 +109,7 @@ def from_pillow(image: Image.Image, *, where: str = "the picture", allow_huge: b
     Raises:
         PictureError: it cannot be decoded, or is too large.
     """
-    with _decoding(where):
+    with decoding(where):
         check_size(*image.size, where, allow_huge)
         picture = _from_pillow(image, where)
         if image.tell() == 0:  # another frame was chosen by its number
@@ -137,7 +137,7 @@ def check_size(width: int, height: int, where: str, allow_huge: bool) -> None:
 
 
 @contextmanager
-def _decoding(where: str) -> Iterator[None]:
+def decoding(where: str) -> Iterator[None]:
     """Turn what a decoder raises into a ``PictureError``."""
     try:
         yield
@@ -168,6 +168,11 @@ def open_picture(data: bytes) -> Image.Image | None:
         except (SyntaxError, IndexError, KeyError, TypeError, struct.error):  # not of this format after all
             continue
     return None
+
+
+def has_format(data: bytes) -> bool:
+    """Whether the first bytes of a file are those of a picture; TGA has none of its own."""
+    return guess_format(data) is not None or any(_accepts(form, data) for form in ALL)
 
 
 def _accepts(form: Format, data: bytes) -> bool | None:
@@ -285,12 +290,12 @@ def _turned(array: Floats, orientation: int) -> Floats:
 # ---------------------------------------------------------------------------------- names
 
 
-def _nearest(path: Path) -> str:
+def nearest_name(path: Path) -> str:
     """A hint for the name of a missing file: the most similar name in its folder."""
     from difflib import get_close_matches
 
     if _URL.match(str(path)):
-        return ": artune downloads nothing; save the picture to a file and give that"
+        return ": artune downloads nothing; save it to a file and give that"
     try:
         if not path.parent.is_dir():
             return f"; there is no folder {path.parent} either"

@@ -1,0 +1,1 @@
+"""Films: read, styled frame by frame without flicker, and written."""

@@ -1,0 +1,268 @@
+"""How a film is written: container, encoder and settings, chosen by the name of the result and what the film holds."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from artune.errors import InputError, OutputError
+from artune.files import expanded
+from artune.images.write import check_suffix
+from artune.video.colours import HD, MATRICES, Colours
+from artune.video.frames import UNKNOWN_CODEC, FilmInfo
+from artune.video.stills import is_pattern
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""FFmpeg's names of the containers of films, by suffix."""
+
+ANIMATIONS = {".gif": "GIF", ".webp": "WebP", ".apng": "APNG", ".png": "APNG"}
+"""Names of the formats of animations, by suffix."""
+
+CRF = 18
+"""Quality of a film where none is given, on x264's scale: hardly to be told from the frames."""
+
+_WORST_CRF = 51
+_FINEST = 1_000_000  # most parts of a second in which times are counted
+_COUNTED = 90_000  # parts of a second in place of finer ones, as in MPEG
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder of films and its settings.
+
+    Attributes:
+        name: FFmpeg's.
+        codec: what people call what it makes.
+        pixels: FFmpeg's pixel format of the frames that it takes.
+        options: FFmpeg's, but for the quality.
+        quality: FFmpeg's option of the quality; empty where there is none.
+        tag: of its codec in MP4 and MOV, where it is not the usual one.
+        even: whether it needs even sides.
+    """
+
+    name: str
+    codec: str
+    pixels: str
+    options: tuple[tuple[str, str], ...] = ()
+    quality: str = ""
+    tag: str = ""
+    even: bool = True
+
+    @property
+    def alpha(self) -> bool:
+        """Whether it keeps transparency."""
+        return self.pixels.startswith(("yuva", "bgra", "gbrap"))
+
+    @property
+    def deep(self) -> bool:
+        """Whether it keeps more than 8 bits."""
+        return self.pixels.endswith("le")
+
+
+# no B frames, so that packet and frame go in the same order; a key frame at most every 250 frames
+_X264 = Encoder("libx264", "H.264", "yuv420p", (("preset", "medium"), ("bf", "0")), "crf")
+_X265 = Encoder(
+    name="libx265",
+    codec="HEVC",
+    pixels="yuv420p10le",
+    options=(("preset", "medium"), ("x265-params", "log-level=none:bframes=0:open-gop=0:frame-threads=2:pools=2")),
+    quality="crf",
+    tag="hvc1",  # what Apple's players ask for
+)
+_VPX = (("b:v", "0"), ("deadline", "good"), ("cpu-used", "2"), ("row-mt", "0"))
+_VP9 = Encoder("libvpx-vp9", "VP9", "yuv420p", (*_VPX, ("auto-alt-ref", "1"), ("lag-in-frames", "25")), "crf")
+_VP9_DEEP = replace(_VP9, pixels="yuv420p10le", options=(*_VP9.options, ("profile", "2")))
+_VP9_ALPHA = replace(_VP9, pixels="yuva420p", options=(*_VPX, ("auto-alt-ref", "0")))
+_PRORES = Encoder(
+    "prores_ks",
+    "ProRes 4444",
+    "yuva444p10le",
+    (("profile", "4444"), ("vendor", "apl0"), ("alpha_bits", "16")),
+    even=False,
+)
+_MPEG4 = Encoder("mpeg4", "MPEG-4", "yuv420p", (("bf", "0"),), "q")
+_LOSSLESS = Encoder("ffv1", "FFV1", "bgr0", (("level", "3"), ("g", "1"), ("slicecrc", "1")), even=False)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a film is written.
+
+    Attributes:
+        container: FFmpeg's name of a film's, the name of an animation's format, or the suffix of numbered pictures.
+        encoder: of its segments.
+        crf: quality on x264's scale; ``None`` where the encoder has no such scale.
+        size: width and height of the film, pixels.
+        rate: frames a second, on average.
+        time_base: unit of its times, seconds.
+        bits: of a channel, 8 or 16, of frames that keep all that it can hold.
+        alpha: whether it holds transparency; otherwise transparent parts become white.
+        colours: of its values.
+        pixel_aspect: width over height of a pixel.
+        notes: what it cannot hold of the film.
+    """
+
+    container: str
+    encoder: Encoder
+    crf: int | None
+    size: tuple[int, int]
+    rate: Fraction
+    time_base: Fraction
+    bits: int
+    alpha: bool
+    colours: Colours
+    pixel_aspect: Fraction
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a film that FFmpeg writes."""
+        return self.container in CONTAINERS.values()
+
+    @property
+    def is_animation(self) -> bool:
+        """Whether it is one picture file of several frames; what is neither film nor animation are pictures."""
+        return self.container in ANIMATIONS.values()
+
+
+def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tuple[int, int] | None = None) -> Format:
+    """How a film is written, so that it keeps what its container can hold.
+
+    Args:
+        out: a film (``CONTAINERS``), an animation (``ANIMATIONS``), a pattern of the names of numbered pictures, or a
+            folder for them.
+        info: the film that was read; with ``sounds`` if they are to be kept.
+        crf: quality on x264's scale, 0 (without loss) to 51; default: ``CRF``. Other encoders get what looks the same.
+        size: width and height of the frames, pixels; default: those of the film.
+
+    Raises:
+        OutputError: the suffix is unknown, or the container does not take a sound of the film.
+        InputError: the quality is out of range, or there is no loss whose quality could be chosen.
+    """
+    path = expanded(out)
+    suffix = path.suffix.lower()
+    if crf is not None and not 0 <= crf <= _WORST_CRF:
+        raise InputError(f"`crf` is {crf}; choose a whole number from 0 (best) to {_WORST_CRF} (smallest)")
+    notes: list[str] = []
+    if suffix in CONTAINERS:
+        container = CONTAINERS[suffix]
+        encoder = _film_encoder(container, info, notes)
+        _check_sounds(container, suffix, info.sounds)
+    else:
+        container = _pictures(path, info)
+        alpha, deep = info.alpha, info.bits > 8 and container not in ("GIF", "WebP")
+        name = ("gbrap16le" if alpha else "gbrp16le") if deep else ("bgra" if alpha else "bgr0")
+        encoder = replace(_LOSSLESS, pixels=name)
+        if info.sounds:
+            notes.append(
+                f"{'an animation' if container in ANIMATIONS.values() else 'a folder of pictures'} has no sound"
+            )
+    if crf is not None and not encoder.quality:
+        kind = encoder.codec if suffix in CONTAINERS else f"{suffix or 'a folder of PNG'}"
+        raise InputError(f"`crf` is {crf}, and {kind} has no such quality; leave it out, or write .mp4, .mkv or .webm")
+    width, height = size or info.size
+    if encoder.even and (width % 2 or height % 2):
+        if min(width, height) < 2:
+            raise OutputError(f"a film of {width}x{height} pixels cannot be written as {suffix}; choose .gif or .png")
+        sides = [side for side, odd in (("last column", width % 2), ("last row", height % 2)) if odd]
+        notes.append(f"{encoder.codec} needs even sides: the {' and the '.join(sides)} of {width}x{height} are cut off")
+        width, height = width - width % 2, height - height % 2
+    return Format(
+        container=container,
+        encoder=encoder,
+        crf=(CRF if crf is None else crf) if encoder.quality else None,
+        size=(width, height),
+        rate=info.rate,
+        time_base=info.time_base if info.time_base.denominator <= _FINEST else Fraction(1, _COUNTED),
+        bits=16 if encoder.deep else 8,
+        alpha=encoder.alpha and info.alpha,
+        colours=_colours(info.colours, encoder),
+        pixel_aspect=info.pixel_aspect,
+        notes=tuple(notes),
+    )
+
+
+def quality_options(format: Format) -> dict[str, str]:  # noqa: A002
+    """FFmpeg's options for the quality of a format."""
+    crf = format.crf
+    if crf is None:
+        return {}
+    return {format.encoder.quality: str(_SCALES[format.encoder.name](crf))}
+
+
+_SCALES = {
+    "libx264": lambda crf: crf,
+    "libx265": lambda crf: min(crf + 1, 51),
+    "libvpx-vp9": lambda crf: round(crf * 63 / 51),
+    "mpeg4": lambda crf: min(max(round((crf - 10) / 2), 1), 31),
+}
+"""An encoder's own number for a quality on x264's scale."""
+
+
+def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
+    import av
+
+    def there(encoder: Encoder) -> bool:
+        return encoder.name in av.codecs_available
+
+    deep = info.bits > 8
+    if info.alpha:
+        if container == "mov" and there(_PRORES):
+            return _PRORES
+        if container in ("matroska", "webm") and there(_VP9_ALPHA):
+            if deep:
+                notes.append(f"VP9 keeps 8 bits beside transparency, and the film has {info.bits}")
+            return _VP9_ALPHA
+        notes.append(f"{container.upper()} holds no transparency here: transparent parts become white")
+    if container == "webm":
+        wanted = [_VP9_DEEP if deep else _VP9]
+    else:
+        wanted = [_X265] if deep else []
+        wanted += [_X264, _MPEG4]
+    encoder = next((each for each in wanted if there(each)), None)
+    if encoder is None:
+        raise OutputError(f"this FFmpeg has no encoder {' or '.join(e.name for e in wanted)}; choose another container")
+    if deep and not encoder.deep:
+        notes.append(f"this FFmpeg encodes {encoder.codec} with 8 bits, and the film has {info.bits}")
+    return encoder
+
+
+def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
+    """Raise where a container does not take a sound as it is."""
+    if not sounds:
+        return
+    import io
+
+    import av
+
+    with av.open(io.BytesIO(), "w", format=container) as empty:
+        taken = empty.supported_codecs
+    for sound in sounds:
+        if sound == UNKNOWN_CODEC or av.Codec(sound, "r").name not in taken:
+            raise OutputError(
+                f"{suffix} does not take the sound of the film, which is {sound}: write .mkv, or leave the sound out with "
+                "`mute`"
+            )
+
+
+def _pictures(path: Path, info: FilmInfo) -> str:
+    """The format of an animation, or the suffix of numbered pictures."""
+    suffix = path.suffix.lower()
+    if is_pattern(path):
+        check_suffix(path, 8, max(info.size))
+        return suffix
+    if not suffix or path.is_dir():
+        return ".png"
+    if suffix in ANIMATIONS:
+        return ANIMATIONS[suffix]
+    known = ", ".join([*CONTAINERS, *ANIMATIONS])
+    raise OutputError(
+        f"cannot write {path}: {suffix} is no kind of film that artune writes; use {known}, a folder, or a pattern such as "
+        "frames/%04d.png"
+    )
+
+
+def _colours(colours: Colours | None, encoder: Encoder) -> Colours:
+    """The colours of the result: those of the film, as far as the encoder can say them."""
+    if colours is None or colours.matrix not in MATRICES:
+        colours = HD
+    return replace(colours, full_range=False) if encoder.name == _PRORES.name else colours

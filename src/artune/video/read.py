@@ -1,0 +1,66 @@
+"""Opening a film: what FFmpeg reads, an animation, a picture, a folder of pictures, or a pattern of their names."""
+
+from fractions import Fraction
+from pathlib import Path
+
+from artune.errors import PictureError
+from artune.extras import require
+from artune.files import expanded
+from artune.images.formats import READABLE
+from artune.images.read import has_format, nearest_name, open_picture, picture_data
+from artune.video.container import FilmFile
+from artune.video.frames import Film
+from artune.video.stills import Animation, NumberedPictures, is_pattern, pictures_of_folder, pictures_of_pattern
+
+RATE = Fraction(25)
+"""Frames a second of numbered pictures, where none is given."""
+
+
+def open_film(source: Path | str, rate: Fraction = RATE) -> Film:
+    """A film, open for reading.
+
+    Args:
+        source: a film that FFmpeg reads; an animation (GIF, WebP, APNG, AVIF); a picture, which is a film of one frame;
+            a folder of pictures, in natural order; or a pattern of the names of numbered pictures, as
+            ``frames/%04d.png``. ``~`` is the user's home.
+        rate: frames a second of pictures; films and animations have their own times.
+
+    Raises:
+        PictureError: there is no such film, it cannot be read, or it holds no moving pictures.
+        MissingExtraError: the extra ``video`` is not installed.
+    """
+    require("video", "reading a film")
+    if not str(source):
+        raise PictureError("the name of the film is empty")
+    path = expanded(source)
+    if path.is_dir():
+        return NumberedPictures(pictures_of_folder(path), rate)
+    if is_pattern(path) and not path.exists():
+        return NumberedPictures(pictures_of_pattern(path), rate)
+    head = _head(path)
+    if path.suffix.lower() in READABLE or has_format(head):
+        opened = open_picture(picture_data(path, role="film"))
+        if opened is not None or not head:
+            several = getattr(opened, "n_frames", 1) > 1 and opened.format in ("GIF", "PNG", "WEBP", "AVIF", "JXL")
+            return Animation(path) if several else NumberedPictures([path], rate)
+    return FilmFile(path)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        PictureError: it is missing, empty, no regular file, or cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise PictureError(f"{path} is no regular file; give a film")
+        with path.open("rb") as file:
+            head = file.read(64)
+    except FileNotFoundError:
+        raise PictureError(f"there is no film {path}{nearest_name(path)}") from None
+    except OSError as error:
+        raise PictureError(f"cannot read {path}: {error.strerror}") from error
+    if not head:
+        raise PictureError(f"{path} is empty (0 bytes); give a film")
+    return head

@@ -1,0 +1,234 @@
+"""Writing a film: in segments, which a kill leaves whole, and from them as one, without encoding anew."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artune.errors import OutputError
+from artune.files import atomic
+from artune.video.colours import from_rgb
+from artune.video.container import opened, zero_of
+from artune.video.formats import Format, quality_options
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_KEY_FRAMES = 250
+"""Most frames from one key frame to the next, which are where players can begin."""
+
+_FASTEST = 500  # frames a second in a segment, whose times are milliseconds
+_THREADS = 2
+"""Of every encoder: with another number, some make other bytes."""
+
+
+def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: Format) -> None:  # noqa: A002
+    """Encode a part of a film on its own; the same frames make the same bytes.
+
+    Args:
+        path: the file, which is written whole or not at all.
+        frames: one at least, each ``[h, w, 3 | 4]`` of ``uint8`` or ``uint16``; what is beyond the format's size at the
+            right and at the bottom is cut off.
+        format: how the whole film is written.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+    import av
+
+    with atomic(path) as temporary, _writing(path):
+        with av.open(temporary, "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
+            stream = _encoder(out, format)
+            for number, frame in enumerate(frames):
+                picture = from_rgb(_fitted(frame, format), format.encoder.pixels, format.colours)
+                picture.pts, picture.time_base = number, 1 / stream.codec_context.framerate
+                out.mux(stream.encode(picture))
+            out.mux(stream.encode(None))
+
+
+def write_film(
+    out: Path,
+    segments: Iterable[Path],
+    times: Sequence[Fraction],
+    last: Fraction,
+    format: Format,  # noqa: A002
+    sound_from: Path | None = None,
+    start: Fraction = Fraction(0),
+    end: Fraction | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Join segments to a film, with exact times and the sound of the film that was read.
+
+    Args:
+        out: the film, which is written whole or not at all.
+        segments: in their order.
+        times: when each frame begins, seconds from the beginning of the film that was read.
+        last: when the last frame ends.
+        format: with which the segments were written.
+        sound_from: the film whose sounds are copied; ``None``: the film is silent.
+        start: where the film begins that is written, seconds from the beginning of the film that was read.
+        end: where its sound ends.
+        metadata: title and the like, by FFmpeg's names.
+
+    Raises:
+        OutputError: the place cannot be written, the disk is full, or segments and times do not fit.
+    """
+    with atomic(out) as temporary, _writing(out):
+        _join(temporary, [*segments], [*times, last], format, sound_from, start, end, metadata or {})
+
+
+def _join(
+    out: Path,
+    segments: list[Path],
+    bounds: list[Fraction],
+    format: Format,  # noqa: A002
+    sound_from: Path | None,
+    start: Fraction,
+    end: Fraction | None,
+    metadata: Mapping[str, str],
+) -> None:
+    import av
+
+    options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
+    if format.container in ("mp4", "mov"):
+        options["movflags"] = "+faststart"
+    with ExitStack() as stack:
+        film = stack.enter_context(av.open(out, "w", format=format.container, container_options=options))
+        film.metadata.update(metadata)
+        first = stack.enter_context(av.open(segments[0]))
+        template = first.streams.video[0]
+        stream = film.add_stream_from_template(template, opaque=True)
+        stream.time_base = format.time_base
+        if format.encoder.tag and format.container in ("mp4", "mov"):
+            stream.codec_context.codec_tag = format.encoder.tag
+        if format.alpha and format.encoder.codec == "VP9":
+            stream.metadata["alpha_mode"] = "1"
+        sounds: Iterator[tuple[Fraction, Packet]] = iter(())
+        if sound_from is not None:
+            sounds = _sounds(stack.enter_context(opened(sound_from)), film, start, end)
+        film.start_encoding()
+        ticks = _ticks([bound - start for bound in bounds], Fraction(stream.time_base))
+        sound = next(sounds, None)
+        for packet, (begins, ends) in zip(_packets(segments, template), pairwise(ticks), strict=True):
+            while sound is not None and sound[0] <= begins * stream.time_base:
+                film.mux(sound[1])
+                sound = next(sounds, None)
+            packet.stream = stream
+            packet.time_base = stream.time_base
+            packet.pts = packet.dts = begins
+            packet.duration = ends - begins
+            film.mux(packet)
+        while sound is not None:
+            film.mux(sound[1])
+            sound = next(sounds, None)
+
+
+def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: A002
+    """A stream of a segment, which encodes frames."""
+    encoder = format.encoder
+    rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
+    stream: VideoStream = out.add_stream(
+        encoder.name, rate=rate, options={**dict(encoder.options), **quality_options(format)}
+    )
+    context = stream.codec_context
+    stream.width, stream.height = format.size
+    stream.pix_fmt = encoder.pixels
+    context.time_base = 1 / rate
+    context.gop_size = _KEY_FRAMES
+    context.thread_count = _THREADS
+    context.sample_aspect_ratio = format.pixel_aspect
+    context.color_range = 2 if format.colours.full_range else 1
+    context.colorspace = format.colours.matrix
+    context.color_primaries = format.colours.primaries
+    context.color_trc = format.colours.transfer
+    if format.alpha and encoder.codec == "VP9":
+        stream.metadata["alpha_mode"] = "1"
+    return stream
+
+
+def _fitted(frame: NDArray[Any], format: Format) -> NDArray[Any]:  # noqa: A002
+    """A frame of the format's size, with as many channels as it holds."""
+    width, height = format.size
+    frame = frame[:height, :width]
+    white = np.iinfo(frame.dtype).max
+    if frame.shape[2] == 4 and not format.alpha:
+        part = frame[..., 3:] / np.float32(white)
+        return np.rint(frame[..., :3] * part + white * (1 - part)).astype(frame.dtype)
+    if frame.shape[2] == 3 and format.alpha:
+        return np.concatenate([frame, np.full_like(frame[..., :1], white)], 2)
+    return np.ascontiguousarray(frame)
+
+
+def _packets(segments: list[Path], template: "VideoStream") -> "Iterator[Packet]":
+    """The packets of all segments in their order: a frame each."""
+    import av
+
+    for path in segments:
+        with av.open(path) as segment:
+            stream = segment.streams.video[0]
+            if stream.codec_context.extradata != template.codec_context.extradata:
+                raise OutputError(f"{path} was encoded with other settings than the segments before it; make it anew")
+            for packet in segment.demux(stream):
+                if packet.size:
+                    yield packet
+
+
+def _sounds(
+    source: "InputContainer", film: "OutputContainer", start: Fraction, end: Fraction | None
+) -> "Iterator[tuple[Fraction, Packet]]":
+    """Adds the sounds of a film to another; then gives their packets, each with its time in the other."""
+    zero = zero_of(source)
+    streams = {sound.index: _sound(film, sound) for sound in source.streams.audio}
+
+    def packets() -> "Iterator[tuple[Fraction, Packet]]":
+        for packet in source.demux(*source.streams.audio) if streams else ():
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or not packet.size:
+                continue
+            unit = Fraction(packet.time_base)
+            time = stamp * unit - zero
+            if (start > 0 and time < start) or (end is not None and time >= end):
+                continue
+            shift = round((zero + start) / unit)
+            packet.pts, packet.dts = stamp - shift, (stamp if packet.dts is None else packet.dts) - shift
+            packet.stream = streams[packet.stream.index]
+            yield time - start, packet
+
+    return packets()
+
+
+def _sound(film: "OutputContainer", source: Any) -> Any:
+    """A sound of the film that is written, as one of the film that was read."""
+    sound = film.add_stream_from_template(source, opaque=True)
+    sound.metadata.update({key: source.metadata[key] for key in ("language", "title") if key in source.metadata})
+    sound.disposition = source.disposition
+    return sound
+
+
+def _ticks(times: list[Fraction], unit: Fraction) -> list[int]:
+    """Times as whole numbers of a unit, which grow."""
+    ticks: list[int] = []
+    for time in times:
+        tick = round(time / unit)
+        ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
+    return ticks
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What FFmpeg raises on writing, as an ``OutputError``."""
+    import av
+
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror) from error
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
