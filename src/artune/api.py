@@ -13,7 +13,7 @@ from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
-from artune.transfer.inputs import Masked, RegionStyle, Source, read_source
+from artune.transfer.inputs import Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.prepared import Prepared
 from artune.transfer.result import Result, result_of
@@ -198,7 +198,7 @@ def prepare(
 
 def read(
     content: Source,
-    styles: Sequence[Source | Masked],
+    styles: Sequence[Source | Masked | Painting],
     spec: StyleSpec,
     *,
     regions: Sequence[RegionStyle] = (),

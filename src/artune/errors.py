@@ -4,6 +4,7 @@
     ├── InputError (ValueError)        something that was given cannot be used
     │   ├── UnknownNameError           there is no network, layer, loss or option of that name
     │   ├── PictureError               a picture cannot be read, or is refused
+    │   │   └── EmptyMaskError         nothing is in a mask
     │   ├── SpecError                  a spec has a wrong shape, or a value is out of range
     │   ├── CheckpointError            a checkpoint is damaged, or belongs to another run
     │   └── MissingExtraError          an optional extra of the package is needed and not installed
@@ -63,6 +64,10 @@ class UnknownNameError(InputError):
 
 class PictureError(InputError):
     """A picture cannot be read, or is refused."""
+
+
+class EmptyMaskError(PictureError):
+    """Nothing is in a mask: it is 0 everywhere, or has no part of that name."""
 
 
 class SpecError(InputError):

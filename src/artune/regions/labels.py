@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from artune.errors import InputError, PictureError
+from artune.errors import EmptyMaskError, InputError
 from artune.images.picture import Floats, Picture
 from artune.images.read import decode_picture, open_picture, picture_data
 from artune.regions.label_names import HEX, VOC, label_names, voc_names
@@ -126,7 +126,7 @@ class LabelMap:
         for part in parts:
             found = self.find(part)
             if found is None:
-                raise PictureError(
+                raise EmptyMaskError(
                     f"{self.where} has no label {part.strip()!r}; it has {self}. Name one of these"
                     + self._about_names(part.strip())
                 )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artune.errors import ArtuneWarning, PictureError
+from artune.errors import ArtuneWarning, EmptyMaskError, PictureError
 from artune.images.picture import Floats, Picture
 from artune.regions.labels import (
     DIMMEST,
@@ -73,7 +73,7 @@ def read_mask(source: MaskSource, *, where: str = "the mask", allow_huge: bool =
         raise PictureError(f"{where} {path} is a label map of several parts: {labels}. {_choose(path, labels)}")
     mask = _grey(file, where)
     if mask.max() < FAINTEST:
-        raise PictureError(f"{where} {path} is empty: nothing in it is above 0; paint the region white")
+        raise EmptyMaskError(f"{where} {path} is empty: nothing in it is above 0; paint the region white")
     return mask
 
 
@@ -159,7 +159,7 @@ def _array_mask(array: NDArray[np.generic], where: str) -> Floats:
     if not (mask.min() >= -1e-3 and mask.max() <= 1.001):  # nor NaN
         raise PictureError(f"{where} has values beyond [0, 1], or not finite; divide 8-bit values by 255")
     if mask.max() < FAINTEST:
-        raise PictureError(f"{where} is empty: nothing in it is above 0")
+        raise EmptyMaskError(f"{where} is empty: nothing in it is above 0")
     return mask
 
 

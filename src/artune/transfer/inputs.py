@@ -60,7 +60,7 @@ class RegionStyle:
     """
 
     mask: MaskSource
-    style: Source | Masked
+    style: "Source | Masked | Painting"
     strength: float | None = None
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class Inputs:
     def read(
         cls,
         content: Source,
-        styles: Sequence[Source | Masked],
+        styles: Sequence[Source | Masked | Painting],
         regions: Sequence[RegionStyle] = (),
         *,
         allow_huge: bool = False,
@@ -146,14 +146,14 @@ class Inputs:
         by_role: dict[str, Painting] = {}
         for index, source in enumerate(styles):
             role = f"style {index}"
-            by_role[role] = _painting(source, allow_huge)
+            by_role[role] = read_painting(source, allow_huge)
             digests |= _digests(role, by_role[role])
         paintings = list(by_role.values())
         asked = _paired(regions, allow_huge)
         found, masks = [], []
         for index, region in enumerate(asked):
             role = f"region {index} style"
-            painting = by_role[role] = _painting(region.style, allow_huge)
+            painting = by_role[role] = read_painting(region.style, allow_huge)
             found.append(Region((painting,)))
             masks.append(_mask(region.mask, photograph.size, f"the mask of region {index + 1}", allow_huge))
             digests |= _digests(role, painting)
@@ -255,8 +255,10 @@ def read_source(source: Source, allow_huge: bool = False, role: str = "picture")
     return sources.as_picture(source, allow_huge=allow_huge, role=role)
 
 
-def _painting(source: Source | Masked, allow_huge: bool) -> Painting:
-    """Read a painting. Its border is cut off with a warning, unless the painting comes with a mask."""
+def read_painting(source: Source | Masked | Painting, allow_huge: bool) -> Painting:
+    """Read a painting, unless it was read before. Its border is cut off with a warning, unless it comes with a mask."""
+    if isinstance(source, Painting):
+        return source
     if not isinstance(source, Masked):
         picture = read_source(source, allow_huge, "style picture")
         margins = border_of(picture)

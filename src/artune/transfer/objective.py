@@ -1,8 +1,9 @@
 """The objective of a run at one size: the losses of the plan, for the pictures at this size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from artune.images.picture import Floats
 from artune.losses import tiled
 from artune.losses.matting import matting
 from artune.losses.objective import (
+    AnyWeightedTerm,
     Formulas,
     MaskedTerms,
     Measured,
@@ -77,6 +79,7 @@ class ObjectiveBuilder:
         network: the loss network.
         rung: the size.
         side: side of the tiles in which the size is computed, pixels; ``None``: as a whole.
+        terms: of the plan's losses and layers.
     """
 
     plan: OptimisePlan
@@ -84,6 +87,18 @@ class ObjectiveBuilder:
     network: Network
     rung: Rung
     side: int | None = None
+    terms: Terms = field(init=False)
+
+    def __post_init__(self) -> None:
+        method = self.plan.method
+        terms = Terms.of(Weights(method.content_layers, method.style_layers), self.formulas)
+        object.__setattr__(self, "terms", terms)
+
+    def for_frame(self, plan: OptimisePlan, inputs: Inputs) -> Self:
+        """The builder of another frame's objective; what this one has measured of the paintings serves it, too."""
+        other = replace(self, plan=plan, inputs=inputs)
+        object.__setattr__(other, "terms", self.terms)
+        return other
 
     def paintings(self) -> InParts[Paintings]:
         """Measure the paintings. Once is enough for any number of photographs or frames."""
@@ -99,18 +114,25 @@ class ObjectiveBuilder:
             found.append(some)
         return found
 
-    def objective(self, content: Image, paintings: Paintings) -> InParts[MaskedObjective]:
+    def objective(
+        self, content: Image, paintings: Paintings, extra: Sequence[AnyWeightedTerm] = ()
+    ) -> InParts[MaskedObjective]:
         """Measure a photograph, and build the objective.
 
         Args:
             content: the photograph at this size, ``[1, 3, h, w]``.
             paintings: the measured paintings, as ``paintings`` returns them.
+            extra: more terms, with their targets.
         """
-        (found,) = yield from self.objectives(content, paintings, [self.plan])
+        (found,) = yield from self.objectives(content, paintings, [self.plan], extra)
         return found
 
     def objectives(
-        self, content: Image, paintings: Paintings, plans: Sequence[OptimisePlan]
+        self,
+        content: Image,
+        paintings: Paintings,
+        plans: Sequence[OptimisePlan],
+        extra: Sequence[AnyWeightedTerm] = (),
     ) -> InParts[list[MaskedObjective]]:
         """Measure a photograph, and build the objectives of plans that differ in their strength alone.
 
@@ -118,10 +140,11 @@ class ObjectiveBuilder:
             content: the photograph at this size, ``[1, 3, h, w]``.
             paintings: the measured paintings, as ``paintings`` returns them.
             plans: the plans.
+            extra: more terms, with their targets.
         """
         method, backbone, found = self.plan.method, self.network.backbone, []
         photograph = yield from self._measured(content, self.terms.of_photograph(self._regions(content, self.plan)))
-        extra = [matting(content, method.photoreal)] if method.photoreal else []
+        extra = [*extra, *([matting(content, method.photoreal)] if method.photoreal else [])]
         height, width = content.shape[-2:]
         for plan in plans:
             weights = Weights(method.content_layers, method.style_layers, tv=plan.method.tv)
@@ -130,12 +153,6 @@ class ObjectiveBuilder:
             objective = whole if self.side is None else TiledObjective(whole, height, width, self.side)
             found.append(MaskedObjective(objective, covered_at(self.inputs, content)))
         return found
-
-    @cached_property
-    def terms(self) -> Terms:
-        """The terms of the plan's losses and layers."""
-        method = self.plan.method
-        return Terms.of(Weights(method.content_layers, method.style_layers), self.formulas)
 
     @cached_property
     def formulas(self) -> Formulas:

@@ -202,18 +202,18 @@ def _begin(
         x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
         if painter is None:
             return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
-        painting = _painted(run, painter, level, x)
+        painting = painted_start(run, painter, level, x)
         del content, x  # frees memory for large pictures
         painted = yield from trace.parts(level - 1, state, painting)
     elif painter is None:
         painted = first_iterate(plan, run.shown, run.first, content)
     else:
-        painted = yield from trace.parts(0, begin(content), _painted(run, painter, level))
+        painted = yield from trace.parts(0, begin(content), painted_start(run, painter, level))
     return begin(painted)
 
 
 @in_mode(torch.no_grad)
-def _painted(run: OptimiseRun, painter: PainterNetwork, level: int, x: Image | None = None) -> InParts[Image]:
+def painted_start(run: OptimiseRun, painter: PainterNetwork, level: int, x: Image | None = None) -> InParts[Image]:
     """The iterate after the painter's steps.
 
     Args:

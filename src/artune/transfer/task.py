@@ -8,7 +8,7 @@ from artune.errors import SpecError
 from artune.images.picture import Picture
 from artune.spec.style import StyleSpec
 from artune.threads import FreeCores
-from artune.transfer.inputs import Inputs, Masked, RegionStyle, Source
+from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
 from artune.transfer.start import given_start
 
 NO_OPEN_STRENGTH = (
@@ -67,7 +67,7 @@ class Task(Generic[N]):
     def read(
         cls,
         content: Source,
-        styles: Sequence[Source | Masked],
+        styles: Sequence[Source | Masked | Painting],
         spec: StyleSpec,
         load: Callable[[], N],
         *,

@@ -1,0 +1,280 @@
+"""``artune video``: style a film."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from artune.cli.arguments import given_options, read_spec, spec_option
+from artune.cli.display import CANCELLED, download_bar, interruptible, loading, say, time_left
+from artune.cli.parts import Parts
+from artune.cli.photographs import check_there
+from artune.cli.segment import DEFAULT_MODEL, MODELS
+from artune.errors import InputError, SpecError
+from artune.extras import require
+from artune.files import expanded
+from artune.spec.options import with_options
+from artune.spec.style import Instant, Optimise
+
+if TYPE_CHECKING:
+    from artune.video.stylise import FilmProgress
+
+LOOK, FILM, PARTS, OUTPUT = "The look", "The film", "Parts of the picture", "The output"
+EXAMPLES = (
+    "[bold]Examples[/bold]\n\n"
+    "artune video film.mp4 styled.mp4 painting.jpg\n\n"
+    "artune video film.mp4 styled.mp4 --style a.jpg@0 --style b.jpg@4s\n\n"
+    "artune video film.mov styled.webm painting.jpg --size original --start 10 --end 20\n\n"
+    "artune video frames/%04d.png styled/ painting.jpg --region masks/=other.jpg"
+)
+
+
+def video(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Film, animation (GIF, WebP, APNG), folder of pictures, or pattern such as frames/%04d.png.",
+            metavar="IN",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="Result: a film (mp4, mov, mkv, webm), an animation, or a folder.", metavar="OUT")
+    ],
+    styles: Annotated[list[str] | None, typer.Argument(help="Paintings, mixed.", metavar="STYLE...")] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A painting and when it is the only style; between two times, the styles are blended. Repeatable.",
+            metavar="STYLE@SECONDS",
+            rich_help_panel=LOOK,
+        ),
+    ] = None,
+    instant: Annotated[
+        bool, typer.Option("--instant", help="Paint each frame in a few learned steps (default).", rich_help_panel=LOOK)
+    ] = False,
+    optimise: Annotated[
+        bool,
+        typer.Option("--optimise", help="Optimise each frame: nearer to the painting, slow.", rich_help_panel=LOOK),
+    ] = False,
+    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
+    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
+    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
+    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
+    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
+    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
+    quality: Annotated[str | None, spec_option("quality", panel=LOOK)] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML or JSON file with more options, or a picture made by artune; other options override it.",
+            rich_help_panel=LOOK,
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A part with a style of its own, by a mask, or a folder with a mask for each frame; repeatable.",
+            metavar="MASK=STYLE[:STRENGTH]",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A part with a style of its own, found in each frame by a segmentation network; repeatable.",
+            metavar="NAME=STYLE[:STRENGTH]",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+    segment_model: Annotated[
+        str | None,
+        typer.Option(help=f"Segmentation network: {MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS),
+    ] = None,
+    segment_weights: Annotated[
+        Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Where to begin: seconds, or m:ss.", metavar="TIME", rich_help_panel=FILM)
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(help="Where to end: seconds, or m:ss.", metavar="TIME", rich_help_panel=FILM)
+    ] = None,
+    every: Annotated[
+        int, typer.Option(help="Style each frame (1), each second one (2) and so on.", rich_help_panel=FILM)
+    ] = 1,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="Frames a second of numbered pictures (default: 25).", rich_help_panel=FILM),
+    ] = None,
+    mute: Annotated[bool, typer.Option("--mute", help="Leave the sound out.", rich_help_panel=FILM)] = False,
+    crf: Annotated[
+        int | None,
+        typer.Option(help="Quality of the film's coding, 0 (lossless) to 51 (default: 18).", rich_help_panel=OUTPUT),
+    ] = None,
+    device: Annotated[str | None, spec_option("device", panel=OUTPUT)] = None,
+    seed: Annotated[int | None, spec_option("seed", panel=OUTPUT)] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what is in OUT.partial/.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Style a film, without flicker and with its sound."""
+    require("video", "styling a film")
+    if instant and optimise:
+        raise SpecError("--instant and --optimise are two ways to style a frame; leave out either")
+    base = read_spec(spec)
+    if optimise and not isinstance(base.method, Optimise):
+        base = with_options(base, {"method": Optimise()})
+    if not optimise and (instant or spec is None):
+        base = with_options(base, {"method": Instant()})
+    wanted = with_options(base, given_options({**context.params, "start": None}))
+    timed = [timed_style(text) for text in style or []]
+    if timed and styles:
+        raise InputError("paintings are given with and without times; give all with --style, or none")
+    paintings = [expanded(each) for each in styles or []] or [painting for painting, _ in timed]
+    parts = Parts.parse(
+        paintings,
+        region or [],
+        segment or [],
+        [],
+        None if segment_model is None else str(expanded(segment_model)),
+        segment_weights,
+    )
+    for painting in paintings:
+        check_there(painting)
+    with loading():
+        from artune.machine import keep_freed_memory
+        from artune.transfer.methods import method_of
+        from artune.video.film import Part, check_result, film_run
+        from artune.video.read import RATE
+        from artune.video.stylise import style_frames, write_so_far
+
+    keep_freed_memory()
+    part = Part(seconds(start, "--start") or Fraction(0), seconds(end, "--end"), every, not mute)
+    with download_bar(quiet) as on_bytes:
+        network = method_of(wanted).load(wanted, weights, on_bytes)
+    segmenter = parts.segmenter(wanted.device, quiet)
+    run = film_run(
+        source,
+        out,
+        *paintings,
+        spec=wanted,
+        moments=[moment for _, moment in timed] if timed else None,
+        regions=[replace(each, mask=str(each.mask)) for each in parts.regions],
+        segments=parts.segments,
+        segmenter=segmenter,
+        network=network,
+        part=part,
+        crf=crf,
+        rate=seconds(rate, "--rate") or RATE,
+    )
+    for painting in [expanded(source), *paintings]:
+        if os.path.exists(painting) and os.path.exists(run.out) and os.path.samefile(painting, run.out):
+            raise InputError(f"{run.out} is one of the inputs and would be lost; choose another result")
+    check_result(run, overwrite=overwrite, resume=resume)
+    if not quiet:
+        for note in (*run.film.info.notes, *run.format.notes):
+            say(note)
+    with interruptible() as interrupted, film_display(quiet) as show:
+        for progress in style_frames(run, resume=resume):
+            show(progress)
+            if interrupted() and progress.event != "ends":
+                done = write_so_far(run)
+                what = f"{run.out} has the {done} frames so far" if done else "no frame was finished"
+                say(f"cancelled; {what}. --resume goes on")
+                raise typer.Exit(CANCELLED)
+    if not quiet:
+        say(f"{run.out}: {progress.total} frames in {progress.seconds:.1f} s")
+
+
+def timed_style(text: str) -> tuple[Path, Fraction]:
+    """A painting and its moment, ``a.jpg@4s``.
+
+    Raises:
+        InputError: with the form that is needed.
+    """
+    painting, at, moment = text.rpartition("@")
+    if not (painting and at):
+        raise InputError(f"--style {text}: there is no '@'; STYLE@SECONDS is needed, such as a.jpg@4s")
+    found = seconds(moment, f"--style {text}")
+    assert found is not None
+    return expanded(painting), found
+
+
+def seconds(text: str | None, flag: str) -> Fraction | None:
+    """A time in seconds: ``4``, ``4.5s``, ``1:30``, ``1:02:03``; ``None`` stays.
+
+    Raises:
+        InputError: it is no time.
+    """
+    if text is None:
+        return None
+    try:
+        total = Fraction(0)
+        for part in text.removesuffix("s").split(":"):
+            total = 60 * total + Fraction(part)
+    except (ValueError, ZeroDivisionError):
+        total = Fraction(-1)
+    if total < 0:
+        raise InputError(f"{flag}: {text!r} is no time; give seconds, such as 4 or 4.5, or 1:30")
+    return total
+
+
+@contextmanager
+def film_display(quiet: bool) -> "Iterator[Callable[[FilmProgress], None]]":
+    """Show how far a film is; a line where there is no terminal, a bar where there is one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda progress: None
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total}"),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    words = {"scanned": "finding the scenes", "scene": "finding the strengths", "frame": "styling"}
+    first: dict[str, float] = {}
+    with bar:
+        task = bar.add_task("reading", total=None, left="")
+
+        def show(progress: "FilmProgress") -> None:
+            if progress.event == "begins":
+                say(f"{progress.file} is the beginning of the film")
+            if progress.event == "scene":
+                say(f"scene {progress.done} of {progress.total}: strength {progress.strength:.3g}")
+            if progress.event not in words:
+                return
+            began = first.setdefault(progress.event, progress.seconds)
+            done = first.setdefault(f"{progress.event} done", progress.done)
+            left = ""
+            if progress.event == "frame" and progress.total and progress.done > done:
+                each = (progress.seconds - began) / (progress.done - done)
+                left = time_left(each * (progress.total - progress.done))
+                if not console.is_terminal and progress.done % 25 == 0:
+                    say(f"{progress.done} of {progress.total} frames, {left}")
+            bar.update(
+                task,
+                description=words[progress.event],
+                completed=progress.done,
+                total=max(progress.total or 0, progress.done) or None,
+                left=left,
+            )
+
+        yield show

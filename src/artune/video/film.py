@@ -1,0 +1,270 @@
+"""``artune.style_film``: a film in, a styled film out."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from artune.errors import InputError, OutputError, PictureError, SpecError
+from artune.extras import require
+from artune.files import expanded, file_digest
+from artune.regions.labels import split_label
+from artune.regions.segment import Segmenter
+from artune.spec.options import with_options
+from artune.spec.style import Instant, StyleSpec
+from artune.transfer.inputs import Masked, Painting, RegionStyle, Source, read_painting
+from artune.transfer.methods import method_of
+from artune.transfer.sizes import fitted
+from artune.transfer.task import Loaded, check_types
+from artune.video.formats import format_of
+from artune.video.frames import Frame
+from artune.video.read import RATE, open_film
+from artune.video.stills import pictures_of_folder
+from artune.video.styler import Look, RegionsOf, no_regions
+from artune.video.stylise import FilmProgress, FilmRun, style_frames, write_so_far
+from artune.video.timeline import Timeline
+
+Seconds = Fraction | float | int
+"""A time in a film."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a film that is styled.
+
+    Attributes:
+        start: time of the first frame, seconds.
+        end: time before which the last frame is, seconds; ``None``: the end of the film.
+        every: each frame is styled, or each second, each third and so on.
+        sound: whether the sound is copied.
+    """
+
+    start: Seconds = 0
+    end: Seconds | None = None
+    every: int = 1
+    sound: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not 0 <= value < 1e9):
+                raise SpecError(f"`{name}` is {value}; give seconds from 0 on")
+        if self.end is not None and self.end <= self.start:
+            raise SpecError(f"`end` is {self.end}, which is not after `start`, {self.start}; give a later time")
+        if isinstance(self.every, bool) or self.every < 1:
+            raise SpecError(f"`every` is {self.every}; give 1 for each frame, 2 for each second one")
+
+
+def style_film(
+    source: Path | str,
+    out: Path | str,
+    *styles: Source | Masked,
+    spec: StyleSpec | None = None,
+    moments: Sequence[Seconds] | None = None,
+    regions: Sequence[RegionStyle] = (),
+    segments: Sequence[RegionStyle] = (),
+    segmenter: Segmenter | None = None,
+    weights: Path | str | None = None,
+    network: Loaded | None = None,
+    part: Part = Part(),
+    crf: int | None = None,
+    rate: Seconds = RATE,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_step: Callable[[FilmProgress], bool | None] | None = None,
+    **options: Any,
+) -> Path | None:
+    """Style a film.
+
+    Args:
+        source: a film, an animation, a folder of pictures, or a pattern of their names.
+        out: the result; its suffix chooses the format, and a folder gets numbered pictures.
+        styles: one or more paintings.
+        spec: how the frames are styled; default: ``StyleSpec(method=Instant())``. An open strength is found for each
+            scene.
+        moments: when each painting is the only style, in seconds; between two of them, the styles are blended.
+        regions: parts of the frames with paintings of their own. A mask may be a folder, with a mask for each frame.
+        segments: the same for parts that ``segmenter`` finds: the mask of each is a name, such as ``person``.
+        segmenter: finds them in each frame.
+        weights: file with the network's weights.
+        network: a loaded network, instead of ``weights``.
+        part: the part of the film that is styled.
+        crf: quality of the film's coding, from 0 (lossless) to 51; default: 18.
+        rate: frames a second of numbered pictures.
+        overwrite: whether an existing result may be replaced.
+        resume: go on with what an interrupted call has left in ``OUT.partial/``.
+        on_step: called with the progress; if it returns true, a film of what is finished is written, and
+            ``OUT.partial/`` stays.
+        options: fields of the spec or of its method.
+
+    Returns:
+        the file or folder of the result; ``None`` if the film was cancelled before its first frame.
+
+    Raises:
+        InputError: the film, a picture, a mask, the spec or an option cannot be used.
+        OutputError: the result exists, or cannot be written.
+        WeightsError: weights are missing or do not fit.
+        ResourceError: there is not enough memory.
+    """
+    run = film_run(
+        source,
+        out,
+        *styles,
+        spec=spec,
+        moments=moments,
+        regions=regions,
+        segments=segments,
+        segmenter=segmenter,
+        weights=weights,
+        network=network,
+        part=part,
+        crf=crf,
+        rate=rate,
+        **options,
+    )
+    check_result(run, overwrite=overwrite, resume=resume)
+    for progress in style_frames(run, resume=resume):
+        if on_step is not None and on_step(progress) and progress.event != "ends":
+            return run.out if write_so_far(run) else None
+    return run.out
+
+
+def film_run(
+    source: Path | str,
+    out: Path | str,
+    *styles: Source | Masked,
+    spec: StyleSpec | None = None,
+    moments: Sequence[Seconds] | None = None,
+    regions: Sequence[RegionStyle] = (),
+    segments: Sequence[RegionStyle] = (),
+    segmenter: Segmenter | None = None,
+    weights: Path | str | None = None,
+    network: Loaded | None = None,
+    part: Part = Part(),
+    crf: int | None = None,
+    rate: Seconds = RATE,
+    **options: Any,
+) -> FilmRun:
+    """Read and check everything for ``style_film``, whose arguments these are; no frame is styled."""
+    require("video", "styling a film")
+    check_types(
+        ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
+        ("weights", weights, isinstance(weights, Path | str | None), "a file"),
+        ("part", part, isinstance(part, Part), "an artune.Part"),
+    )
+    wanted = with_options(spec or StyleSpec(method=Instant()), options)
+    if not (styles or regions or segments):
+        raise InputError("no style picture was given; give at least one")
+    film = open_film(source, Fraction(rate))
+    paintings = tuple(read_painting(style, False) for style in styles)
+    timeline = None
+    if moments is not None:
+        if len(moments) != len(paintings):
+            raise SpecError(f"`moments` has {len(moments)} times for {len(paintings)} paintings; give one for each")
+        if wanted.style_weights is not None:
+            raise SpecError("`moments` and `style_weights` both weigh the paintings; leave out either")
+        timeline = Timeline.of([Fraction(moment) for moment in moments])
+    info = film.info if part.sound else replace(film.info, sounds=())
+    longer = max(info.size)
+    size = longer if wanted.size == "original" else wanted.size if wanted.enlarge else min(wanted.size, longer)
+    place = expanded(out)
+    parts = [replace(region, style=read_painting(region.style, False)) for region in regions]
+    named = [replace(region, style=read_painting(region.style, False)) for region in segments]
+    if named and segmenter is None:
+        raise SpecError("`segments` needs a `segmenter`: artune.load_segmenter()")
+    loaded = network or method_of(wanted).load(wanted, None if weights is None else expanded(weights), None)
+    loaded.check(wanted)
+    look = Look(
+        wanted,
+        paintings,
+        loaded,
+        timeline,
+        _by_masks(parts),
+        _by_segments(named, segmenter) if segmenter is not None and named else no_regions,
+    )
+    return FilmRun(
+        film,
+        place,
+        format_of(place, info, crf, fitted(*info.size, size)),
+        look,
+        _digests(paintings, parts, named),
+        Fraction(part.start),
+        None if part.end is None else Fraction(part.end),
+        part.every,
+        expanded(source) if info.sounds else None,
+    )
+
+
+def check_result(run: FilmRun, *, overwrite: bool, resume: bool) -> None:
+    """Raise unless the result can be written without losing anything.
+
+    Raises:
+        OutputError: it exists, or a film with this result is begun.
+    """
+    begun = run.partial.folder
+    if begun.exists() and not (resume or overwrite):
+        raise OutputError(
+            f"{begun} is a film that was begun and not finished; go on with `resume`, or start anew with `overwrite`"
+        )
+    if run.out.exists() and not (overwrite or (resume and begun.exists())):
+        raise OutputError(f"{run.out} exists; `overwrite` replaces it")
+
+
+def _by_masks(regions: Sequence[RegionStyle]) -> RegionsOf:
+    """The regions of each frame, by masks that are files, arrays, or folders with a file for each frame."""
+    folders: dict[int, tuple[list[Path], str]] = {}
+    for number, region in enumerate(regions):
+        if isinstance(region.mask, Path | str):
+            place, label = split_label(region.mask)
+            if expanded(place).is_dir():
+                folders[number] = pictures_of_folder(expanded(place)), label
+
+    def regions_of(frame: Frame) -> Sequence[RegionStyle]:
+        found = []
+        for number, region in enumerate(regions):
+            if number in folders:
+                files, label = folders[number]
+                if frame.number >= len(files):
+                    raise PictureError(
+                        f"{files[0].parent} has {len(files)} masks, and the film has more frames; give one for each"
+                    )
+                file = files[frame.number]
+                found.append(replace(region, mask=f"{file}#{label}" if label else file))
+            else:
+                found.append(region)
+        return found
+
+    return regions_of
+
+
+def _by_segments(regions: Sequence[RegionStyle], segmenter: Segmenter) -> RegionsOf:
+    """The regions of each frame that a network finds; their masks are names."""
+    names = [str(region.mask) for region in regions]
+
+    def regions_of(frame: Frame) -> Sequence[RegionStyle]:
+        masks = segmenter.masks(frame.picture, names)
+        return [replace(region, mask=masks[name]) for region, name in zip(regions, names, strict=True)]
+
+    return regions_of
+
+
+def _digests(
+    paintings: Sequence[Painting], regions: Sequence[RegionStyle], segments: Sequence[RegionStyle]
+) -> dict[str, str]:
+    """sha256 of the paintings, and what names the masks, by role."""
+    found = {f"style {number}": _digest(painting) for number, painting in enumerate(paintings)}
+    for number, region in enumerate([*regions, *segments]):
+        assert isinstance(region.style, Painting)
+        found[f"region {number} style"] = _digest(region.style)
+        mask = expanded(region.mask) if isinstance(region.mask, Path | str) else None
+        of_mask = file_digest(mask) if mask is not None and mask.is_file() else repr(region.mask)
+        found[f"region {number}"] = f"{of_mask} {region.strength}"
+    return found
+
+
+def _digest(painting: Painting) -> str:
+    weight = painting.weight()
+    mask = "" if weight is None else hashlib.sha256(weight.tobytes()).hexdigest()
+    return painting.picture.digest() + mask
