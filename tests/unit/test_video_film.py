@@ -1,0 +1,270 @@
+"""A film, from reading to writing."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import artune
+from artune.errors import CheckpointError, InputError, OutputError, PictureError, SpecError
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.spec.style import Instant, Optimise, StyleSpec
+from artune.transfer.inputs import Masked, RegionStyle
+from artune.transfer.methods import method_of
+from artune.video import stylise
+from artune.video.film import Part, check_result, film_run, style_film
+from artune.video.read import open_film
+from artune.video.stylise import style_frames, write_so_far
+from tests.films import film_file, frames_of, panned, sound_of
+
+SMALL = {"size": 48, "strength": 0.6}
+
+
+@pytest.fixture(scope="module")
+def network():
+    spec = StyleSpec(method=Instant())
+    return method_of(spec).load(spec, None, None)
+
+
+@pytest.fixture
+def wide(rng):
+    return Picture(rng.random((6, 14, 3)).astype(np.float32)).resized(96, 32).pixels
+
+
+@pytest.fixture
+def film(tmp_path, wide):
+    """Two scenes of ten frames each, 48x32, with a tone."""
+    frames = [*panned(wide, 10, 48), *panned(1 - wide[:, ::-1], 10, 48)]
+    return film_file(tmp_path / "film.mkv", frames)
+
+
+def test_a_film_is_styled_with_its_sound(film, tmp_path, painting, network):
+    out = tmp_path / "out.mkv"
+    events = []
+    found = style_film(film, out, painting, network=network, on_step=events.append, **SMALL)
+    assert found == out
+    frames, before = frames_of(out), frames_of(film)
+    assert len(frames) == 20
+    assert frames[0].shape == (32, 48, 3)
+    assert np.abs(frames[5].astype(int) - before[5]).mean() > 8
+    assert sound_of(out) == sound_of(film)
+    assert not (tmp_path / "out.mkv.partial").exists()
+    assert [each.event for each in events if each.event not in ("frame", "scanned")] == ["scene", "scene", "ends"]
+    assert sum(each.event == "frame" for each in events) == 20
+    times = [frame.time for frame in open_film(out).frames()]
+    assert times == [frame.time for frame in open_film(film).frames()]
+
+
+def test_the_first_frame_is_that_of_a_picture(film, tmp_path, painting, network):
+    folder = tmp_path / "frames"
+    style_film(film, folder, painting, network=network, part=Part(end=Fraction(2, 24)), **SMALL)
+    first = next(open_film(film).frames()).picture
+    alone = artune.style(first, painting, method=Instant(), network=network, **SMALL).picture
+    made = sorted(folder.iterdir())
+    assert len(made) == 2
+    assert np.abs(artune.Picture.open(made[0]).pixels - alone.pixels).max() <= 0.5 / 255 + 1e-6
+
+
+class Killed(BaseException):
+    """As if the process had been killed."""
+
+
+@pytest.mark.parametrize("after", [1, 7, 8, 13, 20])
+def test_a_killed_film_is_resumed_to_the_same_bytes(film, tmp_path, painting, network, monkeypatch, after):
+    monkeypatch.setattr(stylise, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(stylise, "MOST_SEGMENT", 8)
+    whole, out = tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    style_film(film, whole, painting, network=network, **SMALL)
+
+    def kill(progress):
+        if progress.event == "frame" and progress.done == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        style_film(film, out, painting, network=network, on_step=kill, **SMALL)
+    assert not out.exists()
+    again = []
+    style_film(film, out, painting, network=network, resume=True, on_step=again.append, **SMALL)
+    assert sum(each.event == "frame" for each in again) <= 20 - after + 1
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_kill_between_state_and_segment(film, tmp_path, painting, network, monkeypatch):
+    monkeypatch.setattr(stylise, "MOST_SEGMENT", 8)
+    whole, out = tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    style_film(film, whole, painting, network=network, **SMALL)
+
+    def kill(path, frames, format):
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(stylise, "write_segment", kill)
+        style_film(film, out, painting, network=network, **SMALL)
+    style_film(film, out, painting, network=network, resume=True, **SMALL)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_cancelled_film_plays_and_is_resumed(film, tmp_path, painting, network, monkeypatch):
+    monkeypatch.setattr(stylise, "MOST_SEGMENT", 8)
+    monkeypatch.setattr(stylise, "SAVED_EVERY", 0.0)
+    whole, out = tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    style_film(film, whole, painting, network=network, **SMALL)
+    given = {"network": network, **SMALL}
+    found = style_film(film, out, painting, on_step=lambda p: p.event == "frame" and p.done == 11, **given)
+    assert found == out
+    assert len(frames_of(out)) == 11
+    assert len(b"".join(sound_of(out))) < len(b"".join(sound_of(film)))
+    style_film(film, out, painting, resume=True, **given)
+    assert out.read_bytes() == whole.read_bytes()
+    assert style_film(film, tmp_path / "b.mkv", painting, on_step=lambda p: p.event == "scene", **given) is None
+    assert not (tmp_path / "b.mkv").exists()
+
+
+def test_another_film_is_not_resumed(film, tmp_path, painting, network):
+    out = tmp_path / "out.mkv"
+    run = film_run(film, out, painting, network=network, **SMALL)
+    frames = style_frames(run)
+    assert any(progress.event == "frame" for progress in frames)
+    frames.close()
+    with pytest.raises(CheckpointError, match="other options"):
+        style_film(film, out, painting, network=network, resume=True, size=48, strength=0.7)
+    with pytest.raises(OutputError, match="begun and not finished"):
+        style_film(film, out, painting, network=network, **SMALL)
+    assert write_so_far(run) >= 0
+
+
+def test_a_result_that_exists_is_left(film, tmp_path, painting, network):
+    out = tmp_path / "out.mkv"
+    out.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists"):
+        style_film(film, out, painting, network=network, **SMALL)
+    with pytest.raises(OutputError, match="exists"):
+        style_film(film, out, painting, network=network, resume=True, **SMALL)
+    assert out.read_bytes() == b"mine"
+    check_result(film_run(film, out, painting, network=network, **SMALL), overwrite=True, resume=False)
+
+
+def test_each_scene_has_its_strength(film, tmp_path, painting, network, monkeypatch):
+    asked = []
+
+    class Balance:
+        strength = 0.4
+
+    class Found:
+        balance = Balance
+
+    def find(task):
+        asked.append(task.inputs.photograph.pixels.mean())
+        return Found
+
+    monkeypatch.setattr(stylise.api, "find_strength", find)
+    strengths = []
+    given = {"network": network, "size": 48, "part": Part(end=Fraction(13, 24))}
+    style_film(film, tmp_path / "o.mkv", painting, on_step=lambda p: strengths.append(p.strength), **given)
+    assert len(asked) == 6
+    assert [each for each in strengths if each] == [0.4, 0.4]
+
+
+def test_parts_of_the_film(film, tmp_path, painting, network):
+    out = tmp_path / "out.mkv"
+    part = Part(Fraction(2, 24), Fraction(12, 24), 3, False)
+    style_film(film, out, painting, network=network, part=part, **SMALL)
+    frames = [*open_film(out).frames()]
+    assert [frame.time for frame in frames] == [0, Fraction(3, 24), Fraction(6, 24), Fraction(9, 24)]
+    assert open_film(out).info.sounds == ()
+    with pytest.raises(PictureError, match="no frame between"):
+        style_film(film, tmp_path / "none.mkv", painting, network=network, part=Part(start=100), **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": -1}, "`start` is -1"),
+        ({"start": float("nan")}, "`start` is nan"),
+        ({"start": 3, "end": 3}, "not after `start`"),
+        ({"every": 0}, "`every` is 0"),
+    ],
+)
+def test_parts_that_cannot_be(given, message):
+    with pytest.raises(SpecError, match=message):
+        Part(**given)
+
+
+def test_a_mask_for_each_frame(film, tmp_path, painting, network):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for number in range(20):
+        pixels = np.zeros((32, 48, 3), np.float32)
+        pixels[:, : 2 * number] = 1
+        write_picture(Picture(pixels), masks / f"{number}.png")
+    out = tmp_path / "out.mkv"
+    region = RegionStyle(str(masks), painting)
+    style_film(film, out, regions=[region], network=network, part=Part(sound=False), crf=0, **SMALL)
+    before, frames = frames_of(film), frames_of(out)
+    for number in (0, 4, 12):
+        apart = np.abs(frames[number].astype(int) - before[number]).mean(2)
+        assert apart[:, 2 * number + 2 :].mean() < 6  # of the film's coding
+        assert number == 0 or apart[:, : 2 * number - 2].mean() > 12
+    (masks / "19.png").unlink()
+    with pytest.raises(PictureError, match="has 19 masks"):
+        style_film(film, tmp_path / "b.mkv", regions=[region], network=network, **SMALL)
+
+
+def test_what_names_the_result_is_in_it(film, tmp_path, painting, network):
+    out = tmp_path / "out.mkv"
+    style_film(film, out, painting, network=network, **SMALL)
+    note = json.loads(open_film(out).info.metadata["comment"])
+    assert note["spec"]["strength"] == 0.6
+
+
+def test_an_optimised_film(film, tmp_path, painting):
+    out = tmp_path / "out.gif"
+    method = Optimise(size_steps=(1, 1, 2))
+    style_film(film, out, painting, method=method, part=Part(end=Fraction(3, 24), sound=False), **SMALL)
+    assert len([*open_film(out).frames()]) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"moments": [0, 1]}, "2 times for 1 paintings"),
+        ({"moments": [0], "style_weights": (1.0,)}, "both weigh"),
+        ({"segments": [RegionStyle("person", "a.png")]}, "needs a `segmenter`"),
+        ({"crf": 99}, "`crf` is 99"),
+    ],
+)
+def test_options_that_cannot_be(film, tmp_path, painting, network, given, message):
+    write_picture(painting, tmp_path / "a.png")
+    for region in given.get("segments", []):
+        object.__setattr__(region, "style", str(tmp_path / "a.png"))
+    with pytest.raises(InputError, match=message):
+        film_run(film, tmp_path / "out.mkv", painting, network=network, **{**SMALL, **given})
+
+
+def test_no_painting_is_told(film, tmp_path):
+    with pytest.raises(InputError, match="no style picture"):
+        film_run(film, tmp_path / "out.mkv")
+
+
+def test_the_key_depends_on_all_that_the_frames_depend_on(film, tmp_path, painting, photo, network):
+    def key(*styles, **given):
+        return film_run(film, tmp_path / "o.mkv", *styles, network=network, **{**SMALL, **given}).key()
+
+    mask = np.ones((40, 40), np.float32)
+    mask[:20] = 0
+    keys = [
+        key(painting),
+        key(photo),
+        key(Masked(painting, mask)),
+        key(painting, strength=0.5),
+        key(painting, crf=30),
+        key(painting, part=Part(every=2)),
+        key(painting, photo, moments=[0, 1]),
+        key(painting, photo, moments=[0, 2]),
+        key(painting, regions=[RegionStyle(np.ones((32, 48), np.float32), photo)]),
+        key(painting, regions=[RegionStyle(np.ones((32, 48), np.float32), photo, 0.3)]),
+    ]
+    assert len({*keys}) == len(keys)
+    assert keys[0] == key(painting)
