@@ -49,9 +49,12 @@ class Colours:
 HD = Colours(BT709, False, BT709, BT709)
 """Colours of a film that is made of pictures."""
 
+LOSSLESS = Colours(RGB, True, BT709, BT709)
+"""Colours of frames that are kept as red, green and blue."""
+
 
 def colours_of(frame: "VideoFrame") -> Colours:
-    """What a frame says of its colours, or else what its size implies: 601 below 720 lines and 1280 columns, else 709."""
+    """What a frame says of its colours, or else what its size implies: 709 from 720 lines or 1280 columns on."""
     matrix = int(frame.colorspace)
     if frame.format.is_rgb:
         matrix = RGB

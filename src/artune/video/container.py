@@ -1,12 +1,13 @@
 """Films that FFmpeg reads: upright, in RGB, by their own times."""
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _MARGINS = (Fraction(2), Fraction(15))
-"""How far before the time that is wanted a key frame is looked for, seconds; then the film is read from its beginning."""
+"""How far before what is wanted a key frame is looked for, seconds; then the film is read from its beginning."""
 
 _JUMP = 1
 """Step back of the times, seconds, from which on they count as begun anew, as where recordings were put together."""
@@ -37,6 +38,9 @@ _RATE = Fraction(25)
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that read transparency, where FFmpeg's own do not."""
+
+_CLOCK = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
+"""How Matroska tells the length of a stream: hours, minutes, seconds."""
 
 _NO_FILMS = {"tty", "concat", "hls", "dash", "image2", "lavfi", "sdp", "rtsp", "ffmetadata"}
 """FFmpeg's formats that are text, or lead to other files."""
@@ -99,7 +103,8 @@ class FilmFile:
             self._size = first.width, first.height
             self._turn = turn_of(matrix) if (matrix := _display_matrix(first)) else Turn()
             self._rate = _rate(stream)
-            self._ends = _length(container, stream)
+            ends = _end(container, stream)
+            self._ends = None if ends is None else ends - self._zero
             self._alpha = any(part.is_alpha for part in first.format.components) or first.format.has_palette
             self._deep = max(part.bits for part in first.format.components if not part.is_alpha) > 8
             self._colours = colours_of(first)
@@ -122,7 +127,7 @@ class FilmFile:
         """sha256 of the file."""
         return file_digest(self.path)
 
-    def _from(self, wanted: Fraction, whole: bool) -> Iterator[Decoded]:
+    def _from(self, wanted: Fraction, whole: bool) -> Generator[Decoded, None, None]:
         """All frames from a time on, and some before it.
 
         Reading begins at a key frame, and the first one that is decoded tells whether it was early enough.
@@ -138,7 +143,7 @@ class FilmFile:
                     return
         yield from self._decoded(None, whole)
 
-    def _decoded(self, seek: Fraction | None, whole: bool) -> Iterator[Decoded]:
+    def _decoded(self, seek: Fraction | None, whole: bool) -> Generator[Decoded, None, None]:
         """Frames in their order, with times that grow.
 
         Args:
@@ -146,40 +151,62 @@ class FilmFile:
             whole: whether the film is read to its end, so that its length can be compared with what it should be.
         """
         step = 1 / self._rate
+        missing = longest = Fraction(0)
+        waiting: Decoded | None = None
+        for each in self._timed(seek, step):
+            if waiting is not None:
+                longest = max(longest, each.time - waiting.time)
+                yield waiting
+            waiting = each
+        if waiting is None:
+            return
+        if whole and self._ends is not None:
+            missing = self._ends - waiting.until
+            if longest > 0 and missing > _MISSING and missing > 3 * longest:
+                _warn(
+                    f"{self.path} ends at {float(waiting.until):.1f} s, though its header tells of "
+                    f"{float(self._ends):.1f} s: it is damaged or cut short; the frames that there are were read"
+                )
+            elif missing > 0:  # some containers do not tell how long the last frame is
+                waiting = waiting._replace(until=self._ends)
+        yield waiting
+
+    def _timed(self, seek: Fraction | None, step: Fraction) -> Generator[Decoded, None, None]:
+        """Frames with times that grow.
+
+        Args:
+            seek: as in ``_decoded``.
+            step: seconds from a frame to the next where nothing tells.
+        """
         time = until = -step
         jumped = Fraction(0)
         with opened(self.path) as container:
             stream = _stream(container, self.path)
+            unit = fraction(stream.time_base)
             if seek is not None:
                 import av
 
                 try:
-                    container.seek(int((seek + self._zero) // _fraction(stream.time_base)), stream=stream)
+                    container.seek(int((seek + self._zero) // unit), stream=stream)
                 except av.FFmpegError:  # a file whose index is missing
                     return
-            frames = self._frames(container, stream)
             begun = seek is None
-            for frame in frames:
+            for frame in self._frames(container, stream):
                 begun = begun or frame.key_frame
                 if not begun:  # what it is predicted from was not read
                     continue
                 stamp = frame.pts if frame.pts is not None else frame.dts
-                told = until if stamp is None else stamp * _fraction(stream.time_base) - self._zero + jumped
-                if told <= time:
-                    if told <= time - _JUMP:
-                        jumped += until - told
-                        told = until
-                    else:
-                        told = time + step / 2  # the next one still comes later
-                time = max(told, Fraction(0)) if time < 0 else told
-                lasts = frame.duration * _fraction(stream.time_base) if frame.duration else step
-                until = time + lasts
+                told = until if stamp is None else stamp * unit - self._zero + jumped
+                if time < 0:  # the first
+                    told = max(told, Fraction(0))
+                elif told <= time - _JUMP:
+                    jumped += until - told
+                    told = until
+                elif told <= time:
+                    told = time + step / 2  # the next one still comes later
+                time = told
+                until = time + (frame.duration * unit if frame.duration else step)
                 yield Decoded(time, until, partial(self._picture, frame))
-        if whole and self._ends is not None and until < self._ends - _MISSING:
-            _warn(
-                f"{self.path} ends at {float(until):.1f} s, though its header tells of {float(self._ends):.1f} s: it is "
-                "damaged or cut short; the frames that there are were read"
-            )
 
     def _frames(self, container: "InputContainer", stream: "VideoStream") -> "Iterator[VideoFrame]":
         """Frames as they are decoded; what is damaged is left out, with a warning."""
@@ -218,7 +245,7 @@ class FilmFile:
 
     def _described(self, container: "InputContainer", stream: "VideoStream", first: "VideoFrame") -> FilmInfo:
         width, height = self._size
-        aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
+        aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         notes = []
         if self._colours.transfer in HDR:
             notes.append(
@@ -233,7 +260,7 @@ class FilmFile:
         counted = stream.frames or (round(length * self._rate) if length else None)
         return FilmInfo(
             size=(height, width) if self._turn.transposed else (width, height),
-            time_base=_fraction(stream.time_base),
+            time_base=fraction(stream.time_base),
             rate=self._rate,
             frames=counted,
             seconds=None if length is None else float(length),
@@ -261,8 +288,8 @@ def opened(path: Path) -> "InputContainer":
         if isinstance(error, OSError):
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
         raise PictureError(
-            f"{path} is no film that FFmpeg reads, or is damaged or cut short: give a film, an animation, a picture, or a "
-            "folder of pictures"
+            f"{path} is no film that FFmpeg reads, or is damaged or cut short: give a film, an animation, a picture, "
+            "or a folder of pictures"
         ) from error
     if {*container.format.name.split(",")} & _NO_FILMS:
         container.close()
@@ -273,7 +300,7 @@ def opened(path: Path) -> "InputContainer":
 def zero_of(container: "InputContainer") -> Fraction:
     """The time stamp at which a film begins, seconds: that of its first frame or sound."""
     starts = [
-        each.start_time * _fraction(each.time_base)
+        each.start_time * fraction(each.time_base)
         for each in (*filter(_moves, container.streams.video), *container.streams.audio)
         if each.start_time is not None
     ]
@@ -294,16 +321,16 @@ def _decoder(stream: "VideoStream") -> "VideoCodecContext":
     """What decodes a stream, with its transparency."""
     import av
 
-    decoder = stream.codec_context
+    decoder: Any = stream.codec_context
     name = _ALPHA_DECODERS.get(decoder.codec.canonical_name, "")
     if stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:
-        decoder = av.VideoCodecContext.create(name, "r")
+        decoder = av.CodecContext.create(name, "r")
     decoder.thread_type = "AUTO"
-    return decoder
+    return cast("VideoCodecContext", decoder)
 
 
-def _fraction(value: Any) -> Fraction:
-    """A fraction of FFmpeg's; 0 where it is not known."""
+def fraction(value: Any) -> Fraction:
+    """A fraction of FFmpeg's as one of Python's; 0 where it is not known."""
     return Fraction(value.numerator, value.denominator) if value else Fraction(0)
 
 
@@ -315,23 +342,34 @@ def _moves(stream: "VideoStream") -> bool:
 
 
 def _may_jump(container: "InputContainer") -> bool:
-    """Whether the times of a format may begin anew in the middle, as those of MPEG-TS; a time is then no place in it."""
+    """Whether the times of a format may begin anew in its middle, as in MPEG-TS, so that they are no places in it."""
+    return _has_flag(container, "ts_discont")
+
+
+def _has_flag(container: "InputContainer", name: str) -> bool:
+    """Whether FFmpeg says so of a format, by PyAV's names."""
     from av.format import Flags
 
-    return bool(container.format.flags & Flags.ts_discont.value)
+    return bool(container.format.flags & cast("int", Flags[name].value))
 
 
 def _rate(stream: "VideoStream") -> Fraction:
     for rate in (stream.average_rate, stream.guessed_rate):
         if rate and 0 < rate <= 1000:
-            return _fraction(rate)
+            return fraction(rate)
     return _RATE
 
 
-def _length(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
-    """How long a film's pictures are, seconds, as its header tells."""
+def _end(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
+    """The time stamp at which the pictures of a film end, seconds, as its header tells; ``None`` where it does not."""
+    unit = fraction(stream.time_base)
+    if _has_flag(container, "no_timestamps"):
+        return None  # what is known of its length is guessed by its bytes
     if stream.duration:
-        return stream.duration * _fraction(stream.time_base)
+        return (stream.duration + (stream.start_time or 0)) * unit
+    if found := _CLOCK.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = found.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
     if container.duration and not container.streams.audio:
         return Fraction(container.duration, 1_000_000)
     return None
@@ -340,7 +378,8 @@ def _length(container: "InputContainer", stream: "VideoStream") -> Fraction | No
 def _display_matrix(frame: "VideoFrame") -> bytes | None:
     from av.sidedata.sidedata import Type
 
-    return next((bytes(data) for data in frame.side_data if data.type is Type.DISPLAYMATRIX), None)  # type: ignore[attr-defined]
+    found: list[Any] = [*frame.side_data]
+    return next((bytes(data) for data in found if data.type is Type.DISPLAYMATRIX), None)
 
 
 def _codec(stream: Any) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from artune.errors import InputError, OutputError
 from artune.files import expanded
+from artune.images.formats import FORMATS
 from artune.images.write import check_suffix
+from artune.video.animations import FASTEST_GIF
 from artune.video.colours import HD, MATRICES, Colours
 from artune.video.frames import UNKNOWN_CODEC, FilmInfo
 from artune.video.stills import is_pattern
@@ -19,6 +21,9 @@ ANIMATIONS = {".gif": "GIF", ".webp": "WebP", ".apng": "APNG", ".png": "APNG"}
 
 CRF = 18
 """Quality of a film where none is given, on x264's scale: hardly to be told from the frames."""
+
+_REFUSED = {"mov": ("opus", "flac", "truehd"), "mp4": ("truehd",)}
+"""Sounds that FFmpeg does not write into a container, though it says it would."""
 
 _WORST_CRF = 51
 _FINEST = 1_000_000  # most parts of a second in which times are counted
@@ -148,16 +153,9 @@ def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tup
         encoder = _film_encoder(container, info, notes)
         _check_sounds(container, suffix, info.sounds)
     else:
-        container = _pictures(path, info)
-        alpha, deep = info.alpha, info.bits > 8 and container not in ("GIF", "WebP")
-        name = ("gbrap16le" if alpha else "gbrp16le") if deep else ("bgra" if alpha else "bgr0")
-        encoder = replace(_LOSSLESS, pixels=name)
-        if info.sounds:
-            notes.append(
-                f"{'an animation' if container in ANIMATIONS.values() else 'a folder of pictures'} has no sound"
-            )
+        container, encoder = _pictures(path, info, max(size or info.size), notes)
     if crf is not None and not encoder.quality:
-        kind = encoder.codec if suffix in CONTAINERS else f"{suffix or 'a folder of PNG'}"
+        kind = encoder.codec if suffix in CONTAINERS else suffix or "a folder of pictures"
         raise InputError(f"`crf` is {crf}, and {kind} has no such quality; leave it out, or write .mp4, .mkv or .webm")
     width, height = size or info.size
     if encoder.even and (width % 2 or height % 2):
@@ -237,28 +235,43 @@ def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
     with av.open(io.BytesIO(), "w", format=container) as empty:
         taken = empty.supported_codecs
     for sound in sounds:
-        if sound == UNKNOWN_CODEC or av.Codec(sound, "r").name not in taken:
+        refused = sound == UNKNOWN_CODEC or sound in _REFUSED.get(container, ())
+        if refused or av.Codec(sound, "r").name not in taken:
             raise OutputError(
-                f"{suffix} does not take the sound of the film, which is {sound}: write .mkv, or leave the sound out with "
-                "`mute`"
+                f"{suffix} does not take the sound of the film, which is {sound}: write .mkv, or leave the sound out "
+                "with `mute`"
             )
 
 
-def _pictures(path: Path, info: FilmInfo) -> str:
-    """The format of an animation, or the suffix of numbered pictures."""
+def _pictures(path: Path, info: FilmInfo, longer: int, notes: list[str]) -> tuple[str, Encoder]:
+    """The format of an animation, or the suffix of numbered pictures; and what keeps the frames until all are there."""
     suffix = path.suffix.lower()
     if is_pattern(path):
-        check_suffix(path, 8, max(info.size))
-        return suffix
-    if not suffix or path.is_dir():
-        return ".png"
-    if suffix in ANIMATIONS:
-        return ANIMATIONS[suffix]
-    known = ", ".join([*CONTAINERS, *ANIMATIONS])
-    raise OutputError(
-        f"cannot write {path}: {suffix} is no kind of film that artune writes; use {known}, a folder, or a pattern such as "
-        "frames/%04d.png"
-    )
+        container, name = suffix, suffix
+    elif not suffix or path.is_dir():
+        container, name, suffix = ".png", "a folder of PNG", ".png"
+    elif suffix in ANIMATIONS:
+        container = name = ANIMATIONS[suffix]
+    else:
+        known = ", ".join([*CONTAINERS, *ANIMATIONS])
+        raise OutputError(
+            f"cannot write {path}: {suffix} is no kind of film that artune writes; use {known}, a folder, or a pattern "
+            "such as frames/%04d.png"
+        )
+    check_suffix(path.with_suffix(suffix), 8, longer)
+    holds = FORMATS[suffix]
+    deep = info.bits > 8 and 16 in holds.bits
+    if info.alpha and not holds.alpha:
+        notes.append(f"{name} holds no transparency: transparent parts become white")
+    if info.bits > 8 and not deep:
+        notes.append(f"{name} keeps 8 bits, and the film has {info.bits}")
+    if info.sounds:
+        notes.append(f"{name} has no sound")
+    if container == "GIF" and info.rate > FASTEST_GIF:
+        notes.append(f"GIF shows {FASTEST_GIF} frames a second at most: some of the film's are left out")
+    alpha = info.alpha and holds.alpha
+    pixels = ("gbrap16le" if alpha else "gbrp16le") if deep else ("bgra" if alpha else "bgr0")
+    return container, replace(_LOSSLESS, pixels=pixels)
 
 
 def _colours(colours: Colours | None, encoder: Encoder) -> Colours:

@@ -10,7 +10,14 @@ from artune.images.formats import READABLE
 from artune.images.read import has_format, nearest_name, open_picture, picture_data
 from artune.video.container import FilmFile
 from artune.video.frames import Film
-from artune.video.stills import Animation, NumberedPictures, is_pattern, pictures_of_folder, pictures_of_pattern
+from artune.video.stills import (
+    ANIMATED,
+    Animation,
+    NumberedPictures,
+    is_pattern,
+    pictures_of_folder,
+    pictures_of_pattern,
+)
 
 RATE = Fraction(25)
 """Frames a second of numbered pictures, where none is given."""
@@ -40,9 +47,9 @@ def open_film(source: Path | str, rate: Fraction = RATE) -> Film:
     head = _head(path)
     if path.suffix.lower() in READABLE or has_format(head):
         opened = open_picture(picture_data(path, role="film"))
-        if opened is not None or not head:
-            several = getattr(opened, "n_frames", 1) > 1 and opened.format in ("GIF", "PNG", "WEBP", "AVIF", "JXL")
-            return Animation(path) if several else NumberedPictures([path], rate)
+        if opened is not None:
+            moves = opened.format in ANIMATED and getattr(opened, "n_frames", 1) > 1
+            return Animation(path) if moves else NumberedPictures([path], rate)
     return FilmFile(path)
 
 

@@ -18,6 +18,9 @@ from artune.images.picture import Picture
 from artune.images.read import check_size, decoding, from_pillow, open_picture, picture_data, read_picture
 from artune.video.frames import Decoded, FilmInfo, Frame, chosen
 
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "JXL")
+"""Pillow's names of the formats that hold animations."""
+
 _NUMBER = re.compile(r"%(0?)(\d*)d")
 """The place of a picture's number in a pattern such as ``frames/%04d.png``."""
 

@@ -5,16 +5,21 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from artune.errors import OutputError
-from artune.files import atomic
-from artune.video.colours import from_rgb
-from artune.video.container import opened, zero_of
+from artune.files import atomic, atomic_folder, expanded
+from artune.images.picture import Picture, floats
+from artune.images.write import write_picture
+from artune.video.animations import write_apng, write_gif, write_webp
+from artune.video.colours import LOSSLESS, from_rgb, to_rgb
+from artune.video.container import fraction, opened, zero_of
 from artune.video.formats import Format, quality_options
+from artune.video.stills import is_pattern, numbered_name
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -43,14 +48,18 @@ def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: Format) ->
     """
     import av
 
-    with atomic(path) as temporary, _writing(path):
-        with av.open(temporary, "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
-            stream = _encoder(out, format)
-            for number, frame in enumerate(frames):
-                picture = from_rgb(_fitted(frame, format), format.encoder.pixels, format.colours)
-                picture.pts, picture.time_base = number, 1 / stream.codec_context.framerate
-                out.mux(stream.encode(picture))
-            out.mux(stream.encode(None))
+    options = {"fflags": "+bitexact"}  # no random numbers
+    with (
+        atomic(path) as temporary,
+        _writing(path),
+        av.open(temporary, "w", format="matroska", container_options=options) as out,
+    ):
+        stream = _encoder(out, format)
+        for number, frame in enumerate(frames):
+            picture = from_rgb(_fitted(frame, format), format.encoder.pixels, format.colours)
+            picture.pts, picture.time_base = number, stream.codec_context.time_base
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
 
 
 def write_film(
@@ -80,8 +89,15 @@ def write_film(
     Raises:
         OutputError: the place cannot be written, the disk is full, or segments and times do not fit.
     """
-    with atomic(out) as temporary, _writing(out):
-        _join(temporary, [*segments], [*times, last], format, sound_from, start, end, metadata or {})
+    paths, bounds, metadata = [*segments], [each - start for each in (*times, last)], metadata or {}
+    if format.is_film:
+        with atomic(out) as temporary, _writing(out):
+            _join(temporary, paths, bounds, format, sound_from, start, end, metadata)
+    elif format.is_animation:
+        with atomic(out) as temporary, temporary.open("wb") as file:
+            _animate(file, paths, bounds, format, metadata.get("comment", metadata.get("title", "")))
+    else:
+        _write_pictures(out, _arrays(paths, format), len(times), format)
 
 
 def _join(
@@ -98,7 +114,8 @@ def _join(
 
     options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
     if format.container in ("mp4", "mov"):
-        options["movflags"] = "+faststart"
+        # an offset of the first frame is counted in the units of the whole film, which are milliseconds otherwise
+        options |= {"movflags": "+faststart", "movie_timescale": str(max(1000, format.time_base.denominator))}
     with ExitStack() as stack:
         film = stack.enter_context(av.open(out, "w", format=format.container, container_options=options))
         film.metadata.update(metadata)
@@ -110,11 +127,11 @@ def _join(
             stream.codec_context.codec_tag = format.encoder.tag
         if format.alpha and format.encoder.codec == "VP9":
             stream.metadata["alpha_mode"] = "1"
-        sounds: Iterator[tuple[Fraction, Packet]] = iter(())
+        sounds: Iterator[tuple[Fraction, Packet[Any]]] = iter(())
         if sound_from is not None:
             sounds = _sounds(stack.enter_context(opened(sound_from)), film, start, end)
         film.start_encoding()
-        ticks = _ticks([bound - start for bound in bounds], Fraction(stream.time_base))
+        ticks = _ticks(bounds, fraction(stream.time_base))
         sound = next(sounds, None)
         for packet, (begins, ends) in zip(_packets(segments, template), pairwise(ticks), strict=True):
             while sound is not None and sound[0] <= begins * stream.time_base:
@@ -130,13 +147,51 @@ def _join(
             sound = next(sounds, None)
 
 
+def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], format: Format, comment: str) -> None:  # noqa: A002
+    """Write an animation of lossless segments."""
+    if format.container == "GIF":
+        write_gif(file, lambda: _arrays(segments, format), bounds, comment)
+    elif format.container == "WebP":
+        exif = Image.Exif()
+        exif[ExifTags.Base.ImageDescription] = comment
+        write_webp(file, _arrays(segments, format), bounds, exif.tobytes() if comment else b"")
+    else:
+        write_apng(file, _arrays(segments, format), bounds, comment)
+
+
+def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, format: Format) -> None:  # noqa: A002
+    """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
+    out = expanded(out)
+    with ExitStack() as stack:
+        if is_pattern(out):
+            pattern = out
+        else:
+            folder = out if out.is_dir() else stack.enter_context(atomic_folder(out))
+            pattern = folder / f"%0{max(4, len(str(total)))}d{format.container}"
+        for number, frame in enumerate(frames, 1):
+            values = floats(frame / np.float32(np.iinfo(frame.dtype).max))
+            alpha = np.ascontiguousarray(values[..., 3]) if format.alpha else None
+            picture = Picture(np.ascontiguousarray(values[..., :3]), alpha)
+            write_picture(picture, numbered_name(pattern, number), bits=format.bits)
+
+
+def _arrays(segments: list[Path], format: Format) -> Iterator[NDArray[Any]]:  # noqa: A002
+    """The frames of lossless segments, ``[h, w, 3 | 4]``, as they were given."""
+    import av
+
+    name = ("rgba64le" if format.alpha else "rgb48le") if format.bits > 8 else ("rgba" if format.alpha else "rgb24")
+    for path in segments:
+        with av.open(path) as segment:
+            for frame in segment.decode(video=0):
+                yield to_rgb(frame, name, LOSSLESS, format.size)
+
+
 def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: A002
     """A stream of a segment, which encodes frames."""
     encoder = format.encoder
     rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
-    stream: VideoStream = out.add_stream(
-        encoder.name, rate=rate, options={**dict(encoder.options), **quality_options(format)}
-    )
+    options = {**dict(encoder.options), **quality_options(format)}
+    stream = cast("VideoStream", out.add_stream(encoder.name, rate=rate, options=options))
     context = stream.codec_context
     stream.width, stream.height = format.size
     stream.pix_fmt = encoder.pixels
@@ -166,7 +221,7 @@ def _fitted(frame: NDArray[Any], format: Format) -> NDArray[Any]:  # noqa: A002
     return np.ascontiguousarray(frame)
 
 
-def _packets(segments: list[Path], template: "VideoStream") -> "Iterator[Packet]":
+def _packets(segments: list[Path], template: "VideoStream") -> "Iterator[Packet[Any]]":
     """The packets of all segments in their order: a frame each."""
     import av
 
@@ -182,17 +237,17 @@ def _packets(segments: list[Path], template: "VideoStream") -> "Iterator[Packet]
 
 def _sounds(
     source: "InputContainer", film: "OutputContainer", start: Fraction, end: Fraction | None
-) -> "Iterator[tuple[Fraction, Packet]]":
+) -> "Iterator[tuple[Fraction, Packet[Any]]]":
     """Adds the sounds of a film to another; then gives their packets, each with its time in the other."""
     zero = zero_of(source)
     streams = {sound.index: _sound(film, sound) for sound in source.streams.audio}
 
-    def packets() -> "Iterator[tuple[Fraction, Packet]]":
+    def packets() -> "Iterator[tuple[Fraction, Packet[Any]]]":
         for packet in source.demux(*source.streams.audio) if streams else ():
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is None or not packet.size:
                 continue
-            unit = Fraction(packet.time_base)
+            unit = fraction(packet.time_base)
             time = stamp * unit - zero
             if (start > 0 and time < start) or (end is not None and time >= end):
                 continue
