@@ -29,9 +29,11 @@ def film_file(path: Path, frames: Sequence[NDArray[np.uint8]], *, rate: int = 24
         if tone is not None:
             t = np.arange(8000 * len(frames) // rate) / 8000
             samples = (8000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)[None]
-            sounding = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-            sounding.sample_rate, sounding.pts, sounding.time_base = 8000, 0, Fraction(1, 8000)
-            out.mux(tone.encode(sounding))
+            for begin in range(0, samples.shape[1], 500):
+                part = np.ascontiguousarray(samples[:, begin : begin + 500])
+                sounding = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+                sounding.sample_rate, sounding.pts, sounding.time_base = 8000, begin, Fraction(1, 8000)
+                out.mux(tone.encode(sounding))
             out.mux(tone.encode(None))
     return path
 

@@ -21,5 +21,8 @@ from .transfer.inputs import RegionStyle as RegionStyle
 from .transfer.prepared import Prepared as Prepared
 from .transfer.result import Result as Result
 from .transfer.run import Progress as Progress
+from .video.film import FilmPart as FilmPart
+from .video.film import style_film as style_film
+from .video.stylise import FilmProgress as FilmProgress
 
 __version__: str

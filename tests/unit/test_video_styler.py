@@ -72,7 +72,7 @@ def test_frames_flicker_less_than_one_by_one(frames, painting, networks, kind):
     assert flicker(frames, together) < 0.6 * flicker(frames, alone)
     assert np.array_equal(alone[0].picture.pixels, together[0].picture.pixels)
     apart = np.abs(together[-1].picture.pixels - alone[-1].picture.pixels).mean()
-    assert apart < 0.1  # it is still this frame
+    assert apart < 0.12  # it is still this frame
 
 
 def test_temporal_weight_holds_a_frame_to_those_before(frames, painting, networks, monkeypatch):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from artune import __version__
-from artune.cli import classes, human, info, judge, networks, recipes, segment, style, tune, video
+from artune.cli import classes, human, info, judge, morph, networks, recipes, segment, style, tune, video
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ def _about(
 app.command(epilog=style.EXAMPLES)(guarded(style.style))
 app.command()(guarded(tune.tune))
 app.command(epilog=video.EXAMPLES)(guarded(video.video))
+app.command()(guarded(morph.morph))
 app.command()(guarded(style.demo))
 app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ from artune.cli.photographs import (
 )
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
+from artune.extras import require
 from artune.files import expanded, is_full
 from artune.images.formats import QUALITY
 from artune.spec.options import with_options
@@ -58,9 +60,11 @@ if TYPE_CHECKING:
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
     from artune.transfer.task import Loaded
+    from artune.video.reel import Reel
 
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
+FILM_RATE, FILM_HOLD = 10, 2.0  # steps a second of a film of them, and seconds for which the last one stays
 LOOK, PARTS, RUN, FOLDERS, OUTPUT = "The look", "Parts of the picture", "The run", "Many photographs", "The output"
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
@@ -219,6 +223,10 @@ def style(
         Path | None,
         typer.Option(help="Folder in which to keep the picture after every tenth step.", rich_help_panel=OUTPUT),
     ] = None,
+    film: Annotated[
+        Path | None,
+        typer.Option(help="Film of the picture after each step: mp4, webm, gif, a folder ...", rich_help_panel=OUTPUT),
+    ] = None,
     sixteen: Annotated[
         bool, typer.Option("--16", help="Write 16 bits per channel (PNG, TIFF).", rich_help_panel=OUTPUT)
     ] = False,
@@ -253,6 +261,8 @@ def style(
         check_there(picture)
     if not (paintings or parted):
         raise InputError("no style picture was given; give one: artune style photo.jpg painting.jpg -o out.png")
+    if film is not None and found is not None:
+        raise InputError("--film is for one photograph; leave it out, or style one")
     for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
         if used and found is None:
             raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")
@@ -265,6 +275,7 @@ def style(
         overwrite=overwrite,
         resume=resume,
         keep_steps=keep_steps,
+        film=film,
         bits=16 if sixteen else 8,
         jpeg_quality=jpeg_quality,
         allow_huge=allow_huge,
@@ -305,6 +316,7 @@ class _Call:
     overwrite: bool = False
     resume: bool = False
     keep_steps: Path | None = None
+    film: Path | None = None
     bits: int = 8
     jpeg_quality: int | None = None
     allow_huge: bool = False
@@ -346,6 +358,7 @@ class _Call:
         run = api.plan(task, tuning, checkpoint=checkpoint)
         check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
+        self._check_film(content)
         if method_of(run.plan).in_tiles(run):
             # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
@@ -385,11 +398,13 @@ class _Call:
         from artune.transfer.result import result_of
 
         cancelled = False
-        with interruptible() as interrupted, step_display(self.quiet) as show:
+        with interruptible() as interrupted, step_display(self.quiet) as show, self._reel(run) as reel:
             for progress in steps(run, checkpoint):
                 show(progress)
                 if progress.event == "step":
                     self._keep(progress)
+                    if reel is not None:
+                        reel.add(progress.picture())
                 cancelled = progress.event in ("step", "part") and interrupted()
                 if cancelled or progress.event == "step":
                     keep(progress, now=cancelled)
@@ -525,6 +540,31 @@ class _Call:
         for source in self._inputs(content):
             if any(os.path.samefile(source, picture) for picture in there):
                 raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
+
+    def _check_film(self, content: Path) -> None:
+        """Raise unless the film can be written without losing anything."""
+        from artune.files import check_writable
+
+        if self.film is None:
+            return
+        require("video", "--film")
+        check_writable(self.film if self.film.suffix else self.film / "0001.png")
+        if os.path.exists(self.film) and not (self.overwrite or self.resume):
+            raise OutputError(f"{self.film} exists; --overwrite replaces it")
+        for source in self._inputs(content):
+            if os.path.exists(self.film) and os.path.samefile(source, self.film):
+                raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --film")
+
+    def _reel(self, run: "Run[Any, Any]") -> "AbstractContextManager[Reel | None]":
+        """What films the steps, if they are to be filmed."""
+        if self.film is None:
+            return nullcontext()
+        from artune.transfer.sizes import fitted
+        from artune.video.reel import Reel
+
+        photograph = run.inputs.photograph
+        size = fitted(*photograph.size, run.plan.size)
+        return Reel(self.film, size, FILM_RATE, FILM_HOLD, alpha=photograph.alpha is not None)
 
     def _keep(self, progress: "Progress") -> None:
         last = progress.state.step == progress.rung.steps

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artune.cli.arguments import given_options, read_spec, spec_option
-from artune.cli.display import CANCELLED, download_bar, interruptible, loading, say, time_left
+from artune.cli.display import CANCELLED, counting, download_bar, interruptible, loading, say
 from artune.cli.parts import Parts
 from artune.cli.photographs import check_there
 from artune.cli.segment import DEFAULT_MODEL, MODELS
@@ -137,7 +137,7 @@ def video(
         base = with_options(base, {"method": Optimise()})
     if not optimise and (instant or spec is None):
         base = with_options(base, {"method": Instant()})
-    wanted = with_options(base, given_options({**context.params, "start": None}))
+    wanted = with_options(base, given_options({**context.params, "start": None, "rate": None}))
     timed = [timed_style(text) for text in style or []]
     if timed and styles:
         raise InputError("paintings are given with and without times; give all with --style, or none")
@@ -155,12 +155,12 @@ def video(
     with loading():
         from artune.machine import keep_freed_memory
         from artune.transfer.methods import method_of
-        from artune.video.film import Part, check_result, film_run
+        from artune.video.film import FilmPart, check_result, film_run
         from artune.video.read import RATE
         from artune.video.stylise import style_frames, write_so_far
 
     keep_freed_memory()
-    part = Part(seconds(start, "--start") or Fraction(0), seconds(end, "--end"), every, not mute)
+    part = FilmPart(seconds(start, "--start") or Fraction(0), seconds(end, "--end"), every, not mute)
     with download_bar(quiet) as on_bytes:
         network = method_of(wanted).load(wanted, weights, on_bytes)
     segmenter = parts.segmenter(wanted.device, quiet)
@@ -185,10 +185,15 @@ def video(
     if not quiet:
         for note in (*run.film.info.notes, *run.format.notes):
             say(note)
-    with interruptible() as interrupted, film_display(quiet) as show:
-        for progress in style_frames(run, resume=resume):
+    with (
+        interruptible() as interrupted,
+        film_display(quiet) as show,
+        closing(style_frames(run, resume=resume)) as frames,
+    ):
+        for progress in frames:
             show(progress)
             if interrupted() and progress.event != "ends":
+                frames.close()
                 done = write_so_far(run)
                 what = f"{run.out} has the {done} frames so far" if done else "no frame was finished"
                 say(f"cancelled; {what}. --resume goes on")
@@ -230,51 +235,29 @@ def seconds(text: str | None, flag: str) -> Fraction | None:
     return total
 
 
+PHASES = {"scanned": "finding the scenes", "frame": "styling frames"}
+"""What is shown while these events come."""
+
+
 @contextmanager
 def film_display(quiet: bool) -> "Iterator[Callable[[FilmProgress], None]]":
-    """Show how far a film is; a line where there is no terminal, a bar where there is one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    if quiet:
-        yield lambda progress: None
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total}"),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    words = {"scanned": "finding the scenes", "scene": "finding the strengths", "frame": "styling"}
-    first: dict[str, float] = {}
-    with bar:
-        task = bar.add_task("reading", total=None, left="")
+    """Show how far a film is, phase by phase."""
+    with ExitStack() as stack:
+        phase, count = "", None
 
         def show(progress: "FilmProgress") -> None:
-            if progress.event == "begins":
-                say(f"{progress.file} is the beginning of the film")
-            if progress.event == "scene":
+            nonlocal phase, count
+            if progress.event == "scene" and not quiet:
+                stack.close()
                 say(f"scene {progress.done} of {progress.total}: strength {progress.strength:.3g}")
-            if progress.event not in words:
+            if progress.event == "begins" and not quiet:
+                say(f"{progress.file} is the beginning of the film")
+            if progress.event not in PHASES:
                 return
-            began = first.setdefault(progress.event, progress.seconds)
-            done = first.setdefault(f"{progress.event} done", progress.done)
-            left = ""
-            if progress.event == "frame" and progress.total and progress.done > done:
-                each = (progress.seconds - began) / (progress.done - done)
-                left = time_left(each * (progress.total - progress.done))
-                if not console.is_terminal and progress.done % 25 == 0:
-                    say(f"{progress.done} of {progress.total} frames, {left}")
-            bar.update(
-                task,
-                description=words[progress.event],
-                completed=progress.done,
-                total=max(progress.total or 0, progress.done) or None,
-                left=left,
-            )
+            if progress.event != phase:
+                stack.close()
+                phase, count = progress.event, stack.enter_context(counting(PHASES[progress.event], quiet))
+            assert count is not None
+            count(progress.done, max(progress.total or 0, progress.done))
 
         yield show

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,7 +32,7 @@ Seconds = Fraction | float | int
 
 
 @dataclass(frozen=True)
-class Part:
+class FilmPart:
     """The part of a film that is styled.
 
     Attributes:
@@ -68,7 +69,7 @@ def style_film(
     segmenter: Segmenter | None = None,
     weights: Path | str | None = None,
     network: Loaded | None = None,
-    part: Part = Part(),
+    part: FilmPart = FilmPart(),
     crf: int | None = None,
     rate: Seconds = RATE,
     overwrite: bool = False,
@@ -125,9 +126,11 @@ def style_film(
         **options,
     )
     check_result(run, overwrite=overwrite, resume=resume)
-    for progress in style_frames(run, resume=resume):
-        if on_step is not None and on_step(progress) and progress.event != "ends":
-            return run.out if write_so_far(run) else None
+    with closing(style_frames(run, resume=resume)) as frames:
+        for progress in frames:
+            if on_step is not None and on_step(progress) and progress.event != "ends":
+                frames.close()
+                return run.out if write_so_far(run) else None
     return run.out
 
 
@@ -142,7 +145,7 @@ def film_run(
     segmenter: Segmenter | None = None,
     weights: Path | str | None = None,
     network: Loaded | None = None,
-    part: Part = Part(),
+    part: FilmPart = FilmPart(),
     crf: int | None = None,
     rate: Seconds = RATE,
     **options: Any,
@@ -152,7 +155,7 @@ def film_run(
     check_types(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
-        ("part", part, isinstance(part, Part), "an artune.Part"),
+        ("part", part, isinstance(part, FilmPart), "an artune.FilmPart"),
     )
     wanted = with_options(spec or StyleSpec(method=Instant()), options)
     if not (styles or regions or segments):

@@ -15,7 +15,6 @@ from artune.errors import ArtuneWarning, EmptyMaskError
 from artune.images.picture import Floats, Picture, from_tensor
 from artune.regions.masks import FAINTEST, fitted_mask, read_mask, resized_mask
 from artune.spec.style import Optimise, StyleSpec
-from artune.threads import on_free_cores
 from artune.transfer.finish import finished
 from artune.transfer.frames import EarlierFrame, FrameOptimiser
 from artune.transfer.inputs import Painting, RegionStyle

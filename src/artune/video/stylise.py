@@ -20,7 +20,6 @@ from artune.video.formats import Format
 from artune.video.frames import Film, Frame
 from artune.video.partial import FilmPlan, PartialFilm
 from artune.video.scenes import SceneFinder
-from artune.video.steady import Earlier
 from artune.video.styler import Look, Styler, present
 from artune.video.write import write_film, write_segment
 
@@ -115,7 +114,7 @@ class FilmProgress:
     picture: Picture | None = None
 
 
-def style_frames(run: FilmRun, *, resume: bool = False) -> Iterator[FilmProgress]:
+def style_frames(run: FilmRun, *, resume: bool = False) -> Generator[FilmProgress, None, None]:
     """Style a film, frame by frame; close the iterator to stop early.
 
     Args:
@@ -209,7 +208,11 @@ def _styled(run: FilmRun, plan: FilmPlan, began: float) -> Iterator[FilmProgress
         elif time.perf_counter() - saved > SAVED_EVERY:
             kept.save(number + 1, earlier)
             saved = time.perf_counter()
-        yield FilmProgress("frame", number + 1, total, time.perf_counter() - began, picture=styled.picture)
+        try:
+            yield FilmProgress("frame", number + 1, total, time.perf_counter() - began, picture=styled.picture)
+        except GeneratorExit:  # the caller stops here
+            kept.save(number + 1, earlier)
+            raise
 
 
 def _write_segment(run: FilmRun, plan: FilmPlan, number: int) -> None:
