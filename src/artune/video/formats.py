@@ -75,7 +75,6 @@ _X265 = Encoder(
 )
 _VPX = (("b:v", "0"), ("deadline", "good"), ("cpu-used", "2"), ("row-mt", "0"))
 _VP9 = Encoder("libvpx-vp9", "VP9", "yuv420p", (*_VPX, ("auto-alt-ref", "1"), ("lag-in-frames", "25")), "crf")
-_VP9_DEEP = replace(_VP9, pixels="yuv420p10le", options=(*_VP9.options, ("profile", "2")))
 _VP9_ALPHA = replace(_VP9, pixels="yuva420p", options=(*_VPX, ("auto-alt-ref", "0")))
 _PRORES = Encoder(
     "prores_ks",
@@ -212,7 +211,7 @@ def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
             return _VP9_ALPHA
         notes.append(f"{container.upper()} holds no transparency here: transparent parts become white")
     if container == "webm":
-        wanted = [_VP9_DEEP if deep else _VP9]
+        wanted = [_VP9]
     else:
         wanted = [_X265] if deep else []
         wanted += [_X264, _MPEG4]
@@ -220,7 +219,8 @@ def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
     if encoder is None:
         raise OutputError(f"this FFmpeg has no encoder {' or '.join(e.name for e in wanted)}; choose another container")
     if deep and not encoder.deep:
-        notes.append(f"this FFmpeg encodes {encoder.codec} with 8 bits, and the film has {info.bits}")
+        others = "; .mp4, .mov and .mkv keep 10" if container == "webm" else ""
+        notes.append(f"{encoder.codec} is encoded with 8 bits here, and the film has {info.bits}{others}")
     return encoder
 
 
@@ -237,9 +237,9 @@ def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
     for sound in sounds:
         refused = sound == UNKNOWN_CODEC or sound in _REFUSED.get(container, ())
         if refused or av.Codec(sound, "r").name not in taken:
+            other = "" if container == "matroska" else "write .mkv, or "
             raise OutputError(
-                f"{suffix} does not take the sound of the film, which is {sound}: write .mkv, or leave the sound out "
-                "with `mute`"
+                f"{suffix} does not take the sound of the film, which is {sound}: {other}leave the sound out with `mute`"
             )
 
 

@@ -16,7 +16,7 @@ from artune.files import atomic, atomic_folder, expanded
 from artune.images.picture import Picture, floats
 from artune.images.write import write_picture
 from artune.video.animations import write_apng, write_gif, write_webp
-from artune.video.colours import LOSSLESS, from_rgb, to_rgb
+from artune.video.colours import from_rgb
 from artune.video.container import fraction, opened, zero_of
 from artune.video.formats import Format, quality_options
 from artune.video.stills import is_pattern, numbered_name
@@ -183,14 +183,14 @@ def _arrays(segments: list[Path], format: Format) -> Iterator[NDArray[Any]]:  # 
     for path in segments:
         with av.open(path) as segment:
             for frame in segment.decode(video=0):
-                yield to_rgb(frame, name, LOSSLESS, format.size)
+                yield frame.to_ndarray(format=name)
 
 
 def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: A002
     """A stream of a segment, which encodes frames."""
     encoder = format.encoder
     rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
-    options = {**dict(encoder.options), **quality_options(format)}
+    options = {**dict(encoder.options), **quality_options(format), "chroma_sample_location": "left"}
     stream = cast("VideoStream", out.add_stream(encoder.name, rate=rate, options=options))
     context = stream.codec_context
     stream.width, stream.height = format.size
