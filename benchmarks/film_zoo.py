@@ -8,7 +8,7 @@ hold it. The table tells, for each:
 - codec, upright size, frames a second, bits, transparency; frames as the header tells, and as they were read;
 - ``ffmpeg``: the mean difference of the frames that artune reads from those that ``ffmpeg`` reads, in levels of 8 bits,
   and ``-`` for animations, of which ``ffmpeg`` reads less;
-- ``resumed``: whether the frames are the same, to the bit, when reading begins anew after a third and after two thirds;
+- ``resumed``: whether the frames are the same, to the bit, when reading begins anew after a third and near the end;
 - ``written``: the suffix, and how many frames come back;
 - ``times``: the largest difference of a frame's time in the result, ms; ``end``: the same of the film's end;
 - ``sound``: whether its packets are the same, byte by byte;
@@ -36,7 +36,7 @@ from artune.video.read import open_film
 from artune.video.write import write_film, write_segment
 
 SIZE = "96x64"
-SOUND = "-f lavfi -i sine=frequency=440:duration=2:sample_rate=44100"
+SOUND = "-f lavfi -i sine=frequency=440:duration=4:sample_rate=44100"
 X265 = (
     "-color_primaries bt2020 -colorspace bt2020nc -c:v libx265 -pix_fmt yuv420p10le "
     "-x265-params log-level=none:colorprim=9:colormatrix=9"
@@ -47,7 +47,7 @@ MATRICES = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 """Names that ``ffmpeg`` has for matrices."""
 
 
-def moving(rate: str = "25", size: str = SIZE, seconds: float = 2) -> str:
+def moving(rate: str = "25", size: str = SIZE, seconds: float = 4) -> str:
     """FFmpeg's moving test picture."""
     return f"-f lavfi -i testsrc2=size={size}:rate={rate}:duration={seconds}"
 
@@ -183,7 +183,7 @@ def make(folder: Path, file: str, words: str) -> Path:
             Image.fromarray(np.stack([x * 2, y * 3, 0 * x + 20 * i, np.where(x > 8 * i, 255, 0)], -1).astype(np.uint8))
             for i in range(8)
         ]
-        loss = {"lossless": True} if suffix == ".webp" else {}
+        loss: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
         durations: Any = [40, 40, 60, 100, 40, 500, 40, 200]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, disposal=2, **loss)
     elif stem == "cut":
@@ -221,7 +221,7 @@ def as_ffmpeg(path: Path, film: Film, frames: list[Frame]) -> str:
         scale += ":in_h_chr_pos=0:in_v_chr_pos=128" if "420" in pixels else ":in_h_chr_pos=0" if "422" in pixels else ""
     words = ("-vf", scale, "-vsync", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     raw = ffmpeg("-noautorotate", "-i", str(path), "-map", "0:V:0", *words)
-    quarters = int(path.stem.removeprefix("rotate")) // 90 if path.stem.startswith("rotate") else 0  # clockwise
+    quarters = int(path.stem.removeprefix("rotate")) // 90 if path.stem.startswith("rotate") else 0
     width, height = frames[0].picture.size[:: -1 if quarters % 2 else 1]
     if len(raw) % (width * height * 3):
         return "other size"
@@ -229,7 +229,7 @@ def as_ffmpeg(path: Path, film: Film, frames: list[Frame]) -> str:
     if len(want) != len(frames):
         return f"{len(want)} frames"
     off = [
-        np.abs(255 * each.picture.pixels - np.rot90(other, -quarters)).mean()
+        np.abs(255 * each.picture.pixels - np.rot90(other, quarters)).mean()
         for each, other in zip(frames, want, strict=True)
     ]
     return f"{np.mean(off):.2f}"
@@ -245,7 +245,7 @@ def resumed(film: Film, frames: list[Frame]) -> str:
     """Whether reading that begins in the middle gives the same frames."""
     if len(frames) < 3:
         return "-"
-    for at in (len(frames) // 3, 2 * len(frames) // 3):
+    for at in (len(frames) // 3, 4 * len(frames) // 5):
         if not same([*film.frames(after=frames[at].time, number=at + 1)], frames[at + 1 :]):
             return "no"
         if not same([*film.frames(start=frames[at].time, number=at)], frames[at:]):

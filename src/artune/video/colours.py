@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artune.images.picture import Floats
+from artune.images.picture import Floats, floats
 
 if TYPE_CHECKING:
     from av.video.format import VideoFormat
@@ -156,7 +156,7 @@ def halved(chroma: Floats) -> Floats:
     """
     before = np.concatenate([chroma[:, :1], chroma[:, 1:-1:2]], 1)
     rows = before + 2 * chroma[:, ::2] + chroma[:, 1::2]
-    return (rows[::2] + rows[1::2]) / 8
+    return floats((rows[::2] + rows[1::2]) / 8)
 
 
 def _of_luma(frame: "VideoFrame", colours: Colours) -> Floats:
@@ -234,9 +234,9 @@ def _part(frame: "VideoFrame", index: int) -> Floats:
 
 def _plane(frame: "VideoFrame", index: int, bits: int) -> NDArray[Any]:
     """A plane of a frame, ``[h, w]``, to read and write."""
-    plane = frame.planes[index]
-    rows = np.frombuffer(plane, np.uint16 if bits > 8 else np.uint8).reshape(plane.height, -1)
-    return rows[:, : plane.width]
+    plane: Any = frame.planes[index]
+    rows: NDArray[Any] = np.frombuffer(plane, np.uint16 if bits > 8 else np.uint8)
+    return rows.reshape(plane.height, -1)[:, : plane.width]
 
 
 def _converted(frame: "VideoFrame", name: str, size: tuple[int, int], **options: Any) -> "VideoFrame":

@@ -117,7 +117,8 @@ class FilmFile:
         number: int = 0,
     ) -> Iterator[Frame]:
         """See ``artune.video.frames.Film``."""
-        decoded = self._from(start if after is None else after, whole=end is None)
+        whole = end is None or (self._ends is not None and end >= self._ends)
+        decoded = self._from(start if after is None else after, whole)
         with closing(decoded):
             yield from chosen(decoded, start, end, after, every, number)
 

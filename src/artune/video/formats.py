@@ -88,7 +88,7 @@ _LOSSLESS = Encoder("ffv1", "FFV1", "bgr0", (("level", "3"), ("g", "1"), ("slice
 
 
 @dataclass(frozen=True)
-class Format:
+class FilmFormat:
     """How a film is written.
 
     Attributes:
@@ -128,7 +128,9 @@ class Format:
         return self.container in ANIMATIONS.values()
 
 
-def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tuple[int, int] | None = None) -> Format:
+def format_of(
+    out: Path | str, info: FilmInfo, crf: int | None = None, size: tuple[int, int] | None = None
+) -> FilmFormat:
     """How a film is written, so that it keeps what its container can hold.
 
     Args:
@@ -163,7 +165,7 @@ def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tup
         sides = [side for side, odd in (("last column", width % 2), ("last row", height % 2)) if odd]
         notes.append(f"{encoder.codec} needs even sides: the {' and the '.join(sides)} of {width}x{height} are cut off")
         width, height = width - width % 2, height - height % 2
-    return Format(
+    return FilmFormat(
         container=container,
         encoder=encoder,
         crf=(CRF if crf is None else crf) if encoder.quality else None,
@@ -178,7 +180,7 @@ def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tup
     )
 
 
-def quality_options(format: Format) -> dict[str, str]:  # noqa: A002
+def quality_options(format: FilmFormat) -> dict[str, str]:  # noqa: A002
     """FFmpeg's options for the quality of a format."""
     crf = format.crf
     if crf is None:
@@ -239,7 +241,7 @@ def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
         if refused or av.Codec(sound, "r").name not in taken:
             other = "" if container == "matroska" else "write .mkv, or "
             raise OutputError(
-                f"{suffix} does not take the sound of the film, which is {sound}: {other}leave the sound out with `mute`"
+                f"{suffix} does not take the film's sound, which is {sound}: {other}leave the sound out with `mute`"
             )
 
 

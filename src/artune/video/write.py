@@ -18,7 +18,7 @@ from artune.images.write import write_picture
 from artune.video.animations import write_apng, write_gif, write_webp
 from artune.video.colours import from_rgb
 from artune.video.container import fraction, opened, zero_of
-from artune.video.formats import Format, quality_options
+from artune.video.formats import FilmFormat, quality_options
 from artune.video.stills import is_pattern, numbered_name
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _THREADS = 2
 """Of every encoder: with another number, some make other bytes."""
 
 
-def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: Format) -> None:  # noqa: A002
+def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: FilmFormat) -> None:  # noqa: A002
     """Encode a part of a film on its own; the same frames make the same bytes.
 
     Args:
@@ -67,7 +67,7 @@ def write_film(
     segments: Iterable[Path],
     times: Sequence[Fraction],
     last: Fraction,
-    format: Format,  # noqa: A002
+    format: FilmFormat,  # noqa: A002
     sound_from: Path | None = None,
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
@@ -104,7 +104,7 @@ def _join(
     out: Path,
     segments: list[Path],
     bounds: list[Fraction],
-    format: Format,  # noqa: A002
+    format: FilmFormat,  # noqa: A002
     sound_from: Path | None,
     start: Fraction,
     end: Fraction | None,
@@ -147,7 +147,7 @@ def _join(
             sound = next(sounds, None)
 
 
-def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], format: Format, comment: str) -> None:  # noqa: A002
+def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], format: FilmFormat, comment: str) -> None:  # noqa: A002
     """Write an animation of lossless segments."""
     if format.container == "GIF":
         write_gif(file, lambda: _arrays(segments, format), bounds, comment)
@@ -159,7 +159,7 @@ def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], forma
         write_apng(file, _arrays(segments, format), bounds, comment)
 
 
-def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, format: Format) -> None:  # noqa: A002
+def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, format: FilmFormat) -> None:  # noqa: A002
     """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
     out = expanded(out)
     with ExitStack() as stack:
@@ -175,7 +175,7 @@ def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, forma
             write_picture(picture, numbered_name(pattern, number), bits=format.bits)
 
 
-def _arrays(segments: list[Path], format: Format) -> Iterator[NDArray[Any]]:  # noqa: A002
+def _arrays(segments: list[Path], format: FilmFormat) -> Iterator[NDArray[Any]]:  # noqa: A002
     """The frames of lossless segments, ``[h, w, 3 | 4]``, as they were given."""
     import av
 
@@ -186,7 +186,7 @@ def _arrays(segments: list[Path], format: Format) -> Iterator[NDArray[Any]]:  # 
                 yield frame.to_ndarray(format=name)
 
 
-def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: A002
+def _encoder(out: "OutputContainer", format: FilmFormat) -> "VideoStream":  # noqa: A002
     """A stream of a segment, which encodes frames."""
     encoder = format.encoder
     rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
@@ -208,7 +208,7 @@ def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: 
     return stream
 
 
-def _fitted(frame: NDArray[Any], format: Format) -> NDArray[Any]:  # noqa: A002
+def _fitted(frame: NDArray[Any], format: FilmFormat) -> NDArray[Any]:  # noqa: A002
     """A frame of the format's size, with as many channels as it holds."""
     width, height = format.size
     frame = frame[:height, :width]
