@@ -281,7 +281,7 @@ def opened(path: Path) -> "InputContainer":
     try:
         container = av.open(path, metadata_errors="replace", options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not (isinstance(error, FileNotFoundError) and path.exists()):
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
         raise PictureError(
             f"{path} is no film that FFmpeg reads, or is damaged or cut short: give a film, an animation, a picture, "

@@ -180,12 +180,9 @@ def format_of(
     )
 
 
-def quality_options(format: FilmFormat) -> dict[str, str]:  # noqa: A002
+def quality_options(form: FilmFormat) -> dict[str, str]:
     """FFmpeg's options for the quality of a format."""
-    crf = format.crf
-    if crf is None:
-        return {}
-    return {format.encoder.quality: str(_SCALES[format.encoder.name](crf))}
+    return {} if form.crf is None else {form.encoder.quality: str(_SCALES[form.encoder.name](form.crf))}
 
 
 _SCALES = {

@@ -104,7 +104,7 @@ def _join(
     out: Path,
     segments: list[Path],
     bounds: list[Fraction],
-    format: FilmFormat,  # noqa: A002
+    form: FilmFormat,
     sound_from: Path | None,
     start: Fraction,
     end: Fraction | None,
@@ -113,19 +113,19 @@ def _join(
     import av
 
     options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
-    if format.container in ("mp4", "mov"):
+    if form.container in ("mp4", "mov"):
         # an offset of the first frame is counted in the units of the whole film, which are milliseconds otherwise
-        options |= {"movflags": "+faststart", "movie_timescale": str(max(1000, format.time_base.denominator))}
+        options |= {"movflags": "+faststart", "movie_timescale": str(max(1000, form.time_base.denominator))}
     with ExitStack() as stack:
-        film = stack.enter_context(av.open(out, "w", format=format.container, container_options=options))
+        film = stack.enter_context(av.open(out, "w", format=form.container, container_options=options))
         film.metadata.update(metadata)
         first = stack.enter_context(av.open(segments[0]))
         template = first.streams.video[0]
         stream = film.add_stream_from_template(template, opaque=True)
-        stream.time_base = format.time_base
-        if format.encoder.tag and format.container in ("mp4", "mov"):
-            stream.codec_context.codec_tag = format.encoder.tag
-        if format.alpha and format.encoder.codec == "VP9":
+        stream.time_base = form.time_base
+        if form.encoder.tag and form.container in ("mp4", "mov"):
+            stream.codec_context.codec_tag = form.encoder.tag
+        if form.alpha and form.encoder.codec == "VP9":
             stream.metadata["alpha_mode"] = "1"
         sounds: Iterator[tuple[Fraction, Packet[Any]]] = iter(())
         if sound_from is not None:
@@ -147,19 +147,19 @@ def _join(
             sound = next(sounds, None)
 
 
-def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], format: FilmFormat, comment: str) -> None:  # noqa: A002
+def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], form: FilmFormat, comment: str) -> None:
     """Write an animation of lossless segments."""
-    if format.container == "GIF":
-        write_gif(file, lambda: _arrays(segments, format), bounds, comment)
-    elif format.container == "WebP":
+    if form.container == "GIF":
+        write_gif(file, lambda: _arrays(segments, form), bounds, comment)
+    elif form.container == "WebP":
         exif = Image.Exif()
         exif[ExifTags.Base.ImageDescription] = comment
-        write_webp(file, _arrays(segments, format), bounds, exif.tobytes() if comment else b"")
+        write_webp(file, _arrays(segments, form), bounds, exif.tobytes() if comment else b"")
     else:
-        write_apng(file, _arrays(segments, format), bounds, comment)
+        write_apng(file, _arrays(segments, form), bounds, comment)
 
 
-def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, format: FilmFormat) -> None:  # noqa: A002
+def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form: FilmFormat) -> None:
     """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
     out = expanded(out)
     with ExitStack() as stack:
@@ -167,56 +167,56 @@ def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, forma
             pattern = out
         else:
             folder = out if out.is_dir() else stack.enter_context(atomic_folder(out))
-            pattern = folder / f"%0{max(4, len(str(total)))}d{format.container}"
+            pattern = folder / f"%0{max(4, len(str(total)))}d{form.container}"
         for number, frame in enumerate(frames, 1):
             values = floats(frame / np.float32(np.iinfo(frame.dtype).max))
-            alpha = np.ascontiguousarray(values[..., 3]) if format.alpha else None
+            alpha = np.ascontiguousarray(values[..., 3]) if form.alpha else None
             picture = Picture(np.ascontiguousarray(values[..., :3]), alpha)
-            write_picture(picture, numbered_name(pattern, number), bits=format.bits)
+            write_picture(picture, numbered_name(pattern, number), bits=form.bits)
 
 
-def _arrays(segments: list[Path], format: FilmFormat) -> Iterator[NDArray[Any]]:  # noqa: A002
+def _arrays(segments: list[Path], form: FilmFormat) -> Iterator[NDArray[Any]]:
     """The frames of lossless segments, ``[h, w, 3 | 4]``, as they were given."""
     import av
 
-    name = ("rgba64le" if format.alpha else "rgb48le") if format.bits > 8 else ("rgba" if format.alpha else "rgb24")
+    name = ("rgba64le" if form.alpha else "rgb48le") if form.bits > 8 else ("rgba" if form.alpha else "rgb24")
     for path in segments:
         with av.open(path) as segment:
             for frame in segment.decode(video=0):
                 yield frame.to_ndarray(format=name)
 
 
-def _encoder(out: "OutputContainer", format: FilmFormat) -> "VideoStream":  # noqa: A002
+def _encoder(out: "OutputContainer", form: FilmFormat) -> "VideoStream":
     """A stream of a segment, which encodes frames."""
-    encoder = format.encoder
-    rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
-    options = {**dict(encoder.options), **quality_options(format), "chroma_sample_location": "left"}
+    encoder = form.encoder
+    rate = min(form.rate, Fraction(_FASTEST)).limit_denominator(1001)
+    options = {**dict(encoder.options), **quality_options(form), "chroma_sample_location": "left"}
     stream = cast("VideoStream", out.add_stream(encoder.name, rate=rate, options=options))
     context = stream.codec_context
-    stream.width, stream.height = format.size
+    stream.width, stream.height = form.size
     stream.pix_fmt = encoder.pixels
     context.time_base = 1 / rate
     context.gop_size = _KEY_FRAMES
     context.thread_count = _THREADS
-    context.sample_aspect_ratio = format.pixel_aspect
-    context.color_range = 2 if format.colours.full_range else 1
-    context.colorspace = format.colours.matrix
-    context.color_primaries = format.colours.primaries
-    context.color_trc = format.colours.transfer
-    if format.alpha and encoder.codec == "VP9":
+    context.sample_aspect_ratio = form.pixel_aspect
+    context.color_range = 2 if form.colours.full_range else 1
+    context.colorspace = form.colours.matrix
+    context.color_primaries = form.colours.primaries
+    context.color_trc = form.colours.transfer
+    if form.alpha and encoder.codec == "VP9":
         stream.metadata["alpha_mode"] = "1"
     return stream
 
 
-def _fitted(frame: NDArray[Any], format: FilmFormat) -> NDArray[Any]:  # noqa: A002
+def _fitted(frame: NDArray[Any], form: FilmFormat) -> NDArray[Any]:
     """A frame of the format's size, with as many channels as it holds."""
-    width, height = format.size
+    width, height = form.size
     frame = frame[:height, :width]
     white = np.iinfo(frame.dtype).max
-    if frame.shape[2] == 4 and not format.alpha:
+    if frame.shape[2] == 4 and not form.alpha:
         part = frame[..., 3:] / np.float32(white)
         return np.rint(frame[..., :3] * part + white * (1 - part)).astype(frame.dtype)
-    if frame.shape[2] == 3 and format.alpha:
+    if frame.shape[2] == 3 and form.alpha:
         return np.concatenate([frame, np.full_like(frame[..., :1], white)], 2)
     return np.ascontiguousarray(frame)
 
