@@ -106,10 +106,7 @@ def test_white_and_black_of_every_layout(pixels):
 def test_red_green_and_blue_are_taken_as_they_are(pixels):
     values = np.zeros((2, 6, 3), np.uint8)
     values[:, :2], values[:, 2:4], values[1] = (248, 0, 8), (0, 252, 0), (255, 255, 255)
-    if pixels == "pal8":
-        frame = _palette_frame(values)
-    else:
-        frame = rgb(values, pixels)
+    frame = _palette_frame(values) if pixels == "pal8" else rgb(values, pixels)
     got = to_rgb(frame, Colours(RGB, True, 1, 1), (6, 2))
     np.testing.assert_allclose(255 * got[..., :3], values, atol=1)  # FFmpeg makes 16 bits of 8 by a shift
     assert got.shape[2] == 3 + has_alpha(frame)
@@ -149,7 +146,7 @@ def edge(at):
 
 @pytest.mark.parametrize("at", [14, 15, 16, 17])
 def test_chroma_does_not_move(at):
-    """Halved and enlarged, the middle of an edge of colours is where it was; a quarter of a pixel would be seen here."""
+    """The middle of an edge of colours is where it was; a quarter of a pixel would be seen here."""
     chroma = halved(_chroma(edge(at)))
     whole = doubled(chroma, 32)[0]
     low, high = whole[0], whole[-1]

@@ -72,7 +72,7 @@ def test_where_no_key_frame_is_early_enough_the_film_is_read_from_its_beginning(
     film = FilmFile(h264(tmp_path / "a.mp4"))
     monkeypatch.setattr(film, "_decoded", lambda seek, whole, own=film._decoded: own(seek and seek + 1, whole))
     monkeypatch.setattr(container, "_MARGINS", (Fraction(1, 10),))
-    assert [each.time for each in film.frames(start=Fraction(1, 2))][0] == Fraction(13, 25)
+    assert next(each.time for each in film.frames(start=Fraction(1, 2))) == Fraction(13, 25)
 
 
 def test_a_film_without_times_is_timed_by_its_rate(tmp_path):
@@ -241,8 +241,9 @@ def test_what_is_cut_short_gives_the_frames_that_there_are(tmp_path):
         found = facts(film.frames())
     assert 20 < len(found) < 60
     assert found[:-3] == whole[: len(found) - 3]
-    assert facts(film.frames(end=Fraction(1, 2))) == whole[:12] + [
-        (*whole[12][:2], Fraction(1, 2) - Fraction(12, 25), whole[12][3])
+    assert facts(film.frames(end=Fraction(1, 2))) == [
+        *whole[:12],
+        (*whole[12][:2], Fraction(1, 2) - Fraction(12, 25), whole[12][3]),
     ]
 
 
@@ -287,7 +288,7 @@ def test_a_film_of_one_frame(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(PictureError, match="cannot read .*a.mp4: No such file"):
+    with pytest.raises(PictureError, match=r"cannot read .*a\.mp4: No such file"):
         FilmFile(tmp_path / "a.mp4")
 
 

@@ -1,5 +1,6 @@
 """Which frames of a film are read, and how long each of them is."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_reading_that_goes_on_gives_what_reading_at_once_gives(durations, start,
 def test_frames_follow_each_other_without_a_gap(durations, start, end, every):
     film = decoded(durations)
     found = read(film, start, end, every=every)
-    for (_, time, duration, _), (_, following, _, _) in zip(found, found[1:], strict=False):
+    for (_, time, duration, _), (_, following, _, _) in itertools.pairwise(found):
         assert time + duration == following
     if found:
         assert found[0][1] >= start

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from artune.errors import InputError
 from artune.images.picture import Picture
@@ -64,6 +64,7 @@ class FilmInfo:
     notes: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class Film(Protocol):
     """A film that can be read, any number of times."""
 
