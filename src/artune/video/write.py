@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from io import BufferedIOBase
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,9 @@ def _join(
             sound = next(sounds, None)
 
 
-def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], form: FilmFormat, comment: str) -> None:
+def _animate(
+    file: BufferedIOBase, segments: list[Path], bounds: list[Fraction], form: FilmFormat, comment: str
+) -> None:
     """Write an animation of lossless segments."""
     if form.container == "GIF":
         write_gif(file, lambda: _arrays(segments, form), bounds, comment)
