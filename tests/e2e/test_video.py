@@ -19,7 +19,7 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.video.read import open_film
-from tests.films import film_file, frames_of, panned, sound_of
+from tests.films import film_file, frames_of, panned, sound_packets
 
 FAST = ["--size", "48", "--strength", "0.6"]
 
@@ -59,7 +59,7 @@ def test_a_film(files, tmp_path):
     assert "scene 1 of 1: strength 0.6" in result.output
     assert re.search(r"out\.mkv: 12 frames in", result.output)
     assert len(frames_of(out)) == 12
-    assert sound_of(out) == sound_of(files / "film.mkv")
+    assert sound_packets(out) == sound_packets(files / "film.mkv")
     assert "exists" in refused("video", files / "film.mkv", out, files / "a.png", *FAST)
     quiet = call("video", files / "film.mkv", out, files / "a.png", *FAST, "--overwrite", "-q", "--end", "0.1")
     assert quiet.output == ""

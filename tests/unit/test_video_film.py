@@ -17,7 +17,7 @@ from artune.video import stylise
 from artune.video.film import FilmPart, check_result, film_run, style_film
 from artune.video.read import open_film
 from artune.video.stylise import style_frames, write_so_far
-from tests.films import film_file, frames_of, panned, sound_of
+from tests.films import film_file, frames_of, panned, sound_packets
 
 SMALL = {"size": 48, "strength": 0.6}
 
@@ -62,7 +62,7 @@ def test_a_film_is_styled_with_its_sound(film, tmp_path, painting, network):
     assert len(frames) == 20
     assert frames[0].shape == (32, 48, 3)
     assert np.abs(frames[5].astype(int) - before[5]).mean() > 8
-    assert sound_of(out) == sound_of(film)
+    assert sound_packets(out) == sound_packets(film)
     assert not (tmp_path / "out.mkv.partial").exists()
     assert [each.event for each in events if each.event not in ("frame", "scanned")] == [
         "scene",
@@ -129,7 +129,7 @@ def test_a_cancelled_film_plays_and_is_resumed(film, tmp_path, painting, network
     found = style_film(film, out, painting, on_step=lambda p: p.event == "frame" and p.done == 11, **given)
     assert found == out
     assert len(frames_of(out)) == 11
-    assert len(b"".join(sound_of(out))) < len(b"".join(sound_of(film)))
+    assert len(sound_packets(out)) < len(sound_packets(film))
     style_film(film, out, painting, resume=True, **given)
     assert out.read_bytes() == whole
     assert style_film(film, tmp_path / "b.mkv", painting, on_step=lambda p: p.event == "scene", **given) is None

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import count, islice, pairwise
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,9 @@ _LARGEST = 65_535  # number in an APNG
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def write_gif(file: BinaryIO, frames: Callable[[], Arrays], bounds: Sequence[Fraction], comment: str = "") -> None:
+def write_gif(
+    file: io.BufferedIOBase, frames: Callable[[], Arrays], bounds: Sequence[Fraction], comment: str = ""
+) -> None:
     """Write a GIF.
 
     All frames have one palette, without dithering: a palette for each frame, or errors that are spread to neighbours,
@@ -65,7 +67,7 @@ def write_gif(file: BinaryIO, frames: Callable[[], Arrays], bounds: Sequence[Fra
     file.write(b"\x3b")
 
 
-def write_webp(file: BinaryIO, frames: Arrays, bounds: Sequence[Fraction], exif: bytes = b"") -> None:
+def write_webp(file: io.BufferedIOBase, frames: Arrays, bounds: Sequence[Fraction], exif: bytes = b"") -> None:
     """Write a WebP.
 
     Args:
@@ -94,7 +96,7 @@ def write_webp(file: BinaryIO, frames: Arrays, bounds: Sequence[Fraction], exif:
     file.write(struct.pack("<I", length))
 
 
-def write_apng(file: BinaryIO, frames: Arrays, bounds: Sequence[Fraction], text: str = "") -> None:
+def write_apng(file: io.BufferedIOBase, frames: Arrays, bounds: Sequence[Fraction], text: str = "") -> None:
     """Write an APNG, without loss.
 
     Args:

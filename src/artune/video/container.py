@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from artune.errors import ArtuneWarning, PictureError
 from artune.files import file_digest
 from artune.images.picture import Picture, floats
-from artune.video.colours import HDR, RGB, colours_of, to_rgb
+from artune.video.colours import HDR, RGB, colours_of, depth_of, has_alpha, to_rgb
 from artune.video.frames import UNKNOWN_CODEC, Decoded, FilmInfo, Frame, chosen
 
 if TYPE_CHECKING:
@@ -105,8 +105,6 @@ class FilmFile:
             self._rate = _rate(stream)
             ends = _end(container, stream)
             self._ends = None if ends is None else ends - self._zero
-            self._alpha = any(part.is_alpha for part in first.format.components) or first.format.has_palette
-            self._deep = max(part.bits for part in first.format.components if not part.is_alpha) > 8
             self._colours = colours_of(first)
             self.info = self._described(container, stream, first)
 
@@ -119,7 +117,8 @@ class FilmFile:
         number: int = 0,
     ) -> Iterator[Frame]:
         """See ``artune.video.frames.Film``."""
-        decoded = self._from(start if after is None else after, whole=end is None)
+        whole = end is None or (self._ends is not None and end >= self._ends)
+        decoded = self._from(start if after is None else after, whole)
         with closing(decoded):
             yield from chosen(decoded, start, end, after, every, number)
 
@@ -236,12 +235,9 @@ class FilmFile:
 
     def _picture(self, frame: "VideoFrame") -> Picture:
         """A frame as a picture."""
-        name = ("rgba64le" if self._deep else "rgba") if self._alpha else ("rgb48le" if self._deep else "rgb24")
-        samples = self._turn.apply(to_rgb(frame, name, self._colours, self._size))
-        values = floats(samples / np.float32(65535 if self._deep else 255))
-        opaque = 1 - 0.5**self.info.bits  # the largest value of fewer bits is not quite that of 16
-        alpha = np.ascontiguousarray(values[..., 3]) if self._alpha else None
-        return Picture(np.ascontiguousarray(values[..., :3]), None if alpha is None or alpha.min() >= opaque else alpha)
+        values = self._turn.apply(to_rgb(frame, self._colours, self._size))
+        alpha = floats(values[..., 3]) if values.shape[2] == 4 else None
+        return Picture(floats(values[..., :3]), None if alpha is None or alpha.min() >= 1 else alpha)
 
     def _described(self, container: "InputContainer", stream: "VideoStream", first: "VideoFrame") -> FilmInfo:
         width, height = self._size
@@ -264,8 +260,8 @@ class FilmFile:
             rate=self._rate,
             frames=counted,
             seconds=None if length is None else float(length),
-            bits=max(part.bits for part in first.format.components if not part.is_alpha),
-            alpha=self._alpha,
+            bits=depth_of(first),
+            alpha=has_alpha(first),
             colours=None if self._colours.matrix == RGB else self._colours,
             pixel_aspect=1 / aspect if self._turn.transposed else aspect,
             sounds=tuple(_codec(sound) for sound in container.streams.audio),
@@ -285,7 +281,7 @@ def opened(path: Path) -> "InputContainer":
     try:
         container = av.open(path, metadata_errors="replace", options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not (isinstance(error, FileNotFoundError) and path.exists()):
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
         raise PictureError(
             f"{path} is no film that FFmpeg reads, or is damaged or cut short: give a film, an animation, a picture, "
@@ -326,6 +322,7 @@ def _decoder(stream: "VideoStream") -> "VideoCodecContext":
     if stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:
         decoder = av.CodecContext.create(name, "r")
     decoder.thread_type = "AUTO"
+    decoder.options = {"chroma_sample_location": "left"}  # where a film does not tell
     return cast("VideoCodecContext", decoder)
 
 

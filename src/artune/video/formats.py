@@ -75,7 +75,6 @@ _X265 = Encoder(
 )
 _VPX = (("b:v", "0"), ("deadline", "good"), ("cpu-used", "2"), ("row-mt", "0"))
 _VP9 = Encoder("libvpx-vp9", "VP9", "yuv420p", (*_VPX, ("auto-alt-ref", "1"), ("lag-in-frames", "25")), "crf")
-_VP9_DEEP = replace(_VP9, pixels="yuv420p10le", options=(*_VP9.options, ("profile", "2")))
 _VP9_ALPHA = replace(_VP9, pixels="yuva420p", options=(*_VPX, ("auto-alt-ref", "0")))
 _PRORES = Encoder(
     "prores_ks",
@@ -89,7 +88,7 @@ _LOSSLESS = Encoder("ffv1", "FFV1", "bgr0", (("level", "3"), ("g", "1"), ("slice
 
 
 @dataclass(frozen=True)
-class Format:
+class FilmFormat:
     """How a film is written.
 
     Attributes:
@@ -129,7 +128,9 @@ class Format:
         return self.container in ANIMATIONS.values()
 
 
-def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tuple[int, int] | None = None) -> Format:
+def format_of(
+    out: Path | str, info: FilmInfo, crf: int | None = None, size: tuple[int, int] | None = None
+) -> FilmFormat:
     """How a film is written, so that it keeps what its container can hold.
 
     Args:
@@ -164,7 +165,7 @@ def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tup
         sides = [side for side, odd in (("last column", width % 2), ("last row", height % 2)) if odd]
         notes.append(f"{encoder.codec} needs even sides: the {' and the '.join(sides)} of {width}x{height} are cut off")
         width, height = width - width % 2, height - height % 2
-    return Format(
+    return FilmFormat(
         container=container,
         encoder=encoder,
         crf=(CRF if crf is None else crf) if encoder.quality else None,
@@ -179,12 +180,9 @@ def format_of(out: Path | str, info: FilmInfo, crf: int | None = None, size: tup
     )
 
 
-def quality_options(format: Format) -> dict[str, str]:  # noqa: A002
+def quality_options(form: FilmFormat) -> dict[str, str]:
     """FFmpeg's options for the quality of a format."""
-    crf = format.crf
-    if crf is None:
-        return {}
-    return {format.encoder.quality: str(_SCALES[format.encoder.name](crf))}
+    return {} if form.crf is None else {form.encoder.quality: str(_SCALES[form.encoder.name](form.crf))}
 
 
 _SCALES = {
@@ -212,7 +210,7 @@ def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
             return _VP9_ALPHA
         notes.append(f"{container.upper()} holds no transparency here: transparent parts become white")
     if container == "webm":
-        wanted = [_VP9_DEEP if deep else _VP9]
+        wanted = [_VP9]
     else:
         wanted = [_X265] if deep else []
         wanted += [_X264, _MPEG4]
@@ -220,7 +218,8 @@ def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
     if encoder is None:
         raise OutputError(f"this FFmpeg has no encoder {' or '.join(e.name for e in wanted)}; choose another container")
     if deep and not encoder.deep:
-        notes.append(f"this FFmpeg encodes {encoder.codec} with 8 bits, and the film has {info.bits}")
+        others = "; .mp4, .mov and .mkv keep 10" if container == "webm" else ""
+        notes.append(f"{encoder.codec} is encoded with 8 bits here, and the film has {info.bits}{others}")
     return encoder
 
 
@@ -237,9 +236,9 @@ def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
     for sound in sounds:
         refused = sound == UNKNOWN_CODEC or sound in _REFUSED.get(container, ())
         if refused or av.Codec(sound, "r").name not in taken:
+            other = "" if container == "matroska" else "write .mkv, or "
             raise OutputError(
-                f"{suffix} does not take the sound of the film, which is {sound}: write .mkv, or leave the sound out "
-                "with `mute`"
+                f"{suffix} does not take the film's sound, which is {sound}: {other}leave the sound out with `mute`"
             )
 
 

@@ -7,7 +7,7 @@ from artune.errors import PictureError
 from artune.extras import require
 from artune.files import expanded
 from artune.images.formats import READABLE
-from artune.images.read import has_format, nearest_name, open_picture, picture_data
+from artune.images.read import decoding, has_format, nearest_name, open_picture, picture_data
 from artune.video.container import FilmFile
 from artune.video.frames import Film
 from artune.video.stills import (
@@ -46,9 +46,11 @@ def open_film(source: Path | str, rate: Fraction = RATE) -> Film:
         return NumberedPictures(pictures_of_pattern(path), rate)
     head = _head(path)
     if path.suffix.lower() in READABLE or has_format(head):
-        opened = open_picture(picture_data(path, role="film"))
+        data = picture_data(path, role="film")
+        with decoding(str(path)):
+            opened = open_picture(data)
+            moves = opened is not None and opened.format in ANIMATED and getattr(opened, "n_frames", 1) > 1
         if opened is not None:
-            moves = opened.format in ANIMATED and getattr(opened, "n_frames", 1) > 1
             return Animation(path) if moves else NumberedPictures([path], rate)
     return FilmFile(path)
 

@@ -156,7 +156,9 @@ class Animation:
                 yield image.copy()
 
     def _opened(self) -> Image.Image:
-        image = open_picture(picture_data(self.path, role="film"))
+        data = picture_data(self.path, role="film")
+        with decoding(str(self.path)):
+            image = open_picture(data)
         if image is None:
             raise PictureError(f"{self.path} is damaged or cut short; get it anew")
         return image

@@ -16,7 +16,7 @@ from artune.balance.shared import common_strength
 from artune.errors import CheckpointError, PictureError
 from artune.images.picture import Picture
 from artune.record import ALGORITHM, versions
-from artune.video.formats import Format
+from artune.video.formats import FilmFormat
 from artune.video.frames import Film, Frame
 from artune.video.partial import FilmPlan, PartialFilm
 from artune.video.scenes import SceneFinder
@@ -47,7 +47,7 @@ class FilmRun:
 
     film: Film
     out: Path
-    format: Format
+    format: FilmFormat
     look: Look
     digests: Mapping[str, str] = field(default_factory=dict)
     start: Fraction = Fraction(0)

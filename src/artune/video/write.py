@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from io import BufferedIOBase
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,9 @@ from artune.files import atomic, atomic_folder, expanded
 from artune.images.picture import Picture, floats
 from artune.images.write import write_picture
 from artune.video.animations import write_apng, write_gif, write_webp
-from artune.video.colours import LOSSLESS, from_rgb, to_rgb
+from artune.video.colours import from_rgb
 from artune.video.container import fraction, opened, zero_of
-from artune.video.formats import Format, quality_options
+from artune.video.formats import FilmFormat, quality_options
 from artune.video.stills import is_pattern, numbered_name
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _THREADS = 2
 """Of every encoder: with another number, some make other bytes."""
 
 
-def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: Format) -> None:  # noqa: A002
+def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: FilmFormat) -> None:  # noqa: A002
     """Encode a part of a film on its own; the same frames make the same bytes.
 
     Args:
@@ -67,7 +68,7 @@ def write_film(
     segments: Iterable[Path],
     times: Sequence[Fraction],
     last: Fraction,
-    format: Format,  # noqa: A002
+    format: FilmFormat,  # noqa: A002
     sound_from: Path | None = None,
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
@@ -104,7 +105,7 @@ def _join(
     out: Path,
     segments: list[Path],
     bounds: list[Fraction],
-    format: Format,  # noqa: A002
+    form: FilmFormat,
     sound_from: Path | None,
     start: Fraction,
     end: Fraction | None,
@@ -113,19 +114,19 @@ def _join(
     import av
 
     options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
-    if format.container in ("mp4", "mov"):
+    if form.container in ("mp4", "mov"):
         # an offset of the first frame is counted in the units of the whole film, which are milliseconds otherwise
-        options |= {"movflags": "+faststart", "movie_timescale": str(max(1000, format.time_base.denominator))}
+        options |= {"movflags": "+faststart", "movie_timescale": str(max(1000, form.time_base.denominator))}
     with ExitStack() as stack:
-        film = stack.enter_context(av.open(out, "w", format=format.container, container_options=options))
+        film = stack.enter_context(av.open(out, "w", format=form.container, container_options=options))
         film.metadata.update(metadata)
         first = stack.enter_context(av.open(segments[0]))
         template = first.streams.video[0]
         stream = film.add_stream_from_template(template, opaque=True)
-        stream.time_base = format.time_base
-        if format.encoder.tag and format.container in ("mp4", "mov"):
-            stream.codec_context.codec_tag = format.encoder.tag
-        if format.alpha and format.encoder.codec == "VP9":
+        stream.time_base = form.time_base
+        if form.encoder.tag and form.container in ("mp4", "mov"):
+            stream.codec_context.codec_tag = form.encoder.tag
+        if form.alpha and form.encoder.codec == "VP9":
             stream.metadata["alpha_mode"] = "1"
         sounds: Iterator[tuple[Fraction, Packet[Any]]] = iter(())
         if sound_from is not None:
@@ -147,19 +148,21 @@ def _join(
             sound = next(sounds, None)
 
 
-def _animate(file: BinaryIO, segments: list[Path], bounds: list[Fraction], format: Format, comment: str) -> None:  # noqa: A002
+def _animate(
+    file: BufferedIOBase, segments: list[Path], bounds: list[Fraction], form: FilmFormat, comment: str
+) -> None:
     """Write an animation of lossless segments."""
-    if format.container == "GIF":
-        write_gif(file, lambda: _arrays(segments, format), bounds, comment)
-    elif format.container == "WebP":
+    if form.container == "GIF":
+        write_gif(file, lambda: _arrays(segments, form), bounds, comment)
+    elif form.container == "WebP":
         exif = Image.Exif()
         exif[ExifTags.Base.ImageDescription] = comment
-        write_webp(file, _arrays(segments, format), bounds, exif.tobytes() if comment else b"")
+        write_webp(file, _arrays(segments, form), bounds, exif.tobytes() if comment else b"")
     else:
-        write_apng(file, _arrays(segments, format), bounds, comment)
+        write_apng(file, _arrays(segments, form), bounds, comment)
 
 
-def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, format: Format) -> None:  # noqa: A002
+def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form: FilmFormat) -> None:
     """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
     out = expanded(out)
     with ExitStack() as stack:
@@ -167,56 +170,56 @@ def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, forma
             pattern = out
         else:
             folder = out if out.is_dir() else stack.enter_context(atomic_folder(out))
-            pattern = folder / f"%0{max(4, len(str(total)))}d{format.container}"
+            pattern = folder / f"%0{max(4, len(str(total)))}d{form.container}"
         for number, frame in enumerate(frames, 1):
             values = floats(frame / np.float32(np.iinfo(frame.dtype).max))
-            alpha = np.ascontiguousarray(values[..., 3]) if format.alpha else None
+            alpha = np.ascontiguousarray(values[..., 3]) if form.alpha else None
             picture = Picture(np.ascontiguousarray(values[..., :3]), alpha)
-            write_picture(picture, numbered_name(pattern, number), bits=format.bits)
+            write_picture(picture, numbered_name(pattern, number), bits=form.bits)
 
 
-def _arrays(segments: list[Path], format: Format) -> Iterator[NDArray[Any]]:  # noqa: A002
+def _arrays(segments: list[Path], form: FilmFormat) -> Iterator[NDArray[Any]]:
     """The frames of lossless segments, ``[h, w, 3 | 4]``, as they were given."""
     import av
 
-    name = ("rgba64le" if format.alpha else "rgb48le") if format.bits > 8 else ("rgba" if format.alpha else "rgb24")
+    name = ("rgba64le" if form.alpha else "rgb48le") if form.bits > 8 else ("rgba" if form.alpha else "rgb24")
     for path in segments:
         with av.open(path) as segment:
             for frame in segment.decode(video=0):
-                yield to_rgb(frame, name, LOSSLESS, format.size)
+                yield frame.to_ndarray(format=name)
 
 
-def _encoder(out: "OutputContainer", format: Format) -> "VideoStream":  # noqa: A002
+def _encoder(out: "OutputContainer", form: FilmFormat) -> "VideoStream":
     """A stream of a segment, which encodes frames."""
-    encoder = format.encoder
-    rate = min(format.rate, Fraction(_FASTEST)).limit_denominator(1001)
-    options = {**dict(encoder.options), **quality_options(format)}
+    encoder = form.encoder
+    rate = min(form.rate, Fraction(_FASTEST)).limit_denominator(1001)
+    options = {**dict(encoder.options), **quality_options(form), "chroma_sample_location": "left"}
     stream = cast("VideoStream", out.add_stream(encoder.name, rate=rate, options=options))
     context = stream.codec_context
-    stream.width, stream.height = format.size
+    stream.width, stream.height = form.size
     stream.pix_fmt = encoder.pixels
     context.time_base = 1 / rate
     context.gop_size = _KEY_FRAMES
     context.thread_count = _THREADS
-    context.sample_aspect_ratio = format.pixel_aspect
-    context.color_range = 2 if format.colours.full_range else 1
-    context.colorspace = format.colours.matrix
-    context.color_primaries = format.colours.primaries
-    context.color_trc = format.colours.transfer
-    if format.alpha and encoder.codec == "VP9":
+    context.sample_aspect_ratio = form.pixel_aspect
+    context.color_range = 2 if form.colours.full_range else 1
+    context.colorspace = form.colours.matrix
+    context.color_primaries = form.colours.primaries
+    context.color_trc = form.colours.transfer
+    if form.alpha and encoder.codec == "VP9":
         stream.metadata["alpha_mode"] = "1"
     return stream
 
 
-def _fitted(frame: NDArray[Any], format: Format) -> NDArray[Any]:  # noqa: A002
+def _fitted(frame: NDArray[Any], form: FilmFormat) -> NDArray[Any]:
     """A frame of the format's size, with as many channels as it holds."""
-    width, height = format.size
+    width, height = form.size
     frame = frame[:height, :width]
     white = np.iinfo(frame.dtype).max
-    if frame.shape[2] == 4 and not format.alpha:
+    if frame.shape[2] == 4 and not form.alpha:
         part = frame[..., 3:] / np.float32(white)
         return np.rint(frame[..., :3] * part + white * (1 - part)).astype(frame.dtype)
-    if frame.shape[2] == 3 and format.alpha:
+    if frame.shape[2] == 3 and form.alpha:
         return np.concatenate([frame, np.full_like(frame[..., :1], white)], 2)
     return np.ascontiguousarray(frame)
 
