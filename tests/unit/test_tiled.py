@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from artune.backbones.base import stride_and_radius
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
