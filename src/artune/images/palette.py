@@ -21,6 +21,8 @@ SIDE = 33
 """Colours of a lattice along red, green and blue."""
 MOST = 2**15
 """Pixels that are taken of a picture: of these, two halves differ by less than one 8-bit step in their means."""
+LEAST = 1e-3
+"""Smallest standard deviation of colours, as a share of the luminance of white."""
 STEEPEST = 2.5
 """Largest factor by which the affine part of a map enlarges differences of colours: more would turn the noise of a
 photograph with few colours into blotches."""
@@ -81,9 +83,9 @@ class Palette:
         return cls(np.concatenate([palette.colours for palette in palettes]), floats(np.concatenate(shares)))
 
 
-Match = Callable[[Colours, Colours, Palette, Palette], Colours]
-"""Function that gives each colour of a picture its place among the colours of another. Arguments: both in a colour
-space, and both as palettes."""
+Match = Callable[[Colours, Colours, Colours, Palette, Palette], Colours]
+"""Function that gives each colour of a picture its place among the colours of another. Arguments, in a colour space:
+the picture's colours, the same after the affine map, those of the other; then both as palettes."""
 
 
 def lattice(picture: Palette, target: Palette, how: str, space: str) -> Lattice:
@@ -103,11 +105,12 @@ def lattice(picture: Palette, target: Palette, how: str, space: str) -> Lattice:
     """
     to, nodes = SPACES[space], _nodes()
     here, there = to.forward(picture.colours), to.forward(target.colours)
-    affine = _affine(here, there, picture, target)
+    affine = _affine(here, there, picture, target, to.white)
     moved = affine(to.forward(nodes))
     match = MATCHES[how]
     if match is not None:
-        left = match(here, there, picture, target) - affine(here)
+        begun = affine(here)
+        left = match(here, begun, there, picture, target) - begun
         moved = moved + _spread(picture, left).reshape(-1, 3)
     return within_gamut(floats(moved), to).reshape(SIDE, SIDE, SIDE, 3)
 
@@ -118,27 +121,28 @@ def _nodes() -> Colours:
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
 
-def _affine(here: Colours, there: Colours, picture: Palette, target: Palette) -> Callable[[Colours], Colours]:
+def _affine(
+    here: Colours, there: Colours, picture: Palette, target: Palette, white: float
+) -> Callable[[Colours], Colours]:
     mean, covariance = moments(here[None], picture.shares[None])
     target_mean, target_covariance = moments(there[None], target.shares[None])
-    values, vectors = np.linalg.eigh(monge(covariance, target_covariance, 0.1))
+    values, vectors = np.linalg.eigh(monge(covariance, target_covariance, LEAST * white))
     matrix = (vectors * np.minimum(values, STEEPEST)) @ vectors.T
     return lambda colours: floats((colours - mean) @ matrix + target_mean)
 
 
-def _histograms(here: Colours, there: Colours, picture: Palette, target: Palette) -> Colours:
+def _histograms(here: Colours, begun: Colours, there: Colours, picture: Palette, target: Palette) -> Colours:
     matched: Colours = match_histogram(here[None], there[None], picture.shares[None], target.shares[None])[0]
     return matched
 
 
-def _transported(here: Colours, there: Colours, picture: Palette, target: Palette) -> Colours:
+def _transported(here: Colours, begun: Colours, there: Colours, picture: Palette, target: Palette) -> Colours:
     """Iterative distribution transfer (Pitié, Kokaram and Dahyot 2007): in random coordinates, the distribution along
     each axis is matched by the transport of one dimension, again and again.
 
     It begins with the affine map, which is the whole transport if both are Gaussian.
     """
-    draws = np.random.default_rng(0)
-    x = _affine(here, there, picture, target)(here).astype(np.float64)
+    draws, x = np.random.default_rng(0), begun.astype(np.float64)
     for _ in range(ROUNDS):
         axes, _ = np.linalg.qr(draws.standard_normal((3, 3)))
         along, wanted = x @ axes, there @ axes

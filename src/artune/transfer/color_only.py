@@ -1,4 +1,8 @@
-"""The method ``color``: the photograph in the colours of the paintings, with every detail as it is."""
+"""The method ``color``: the photograph in the colours of the paintings, with every detail as it is.
+
+How far a colour is moved is looked up at the colours of a smoothed photograph, which keeps edges and has no grain. So
+grain, blocks of a JPEG and the texture of skin are neither enlarged nor lost, however steep the map of the colours is.
+"""
 
 import math
 import time
@@ -14,6 +18,7 @@ from torch.nn import functional as F
 
 from artune.assets import OnBytes
 from artune.backbones.base import Image
+from artune.backbones.circular import wrapped
 from artune.backbones.network import check_runs
 from artune.engine.descend import End, InParts, PartDone, begin
 from artune.engine.modes import in_mode, own_mode
@@ -34,6 +39,10 @@ USUAL_STRENGTH = 1.0
 """Strength if the user gave none: all of the painting's colours."""
 BAND = 2**20
 """Pixels that are worked off at a time."""
+RADIUS = 8
+"""Of the windows of the smoothed photograph, pixels: a window covers two blocks of a JPEG."""
+GRAIN = 3 / 255
+"""Standard deviation up to which the differences in a window count as grain."""
 PIXEL_BYTES = 60
 """Bytes per pixel of the result: the photograph and its reduced copy, the picture and its copies."""
 MASK_BYTES = 8
@@ -110,8 +119,9 @@ def plan(task: ColorTask, strength: float | None = None, memory: str | None = No
         free = min(free, bytes_of(resolved.memory) - PROCESS_BYTES)
     if needed > free:
         raise ResourceError(
-            f"a result of `size` {size} needs about {needed / 2**30:.1f} GiB, {max(free, 0) / 2**30:.1f} GiB are free; "
-            "choose a smaller `size`, or give more `memory`"
+            f"a result of `size` {size} needs {math.ceil((needed + PROCESS_BYTES) / 2**20)}MiB, and "
+            f"{max(math.floor((free + PROCESS_BYTES) / 2**20), 0)}MiB may be used; choose a smaller `size`, or give "
+            "more `memory`"
         )
     return resolved
 
@@ -173,23 +183,46 @@ def coloured(photograph: Image, out: Image, maps: Sequence[Lattice], run: ColorR
         run: the run.
     """
     height, width = photograph.shape[-2:]
-    inputs, device = run.inputs, photograph.device
+    inputs, device, beyond = run.inputs, photograph.device, 2 * RADIUS
+    down, across = ((beyond, beyond) if repeats else (0, 0) for repeats in inputs.wraps)
+    seen = wrapped(photograph, down, across)
     tables = [torch.from_numpy(each).to(device).permute(3, 0, 1, 2)[None] for each in maps]
     masks = [inputs.weight_at(part, width, height) for part in inputs.parts]
     strengths = strengths_by_part(run.plan, inputs)
     tall = max(1, BAND // width)
     tops = range(0, height, tall)
     for number, top in enumerate(tops, start=1):
-        rows = slice(top, top + tall)
+        rows = slice(top, min(top + tall, height))
         before = photograph[:, :, rows]
+        window = slice(max(rows.start + down[0] - beyond, 0), rows.stop + down[0] + beyond)
+        inside = slice(rows.start + down[0] - window.start, rows.stop + down[0] - window.start)
+        smooth = smoothed(seen[:, :, window])[:, :, inside, across[0] : across[0] + width]
         moved, mass = torch.zeros_like(before), torch.zeros_like(before[:, :1])
         for part, mask, strength in zip(inputs.parts, masks, strengths, strict=True):
             weight = torch.ones_like(mass) if mask is None else torch.from_numpy(mask[rows])[None, None].to(device)
             if strength and weight.any():
-                moved += weight * strength * (looked_up(tables[part.region], before) - before)
+                moved += weight * strength * (looked_up(tables[part.region], smooth) - smooth)
             mass += weight
         out[:, :, rows] = (before + moved / mass.clamp(min=1e-6)).clamp_(0, 1)
         yield PartDone(number, len(tops))
+
+
+def smoothed(image: Image) -> Image:
+    """A picture without its grain: the guided filter (He, Sun and Tang 2010), with the picture as its own guide.
+
+    All channels are smoothed alike, by the mean of their variances, so that edges get no colours of their own.
+    """
+    mean = _averaged(image)
+    variance = (_averaged(image.square()) - mean.square()).mean(1, keepdim=True).clamp(min=0)
+    share = variance / (variance + GRAIN**2)
+    return _averaged(share) * image + _averaged((1 - share) * mean)
+
+
+def _averaged(image: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    """Means over square windows; at the edges, over what there is of them."""
+    side = 2 * RADIUS + 1
+    rows = F.avg_pool2d(image, (side, 1), 1, (RADIUS, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, side), 1, (0, RADIUS), count_include_pad=False)
 
 
 def looked_up(table: Float[Tensor, "1 3 n n n"], image: Image) -> Image:
