@@ -47,7 +47,7 @@ def networks(vgg16: Path) -> None:
 
 
 def looks() -> None:
-    """A result that repeats and one that does not; a photograph in a painting's colours; a face of which more is kept."""
+    """A result that repeats beside one that does not; a photograph in a painting's colours; a face that is kept."""
     photo, painting = sample_photo("cat"), sample_style("woodcut")
     pair = [style(photo, painting, size=240, strength=0.7, tile=tile).picture.repeated() for tile in ("none", "both")]
     write_picture(page([picture.pixels for picture in pair], columns=2), HERE / "tile.jpg", quality=85)

@@ -71,7 +71,7 @@ def test_a_style_gets_its_mask_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = parts(["a.jpg"], ["m.png=./b.jpg"], masks=["./a.jpg=x.png", f"{tmp_path}/b.jpg=y.png"])
     (rest,) = found.paintings()
-    (region,) = found.of(Path("photo.jpg"), None, False)
+    ((region,), _) = found.of(Path("photo.jpg"), None, False)
     assert isinstance(rest, Masked)
     assert isinstance(region.style, Masked)
     assert (rest.mask, region.style.mask) == ("x.png", "y.png")
