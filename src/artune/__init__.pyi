@@ -13,9 +13,11 @@ from .images.read import read_picture as read_picture
 from .judges.embedding import Judge as Judge
 from .recipes import find_recipe as find_recipe
 from .regions.segment import load_segmenter as load_segmenter
+from .spec.style import ColorOnly as ColorOnly
 from .spec.style import Instant as Instant
 from .spec.style import Optimise as Optimise
 from .spec.style import StyleSpec as StyleSpec
+from .transfer.inputs import Keep as Keep
 from .transfer.inputs import Masked as Masked
 from .transfer.inputs import RegionStyle as RegionStyle
 from .transfer.prepared import Prepared as Prepared

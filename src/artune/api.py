@@ -13,7 +13,7 @@ from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
-from artune.transfer.inputs import Masked, Painting, RegionStyle, Source, read_source
+from artune.transfer.inputs import Keep, Masked, Painting, RegionStyle, Source, read_source
 from artune.transfer.methods import method_of, plan_run, steps
 from artune.transfer.prepared import Prepared
 from artune.transfer.result import Result, result_of
@@ -32,6 +32,7 @@ def style(
     *styles: Source | Masked,
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
     weights: Path | str | None = None,
     network: Loaded | str | None = None,
     first: Source | Result | None = None,
@@ -51,6 +52,7 @@ def style(
             rest stays as it is.
         spec: how the photograph is to be styled; default: ``StyleSpec()``.
         regions: parts of the photograph with paintings of their own.
+        keeps: parts in which more of the photograph is kept.
         weights: file with the network's weights.
         network: name of a network, as in the spec; or a loaded network, instead of ``weights``.
         first: picture to start from: a picture, a file or an earlier result; instead of the spec's ``start``.
@@ -82,7 +84,15 @@ def style(
     wanted, loaded = _wanted(spec, recipe, network, options)
     checkpoint = None if resume is None else Checkpoint.load(resume)
     task = read(
-        content, styles, wanted, regions=regions, weights=weights, network=loaded, first=first, allow_huge=allow_huge
+        content,
+        styles,
+        wanted,
+        regions=regions,
+        keeps=keeps,
+        weights=weights,
+        network=loaded,
+        first=first,
+        allow_huge=allow_huge,
     )
     tuning = find_strength(task, checkpoint=checkpoint, on_step=on_tune)
     run = plan(task, tuning, checkpoint=checkpoint)
@@ -94,6 +104,7 @@ def tune(
     *styles: Source | Masked,
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
     weights: Path | str | None = None,
     network: Loaded | str | None = None,
     first: Source | Result | None = None,
@@ -111,6 +122,7 @@ def tune(
         styles: one or more paintings.
         spec: how the photograph is to be styled; its strength must be open.
         regions: parts of the photograph with paintings of their own.
+        keeps: parts in which more of the photograph is kept.
         weights: file with the network's weights.
         network: name of a network, as in the spec; or a loaded network, instead of ``weights``.
         first: picture to start from, instead of the spec's ``start``.
@@ -139,7 +151,15 @@ def tune(
     )
     wanted, loaded = _wanted(spec, recipe, network, options)
     task = read(
-        content, styles, wanted, regions=regions, weights=weights, network=loaded, first=first, allow_huge=allow_huge
+        content,
+        styles,
+        wanted,
+        regions=regions,
+        keeps=keeps,
+        weights=weights,
+        network=loaded,
+        first=first,
+        allow_huge=allow_huge,
     )
     tuning = find_strength(task, judge=judge, kept=kept, on_step=on_step)
     if tuning is None:
@@ -152,6 +172,7 @@ def prepare(
     *styles: Source | Masked,
     spec: StyleSpec | None = None,
     regions: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
     weights: Path | str | None = None,
     network: Loaded | None = None,
     allow_huge: bool = False,
@@ -167,6 +188,7 @@ def prepare(
         styles: one or more paintings.
         spec: how the photograph is to be styled; its method must be ``instant``. Its strength does not matter.
         regions: parts of the photograph with paintings of their own; a strength of their own stays as it is.
+        keeps: parts in which more of the photograph is kept.
         weights: file with the painter's weights.
         network: a loaded painter, instead of ``weights``.
         allow_huge: whether to read pictures above 100 million pixels.
@@ -191,7 +213,7 @@ def prepare(
     painter = loaded or method_of(wanted).load(wanted, None if weights is None else Path(weights), None)
 
     def read_with(paintings: Sequence[Source | Masked]) -> Task[Any]:
-        return read(photograph, paintings, wanted, regions=regions, network=painter, allow_huge=allow_huge)
+        return read(photograph, paintings, wanted, regions=regions, keeps=keeps, network=painter, allow_huge=allow_huge)
 
     return Prepared(read_with(styles), read_with)
 
@@ -202,13 +224,17 @@ def read(
     spec: StyleSpec,
     *,
     regions: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
     weights: Path | str | None = None,
     network: Loaded | None = None,
     first: Source | Result | None = None,
     allow_huge: bool = False,
 ) -> Task[Any]:
     """Read and check the pictures, and load the network; the arguments are those of ``style``."""
-    check_types(("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"))
+    check_types(
+        ("regions", regions, isinstance(regions, Sequence), "a list of artune.RegionStyle"),
+        ("keeps", keeps, isinstance(keeps, Sequence), "a list of artune.Keep"),
+    )
     _check_weights(weights, network)
     file = None if weights is None else Path(weights)
     start = first.picture if isinstance(first, Result) else first
@@ -217,7 +243,7 @@ def read(
         return network or method_of(spec).load(spec, file, None)
 
     with own_mode():
-        return Task.read(content, styles, spec, load, regions=regions, first=start, allow_huge=allow_huge)
+        return Task.read(content, styles, spec, load, regions=regions, keeps=keeps, first=start, allow_huge=allow_huge)
 
 
 def find_strength(

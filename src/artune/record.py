@@ -37,6 +37,7 @@ class Record(BaseModel):
         key: digest of the resolved spec, the digests and ``ALGORITHM``; the same key means the same picture.
         spec: the resolved spec: every default and automatic choice is filled in.
         digests: sha256 of the pixels of each picture, and of the weights.
+        kept: share of the photograph that is kept in each part where it is, by the part's role in the run.
         borders: pixels that were cut off each painting that has a border, by side, by the painting's role in the run.
         losses: losses of each step, by name; calibrated losses are relative.
         end: why the run ended: done, stalled, diverged or cancelled.
@@ -52,6 +53,7 @@ class Record(BaseModel):
     key: str
     spec: StyleSpec
     digests: dict[str, str]
+    kept: dict[str, float] = {}
     borders: dict[str, dict[str, int]] = {}
     losses: dict[str, list[float]] = {}
     end: str = "done"

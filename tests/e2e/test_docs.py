@@ -169,6 +169,7 @@ CLAIMS = {
     "docs/judges.md": probabilities,
     "docs/experiments.md": pictures_of_a_study,
     "docs/regions.md": parts_of_a_picture,
+    "docs/looks.md": one_picture,
     "docs/reference/python.md": a_network_and_a_loss,
 }
 """What the example of each page is to have made, given the photograph and what was printed."""

@@ -99,6 +99,7 @@ PUBLIC = {
         shutil.copy(locate(JUDGE), home / "judge.safetensors"),
         artune.Judge.load(Path("~/judge.safetensors")),
     ),
+    "Keep.mask": lambda home: styled(keeps=[artune.Keep(with_mask(home), 0.5)]),
     "Masked.mask": lambda home: styled(PAIR[0], artune.Masked(PAIR[1], with_mask(home, (40, 40)))),
     "Masked.picture": lambda home: styled(PAIR[0], artune.Masked(PAIR[1], np.ones((40, 40)))),
     "Network.load.weights": lambda home: artune.Network.load(FAST, with_weights(home)),

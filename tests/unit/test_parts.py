@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artune.cli.parts import Parts, parse_region, parse_style_mask
-from artune.errors import InputError, SpecError, WeightsError
+from artune.cli.parts import Parts, parse_keep, parse_region, parse_style_mask
+from artune.errors import ArtuneWarning, InputError, SpecError, WeightsError
 from artune.transfer.inputs import Masked, RegionStyle
 
 
@@ -71,7 +71,7 @@ def test_a_style_gets_its_mask_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = parts(["a.jpg"], ["m.png=./b.jpg"], masks=["./a.jpg=x.png", f"{tmp_path}/b.jpg=y.png"])
     (rest,) = found.paintings()
-    (region,) = found.of(Path("photo.jpg"), None, False)
+    ((region,), _) = found.of(Path("photo.jpg"), None, False)
     assert isinstance(rest, Masked)
     assert isinstance(region.style, Masked)
     assert (rest.mask, region.style.mask) == ("x.png", "y.png")
@@ -101,3 +101,72 @@ def test_a_segmentation_network_has_a_flag_of_its_own_for_its_weights(monkeypatc
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     with pytest.raises(WeightsError, match="or give one as --segment-weights, or draw the masks yourself"):
         parts(segments=["person=a.jpg"]).segmenter("cpu", quiet=True)
+
+
+# ------------------------------------------------------------------------------------- parts that keep more
+
+
+@pytest.mark.parametrize(
+    ("text", "mask", "share"),
+    [
+        ("face.png:0.5", "face.png", 0.5),
+        ("face.png", "face.png", 1.0),
+        ("take:2", "take:2", 1.0),
+        ("take:2:0", "take:2", 0.0),
+        ("map.png#person:.5", "map.png#person", 0.5),
+        ("person:0.5", "person", 0.5),
+        ("person+dog", "person+dog", 1.0),
+    ],
+)
+def test_kept_parts_are_read(text, mask, share, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("face.png", "take:2", "map.png"):
+        (tmp_path / name).touch()
+    found = parse_keep(text)
+    assert (found.mask, found.share) == (mask, share)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("person:2", "the share is '2'; give a number from 0 to 1"),
+        ("person:nan", "the share is 'nan'"),
+        ("person:much", "the share is 'much'"),
+        (":0.5", r"there is no part before the share; MASK\|NAME\[:SHARE\] is needed"),
+        ("nothing.png:0.5", r"there is no file nothing\.png"),
+        ("folder/person", "there is no file folder/person"),
+    ],
+)
+def test_kept_parts_that_cannot_be_read(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        parse_keep(text)
+
+
+class Finds:
+    """A stand-in for a segmentation network: the left half is a person, and there is no dog."""
+
+    def masks(self, picture, classes, *, absent=False):
+        mask = np.zeros(picture.size[::-1], np.float32)
+        mask[:, : picture.size[0] // 2] = 1
+        return {name: mask if name == "person" else 0 * mask for name in classes}
+
+
+def test_what_a_network_finds_is_kept(files, monkeypatch):
+    monkeypatch.chdir(files)
+    Image.new("L", (48, 32), 255).save("all.png")
+    asked = Parts.parse([Path("painting.png")], [], [], [], None, None, ["person:0.5", "all.png:0.2", "dog"])
+    assert Path("all.png") in asked.files()
+    with pytest.warns(ArtuneWarning, match=r"the network finds no dog in photo\.png: nothing is kept there"):
+        regions, keeps = asked.of(Path("photo.png"), Finds(), False)
+    assert not regions
+    assert [keep.share for keep in keeps] == [0.2, 0.5]
+    assert keeps[0].mask == "all.png"
+    assert keeps[1].mask.mean() == 0.5
+
+
+def test_a_network_that_finds_what_is_kept_may_be_chosen():
+    found = Parts.parse([], [], [], [], "deeplabv3_mobilenet_v3_large", None, ["person"])
+    assert found.model == "deeplabv3_mobilenet_v3_large"
+    with pytest.raises(SpecError, match="--segment-model has no effect"):
+        Parts.parse([], [], [], [], "deeplabv3_mobilenet_v3_large", None, [])

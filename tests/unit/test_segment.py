@@ -55,6 +55,14 @@ def test_doubts_are_nothing_and_near_certainty_is_all():
     np.testing.assert_allclose(one + other, 1, atol=1e-6)
 
 
+def test_what_is_absent_may_have_an_empty_mask(quarters):
+    masks = by_colour().masks(quarters, ["sofa", "shirt"], absent=True)
+    assert not masks["sofa"].any()
+    assert masks["shirt"].any()
+    with pytest.raises(PictureError, match="finds no sofa"):
+        by_colour().masks(quarters, ["sofa", "shirt"])
+
+
 def test_every_class_is_where_it_is(quarters):
     masks = by_colour().masks(quarters, ["shirt", " DRESS", "shirt+dress"])
     assert [mask.shape for mask in masks.values()] == 3 * [(32, 64)]

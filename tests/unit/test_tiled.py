@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from artune.backbones.base import stride_and_radius
 from artune.backbones.registry import load_network
 from artune.backbones.vgg import VGG
 from artune.errors import SpecError
 from artune.losses import tiled
 from artune.losses.objective import Formulas, PaintingImage, RegionWeights, Terms, WeightedTerm
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, TotalVariation
-from artune.losses.tiled import TiledObjective, bands, spans, stride_and_halo
+from artune.losses.tiled import TiledObjective, bands, spans
 from tests.objectives import AllWeights, build_objective, build_tiled_objective
 from tests.tiny import Tiny
 
@@ -174,9 +175,9 @@ def test_bands_part_no_neighbours(height, generator):
 
 
 def test_the_halo_is_as_wide_as_the_network_looks(compact):
-    assert stride_and_halo(compact, ["relu1_1"]) == (1, 1)
-    assert stride_and_halo(compact, ["image"]) == (1, 0)
-    stride, halo = stride_and_halo(compact, ["relu5_1", "relu1_1"])
+    assert stride_and_radius(compact, ["relu1_1"]) == (1, 1)
+    assert stride_and_radius(compact, ["image"]) == (1, 0)
+    stride, halo = stride_and_radius(compact, ["relu5_1", "relu1_1"])
     assert stride == 16
     assert halo >= compact.taps["relu5_1"].receptive_field // 2
     assert halo % 16 == 0

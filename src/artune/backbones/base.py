@@ -1,5 +1,6 @@
 """The interface of all loss networks: a picture goes in, named activations come out."""
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -162,6 +163,14 @@ class Backbone(nn.Module, ABC):
                     where=f"network {self.name}",
                     why="the loaded weights end before it, choose others with `content_layers` and `style_layers`",
                 )
+
+
+def stride_and_radius(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
+    """Stride of the deepest of some taps, and the radius that they see, rounded up to the stride; pixels."""
+    infos = [backbone.taps.get(tap, IMAGE_TAP) for tap in taps]
+    stride = math.lcm(*(info.stride for info in infos))
+    radius = max((info.receptive_field for info in infos), default=1) // 2
+    return stride, -(-radius // stride) * stride
 
 
 class PlainPass:

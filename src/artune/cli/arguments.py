@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from artune.errors import InputError, OutputError, SpecError
 from artune.spec.checked import choices
 from artune.spec.options import with_options
-from artune.spec.style import METHOD_FIELDS, Instant, StyleSpec
+from artune.spec.style import METHOD_FIELDS, ColorOnly, Instant, StyleSpec
 
 INSTANT = "Paint in a few learned steps, in a fraction of a second."
 """Help of ``--instant``."""
@@ -100,11 +100,12 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     return find_recipe(recipe).spec
 
 
-def by_method(base: StyleSpec, *, instant: bool) -> StyleSpec:
-    """The spec, with the painter as its method if ``--instant`` was given."""
-    if not instant or isinstance(base.method, Instant):
-        return base
-    return with_options(base, {"method": Instant()})
+def by_method(base: StyleSpec, *, instant: bool, color_only: bool = False) -> StyleSpec:
+    """The spec, with the painter as its method if ``--instant`` was given, or the colours alone by ``--color-only``."""
+    if instant and color_only:
+        raise SpecError("--instant paints, and --color-only takes the colours alone; leave out either")
+    method = Instant() if instant else ColorOnly() if color_only else base.method
+    return base if method.kind == base.method.kind else with_options(base, {"method": method})
 
 
 def _unique(loader: type[Any]) -> type[Any]:

@@ -1,6 +1,7 @@
-"""The options ``--region``, ``--segment`` and ``--style-mask``: parts of a picture with styles of their own."""
+"""The options ``--region``, ``--segment``, ``--style-mask`` and ``--keep``: what is asked for in parts of a picture."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,19 +9,20 @@ from typing import TYPE_CHECKING
 
 from artune.cli.display import download_bar, with_flags
 from artune.cli.segment import DEFAULT_MODEL
-from artune.errors import InputError, SpecError, WeightsError
+from artune.errors import ArtuneWarning, InputError, SpecError, WeightsError
 from artune.regions.labels import split_label
-from artune.transfer.inputs import Masked, RegionStyle
+from artune.transfer.inputs import Keep, Masked, RegionStyle
 
 if TYPE_CHECKING:
     from artune.regions.segment import Segmenter
 
 REGION_FORM, SEGMENT_FORM, STYLE_MASK_FORM = "MASK=STYLE[:STRENGTH]", "NAME=STYLE[:STRENGTH]", "STYLE=MASK"
+KEEP_FORM = "MASK|NAME[:SHARE]"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What ``--region``, ``--segment`` and ``--style-mask`` ask for.
+    """What ``--region``, ``--segment``, ``--style-mask`` and ``--keep`` ask for.
 
     Attributes:
         styles: the paintings of the rest.
@@ -29,6 +31,8 @@ class Parts:
         masks: pairs of a painting and its mask.
         model: segmentation network.
         weights: file of its weights.
+        keeps: parts of which more is kept, by masks from files.
+        kept_names: the same, found by a segmentation network; here ``mask`` is a name.
     """
 
     styles: tuple[Path, ...]
@@ -37,6 +41,8 @@ class Parts:
     masks: tuple[tuple[str, str], ...] = ()
     model: str = DEFAULT_MODEL
     weights: Path | None = None
+    keeps: tuple[Keep, ...] = ()
+    kept_names: tuple[Keep, ...] = ()
 
     @classmethod
     def parse(
@@ -47,12 +53,14 @@ class Parts:
         masks: Sequence[str],
         model: str | None,
         weights: Path | None,
+        keeps: Sequence[str] = (),
     ) -> "Parts":
         """Parse the values of the options.
 
         Raises:
             InputError: naming the option, what it got and what it needs.
         """
+        kept = [parse_keep(text) for text in keeps]
         parts = cls(
             tuple(styles),
             tuple(parse_region(text) for text in regions),
@@ -60,8 +68,10 @@ class Parts:
             tuple(parse_style_mask(text) for text in masks),
             DEFAULT_MODEL if model is None else model,
             weights,
+            tuple(keep for keep in kept if _is_file(str(keep.mask))),
+            tuple(keep for keep in kept if not _is_file(str(keep.mask))),
         )
-        if not segments and (model is not None or weights is not None):
+        if not (segments or parts.kept_names) and (model is not None or weights is not None):
             flag = "--segment-model" if model is not None else "--segment-weights"
             raise SpecError(f"{flag} has no effect without --segment {SEGMENT_FORM}; give both, or leave it out")
         given = [*map(str, styles), *(str(region.style) for region in (*parts.regions, *parts.segments))]
@@ -81,7 +91,8 @@ class Parts:
         yield from self.styles
         for region in (*self.regions, *self.segments):
             yield Path(str(region.style))
-        yield from (Path(split_label(str(region.mask))[0]) for region in self.regions)
+        masks = [*(region.mask for region in self.regions), *(keep.mask for keep in self.keeps)]
+        yield from (Path(split_label(str(mask))[0]) for mask in masks)
         yield from (Path(split_label(mask)[0]) for _, mask in self.masks)
         if self.weights:
             yield self.weights
@@ -92,28 +103,38 @@ class Parts:
 
     def segmenter(self, device: str, quiet: bool) -> "Segmenter | None":
         """The segmentation network, if a part is to be found by name; a download shows a progress bar."""
-        if not self.segments:
+        named = [*(str(region.mask) for region in self.segments), *(str(keep.mask) for keep in self.kept_names)]
+        if not named:
             return None
         from artune.machine import choose_device
         from artune.regions.segment import check_classes, load_segmenter
 
-        check_classes(self.model, [str(region.mask) for region in self.segments])
+        check_classes(self.model, named)
         with download_bar(quiet) as on_bytes:
             try:
                 return load_segmenter(self.model, weights=self.weights, device=choose_device(device), on_bytes=on_bytes)
             except WeightsError as error:  # --weights is the loss network's
                 raise WeightsError(with_flags(str(error), {"weights": "--segment-weights"})) from error
 
-    def of(self, content: Path, segmenter: "Segmenter | None", allow_huge: bool) -> list[RegionStyle]:
-        """The regions of one photograph."""
+    def of(
+        self, content: Path, segmenter: "Segmenter | None", allow_huge: bool
+    ) -> tuple[list[RegionStyle], list[Keep]]:
+        """The regions of one photograph, and the parts of which more is kept."""
         from artune.images.read import read_picture
 
-        found = list(self.regions)
+        regions, keeps = list(self.regions), list(self.keeps)
         if segmenter is not None:
-            names = [str(region.mask) for region in self.segments]
-            masks = segmenter.masks(read_picture(content, allow_huge=allow_huge), names)
-            found += [replace(region, mask=masks[name]) for region, name in zip(self.segments, names, strict=True)]
-        return [replace(region, style=self._masked(Path(str(region.style)))) for region in found]
+            picture = read_picture(content, allow_huge=allow_huge)
+            if self.segments:
+                masks = segmenter.masks(picture, [str(region.mask) for region in self.segments])
+                regions += [replace(region, mask=masks[str(region.mask)]) for region in self.segments]
+            if self.kept_names:
+                masks = segmenter.masks(picture, [str(keep.mask) for keep in self.kept_names], absent=True)
+                keeps += [replace(keep, mask=masks[str(keep.mask)]) for keep in self.kept_names]
+                for name in (name for name, mask in masks.items() if not mask.any()):
+                    warnings.warn(f"the network finds no {name} in {content}: nothing is kept there", ArtuneWarning, 2)
+                keeps = [keep for keep in keeps if isinstance(keep.mask, str | Path) or keep.mask.any()]
+        return [replace(region, style=self._masked(Path(str(region.style)))) for region in regions], keeps
 
     def _masked(self, style: Path) -> Path | Masked:
         masks = [mask for name, mask in self.masks if _place(name) == _place(style)]
@@ -149,6 +170,32 @@ def parse_region(text: str, *, option: str = "--region", form: str = REGION_FORM
     if not head:
         raise InputError(f"{option} {text}: there is no style before the strength; {form} is needed")
     return RegionStyle(mask, head, strength)
+
+
+def parse_keep(text: str) -> Keep:
+    """Parse a kept part: a file with a mask, or the name of a class, and the share that is kept after a colon.
+
+    Without a share, all is kept. A number at the end is a share unless there is a file with the whole name.
+
+    Raises:
+        InputError: with the form that is needed.
+    """
+    head, colon, tail = text.rpartition(":")
+    if not colon or os.path.exists(os.path.expanduser(text)):
+        head, tail = text, "1"
+    if not head:
+        raise InputError(f"--keep {text}: there is no part before the share; {KEEP_FORM} is needed")
+    try:
+        share = float(tail)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:  # nor NaN
+        raise InputError(f"--keep {text}: the share is {tail!r}; give a number from 0 to 1")
+    head = os.path.expanduser(head)
+    name = split_label(head)[0]
+    if not _is_file(head) and (os.path.dirname(head) or os.path.splitext(name)[1]):  # no class of a network
+        raise InputError(f"--keep {text}: there is no file {head}; {KEEP_FORM} is needed")
+    return Keep(head, share)
 
 
 def parse_style_mask(text: str) -> tuple[str, str]:

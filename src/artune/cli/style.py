@@ -35,7 +35,7 @@ from artune.cli.display import (
     taken,
     write_beside,
 )
-from artune.cli.parts import Parts
+from artune.cli.parts import KEEP_FORM, Parts
 from artune.cli.photographs import (
     Photographs,
     check_there,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from artune.transfer.checkpoint import Checkpoint
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
-    from artune.transfer.task import Loaded
+    from artune.transfer.task import Loaded, Task
     from artune.video.reel import Reel
 
 DEMO = Path("artune-demo.png")
@@ -72,6 +72,8 @@ EXAMPLES = (
     "artune style photo.jpg a.jpg b.jpg --style-weights 2,1 --strength 0.7 -o out.png\n\n"
     "artune style photo.jpg rest.jpg --region dress.png=a.jpg:0.7 -o out.png\n\n"
     "artune style photo.jpg --segment person=a.jpg --segment background=b.jpg -o out.png\n\n"
+    "artune style photo.jpg painting.jpg --keep person:0.5 -o out.png\n\n"
+    "artune style photo.jpg painting.jpg --tile both -o out.png\n\n"
     "artune style holiday/*.jpg painting.jpg --size original --quality best -o styled/\n\n"
     "artune style holiday painting.jpg --recursive --one-strength --format jpg -o styled/"
 )
@@ -134,9 +136,26 @@ def style(
             rich_help_panel=PARTS,
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A part of which more of the photograph is kept, by a mask, or by a name that a segmentation network "
+            "finds: 0 changes nothing, 1 leaves the photograph (default: 1); repeatable.",
+            metavar=KEEP_FORM,
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
     color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
     color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
     color_match: Annotated[str | None, spec_option("color_match", panel=LOOK)] = None,
+    color_only: Annotated[str | None, spec_option("color_only", panel=LOOK)] = None,
+    tile: Annotated[str | None, spec_option("tile", panel=LOOK)] = None,
+    show_tiled: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the result of --tile, repeated 2 x 2 to look at its seams.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     network: Annotated[str | None, spec_option("network", panel=LOOK)] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
     pooling: Annotated[str | None, spec_option("pooling", panel=LOOK)] = None,
@@ -243,7 +262,8 @@ def style(
 ) -> None:
     """Style a photograph, or many."""
     options = given_options(context.params)
-    wanted = with_options(by_method(base_spec(spec, recipe), instant=instant), options)
+    base = by_method(base_spec(spec, recipe), instant=instant, color_only=color_only is not None)
+    wanted = with_options(base, options)
     parted = bool(region or segment)
     weighed = None if wanted.style_weights is None else len(wanted.style_weights)
     given, paintings = divide_pictures([content, *(styles or [])], out, weights=weighed, regions=parted)
@@ -255,6 +275,7 @@ def style(
         style_mask or [],
         None if segment_model is None else str(expanded(segment_model)),
         segment_weights,
+        keep or [],
     )
     found = find_photographs(given, recursive=recursive, out=place) if many else None
     for picture in paintings if found else (given[0], *paintings):
@@ -266,6 +287,8 @@ def style(
     for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
         if used and found is None:
             raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")
+    if show_tiled and (found is not None or wanted.tile == "none"):
+        raise InputError("--show-tiled is for one result that repeats; give one photograph, and --tile x, y or both")
     suffix = _result_format(out) if found is None else _results_format(out, form)
     check_lossy(suffix, jpeg_quality)
     call = _Call(
@@ -276,6 +299,7 @@ def style(
         resume=resume,
         keep_steps=keep_steps,
         film=film,
+        show_tiled=show_tiled,
         bits=16 if sixteen else 8,
         jpeg_quality=jpeg_quality,
         allow_huge=allow_huge,
@@ -317,6 +341,7 @@ class _Call:
     resume: bool = False
     keep_steps: Path | None = None
     film: Path | None = None
+    show_tiled: Path | None = None
     bits: int = 8
     jpeg_quality: int | None = None
     allow_huge: bool = False
@@ -345,10 +370,7 @@ class _Call:
         if self.resume and checkpoint is None and not self.quiet:
             say(f"there is no {begun} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
-        regions = self.parts.of(content, segmenter, self.allow_huge)
-        task = api.read(
-            content, self.parts.paintings(), self.spec, regions=regions, network=network, allow_huge=self.allow_huge
-        )
+        task = self._read(content, network, segmenter)
         with balancing(self.quiet) as on_step:
             tuning = api.find_strength(task, checkpoint=checkpoint, on_step=on_step)
         if self.auto and tuning is None:
@@ -369,10 +391,27 @@ class _Call:
             checkpoints.move(partial_of(written))
             if result.record.end == "cancelled":
                 say(f"artune: {taken(out, written)}")
+        if self.show_tiled:
+            result.picture.repeated().save(self.show_tiled, bits=self.bits, quality=self.jpeg_quality)
         self._end(result, written, checkpoints)
         if written != out:
             raise taken(out, written)
         return result
+
+    def _read(self, content: Path, network: "Loaded", segmenter: "Segmenter | None") -> "Task[Any]":
+        """Read a photograph, and what belongs to it."""
+        from artune import api
+
+        regions, keeps = self.parts.of(content, segmenter, self.allow_huge)
+        return api.read(
+            content,
+            self.parts.paintings(),
+            self.spec,
+            regions=regions,
+            keeps=keeps,
+            network=network,
+            allow_huge=self.allow_huge,
+        )
 
     def _check_out(self, content: Path, out: Path) -> None:
         """Raise unless the result can be written without losing anything."""
@@ -384,9 +423,18 @@ class _Call:
         check_writable(out)
         check_suffix(out, self.bits, self.spec.size if self.spec.enlarge and self.spec.size != "original" else 1)
         check_writable(partial_of(out))
+        outs = {"-o": out} | ({"--show-tiled": self.show_tiled} if self.show_tiled else {})
         for source in (*self._inputs(content), Path(self.spec.method.start)):
-            if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
-                raise OutputError(f"{out} is one of the inputs and would be lost; choose another file with -o")
+            for flag, file in outs.items():
+                if os.path.exists(source) and os.path.exists(file) and os.path.samefile(source, file):
+                    raise OutputError(f"{file} is one of the inputs and would be lost; choose another file with {flag}")
+        if self.show_tiled:
+            check_suffix(self.show_tiled, self.bits, 1)
+            check_writable(self.show_tiled)
+            if os.path.lexists(self.show_tiled) and not self.overwrite:
+                raise OutputError(f"{self.show_tiled} exists; --overwrite replaces it")
+            if os.path.abspath(self.show_tiled) == os.path.abspath(out):
+                raise OutputError(f"{out} is given for the result and for --show-tiled; choose two files")
         check_unfinished(out, resume=self.resume, overwrite=self.overwrite)
 
     def _run(
@@ -492,16 +540,7 @@ class _Call:
 
         def find(photograph: Path) -> float:
             with balancing(self.quiet, f"finding one strength, photograph {next(asked)} of {count}") as on_step:
-                regions = self.parts.of(photograph, segmenter, self.allow_huge)
-                task = api.read(
-                    photograph,
-                    self.parts.paintings(),
-                    self.spec,
-                    regions=regions,
-                    network=network,
-                    allow_huge=self.allow_huge,
-                )
-                found = api.find_strength(task, on_step=on_step)
+                found = api.find_strength(self._read(photograph, network, segmenter), on_step=on_step)
             if found is None:
                 raise InputError(NO_OPEN_STRENGTH)
             if not self.quiet:

@@ -119,7 +119,7 @@ def with_luminance_of(result: Floats, colours_from: Floats, space: str) -> Float
     def joined(result: Floats, colours_from: Floats) -> Floats:
         colours = to.forward(colours_from)
         colours[..., 0] = to.forward(result)[..., 0]
-        return _within_gamut(colours, to)
+        return within_gamut(colours, to)
 
     return _by_rows(joined, result, colours_from)
 
@@ -142,7 +142,7 @@ def _spread(values: Floats, weight: Floats | None) -> tuple[float, float]:
     return float(mean), float(np.sqrt(np.sum(share * (values - mean) ** 2)))
 
 
-def _within_gamut(colours: Floats, space: Space) -> Floats:
+def within_gamut(colours: Floats, space: Space) -> Floats:
     """sRGB of the colours, each with as much of its chroma as sRGB can show; the share is found by bisection."""
     colours[..., 0] = np.clip(colours[..., 0], 0, space.white)
     rgb = space.back(colours)
@@ -193,7 +193,7 @@ def match(
     if how == "moments":
         return np.clip(match_moments(picture, target, weight, target_weight), 0, 1)
     to = SPACES[space]
-    return _within_gamut(match_histogram(to.forward(picture), to.forward(target), weight, target_weight), to)
+    return within_gamut(match_histogram(to.forward(picture), to.forward(target), weight, target_weight), to)
 
 
 def match_moments(
@@ -210,12 +210,23 @@ def match_moments(
     """
     mean, covariance = moments(picture, weight)
     target_mean, target_covariance = moments(target, target_weight)
+    return _apply(monge(covariance, target_covariance, STEP), picture - floats(mean)) + floats(target_mean)
+
+
+def monge(covariance: NDArray[np.float64], target: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """The matrix ``[3, 3]`` of the optimal transport of one Gaussian to another; see ``match_moments``.
+
+    Args:
+        covariance: of the one.
+        target: covariance of the other.
+        least: smallest standard deviation; directions of less are stretched as if they had that.
+    """
     values, vectors = np.linalg.eigh(covariance)
-    deviations = np.sqrt(np.maximum(values, STEP**2))
+    deviations = np.sqrt(np.maximum(values, least**2))
     root, inverse = (vectors * deviations) @ vectors.T, (vectors / deviations) @ vectors.T
-    values, vectors = np.linalg.eigh(root @ target_covariance @ root)
+    values, vectors = np.linalg.eigh(root @ target @ root)
     middle = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return _apply(inverse @ middle @ inverse, picture - floats(mean)) + floats(target_mean)
+    return np.asarray(inverse @ middle @ inverse)
 
 
 def moments(picture: Floats, weight: Floats | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from artune.errors import PictureError
+from artune.images.resize import LANCZOS, NO_WRAPS, Wraps, resized_plane
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,18 +145,34 @@ class Picture:
         width, height = (max(1, round(scale * side)) for side in self.size)
         return encoded(self.resized(width, height), ".png")
 
-    def resized(self, width: int, height: int) -> "Picture":
-        """The picture at another size, antialiased (Lanczos)."""
+    def resized(self, width: int, height: int, *, wraps: Wraps = NO_WRAPS) -> "Picture":
+        """The picture at another size, antialiased (Lanczos).
+
+        Args:
+            width: new width, pixels.
+            height: new height, pixels.
+            wraps: axes along which the picture repeats; the result repeats along the same.
+        """
         if (width, height) == self.size:
             return self
         if self.alpha is None:
-            return Picture(_resize(self.pixels, width, height), None, self.exif, self.note)
+            return Picture(_resize(self.pixels, width, height, wraps), None, self.exif, self.note)
         # colours of what cannot be seen must not bleed in: they are weighted by alpha
         filled, weight = self.filled(), self.alpha[..., None]
-        alpha = _resize(weight, width, height)
-        shown = _resize(filled * weight, width, height) / np.maximum(alpha, _FAINT)
-        pixels = np.where(alpha > _FAINT, np.minimum(shown, 1), _resize(filled, width, height))
+        alpha = _resize(weight, width, height, wraps)
+        shown = _resize(filled * weight, width, height, wraps) / np.maximum(alpha, _FAINT)
+        pixels = np.where(alpha > _FAINT, np.minimum(shown, 1), _resize(filled, width, height, wraps))
         return Picture(pixels, alpha[..., 0], self.exif, self.note)
+
+    def repeated(self, down: int = 2, across: int = 2) -> "Picture":
+        """The picture several times, one beside the other: what repeats shows its seams, if it has any.
+
+        Args:
+            down: how many times one above the other.
+            across: how many times side by side.
+        """
+        alpha = None if self.alpha is None else np.tile(self.alpha, (down, across))
+        return Picture(np.tile(self.pixels, (down, across, 1)), alpha)
 
 
 def from_tensor(image: "Tensor", like: Picture | None = None) -> Picture:
@@ -167,11 +184,10 @@ def from_tensor(image: "Tensor", like: Picture | None = None) -> Picture:
     return Picture(pixels) if like is None else Picture(pixels, like.alpha, like.exif)
 
 
-def _resize(array: Floats, width: int, height: int) -> Floats:
+def _resize(array: Floats, width: int, height: int, wraps: Wraps) -> Floats:
     """Resize plane by plane, so that a large picture needs memory for one plane alone."""
     out = np.empty((height, width, array.shape[2]), np.float32)
     for index in range(array.shape[2]):
-        plane = Image.fromarray(np.ascontiguousarray(array[..., index]))
-        resized = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+        resized = resized_plane(array[..., index], width, height, LANCZOS, wraps)
         np.clip(resized, 0, 1, out=out[..., index])
     return out

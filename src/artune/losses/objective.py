@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Backbone, Features, Image, Pass, PassOutput
 from artune.engine.descend import Evaluation
+from artune.images.resize import NO_WRAPS, Wraps
 from artune.losses.protocol import AnyTerm, Draws, FromSums, M, Mask, T, Term
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS
 from artune.spec.style import Scale
@@ -55,6 +56,7 @@ class Formulas:
         scale: units of the losses: ``calibrated`` distances are relative; the others are those of the literature.
         draws: source of random numbers.
         balance_gradients: whether the gradients of all terms get the same size at their taps.
+        wraps: axes along which the picture repeats.
     """
 
     style: Mapping[str, float] = field(default_factory=lambda: {"w2": 1.0})
@@ -63,6 +65,7 @@ class Formulas:
     scale: Scale = "calibrated"
     draws: Draws = field(default_factory=Draws)
     balance_gradients: bool = False
+    wraps: Wraps = NO_WRAPS
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,31 @@ class RegionWeights:
         mask: ``[1, 1, h, w]`` in [0, 1] at the size of the picture; ``None``: the whole picture.
         style: factor of the style terms in this region.
         content: factor of the content terms in this region.
+        kept: ``[1, 1, h, w]`` in [0, 1]: share of the style that is taken away at each pixel; ``None``: none. The
+            painting's statistics are those of the region as a whole, but what is kept counts, and moves, less.
+        kept_content: factor of the content terms where all is kept.
     """
 
     mask: Mask | None = None
     style: float = 1.0
     content: float = 1.0
+    kept: Mask | None = None
+    kept_content: float = 1.0
+
+    @property
+    def style_mask(self) -> Mask | None:
+        """How much the style counts at each pixel; ``None``: everywhere the same."""
+        if self.kept is None:
+            return self.mask
+        return 1 - self.kept if self.mask is None else self.mask * (1 - self.kept)
+
+    @property
+    def content_mask(self) -> Mask | None:
+        """Factor of the content terms at each pixel, 0 outside the region; ``None``: ``content``, everywhere."""
+        if self.kept is None:
+            return None if self.mask is None else self.content * self.mask
+        factor = self.content + (self.kept_content - self.content) * self.kept
+        return factor if self.mask is None else factor * self.mask
 
 
 @dataclass(frozen=True)
@@ -268,7 +291,7 @@ class Terms:
                 for loss, part in shares(formulas.style, scale).items()
                 if part
             ),
-            VARIATIONS[formulas.variation](scale),
+            VARIATIONS[formulas.variation](scale, wraps=formulas.wraps),
         )
 
     @property
@@ -280,9 +303,11 @@ class Terms:
         """Terms to be measured on the photograph: content terms, style terms region by region, total variation."""
         whole = _whole_mask(regions)
         covered = None if whole is None else (whole > 0).any(0, keepdim=True).to(whole.dtype)
+        if covered is not None and regions[0].kept is not None:
+            covered = covered * (1 - regions[0].kept)
         return [
             *((term, whole) for term, _ in self.content),
-            *((term, region.mask) for region in regions for _, term, _ in self.style),
+            *((term, region.style_mask) for region in regions for _, term, _ in self.style),
             (self.variation, covered),
         ]
 
@@ -345,7 +370,7 @@ def assemble(
         area = regions[0].content if whole is None else float(whole.mean())
         weighted.append(WeightedTerm(term.name, term, term.freeze(measured), area * share, unit, mask))
     for number, (region, some) in enumerate(zip(regions, paintings, strict=True), start=1):
-        area = 1.0 if region.mask is None else float(region.mask.mean())
+        area = 1.0 if region.style_mask is None else float(region.style_mask.mean())
         for loss, term, share in terms.style:
             measured, mask = next(of_content)
             parts = _mixed(term, some)
@@ -381,11 +406,9 @@ def shares(layers: Mapping[str, float], scale: Scale) -> Mapping[str, float]:
 
 
 def _whole_mask(regions: Sequence[RegionWeights]) -> Mask | None:
-    """Weight of the content at each pixel; ``None`` for a single region without a mask."""
-    if len(regions) == 1 and regions[0].mask is None:
-        return None
-    masks = [region.content * region.mask for region in regions if region.mask is not None]
-    return torch.stack(masks).sum(0)
+    """Weight of the content at each pixel; ``None`` for a single region without a mask, of which nothing is kept."""
+    masks = [mask for mask in (region.content_mask for region in regions) if mask is not None]
+    return torch.stack(masks).sum(0) if masks else None
 
 
 def _mixed(term: AnyTerm, paintings: Sequence[MeasuredPainting]) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from artune.backbones.base import Features
 from artune.backbones.sums import Sums, row_chunks
+from artune.images.resize import NO_WRAPS, Wraps
 from artune.losses import moments as fn
 from artune.losses.protocol import AnyTerm, Draws, Mask, TargetSource
 from artune.losses.sampled import Histogram, MarkovRandomField, Nearest, RelaxedEMD, SelfSimilarity, Sliced
@@ -213,6 +214,7 @@ class TotalVariation:
     Args:
         scale: ``gatys`` and ``raw`` are sums, as in the literature, the others are means. ``calibrated`` multiplies
             squared differences of colour by ``CHROMA``, absolute differences by its square root.
+        wraps: axes along which the picture repeats.
         kind: squared or absolute differences, and which neighbours; see ``artune.losses.variation``.
     """
 
@@ -221,12 +223,12 @@ class TotalVariation:
     source: TargetSource = "none"
     additive = True
 
-    def __init__(self, scale: Scale = "calibrated", kind: Variation = "l2") -> None:
-        self.kind, self.chroma = kind, CHROMA if scale == "calibrated" else 1.0
+    def __init__(self, scale: Scale = "calibrated", wraps: Wraps = NO_WRAPS, kind: Variation = "l2") -> None:
+        self.kind, self.wraps, self.chroma = kind, wraps, CHROMA if scale == "calibrated" else 1.0
         self.summed = scale in ("gatys", "raw")
 
     def measure(self, features: Features, mask: Mask | None = None) -> tuple[Tensor, Tensor]:
-        return total_variation(features["image"], mask, kind=self.kind, chroma=self.chroma)
+        return total_variation(features["image"], mask, kind=self.kind, chroma=self.chroma, wraps=self.wraps)
 
     def mix(self, parts: Sequence[Any], weights: Sequence[float]) -> Any:
         total = sum(w * (p[0] / p[1].clamp(min=1)) for p, w in zip(parts, weights, strict=True))
@@ -269,7 +271,7 @@ STYLE_TERMS: Mapping[str, MakeStyle] = {
     "mrf": MarkovRandomField,
 }
 CONTENT_TERMS: Mapping[str, Make] = {"mse": Content, "relative": Relative, "self-similarity": SelfSimilarity}
-VARIATIONS: Mapping[str, Callable[[Scale], AnyTerm]] = {
+VARIATIONS: Mapping[str, Callable[..., AnyTerm]] = {
     "l2": TotalVariation,
     "l1": partial(TotalVariation, kind="l1"),
     "nine-point": partial(TotalVariation, kind="nine-point"),

@@ -11,7 +11,6 @@ of the network, and the border of the picture is padded as it is for the whole.
 This is gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) over space instead of layers.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image
+from artune.backbones.base import IMAGE_TAP, Backbone, Features, Image, stride_and_radius
 from artune.engine.descend import Evaluation, InParts, PartDone, run_to_end
 from artune.engine.modes import in_mode
 from artune.errors import SpecError
@@ -121,7 +120,7 @@ class Tiling:
     def __init__(self, backbone: Backbone, taps: Collection[str], height: int, width: int, side: int) -> None:
         self.taps, self.network_pass = tuple(taps), backbone.make_pass(taps, ())
         self.strides = {tap: backbone.taps.get(tap, IMAGE_TAP).stride for tap in self.taps}
-        stride, halo = stride_and_halo(backbone, taps)
+        stride, halo = stride_and_radius(backbone, taps)
         side = -(-max(side, 1) // stride) * stride
         across = spans(width, side, halo, stride)
         self.tiles = [Tile(rows, columns) for rows in spans(height, side, halo, stride) for columns in across]
@@ -137,19 +136,6 @@ class Tiling:
         last = self.tiles[-1]
         _, windows = self.features(image[(..., *last.window)], last)
         return {tap: (rows.stop, columns.stop) for tap, (rows, columns) in windows.items()}
-
-
-def stride_and_halo(backbone: Backbone, taps: Collection[str]) -> tuple[int, int]:
-    """Stride of the deepest tap, and width of the halo that a tile needs: the receptive radius, rounded up to the
-    stride.
-
-    Returns:
-        stride and halo, pixels.
-    """
-    infos = [backbone.taps.get(tap, IMAGE_TAP) for tap in taps]
-    stride = math.lcm(*(info.stride for info in infos))
-    radius = max((info.receptive_field for info in infos), default=1) // 2
-    return stride, -(-radius // stride) * stride
 
 
 def bands(height: int, width: int, pixels: int = BAND) -> Iterator[tuple[slice, int]]:
@@ -351,7 +337,7 @@ def _is_local(backbone: Backbone, taps: Collection[str]) -> bool:
 
     They differ if a layer of the network is global, or if its strides are not aligned.
     """
-    stride, halo = stride_and_halo(backbone, taps)
+    stride, halo = stride_and_radius(backbone, taps)
     side = -(-(halo + 1) // stride) * stride  # larger than the halo, so that a window is not the whole picture
     height, width = 2 * side + stride // 2 + 1, max(backbone.smallest, 2 * stride + 1)
     parameter = next(backbone.parameters(), torch.empty(0))

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from artune.images.resize import NO_WRAPS, Wraps
+
 _NEAR = ((0, 1, 1.0), (1, 0, 1.0))
 Variation = Literal["l2", "l1", "nine-point"]
 
@@ -58,6 +60,7 @@ def total_variation(
     *,
     kind: Variation = "l2",
     chroma: float = 1.0,
+    wraps: Wraps = NO_WRAPS,
 ) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
     """Sum of the differences of neighbouring pixels over all channels, and the number of pairs.
 
@@ -72,19 +75,20 @@ def total_variation(
         kind: see above.
         chroma: weight of colour relative to brightness: factor of the square of a channel's difference from the mean of
             the pixel's channels.
+        wraps: axes along which the picture repeats: its first row, or column, is next to its last.
 
     Returns:
         the sum and the number of pairs, ``[b]`` each.
     """
     batch, _, height, width = image.shape
-    if kind == "l2" and mask is None:
+    if kind == "l2" and mask is None and not any(wraps):
         total: Tensor = _Squares.apply(image, chroma)
         return total, image.new_full((batch,), float(height * (width - 1) + (height - 1) * width))
     image = _coloured(image, chroma)
     mask = image.new_ones((1, 1, height, width)) if mask is None else mask
     total, count = image.new_zeros(batch), image.new_zeros(batch)
     for down, right, weight in NEIGHBOURS[kind]:
-        (here, there), (one, other) = (_shifted(x, down, right) for x in (image, mask))
+        (here, there), (one, other) = (_shifted(x, down, right, wraps) for x in (image, mask))
         both = weight * one * other
         apart = here - there
         total = total + (both * (apart.abs() if kind == "l1" else apart.square())).sum((1, 2, 3))
@@ -92,8 +96,12 @@ def total_variation(
     return total, count
 
 
-def _shifted(x: Tensor, down: int, right: int) -> tuple[Tensor, Tensor]:
+def _shifted(x: Tensor, down: int, right: int, wraps: Wraps) -> tuple[Tensor, Tensor]:
     """Pixels, and their neighbours ``down`` rows below and ``right`` columns to the right."""
+    for dim, far, repeats in ((-2, down, wraps.down), (-1, right, wraps.across)):
+        if repeats and far:  # as many rows or columns more, so that each pixel has this neighbour
+            more = x.narrow(dim, 0, far) if far > 0 else x.narrow(dim, far, -far)
+            x = torch.cat([x, more] if far > 0 else [more, x], dim)
     height, width = x.shape[-2:]
     first, last = max(0, -right), width - max(0, right)
     return x[..., : height - down, first:last], x[..., down:, first + right : last + right]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from artune.errors import ArtuneWarning, EmptyMaskError, PictureError
 from artune.images.picture import Floats, Picture
+from artune.images.resize import NO_WRAPS, TRIANGLE, Wraps, resized_plane
 from artune.regions.labels import (
     DIMMEST,
     MOST,
@@ -258,15 +258,14 @@ def fitted_mask(mask: Floats, size: tuple[int, int], *, where: str = "the mask")
     return resized_mask(mask, width, height)
 
 
-def resized_mask(mask: Floats, width: int, height: int) -> Floats:
-    """A mask at another size, antialiased.
+def resized_mask(mask: Floats, width: int, height: int, wraps: Wraps = NO_WRAPS) -> Floats:
+    """A mask at another size, antialiased; ``wraps`` are the axes along which it repeats.
 
     The filter is a triangle. Lanczos' would ring, and leave traces outside of the region.
     """
     if mask.shape == (height, width):
         return mask
-    resized = Image.fromarray(np.ascontiguousarray(mask)).resize((width, height), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(resized, np.float32), 0, 1)
+    return np.clip(resized_plane(mask, width, height, TRIANGLE, wraps), 0, 1)
 
 
 def normalised(masks: Sequence[Floats], *, rest: bool) -> list[Floats]:

@@ -78,13 +78,14 @@ class Segmenter:
     ) -> None:
         self.network, self.names, self.side, self.device = network, tuple(names), side, device
 
-    def masks(self, picture: Picture, classes: Sequence[str]) -> dict[str, Floats]:
+    def masks(self, picture: Picture, classes: Sequence[str], *, absent: bool = False) -> dict[str, Floats]:
         """The mask of each class.
 
         Args:
             picture: the picture.
             classes: names in any case; ``shirt+dress`` is the mask of both. ``background`` is the rest beside the other
                 classes; alone, it is the network's own class of that name.
+            absent: whether the picture may have nothing of a class, whose mask is then 0 everywhere.
 
         Returns:
             A mask ``[h, w]`` in [0, 1] at the picture's size for each name.
@@ -103,7 +104,7 @@ class Segmenter:
             if name not in named:
                 masks[name] = np.maximum(1 - np.sum([masks[other] for other in dict.fromkeys(named)], axis=0), 0)
         for name, mask in masks.items():
-            if not mask.any():
+            if not (mask.any() or absent):
                 shares = logits.softmax(0).mean((1, 2)).tolist()
                 found = sorted(((s, n) for s, n in zip(shares, self.names, strict=True) if s > PRESENT), reverse=True)
                 seen = ", ".join(f"{n} ({s:.1%})" for s, n in found)

@@ -6,7 +6,7 @@ A spec holds what the user chose; ``None`` leaves a choice to artune. A resolved
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from immutabledict import immutabledict
 from pydantic import (
@@ -64,6 +64,7 @@ Quality = Literal["draft", "normal", "best"]
 Scale = Literal["calibrated", "tutorial", "gatys", "mean", "raw"]
 Padding = Literal["replicate", "zeros"]
 Color = Literal["style", "content-luminance", "content-match"]
+Tile = Literal["none", "x", "y", "both"]
 Start = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 """Name of a start, or a picture file, where ``~`` is the user's home."""
 
@@ -108,6 +109,8 @@ class MethodSpec(Model):
     """Name of the kind."""
     start: Start = "content"
     """Picture to start from."""
+    paints: ClassVar[bool] = True
+    """Whether the result is painted, so that a balance of style and content can be found."""
 
     @property
     def leaves_strength(self) -> bool:
@@ -117,6 +120,11 @@ class MethodSpec(Model):
     @property
     def strength_fault(self) -> str | None:
         """Why no strength can be given, if none can."""
+        return None
+
+    @property
+    def one_piece(self) -> str | None:
+        """The option that needs the picture as one piece with edges, if one is set; then the result cannot repeat."""
         return None
 
     def idle_options(self) -> dict[str, str]:
@@ -226,6 +234,12 @@ class Optimise(MethodSpec):
             "`style_weight` instead"
         )
 
+    @property
+    def one_piece(self) -> str | None:
+        """The matting Laplacian ends at the edges, and smoothing compares all positions."""
+        options = ("photoreal", "photoreal_smoothing", "smooth")
+        return next((name for name in options if getattr(self, name)), None)
+
     def idle_options(self) -> dict[str, str]:
         """Options that others leave without effect: by name, the reason and what to do."""
         counted = self.rungs is not None or bool(self.size_steps) or (self.steps is not None and not self.pyramid)
@@ -293,6 +307,11 @@ class Instant(MethodSpec):
         """The picture depends on the strength, if there is any step."""
         return self.rungs is None or any(rung.steps for rung in self.rungs)
 
+    @property
+    def one_piece(self) -> str | None:
+        """The matting Laplacian ends at the edges."""
+        return "photoreal_smoothing" if self.photoreal_smoothing else None
+
     def idle_options(self) -> dict[str, str]:
         """The quality chooses the steps, unless they are given."""
         if self.rungs is None:
@@ -300,8 +319,22 @@ class Instant(MethodSpec):
         return {"quality": "where every size is given (`rungs`); leave out either"}
 
 
-METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant}
+class ColorOnly(MethodSpec):
+    """The colours of the paintings alone: nothing is painted, and every detail stays."""
+
+    kind: Literal["color"] = "color"
+    paints: ClassVar[bool] = False
+    start: Literal["content"] = "content"
+    """The photograph."""
+    color_only: Literal["transport", "moments", "histogram"] = "transport"
+    """Give the photograph the colours of the painting and nothing else: by transport (as many pixels of each colour as
+    in the painting), moments (mean and covariance of the colours), or histogram (each channel by itself)."""
+
+
+METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant, "color": ColorOnly}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
+PAINTING_KINDS = tuple(kind for kind, method in METHOD_SPECS.items() if method.paints)
+"""Those that paint."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()
 }
@@ -347,6 +380,9 @@ class StyleSpec(Model):
     """Colour space in which luminance and colours are separated."""
     color_match: Literal["moments", "histogram"] = "moments"
     """How colours are matched: mean and covariance, or histograms."""
+    tile: Tile = "none"
+    """Make a result that repeats without a seam: side by side (x), one above the other (y), or both. The photograph's
+    opposite edges are blended with each other first."""
     memory: Annotated[str, Field(examples=["4GiB"])] = "all"
     """Memory that a run may take, such as 4GiB; a picture that needs more is computed tile by tile."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -389,6 +425,20 @@ class StyleSpec(Model):
             raise ValueError(fault)
         return self
 
+    @model_validator(mode="after")
+    def _repeats(self) -> Self:
+        if self.tile != "none" and (option := self.method.one_piece):
+            raise ValueError(f"`tile` makes a result without edges, but `{option}` needs them; leave out either")
+        return self
+
+    @model_validator(mode="after")
+    def _has_colours(self) -> Self:
+        if self.color != "style" and isinstance(self.method, ColorOnly):
+            raise ValueError(
+                f"`color_only` takes the painting's colours, and `color` {self.color} does not; leave out either"
+            )
+        return self
+
     @field_validator("style_weights")
     @classmethod
     def _some_weight(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -398,15 +448,17 @@ class StyleSpec(Model):
 
     def idle_options(self) -> dict[str, str]:
         """Options of spec and method that others leave without effect: by name, the reason and what to do."""
+        only = isinstance(self.method, ColorOnly)
         if self.color == "content-match":
             space = self.color_match == "moments", "on moments, which are the same in all; take `color_match` histogram"
         else:
             space = (
-                self.color == "style",
+                self.color == "style" and not only,
                 "with `color` style; take content-luminance or content-match, or leave it out",
             )
         match = self.color != "content-match", f"with `color` {self.color}; take content-match, or leave it out"
-        faults = {"color_space": space, "color_match": match}
+        sized = only, "on the colours of a painting, which are the same at every size; leave it out"
+        faults = {"color_space": space, "color_match": match, "style_scale": sized}
         return {name: why for name, (idle, why) in faults.items() if idle} | self.method.idle_options()
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
+from artune.backbones.base import stride_and_radius
+from artune.backbones.circular import margin_of
 from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
-from artune.losses.tiled import check_tiles, stride_and_halo
+from artune.images.resize import WRAPS
+from artune.losses.tiled import check_tiles
 from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import bytes_of
 from artune.transfer.canvas import painter_bytes
@@ -83,13 +86,15 @@ class MemoryBudget:
     def need(self, longer: int) -> MemoryNeed:
         """Bytes that a size with this longer side needs."""
         method, infos, itemsize = self.plan.method, self.network.backbone.taps, self.network.dtype.itemsize
-        pixels = math.prod(fitted(*self.photograph.size, longer))
-        scale = self.plan.style_scale
+        width, height = fitted(*self.photograph.size, longer)
+        pixels, scale = width * height, self.plan.style_scale
+        wraps, beyond = WRAPS[self.plan.tile], 2 * margin_of(self.network.backbone, self.taps)
+        seen = (width + beyond * wraps.across) * (height + beyond * wraps.down)
         painted = sum(math.prod(painting_size(painting, longer, scale)) for painting in self.paintings)
         values = max((infos[tap].values for tap in self.taps), default=3.0)
-        before = (pixels + painted) * (values * itemsize + 36)  # all features, before the steps
+        before = (seen + painted) * (values * itemsize + 36)  # all features, before the steps
         masks = pixels * MASK_BYTES * self.masks
-        whole = max(pixels * step_bytes(values, self.network.dtype, method), before) + 2 * masks
+        whole = max(seen * step_bytes(values, self.network.dtype, method), before) + 2 * masks
         maps = sum(infos[tap].channels / infos[tap].stride ** 2 for tap in method.content_layers if tap in infos)
         inputs = 12 * sum(math.prod(picture.size) for picture in (self.photograph, *self.paintings))
         copies = optimiser_of(method).copies.tiled
@@ -99,7 +104,7 @@ class MemoryBudget:
             largest = max(math.prod(painting_size(painting, longer, scale)) for painting in self.paintings)
             painter = painter_bytes(pixels, largest, self.masks)
             whole, between = max(whole, painter), max(between, painter + inputs)
-        halo = stride_and_halo(self.network.backbone, self.taps)[1]
+        halo = stride_and_radius(self.network.backbone, self.taps)[1]
         return MemoryNeed(whole, fixed, between, 2.5 * values * itemsize + 72, halo)
 
     def fits(self) -> bool:
@@ -184,6 +189,10 @@ class MemoryBudget:
                     f"`{name}` needs the picture as a whole; leave it out, leave out `memory`, or choose a smaller "
                     "`size`"
                 )
+        if self.plan.tile != "none":
+            raise SpecError(
+                "`tile` needs the picture as a whole; leave it out, leave out `memory`, or choose a smaller `size`"
+            )
         check_tiles(self.network.backbone, self.taps, formulas_of(self.plan))
 
     def _can_tile(self) -> bool:

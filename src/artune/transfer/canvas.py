@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
+from artune.backbones.circular import wrapped
 from artune.engine.descend import InParts, PartDone
 from artune.engine.modes import in_mode
 from artune.images.picture import Floats
+from artune.images.resize import NO_WRAPS, Wraps
 from artune.losses import moments as fn
 from artune.losses.objective import at_tap, measure
 from artune.losses.protocol import Mask
@@ -26,7 +28,7 @@ from artune.networks.loaded import PainterNetwork
 from artune.networks.painter import CONTENT, LOG_ODDS, REVISION_TAPS, STEP_TAPS, STRIDE, TAPS, Transport
 from artune.regions.masks import resized_mask
 from artune.spec.style import Quality, Rung
-from artune.transfer.inputs import Inputs, Painting
+from artune.transfer.inputs import Inputs, Painting, Part, Region
 from artune.transfer.iterates import first_iterate, next_iterate
 from artune.transfer.objective import covered_at, photograph_at
 from artune.transfer.plan import Plan
@@ -69,6 +71,8 @@ TILE_SIDE = 512
 """Side of the tiles of a revision, pixels."""
 HALO = 32
 """Width of their halo, pixels: more than the radius that a revision sees."""
+MARGIN = 96
+"""Pixels beyond the edge of a picture that repeats: more than the radius that a step sees."""
 PIXEL_BYTES = 60
 """Bytes per pixel of a picture that is painted: photograph, and a few copies of the picture."""
 FEATURE_BYTES = 512
@@ -105,23 +109,35 @@ class StyledRegion:
 
     Attributes:
         gaussians: of its paintings, what the features are carried to.
-        mask: ``[1, 1, h, w]`` in [0, 1]; ``None``: the whole picture.
+        mask: ``[1, 1, h, w]`` in [0, 1]: how much each pixel counts in its moments; ``None``: all the same.
+        parts: masks of its parts, each of which has a strength of its own; likewise.
     """
 
     gaussians: Sequence[fn.Gaussian]
     mask: Mask | None
+    parts: Sequence[Mask | None]
 
 
 class Canvas:
     """The pictures of a run at one size, and what the painter knows of them before its first step; made by ``of``.
 
-    Sides are made multiples of ``STRIDE`` by repeating the border.
+    Sides are made multiples of ``STRIDE`` by repeating the border. Along an axis on which the picture repeats, the
+    painter sees beyond the edges what follows there.
     """
 
-    def __init__(self, network: PainterNetwork, photograph: Image, covered: Mask | None, number: int) -> None:
+    def __init__(
+        self, network: PainterNetwork, photograph: Image, covered: Mask | None, number: int, wraps: Wraps = NO_WRAPS
+    ) -> None:
         self.network, self.photograph, self.covered, self.number = network, photograph, covered, number
-        self.regions: list[StyledRegion] = []
-        self.own = self._features(padded(photograph))[CONTENT] if number == STEP_TAPS else None
+        self.wraps, self.regions = wraps, list[StyledRegion]()
+        height, width = photograph.shape[-2:]
+        rows, columns = (
+            slice(MARGIN * repeats, MARGIN * repeats + side)
+            for side, repeats in zip((height, width), wraps, strict=True)
+        )
+        self.core: Window = rows, columns
+        self.seen = self._padded(photograph) if any(wraps) else photograph
+        self.own = self._features(self._padded(photograph))[CONTENT] if number == STEP_TAPS else None
 
     @classmethod
     @in_mode(torch.no_grad)
@@ -136,11 +152,35 @@ class Canvas:
             whole: largest longer side, pixels, at which a step sees all taps.
         """
         photograph = photograph_at(shown, size, network.device)
-        canvas = cls(network, photograph, covered_at(shown, photograph), STEP_TAPS if size <= whole else REVISION_TAPS)
-        for region in shown.regions:
+        number = STEP_TAPS if size <= whole else REVISION_TAPS
+        canvas = cls(network, photograph, covered_at(shown, photograph), number, shown.wraps)
+        for place, region in enumerate(shown.regions):
             gaussians = yield from canvas._gaussians(region.paintings, plan, size)
-            canvas.regions.append(StyledRegion(gaussians, _mask_like(shown.weight(region), photograph)))
+            parts = [canvas._mask(shown, part) for part in shown.parts if part.region == place]
+            canvas.regions.append(StyledRegion(gaussians, canvas._counting(canvas._mask(shown, region)), parts))
         return canvas
+
+    def _mask(self, shown: Inputs, of: Region | Part) -> Mask | None:
+        """The mask of a region, or a part, padded as the picture is."""
+        height, width = self.photograph.shape[-2:]
+        weight = shown.weight_at(of, width, height)
+        return None if weight is None else self._padded(torch.from_numpy(weight)[None, None].to(self.photograph.device))
+
+    def _counting(self, mask: Mask | None) -> Mask | None:
+        """A mask that is 0 beyond the edges of a picture that repeats: each pixel counts once."""
+        if not any(self.wraps):
+            return mask
+        inside = torch.zeros_like(self.seen[:, :1])
+        inside[..., *self.core] = 1 if mask is None else mask[..., *self.core]
+        return inside
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """The picture, or a mask of its size, as the painter sees it."""
+        down, across = (
+            (MARGIN, MARGIN + -side % STRIDE) if repeats else (0, 0)
+            for side, repeats in zip(image.shape[-2:], self.wraps, strict=True)
+        )
+        return padded(wrapped(image, down, across))
 
     def _gaussians(self, paintings: Sequence[Painting], plan: Plan, size: int) -> InParts[list[fn.Gaussian]]:
         """Gaussians of the mixture of a region's paintings."""
@@ -181,11 +221,11 @@ class Canvas:
 
         Args:
             image: ``[b, 3, h, w]`` at this size.
-            log_odds: of the strength in each region, ``[b]`` each.
+            log_odds: of the strength in each part, ``[b]`` each.
             done: number of steps that were done at this size.
             first: whether the picture is still the photograph.
         """
-        x = padded(image)
+        x = self._padded(image)
         whole = self.number == STEP_TAPS or max(x.shape[-2:]) <= WHOLE_SIDE
         features = self._features(x) if whole else None
         transports = []
@@ -195,6 +235,9 @@ class Canvas:
         painter, out = self.network.painter, torch.empty_like(x)
         for place in range(len(x)):
             here = slice(place, place + 1)
+            by_part = [
+                of_region for of_region, region in zip(transports, self.regions, strict=True) for _ in region.parts
+            ]
             steps = [
                 Folded(
                     painter.revision if self.own is None else painter.whole,
@@ -203,14 +246,13 @@ class Canvas:
                     done,
                     first,
                 )
-                for of_region, odds in zip(transports, log_odds, strict=True)
+                for of_region, odds in zip(by_part, log_odds, strict=True)
             ]
             if features is None:
                 yield from self._in_tiles(x[here], steps, out[here])
             else:
                 out[here] = self._mixed(x[here], WHOLE_PICTURE, [each[here] for each in features], steps)
-        height, width = image.shape[-2:]
-        out = out[..., :height, :width].clamp_(0, 1)
+        out = out[..., *self.core].clamp_(0, 1)
         return out if self.covered is None else torch.where(self.covered > 0, out, image)
 
     def _features(self, x: Image) -> list[Tensor]:
@@ -240,14 +282,14 @@ class Canvas:
             yield PartDone(number, len(tiles))
 
     def _mixed(self, x: Image, window: Window, features: Sequence[Tensor], steps: Sequence[Folded]) -> Image:
-        """The picture after a step, in a window: the mean of those of the regions, by their masks."""
-        photograph = _repeated(self.photograph[..., *window], *x.shape[-2:])
+        """The picture after a step, in a window: the mean of those of the parts, by their masks."""
+        photograph = _repeated(self.seen[..., *window], *x.shape[-2:])
         if len(steps) == 1:
             return steps[0](photograph, features, self.own)
         out = x.clone()
-        for region, step in zip(self.regions, steps, strict=True):
-            assert region.mask is not None
-            mask = region.mask[..., *window]
+        for whole, step in zip([part for region in self.regions for part in region.parts], steps, strict=True):
+            assert whole is not None
+            mask = whole[..., *window]
             if mask.any():
                 out += mask * (step(photograph, features, self.own) - x)
         return out
@@ -310,7 +352,7 @@ def weakened(images: Image, photograph: Float[Tensor, "1 3 h w"], plans: Sequenc
         plans: of each picture, with its strength.
         inputs: the pictures of the run.
     """
-    if any(region.mask is not None for region in inputs.regions):
+    if any(part.mask is not None for part in inputs.parts):
         return images
     shares = torch.tensor(result_shares([plan.strength for plan in plans]), device=images.device)
     if (shares == 1).all():
@@ -350,7 +392,7 @@ def paint(
         shown: the pictures in the colours that the network sees.
         first: the picture to start from, if the start is not the photograph.
         rungs: sizes and their steps.
-        log_odds: of the strength in each region, ``[b]`` each; b pictures are painted.
+        log_odds: of the strength in each part, ``[b]`` each; b pictures are painted.
         canvas_of: makes the canvas of a size.
         begun: level, step and images of a run that is gone on with.
 

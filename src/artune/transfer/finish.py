@@ -41,7 +41,7 @@ def finished(image: Image, plan: Plan, inputs: Inputs, shown: Inputs) -> Picture
     height, width = image.shape[-2:]
     photograph, covered = inputs.photograph, inputs.covered_at(width, height)
     if not (photograph.alpha is None and covered is None and plan.color == "style"):
-        photograph = photograph.resized(width, height)
+        photograph = inputs.photograph_at(width, height)
     picture = from_tensor(image, like=photograph)
     pixels = picture.pixels
     if plan.color == "content-luminance":

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from artune.errors import ArtuneWarning, InputError, PictureError
 from artune.images import color, sources
 from artune.images.border import NO_MARGINS, Margins, border_of, cropped
 from artune.images.picture import Floats, Picture
+from artune.images.resize import NO_WRAPS, Wraps
+from artune.images.seamless import seamless, seamless_mask
 from artune.regions.labels import split_label
 from artune.regions.masks import (
     MaskSource,
@@ -69,6 +72,39 @@ class RegionStyle:
 
 
 @dataclass(frozen=True, eq=False)
+class Keep:
+    """Request to keep more of the photograph in a part of it: the strength is lower there.
+
+    The part is painted as it would be at that lower strength, so that a face stays a face and a painting. Where several
+    parts overlap, the one that keeps most counts.
+
+    Attributes:
+        mask: mask of the part; values between 0 and 1 make a soft transition.
+        share: share of the photograph that is kept: 0 changes nothing, 1 leaves the photograph as it is.
+    """
+
+    mask: MaskSource
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.share, bool) or not (isinstance(self.share, int | float) and 0 <= self.share <= 1):
+            raise InputError(f"the share of the photograph to be kept is {self.share!r}; give a number from 0 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A part of the photograph of which more is kept, read and checked.
+
+    Attributes:
+        mask: ``[h, w]`` in [0, 1] at the size of the photograph; the masks of all have a sum of at most 1.
+        share: share of the photograph that is kept.
+    """
+
+    mask: Floats
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
 class Painting:
     """A painting that was read.
 
@@ -103,6 +139,21 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """What a region and a kept part have in common, or what nothing is kept of: a part with one strength.
+
+    Attributes:
+        region: index of the region.
+        mask: ``[h, w]`` in [0, 1] at the size of the photograph, without its alpha; ``None``: the whole photograph.
+        kept: share of the photograph that is kept.
+    """
+
+    region: int
+    mask: Floats | None = None
+    kept: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """All pictures of a run.
 
@@ -115,6 +166,8 @@ class Inputs:
         digests: sha256 of every picture and mask, by its role in the run; for a painting, of the pixels that are used,
             without its border.
         borders: border that was cut off each painting, by its role in the run; for those that had one.
+        keeps: parts of which more is kept, from the most to the least.
+        wraps: axes along which photograph, masks and result repeat.
     """
 
     photograph: Picture
@@ -123,6 +176,8 @@ class Inputs:
     covered: Floats | None = None
     digests: dict[str, str] = field(default_factory=dict)
     borders: dict[str, Margins] = field(default_factory=dict)
+    keeps: tuple[Kept, ...] = ()
+    wraps: Wraps = NO_WRAPS
 
     @classmethod
     def read(
@@ -130,6 +185,7 @@ class Inputs:
         content: Source,
         styles: Sequence[Source | Masked | Painting],
         regions: Sequence[RegionStyle] = (),
+        keeps: Sequence[Keep] = (),
         *,
         allow_huge: bool = False,
     ) -> "Inputs":
@@ -162,49 +218,93 @@ class Inputs:
             found.append(Region(tuple(paintings)))
         borders = {role: painting.border for role, painting in by_role.items() if any(painting.border)}
         strengths = tuple(region.strength for region in asked)
-        inputs = cls(photograph, tuple(found), strengths, None, digests, borders)
+        kept = _kept(keeps, photograph.size, allow_huge)
+        digests |= {f"keep {number}": _digest(each.mask, each.share) for number, each in enumerate(kept)}
+        inputs = cls(photograph, tuple(found), strengths, None, digests, borders, kept)
         if not asked:
             if photograph.alpha is None:
-                return inputs
+                return inputs.blended([1.0] * len(inputs.parts))
             masks = [np.ones(photograph.alpha.shape, np.float32)]
         else:
             masks = normalised(masks, rest=bool(paintings))
             found = found[: len(masks)]  # there may be no rest
             if len(asked) == 1 and not paintings and photograph.alpha is None and masks[0].min() >= 1:
-                return inputs  # one region that is the whole photograph
+                return inputs.blended([1.0] * len(inputs.parts))  # one region that is the whole photograph
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):
             raise PictureError("the photograph is transparent all over; there is nothing to style")
         if not all(shown[: len(asked)]):
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         masked = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
-        kept = tuple(region for region, seen in zip(masked, shown, strict=True) if seen)
-        return replace(inputs, regions=kept).blended([1.0] * len(kept))
+        inputs = replace(inputs, regions=tuple(region for region, seen in zip(masked, shown, strict=True) if seen))
+        return inputs.blended([1.0] * len(inputs.parts))
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of all regions, region by region; of each, what nothing is kept of comes last."""
+        if not self.keeps:
+            return tuple(Part(place, region.mask) for place, region in enumerate(self.regions))
+        left: Floats = 1 - coverage([each.mask for each in self.keeps])
+        shares = [*((each.mask, each.share) for each in self.keeps), (left, 0.0)]
+        return tuple(
+            Part(place, mask if region.mask is None else region.mask * mask, share)
+            for place, region in enumerate(self.regions)
+            for mask, share in shares
+        )
 
     def blended(self, shares: Sequence[float]) -> "Inputs":
         """Inputs whose result is blended with the photograph.
 
         Args:
-            shares: share of the result in each region, in [0, 1]; the photograph has the rest.
+            shares: share of the result in each part, in [0, 1]; the photograph has the rest.
         """
-        pairs = zip(shares, self.regions, strict=True)
-        masks = [share * region.mask for share, region in pairs if region.mask is not None]
+        masks = [share * part.mask for share, part in zip(shares, self.parts, strict=True) if part.mask is not None]
         covered = coverage(masks) if masks else None
         return replace(self, covered=None if covered is None or covered.min() >= 1 else covered)
 
-    def weight(self, region: Region) -> Floats | None:
-        """Product of a region's mask and the photograph's alpha, ``[h, w]``; ``None`` if all pixels count."""
-        return None if region.mask is None else with_alpha([region.mask], self.photograph.alpha)[0]
+    def weight(self, of: Region | Part) -> Floats | None:
+        """Product of the mask of a region, or a part, and the photograph's alpha, ``[h, w]``; ``None`` if all pixels
+        count."""
+        return None if of.mask is None else with_alpha([of.mask], self.photograph.alpha)[0]
+
+    def weight_at(self, of: Region | Part, width: int, height: int) -> Floats | None:
+        """The same at another size, ``[height, width]``."""
+        weight = self.weight(of)
+        return None if weight is None else resized_mask(weight, width, height, self.wraps)
+
+    def photograph_at(self, width: int, height: int) -> Picture:
+        """The photograph at another size."""
+        return self.photograph.resized(width, height, wraps=self.wraps)
+
+    def kept_at(self, width: int, height: int) -> Floats | None:
+        """Share of the photograph that is kept at each pixel, ``[height, width]`` in [0, 1]; ``None``: nowhere any."""
+        if not self.keeps:
+            return None
+        kept = coverage([each.share * each.mask for each in self.keeps])
+        return resized_mask(kept, width, height, self.wraps)
+
+    def seamless(self, wraps: Wraps) -> "Inputs":
+        """Inputs that repeat without a seam along some axes, and so does what is made of them."""
+        if not any(wraps):
+            return self
+        regions = tuple(
+            region if region.mask is None else replace(region, mask=seamless_mask(region.mask, wraps))
+            for region in self.regions
+        )
+        keeps = tuple(replace(each, mask=seamless_mask(each.mask, wraps)) for each in self.keeps)
+        photograph = seamless(self.photograph, wraps)
+        inputs = replace(self, photograph=photograph, regions=regions, keeps=keeps, wraps=wraps)
+        return inputs.blended([1.0] * len(inputs.parts))
 
     def covered_at(self, width: int, height: int) -> Floats | None:
         """Share of the result at each pixel, ``[height, width]`` in [0, 1]; ``None`` if it is 1 everywhere.
 
         It is 0 where the photograph is transparent.
         """
-        covered = None if self.covered is None else resized_mask(self.covered, width, height)
+        covered = None if self.covered is None else resized_mask(self.covered, width, height, self.wraps)
         if self.photograph.alpha is None:
             return covered
-        alpha = self.photograph.resized(width, height).alpha
+        alpha = self.photograph_at(width, height).alpha
         seen = (np.asarray(alpha) > 0).astype(np.float32)
         return seen if covered is None else covered * seen
 
@@ -288,6 +388,24 @@ def _mask(source: MaskSource, size: tuple[int, int], what: str, allow_huge: bool
     return fitted_mask(read_mask(source, where=what, allow_huge=allow_huge), size, where=what)
 
 
+def _kept(keeps: Sequence[Keep], size: tuple[int, int], allow_huge: bool) -> tuple[Kept, ...]:
+    """The parts of which more is kept, from the most to the least; where they overlap, the first has the pixel."""
+    found = []
+    for number, keep in enumerate(keeps, start=1):
+        if not isinstance(keep, Keep):
+            raise InputError(f"a {type(keep).__name__} keeps nothing; give an artune.Keep(mask, share)")
+        found.append(Kept(_mask(keep.mask, size, f"the mask of kept part {number}", allow_huge), float(keep.share)))
+    left = np.ones(size[::-1], np.float32)
+    disjoint = []
+    for kept in sorted(found, key=lambda each: -each.share):
+        own = np.minimum(kept.mask, left)
+        left = left - own
+        disjoint.append(replace(kept, mask=own))
+    if found and not any((left + sum(each.mask for each in disjoint if each.share < 1)).ravel() > 0):
+        raise InputError("all of the photograph is kept, and nothing is left to style; keep a part, or a smaller share")
+    return tuple(disjoint)
+
+
 def _paired(regions: Sequence[RegionStyle], allow_huge: bool) -> list[RegionStyle]:
     """Replace each region of two label maps by one region for each label that both have."""
     divided: list[RegionStyle] = []
@@ -331,5 +449,6 @@ def _digests(name: str, painting: Painting) -> dict[str, str]:
     return digests if painting.mask is None else digests | {f"{name} mask": _digest(painting.mask)}
 
 
-def _digest(mask: Floats) -> str:
-    return hashlib.sha256(f"{mask.shape}".encode() + mask.tobytes()).hexdigest()
+def _digest(mask: Floats, share: float | None = None) -> str:
+    about = f"{mask.shape}" if share is None else f"{mask.shape} {share!r}"
+    return hashlib.sha256(about.encode() + mask.tobytes()).hexdigest()

@@ -20,6 +20,7 @@ from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Rung, StyleSpec, bytes_of
 from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.canvas import (
+    MARGIN,
     STEPS,
     WHOLE_SIDE,
     Canvas,
@@ -33,7 +34,7 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
 from artune.transfer.ladder import Ladder
-from artune.transfer.plan import Plan, common_fields, strengths_by_region
+from artune.transfer.plan import Plan, common_fields, strengths_by_part
 from artune.transfer.run import Event, Progress, Run, first_picture
 from artune.transfer.sizes import fitted, in_proportion, painting_size
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
@@ -75,9 +76,10 @@ def plan(task: InstantTask, strength: float | None = None, memory: str | None = 
     """
     resolved = plan_unchecked(task, strength)
     inputs, scale = task.inputs, resolved.style_scale
-    pixels = math.prod(fitted(*inputs.photograph.size, resolved.size))
+    width, height = fitted(*inputs.photograph.size, resolved.size)
+    pixels = (width + 2 * MARGIN * inputs.wraps.across) * (height + 2 * MARGIN * inputs.wraps.down)
     painting = max(math.prod(painting_size(each.picture, resolved.size, scale)) for each in inputs.paintings)
-    needed = painter_bytes(pixels, painting, sum(region.mask is not None for region in inputs.regions))
+    needed = painter_bytes(pixels, painting, sum(part.mask is not None for part in inputs.parts))
     free = device_memory_free(task.network.device) - OVERHEAD
     if needed > free:
         raise ResourceError(
@@ -123,8 +125,8 @@ def instant_of(spec: StyleSpec) -> Instant:
 
 
 def log_odds_of(plan: InstantPlan, inputs: Inputs) -> list[float]:
-    """Log odds that the painter is told, for each region."""
-    return [painted_log_odds(1 - strength, strength) for strength in strengths_by_region(plan, inputs)]
+    """Log odds that the painter is told, for each part."""
+    return [painted_log_odds(1 - strength, strength) for strength in strengths_by_part(plan, inputs)]
 
 
 def ladder(task: InstantTask, plan: InstantPlan) -> Ladder[InstantPlan]:

@@ -36,4 +36,4 @@ def next_iterate(plan: Plan, shown: Inputs, image: Image, size: int, content: Fl
         content: the photograph at the new size, ``[1, 3, h, w]``.
     """
     before = photograph_at(shown, size, content.device) if plan.method.start in FROM_PHOTOGRAPH else None
-    return enlarged(image, content, before)
+    return enlarged(image, content, before, shown.wraps)

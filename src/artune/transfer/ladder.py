@@ -54,7 +54,7 @@ class Ladder(Generic[P]):
         painter: the painter.
         cores: the free cores, which it computes on.
         plan_at: the plan at a strength.
-        log_odds_of: log odds of the strength that the painter is told, for each region of a plan.
+        log_odds_of: log odds of the strength that the painter is told, for each part of a plan.
         log_odds: of the strengths that the search is to see.
         size: longer side of the pictures, pixels; that of the result, if it is smaller.
         going_on: how the method goes on from painted pictures; ``None``: it does not.
@@ -98,8 +98,8 @@ class Ladder(Generic[P]):
 
     def _steps(self, plans: Sequence[P], shown: Inputs) -> Generator[None, None, Sequence[Image]]:
         """Make the pictures of some plans, ``[1, 3, h, w]`` each, and yield after each step."""
-        by_region = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
-        odds = [torch.tensor(each, device=self.painter.device) for each in by_region]
+        by_part = zip(*(self.log_odds_of(plan) for plan in plans), strict=True)
+        odds = [torch.tensor(each, device=self.painter.device) for each in by_part]
         canvas_of = partial(Canvas.of, shown, plans[0], self.painter, whole=COUNTS.whole)
         painted: Painted | None = None
         for event in paint(plans[0], shown, self.first, self.rungs, odds, canvas_of):

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from artune.backbones.base import Image
+from artune.backbones.base import Backbone, Image
+from artune.backbones.circular import Circular
 from artune.backbones.network import Network
 from artune.engine.descend import Evaluation, InParts, evaluate_in_parts, run_to_end
 from artune.engine.optimisers import OPTIMISERS
 from artune.images.picture import Floats
+from artune.images.resize import WRAPS
 from artune.losses import tiled
 from artune.losses.matting import matting
 from artune.losses.objective import (
@@ -142,8 +144,9 @@ class ObjectiveBuilder:
             plans: the plans.
             extra: more terms, with their targets.
         """
-        method, backbone, found = self.plan.method, self.network.backbone, []
-        photograph = yield from self._measured(content, self.terms.of_photograph(self._regions(content, self.plan)))
+        method, backbone, found = self.plan.method, self.backbone, []
+        wanted = self.terms.of_photograph(self._regions(content, self.plan))
+        photograph = yield from self._measured(content, wanted, backbone)
         extra = [*extra, *([matting(content, method.photoreal)] if method.photoreal else [])]
         height, width = content.shape[-2:]
         for plan in plans:
@@ -161,18 +164,24 @@ class ObjectiveBuilder:
 
     def _regions(self, content: Image, plan: OptimisePlan) -> list[RegionWeights]:
         """Mask and weights of every region."""
-        regions = []
-        for region, (of_content, of_style) in zip(
-            self.inputs.regions, weights_by_region(plan, self.inputs), strict=True
-        ):
-            mask = _mask(self.inputs.weight(region), content)
-            regions.append(RegionWeights(mask, style=of_style, content=of_content))
+        height, width = content.shape[-2:]
+        kept, regions = _mask_on(self.inputs.kept_at(width, height), content), []
+        for region, strength in zip(self.inputs.regions, strengths_by_region(plan, self.inputs), strict=True):
+            mask = _mask_on(self.inputs.weight_at(region, width, height), content)
+            (of_content, of_style), (kept_content, _) = plan.at(strength), plan.at(strength, kept=1.0)
+            regions.append(RegionWeights(mask, of_style, of_content, kept, kept_content))
         return regions
 
-    def _measured(self, image: Image, wanted: MaskedTerms) -> InParts[list[Measured]]:
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The network as the photograph and the result are seen by it."""
+        inner, wraps = self.network.backbone, self.inputs.wraps
+        return Circular(inner, wraps) if any(wraps) else inner
+
+    def _measured(self, image: Image, wanted: MaskedTerms, backbone: Backbone | None = None) -> InParts[list[Measured]]:
         if self.side is None:
             with torch.no_grad():
-                return measure(self.network.backbone, image, wanted)
+                return measure(backbone or self.network.backbone, image, wanted)
         return (yield from tiled.measure_in_tiles(self.network.backbone, image, wanted, side=self.side))
 
 
@@ -186,37 +195,32 @@ def formulas_of(plan: OptimisePlan) -> Formulas:
         scale=method.scale,
         draws=Draws(plan.seed, fixed=OPTIMISERS[method.optimiser].fixed_draws),
         balance_gradients=method.balance_gradients,
+        wraps=WRAPS[plan.tile],
     )
 
 
 def photograph_at(inputs: Inputs, longer: int, device: torch.device) -> Image:
     """The photograph at a longer side of ``longer`` pixels, ``[1, 3, h, w]`` in [0, 1]."""
-    shown = inputs.photograph
-    return shown.resized(*fitted(*shown.size, longer)).tensor().to(device)
+    return inputs.photograph_at(*fitted(*inputs.photograph.size, longer)).tensor().to(device)
 
 
 def covered_at(inputs: Inputs, content: Image) -> Mask | None:
     """Share of the result at each pixel of ``content``, ``[1, 1, h, w]``; ``None`` if it is 1 everywhere."""
     height, width = content.shape[-2:]
-    covered = inputs.covered_at(width, height)
-    return None if covered is None else torch.from_numpy(covered).to(content.device)[None, None]
-
-
-def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
-    """Content weight and style weight of each region."""
-    return [plan.at(strength) for strength in strengths_by_region(plan, inputs)]
+    return _mask_on(inputs.covered_at(width, height), content)
 
 
 def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
     size = painting_size(painting.picture, rung.size, plan.style_scale)
     image = painting.picture.resized(*size).tensor().to(network.device)
-    mask, least = _mask(painting.weight(), image), network.backbone.smallest
+    weight, least = painting.weight(), network.backbone.smallest
+    mask = None if weight is None else _mask_on(resized_mask(weight, *size), image)
     return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
 
 
-def _mask(mask: Floats | None, image: Image) -> Mask | None:
-    height, width = image.shape[-2:]
-    return None if mask is None else torch.from_numpy(resized_mask(mask, width, height)).to(image.device)[None, None]
+def _mask_on(mask: Floats | None, image: Image) -> Mask | None:
+    """A mask as a tensor, where a picture is."""
+    return None if mask is None else torch.from_numpy(mask).to(image.device)[None, None]
 
 
 def _at_least(image: Tensor, side: int) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 
 from artune.assets import OnBytes
 from artune.backbones.base import Image
+from artune.backbones.circular import check_circular
 from artune.backbones.network import Network
 from artune.backbones.registry import defaults_of
 from artune.engine.descend import (
@@ -40,8 +41,8 @@ from artune.transfer.finish import smoothed
 from artune.transfer.inputs import Inputs
 from artune.transfer.iterates import first_iterate, next_iterate
 from artune.transfer.ladder import SIDE, GoingOn, Ladder
-from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, photograph_at, weights_by_region
-from artune.transfer.plan import OptimisePlan, resolve, strengths_by_region, with_own_names
+from artune.transfer.objective import MaskedObjective, ObjectiveBuilder, photograph_at
+from artune.transfer.plan import OptimisePlan, resolve, strengths_by_part, weights_by_part, with_own_names
 from artune.transfer.rates import optimiser_of, schedule
 from artune.transfer.run import Event, Progress, Run, first_picture
 from artune.transfer.sizes import check_sizes, least_size
@@ -112,6 +113,8 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None, *, little:
         little=little,
     )
     backbone.check(resolved.method.taps)
+    if resolved.tile != "none":
+        check_circular(backbone, resolved.method.taps)
     check_sizes(resolved.method.rungs, task.inputs.photograph, network)
     return resolved
 
@@ -119,7 +122,7 @@ def plan_unchecked(task: OptimiseTask, strength: float | None = None, *, little:
 def budget_of(plan: OptimisePlan, of: OptimiseTask | OptimiseRun) -> MemoryBudget:
     """Memory budget of a plan, for the pictures of a task or a run."""
     paintings = [painting.picture for painting in of.inputs.paintings]
-    masks = sum(region.mask is not None for region in of.inputs.regions)
+    masks = sum(part.mask is not None for part in of.inputs.parts)
     return MemoryBudget(plan, of.inputs.photograph, paintings, of.network, masks)
 
 
@@ -181,7 +184,7 @@ def _steps(run: OptimiseRun, checkpoint: Checkpoint | None) -> Generator[Progres
 def _is_photograph(run: OptimiseRun) -> bool:
     """Whether the result is the photograph itself: the start, with no weight on style or total variation."""
     plan = run.plan
-    styled = any(style for _, style in weights_by_region(plan, run.inputs))
+    styled = any(style for _, style in weights_by_part(plan, run.inputs))
     return (plan.method.start in FROM_PHOTOGRAPH or plan.strength == 0) and not (styled or plan.method.tv)
 
 
@@ -201,7 +204,7 @@ def _begin(
     if state is not None:
         x = next_iterate(plan, run.shown, state.image, rungs[level - 1].size, content)
         if painter is None:
-            return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:]))
+            return begin(x, carried(state, optimiser_of(plan.method), *x.shape[-2:], wraps=run.shown.wraps))
         painting = painted_start(run, painter, level, x)
         del content, x  # frees memory for large pictures
         painted = yield from trace.parts(level - 1, state, painting)
@@ -243,9 +246,9 @@ def painted_start(run: OptimiseRun, painter: PainterNetwork, level: int, x: Imag
 def log_odds_of(plan: OptimisePlan, inputs: Inputs) -> list[float]:
     """Log odds that the painter is told, for each region."""
     if plan.method.scale != "calibrated":
-        return [painted_log_odds(1 - strength, strength) for strength in strengths_by_region(plan, inputs)]
+        return [painted_log_odds(1 - strength, strength) for strength in strengths_by_part(plan, inputs)]
     k = balance_of(plan.method.loss)
-    return [painted_log_odds(content, style / k) for content, style in weights_by_region(plan, inputs)]
+    return [painted_log_odds(content, style / k) for content, style in weights_by_part(plan, inputs)]
 
 
 @lru_cache(maxsize=1)

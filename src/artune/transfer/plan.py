@@ -93,13 +93,19 @@ class OptimisePlan(Plan):
 
     method: ResolvedOptimise
 
-    def at(self, strength: float) -> tuple[float, float]:
-        """Weights of content and style at another strength; weights that the user gave do not depend on it."""
+    def at(self, strength: float, kept: float = 0.0) -> tuple[float, float]:
+        """Weights of content and style at another strength; weights that the user gave do not depend on it.
+
+        Args:
+            strength: the strength.
+            kept: share of the photograph that is kept: as much of the style is taken away.
+        """
         method = self.method
-        content, style = usual_weights(method, strength)
+        content, _ = usual_weights(method, (1 - kept) * strength)
+        _, style = usual_weights(method, strength)
         return (
             content if "content_weight" in self.automatic else method.content_weight,
-            style if "style_weight" in self.automatic else method.style_weight,
+            (1 - kept) * (style if "style_weight" in self.automatic else method.style_weight),
         )
 
 
@@ -200,6 +206,18 @@ def common_fields(
 def strengths_by_region(plan: Plan, inputs: Inputs) -> list[float]:
     """Strength of each region; that of the rest comes last."""
     return [*plan.region_strengths, plan.strength][: len(inputs.regions)]
+
+
+def strengths_by_part(plan: Plan, inputs: Inputs) -> list[float]:
+    """Strength of each part."""
+    strengths = strengths_by_region(plan, inputs)
+    return [(1 - part.kept) * strengths[part.region] for part in inputs.parts]
+
+
+def weights_by_part(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, float]]:
+    """Content weight and style weight of each part."""
+    strengths = strengths_by_region(plan, inputs)
+    return [plan.at(strengths[part.region], part.kept) for part in inputs.parts]
 
 
 def _rungs(spec: StyleSpec, size: int, least: int) -> tuple[Rung, ...]:

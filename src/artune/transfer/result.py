@@ -112,6 +112,7 @@ def result_of(progress: Progress, *, cancelled: bool = False) -> Result:
         key=run.key,
         spec=run.plan.as_spec(),
         digests=run.inputs.digests,
+        kept={f"keep {number}": each.share for number, each in enumerate(run.inputs.keeps)},
         borders={role: margins._asdict() for role, margins in run.inputs.borders.items()},
         losses=losses,
         end=str(end),

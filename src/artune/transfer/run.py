@@ -9,13 +9,14 @@ from artune.assets import PAINTER
 from artune.backbones.base import Image
 from artune.engine.descend import End, PartDone, State
 from artune.images.picture import Picture
+from artune.images.seamless import seamless
 from artune.record import run_key
 from artune.spec.style import Rung
 from artune.threads import FreeCores
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.finish import finished
 from artune.transfer.inputs import Inputs, Painting
-from artune.transfer.plan import Plan, strengths_by_region
+from artune.transfer.plan import Plan, strengths_by_part
 from artune.transfer.rates import result_shares
 from artune.transfer.task import N, Task
 
@@ -62,12 +63,15 @@ class Run(Generic[P, N]):
 
 def blended(inputs: Inputs, plan: Plan) -> Inputs:
     """Inputs whose result is blended with the photograph where the strength is low."""
-    return inputs.blended(result_shares(strengths_by_region(plan, inputs)))
+    if not plan.method.paints:
+        return inputs
+    return inputs.blended(result_shares(strengths_by_part(plan, inputs)))
 
 
 def first_picture(task: Task[Any], shown: Inputs) -> Painting:
     """The picture to start from, if the start is not the photograph: the one that was given, or the first painting."""
-    return Painting(task.first) if task.first else shown.paintings[0]
+    first = Painting(task.first) if task.first else shown.paintings[0]
+    return replace(first, picture=seamless(first.picture, shown.wraps))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.base import Image
+from artune.backbones.circular import wrapped
 from artune.engine.descend import Optimiser, Slots, State
 from artune.errors import SpecError, UnknownNameError
 from artune.images import color
 from artune.images.picture import Picture
+from artune.images.resize import NO_WRAPS, Wraps
 from artune.transfer.inputs import Painting, Source, read_source
 
 STARTS = ("auto", "instant", "content", "style", "gaussian", "uniform", "grey", "colours")
@@ -86,7 +88,9 @@ def colour_noise(noise: Image, painting: Painting) -> Image:
     return (torch.from_numpy(mean)[:, None, None] + torch.einsum("ij,bjhw->bihw", root, noise.double())).float()
 
 
-def enlarged(image: Image, content: Float[Tensor, "1 3 h w"], before: Float[Tensor, "1 3 k v"] | None) -> Image:
+def enlarged(
+    image: Image, content: Float[Tensor, "1 3 h w"], before: Float[Tensor, "1 3 k v"] | None, wraps: Wraps = NO_WRAPS
+) -> Image:
     """The initial iterate at a new size: the picture of the size before, enlarged.
 
     Args:
@@ -95,16 +99,32 @@ def enlarged(image: Image, content: Float[Tensor, "1 3 h w"], before: Float[Tens
         before: the photograph at the size before, if the run started from the photograph. Then only the difference
             between picture and photograph is enlarged, and added to the photograph at the new size: its edges and grain
             are nearer to the result than those of an enlarged picture.
+        wraps: axes along which the pictures repeat.
     """
     image = image if before is None else image - before
-    image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False)
+    height, width = content.shape[-2:]
+    image = _interpolated(image, height, width, "bicubic", wraps)
     return (image if before is None else image.add_(content)).clamp_(0, 1)
 
 
-def carried(state: State, optimiser: Optimiser, height: int, width: int) -> Slots:
-    """The optimiser's slots, resized to a new size."""
+def carried(state: State, optimiser: Optimiser, height: int, width: int, *, wraps: Wraps = NO_WRAPS) -> Slots:
+    """The optimiser's slots, resized to a new size; ``wraps`` are the axes along which the picture repeats."""
 
     def resize(x: Tensor) -> Tensor:
-        return F.interpolate(x.contiguous(), (height, width), mode="bilinear", align_corners=False)
+        return _interpolated(x.contiguous(), height, width, "bilinear", wraps)
 
     return optimiser.carry(state.slots, resize)
+
+
+def _interpolated(x: Tensor, height: int, width: int, mode: str, wraps: Wraps) -> Tensor:
+    """A picture, or something of its size, at a new size."""
+    if not any(wraps):
+        return F.interpolate(x, (height, width), mode=mode, align_corners=False)
+    down, across = (2 * repeats for repeats in wraps)  # pixels that the mode sees beyond an edge
+    seen = wrapped(x, (down, down), (across, across))
+    places = [
+        (2 * ((torch.arange(new, device=x.device) + 0.5) * old / new + beyond) / (old + 2 * beyond) - 1).to(x.dtype)
+        for new, old, beyond in ((height, x.shape[-2], down), (width, x.shape[-1], across))
+    ]
+    grid = torch.stack(torch.meshgrid(*places, indexing="ij")[::-1], -1).expand(len(x), -1, -1, -1)
+    return F.grid_sample(seen, grid, mode=mode, padding_mode="border", align_corners=False)

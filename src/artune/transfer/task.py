@@ -6,14 +6,16 @@ from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from artune.errors import SpecError
 from artune.images.picture import Picture
+from artune.images.resize import WRAPS
 from artune.spec.style import StyleSpec
 from artune.threads import FreeCores
-from artune.transfer.inputs import Inputs, Masked, Painting, RegionStyle, Source
+from artune.transfer.inputs import Inputs, Keep, Masked, Painting, RegionStyle, Source
 from artune.transfer.start import given_start
 
 NO_OPEN_STRENGTH = (
     "there is no strength to be found: `strength` was given, or `content_weight` and `style_weight` were, or `scale` "
-    "is not calibrated, or each region has its own strength, or there are no `steps`; leave them out"
+    "is not calibrated, or each region has its own strength, or there are no `steps`, or nothing is painted "
+    "(`color_only`); leave them out"
 )
 """Error message if a balance is asked for, but the task leaves no strength open."""
 
@@ -72,6 +74,7 @@ class Task(Generic[N]):
         load: Callable[[], N],
         *,
         regions: Sequence[RegionStyle] = (),
+        keeps: Sequence[Keep] = (),
         first: Source | None = None,
         allow_huge: bool = False,
     ) -> Self:
@@ -83,6 +86,7 @@ class Task(Generic[N]):
             spec: how the photograph is to be styled.
             load: function that returns what the spec's method needs, such as a network.
             regions: parts of the photograph with paintings of their own.
+            keeps: parts of the photograph of which more is kept.
             first: the picture to start from, instead of the spec's ``start``.
             allow_huge: whether to read pictures above 100 million pixels.
 
@@ -91,7 +95,7 @@ class Task(Generic[N]):
             WeightsError: weights are missing or do not fit.
         """
         cores = FreeCores()
-        inputs = Inputs.read(content, styles, regions, allow_huge=allow_huge)
+        inputs = Inputs.read(content, styles, regions, keeps, allow_huge=allow_huge)
         network = load()
         network.check(spec)
         given = given_start(spec.method.start, first, allow_huge)
@@ -99,7 +103,7 @@ class Task(Generic[N]):
         if given is not None:
             spec = spec.model_copy(update={"method": spec.method.model_copy(update={"start": "file"})})
             digests["start"] = given.digest()
-        inputs = replace(inputs, digests=digests)
+        inputs = replace(inputs, digests=digests).seamless(WRAPS[spec.tile])
         return cls(spec, inputs, inputs.strengths, len(styles), given, network, cores)
 
     @property
