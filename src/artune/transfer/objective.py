@@ -148,7 +148,7 @@ class ObjectiveBuilder:
         for region, (of_content, of_style) in zip(
             self.inputs.regions, weights_by_region(plan, self.inputs), strict=True
         ):
-            mask = _mask(self.inputs.weight(region), content)
+            mask = mask_at(self.inputs.weight(region), content)
             regions.append(RegionWeights(mask, style=of_style, content=of_content))
         return regions
 
@@ -193,11 +193,12 @@ def weights_by_region(plan: OptimisePlan, inputs: Inputs) -> list[tuple[float, f
 def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
     size = painting_size(painting.picture, rung.size, plan.style_scale)
     image = painting.picture.resized(*size).tensor().to(network.device)
-    mask, least = _mask(painting.weight(), image), network.backbone.smallest
+    mask, least = mask_at(painting.weight(), image), network.backbone.smallest
     return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
 
 
-def _mask(mask: Floats | None, image: Image) -> Mask | None:
+def mask_at(mask: Floats | None, image: Image) -> Mask | None:
+    """A mask at the size of a picture, ``[1, 1, h, w]``."""
     height, width = image.shape[-2:]
     return None if mask is None else torch.from_numpy(resized_mask(mask, width, height)).to(image.device)[None, None]
 
