@@ -12,10 +12,17 @@ from pydantic.fields import FieldInfo
 from artune.errors import InputError, OutputError, SpecError
 from artune.spec.checked import choices
 from artune.spec.options import with_options
-from artune.spec.style import METHOD_FIELDS, Instant, StyleSpec
+from artune.spec.style import METHOD_FIELDS, METHOD_SPECS, StyleSpec
 
-INSTANT = "Paint in a few learned steps, in a fraction of a second."
+INSTANT = "Paint in a few learned steps, in a fraction of a second: --method instant."
 """Help of ``--instant``."""
+METHOD = (
+    "How the picture is made: optimise (in the image), instant (in a few learned steps), or wct (universal style "
+    "transfer; needs --weights). (default: optimise)"
+)
+"""Help of ``--method``."""
+METHODS_SHOWN = " | ".join(METHOD_SPECS)
+"""Its choices."""
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
@@ -100,11 +107,16 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     return find_recipe(recipe).spec
 
 
-def by_method(base: StyleSpec, *, instant: bool) -> StyleSpec:
-    """The spec, with the painter as its method if ``--instant`` was given."""
-    if not instant or isinstance(base.method, Instant):
-        return base
-    return with_options(base, {"method": Instant()})
+def by_method(base: StyleSpec, *, instant: bool, method: str | None = None) -> StyleSpec:
+    """The spec, with the painter as its method if ``--instant`` was given, or that of ``--method``.
+
+    Raises:
+        SpecError: there is no such method, or both name different ones.
+    """
+    if instant and method not in (None, "instant"):
+        raise SpecError(f"--instant and --method {method} are both given; leave out either")
+    kind = "instant" if instant else method
+    return base if kind in (None, base.method.kind) else with_options(base, {"method": kind})
 
 
 def _unique(loader: type[Any]) -> type[Any]:
@@ -214,5 +226,6 @@ PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "content_layers": layers_from,
     "style_layers": layers_from,
     "loss": layers_from,
+    "levels": layers_from,
 }
 """Functions that make the value of a field from the text of its option; without one the text is the value."""

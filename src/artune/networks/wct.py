@@ -163,7 +163,9 @@ def _widths(weights: Mapping[str, Tensor], coder: str, names: Sequence[str], pat
     for name in names:
         bias = weights.get(f"{coder}.{name}.bias")
         if bias is None or bias.dim() != 1 or len(bias) == 0:
-            raise WeightsError(f"{path} holds no universal style transfer: {coder}.{name}.bias is missing; {NEEDED}")
+            raise WeightsError(
+                f"{path} does not fit universal style transfer: {coder}.{name}.bias is missing or wrong; {NEEDED}"
+            )
         found.append(len(bias))
     return found
 

@@ -64,4 +64,4 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
 
 def _name(path: Sequence[str]) -> str:
     """The name of an option, wherever in the spec it belongs."""
-    return "".join(f"`{name}`" for name in path if name != "method")
+    return "`method`" if path == ("method", "kind") else "".join(f"`{name}`" for name in path if name != "method")
