@@ -11,6 +11,7 @@ row for each pair: photograph, painting, and the results at the middle strength 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def transforms(args: argparse.Namespace) -> None:
                 if strength == each[len(each) // 2]:
                     row.append(picture)
         sheet.append(row)
+        print(f"pair {pair} done", file=sys.stderr, flush=True)
     print(f"{'method':10} {'strength':>8} {'fine':>6} {'strokes':>7} {'content':>7}")
     for name, each in strengths.items():
         for strength in each:
@@ -84,10 +86,10 @@ def transforms(args: argparse.Namespace) -> None:
             print(f"{name:10} {strength:8} {fine:6.3f} {strokes:7.3f} {content:7.3f}")
     for at in args.at:
         nearest = {name: interpolated([row for row in found if row["method"] == name], at) for name in strengths}
-        common = set.intersection(*(set(each) for each in nearest.values()))
-        for name, each in nearest.items():
+        common = set.intersection(*(set(reached) for reached in nearest.values()))
+        for name, reached in nearest.items():
             if common:
-                fine, strokes = np.median([each[pair] for pair in common], 0)
+                fine, strokes = np.median([reached[pair] for pair in common], 0)
                 print(f"content {at}: {name:10} fine {fine:.3f} strokes {strokes:.3f} ({len(common)} pairs)")
     if args.output:
         write_sheet(sheet, args.output)

@@ -40,7 +40,7 @@ class FeatureMap(NamedTuple):
 
 
 def mixed(maps: Sequence[FeatureMap], weights: Sequence[float]) -> FeatureMap:
-    """The map to the weighted mean of what several maps make of the features (Li et al. 2017, section 4.2).
+    """The map to the weighted mean of what several maps make of the features (Li et al. 2017).
 
     Args:
         maps: at least one.
@@ -52,7 +52,7 @@ def mixed(maps: Sequence[FeatureMap], weights: Sequence[float]) -> FeatureMap:
 
 
 def whitening_colouring(content: Gaussian, style: Gaussian) -> FeatureMap:
-    """Whitening by C^-1/2, then colouring by S^1/2 (Li et al. 2017, equations 1 and 2).
+    """Whitening by C^-1/2, then colouring by S^1/2 (Li et al. 2017, section 3.2).
 
     Departures: both covariances have a ridge, instead of losing their smallest eigenvalues; and they are means over
     positions, which may differ in number, where the paper has sums.
