@@ -13,6 +13,7 @@ from .images.read import read_picture as read_picture
 from .judges.embedding import Judge as Judge
 from .recipes import find_recipe as find_recipe
 from .regions.segment import load_segmenter as load_segmenter
+from .spec.style import WCT as WCT
 from .spec.style import ColorOnly as ColorOnly
 from .spec.style import Instant as Instant
 from .spec.style import Optimise as Optimise

@@ -21,6 +21,7 @@ from artune.images.write import write_picture
 from artune.spec.style import METHOD_FIELDS, StyleSpec
 from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.optimise import in_tiles
+from tests.coders import coder_weights, file_of_coders
 from tests.runs import budget, planned
 
 FAST = ["--size", "48", "--steps", "3", "--precision", "fp32", "--strength", "0.5"]
@@ -60,6 +61,35 @@ def test_the_balance_is_found_and_told(files):
     assert f"strength {spec['strength']:.2f}" in result.output
     assert "strength" in spec["automatic"]
     assert "found in" not in call(*style(files, out="fixed.png")).output
+
+
+def test_pictures_of_universal_style_transfer(files):
+    weights = file_of_coders(coder_weights(), files / "coders.safetensors")
+    pair, more = [files / "photo.png", files / "painting.png"], ["--method", "wct", "--weights", weights]
+    result = call("style", *pair, "-o", files / "out.png", "--size", "48", "--levels", "relu2_1:0.5,relu1_1", *more)
+    assert result.exit_code == 0, result.output
+    assert "48x32, 2 steps" in result.output
+    made = read_picture(files / "out.png")
+    assert made.note["spec"]["method"]["levels"] == {"relu2_1": 0.5, "relu1_1": 1.0}
+    again = call("style", *pair, "--spec", files / "out.png", "--weights", weights, "-o", files / "again.png")
+    assert again.exit_code == 0, again.output
+    np.testing.assert_array_equal(read_picture(files / "again.png").pixels, made.pixels)
+    (files / "many").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(files / "photo.png", files / "many" / name)
+    folder = call("style", files / "many", pair[1], "-o", files / "styled", "--size", "32", *more)
+    assert folder.exit_code == 0, folder.output
+    assert {path.name for path in (files / "styled").iterdir()} == {"a.png", "b.png"}
+    for wrong, says in (
+        (["--method", "wct"], "the method wct needs --weights"),
+        ([*more, "--strength", "auto"], "or --method is wct; leave them out"),
+        ([*more, "--steps", "3"], "--steps: the method wct has none; leave it out, or take the method optimise"),
+        ([*more, "--instant"], "--instant and --method wct are both given"),
+    ):
+        refused = call("style", *pair, "-o", files / "other.png", *wrong)
+        assert refused.exit_code == 2
+        assert says in refused.output
+    assert not (files / "other.png").exists()
 
 
 def test_pictures_of_the_painter(files):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from artune.cli.arguments import check_lossy, format_from, given_options, read_spec, spec_of
+from artune.cli.arguments import by_method, check_lossy, format_from, given_options, read_spec, spec_of
 from artune.errors import InputError, OutputError, SpecError
 from artune.files import expanded
 from artune.images.picture import Picture
 from artune.images.write import write_picture
 from artune.spec.options import with_options
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import WCT, Instant, Optimise, StyleSpec
 
 SPEC = StyleSpec(strength=0.25, method=Optimise(tv=2.0, style_layers={"relu1_1": 2.0}))
 
@@ -53,6 +53,18 @@ def test_pictures_without_a_spec(tmp_path, photo):
     assert spec_of(tmp_path / "b.png") == {"strenth": 1}
     with pytest.raises(SpecError, match=r"b.png: strenth: there is no such field; did you mean strength\?"):
         read_spec(tmp_path / "b.png")
+
+
+def test_the_method_by_its_flags():
+    assert by_method(SPEC, instant=False) == SPEC == by_method(SPEC, instant=False, method="optimise")
+    assert by_method(SPEC, instant=True).method == Instant() == by_method(SPEC, instant=True, method="instant").method
+    wct = by_method(SPEC, instant=False, method="wct")
+    assert (wct.method, wct.strength) == (WCT(), SPEC.strength)
+    with pytest.raises(SpecError, match="--instant and --method wct are both given"):
+        by_method(SPEC, instant=True, method="wct")
+    with pytest.raises(SpecError, match="there is no method 'wtc'; did you mean wct"):
+        by_method(SPEC, instant=False, method="wtc")
+    assert given_options({"levels": "relu5_1:0.5,relu1_1"}) == {"levels": {"relu5_1": 0.5, "relu1_1": 1.0}}
 
 
 def test_formats_of_results():

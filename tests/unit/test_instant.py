@@ -234,7 +234,7 @@ def test_what_is_refused(photo, painting, monkeypatch, tmp_path):
         artune.style(photo, painting, weights=tmp_path / "none.safetensors", **SMALL)
     with pytest.raises(ResourceError, match="and `memory` is 2MiB; give more `memory`"):
         artune.style(photo, painting, memory="2MiB", **SMALL)
-    monkeypatch.setattr("artune.transfer.instant.device_memory_free", lambda device: 2**20)
+    monkeypatch.setattr("artune.transfer.budget.device_memory_free", lambda device: 2**20)
     with pytest.raises(ResourceError, match="smaller `size`"):
         artune.style(photo, painting, **SMALL)
 

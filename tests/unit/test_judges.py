@@ -11,7 +11,7 @@ from artune.errors import InputError, WeightsError
 from artune.judges.embedding import COPY, ContentCalibration, Judge, StyleCalibration, change, margin, style_of
 from artune.losses.moments import mean_and_covariance, moments
 from artune.spec.options import with_options
-from artune.spec.style import StyleSpec
+from artune.spec.style import TUNED_METHODS, StyleSpec
 from artune.transfer.methods import METHODS
 
 
@@ -121,9 +121,9 @@ def test_the_bank_is_large_and_a_part_of_it_can_be_taken(judge):
         judge.with_bank([0])
 
 
-def test_there_are_calibrations_of_every_method(judge):
+def test_there_are_calibrations_of_every_method_whose_strength_is_found(judge):
     """The margin speaks for the style, more change and more strength against the content."""
-    assert judge.calibrations.keys() == {kind for kind, method in METHODS.items() if method.ladder}
+    assert {*judge.calibrations} == {*TUNED_METHODS} == {kind for kind, method in METHODS.items() if method.ladder}
     for style, content in judge.calibrations.values():
         assert style.margin > 0
         assert max(content.change, content.log_odds) < 0

@@ -1,12 +1,13 @@
 """Specs from plain data and from options, and what is said of wrong ones."""
 
 import math
+import re
 
 import pytest
 
 from artune.errors import SpecError
 from artune.spec.options import parse_spec, with_options
-from artune.spec.style import Optimise, StyleSpec
+from artune.spec.style import WCT, Instant, Optimise, StyleSpec
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,38 @@ def test_descents_that_cannot_be(options, why):
         with_options(StyleSpec(), options)
 
 
+def test_a_method_by_its_kind():
+    """Its own options come beside it; the kind that the spec has already changes nothing."""
+    assert with_options(StyleSpec(), {"method": "instant"}).method == Instant()
+    assert with_options(StyleSpec(), {"levels": "relu1_1", "method": "wct"}).method == WCT(levels="relu1_1")
+    given = StyleSpec(method=WCT(transform="adain"))
+    assert with_options(given, {"method": "wct", "strength": 0.3}).method == given.method
+    assert with_options(given, {"method": "optimise"}).method == Optimise()
+
+
+@pytest.mark.parametrize(
+    ("levels", "says"),
+    [
+        ("relu6_1", "`levels`: there is no level 'relu6_1'; there are relu5_1, relu4_1, relu3_1, relu2_1, relu1_1"),
+        ({"relu5_1": 1.5}, "`levels`: the share of relu5_1 is 1.5; give at most 1"),
+        ({"relu5_1": 0.0}, "`levels`: all shares are 0"),
+        ([], "`levels`: all shares are 0"),
+        ({"relu5_1": -1}, "`levels`: relu5_1 must be a number from 0"),
+        (["relu5_1", "relu5_1"], "relu5_1 is given twice"),
+    ],
+)
+def test_levels_that_cannot_be(levels, says):
+    with pytest.raises(SpecError, match=re.escape(says)):
+        with_options(StyleSpec(), {"method": "wct", "levels": levels})
+
+
+def test_levels_are_in_order_and_have_a_share():
+    levels = with_options(
+        StyleSpec(), {"method": "wct", "levels": {"relu1_1": 0.5, "relu3_1": 0, "relu4_1": 1}}
+    ).method.levels
+    assert [*levels.items()] == [("relu4_1", 1.0), ("relu1_1", 0.5)]
+
+
 def test_a_method_is_an_option_like_others():
     """Whole, as plain data, and beside its own options, in any order; what is given is not changed."""
     data = {"optimiser": "lbfgs"}
@@ -123,8 +156,9 @@ def test_a_method_is_an_option_like_others():
             assert spec.method == Optimise(optimiser="lbfgs", tv=2.0)
     assert data == {"optimiser": "lbfgs"}
     for method, message in (
-        (3, "`method` is of type int; give an artune.Optimise"),
-        ({"kind": "optimize"}, "there is no method 'optimize'; did you mean"),
+        (3, "`method` is of type int; give its kind, or an artune.Optimise"),
+        ({"kind": "optimize"}, "`method`: there is no method 'optimize'; did you mean"),
+        ("optimize", "`method`: there is no method 'optimize'; did you mean"),
     ):
         with pytest.raises(SpecError, match=message):
             with_options(StyleSpec(), {"method": method, "tv": 2.0})

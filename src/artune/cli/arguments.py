@@ -12,10 +12,17 @@ from pydantic.fields import FieldInfo
 from artune.errors import InputError, OutputError, SpecError
 from artune.spec.checked import choices
 from artune.spec.options import with_options
-from artune.spec.style import METHOD_FIELDS, ColorOnly, Instant, StyleSpec
+from artune.spec.style import METHOD_FIELDS, METHOD_SPECS, StyleSpec
 
-INSTANT = "Paint in a few learned steps, in a fraction of a second."
+INSTANT = "Paint in a few learned steps, in a fraction of a second: --method instant."
 """Help of ``--instant``."""
+METHOD = (
+    "How the picture is made: optimise (in the image), instant (in a few learned steps), or wct (universal style "
+    "transfer; needs --weights). (default: optimise)"
+)
+"""Help of ``--method``."""
+METHODS_SHOWN = " | ".join(METHOD_SPECS)
+"""Its choices."""
 
 
 def spec_option(name: str, *flags: str, panel: str | None = None, **more: Any) -> Any:
@@ -100,12 +107,19 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     return find_recipe(recipe).spec
 
 
-def by_method(base: StyleSpec, *, instant: bool, color_only: bool = False) -> StyleSpec:
-    """The spec, with the painter as its method if ``--instant`` was given, or the colours alone by ``--color-only``."""
-    if instant and color_only:
-        raise SpecError("--instant paints, and --color-only takes the colours alone; leave out either")
-    method = Instant() if instant else ColorOnly() if color_only else base.method
-    return base if method.kind == base.method.kind else with_options(base, {"method": method})
+def by_method(base: StyleSpec, *, instant: bool, method: str | None = None, color_only: bool = False) -> StyleSpec:
+    """The spec with the method of ``--method``, or of a flag that stands for one.
+
+    Raises:
+        SpecError: there is no such method, or two flags name different ones.
+    """
+    flags = {"--instant": (instant, "instant"), "--color-only": (color_only, "color"), "--method": (method, method)}
+    named = {flag: kind for flag, (given, kind) in flags.items() if given}
+    if len({*named.values()}) > 1:
+        one, other = [*named][:2]
+        raise SpecError(f"{one} and {other} are two ways to make the picture; leave out either")
+    kind = next(iter(named.values()), base.method.kind)
+    return base if kind == base.method.kind else with_options(base, {"method": kind})
 
 
 def _unique(loader: type[Any]) -> type[Any]:
@@ -215,5 +229,6 @@ PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "content_layers": layers_from,
     "style_layers": layers_from,
     "loss": layers_from,
+    "levels": layers_from,
 }
 """Functions that make the value of a field from the text of its option; without one the text is the value."""

@@ -13,6 +13,8 @@ import typer
 
 from artune.cli.arguments import (
     INSTANT,
+    METHOD,
+    METHODS_SHOWN,
     base_spec,
     by_method,
     check_lossy,
@@ -172,9 +174,12 @@ def style(
     variation: Annotated[str | None, spec_option("variation", panel=LOOK)] = None,
     photoreal: Annotated[float | None, spec_option("photoreal", panel=LOOK)] = None,
     photoreal_smoothing: Annotated[float | None, spec_option("photoreal_smoothing", panel=LOOK)] = None,
+    transform: Annotated[str | None, spec_option("transform", panel=LOOK)] = None,
+    levels: Annotated[str | None, spec_option("levels", panel=LOOK, metavar="LEVEL[:SHARE],...")] = None,
     balance_gradients: Annotated[
         bool | None, spec_option("balance_gradients", "--balance-gradients/--no-balance-gradients", panel=LOOK)
     ] = None,
+    method: Annotated[str | None, typer.Option(help=METHOD, metavar=METHODS_SHOWN, rich_help_panel=RUN)] = None,
     instant: Annotated[bool, typer.Option("--instant", help=INSTANT, rich_help_panel=RUN)] = False,
     quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
@@ -262,7 +267,7 @@ def style(
 ) -> None:
     """Style a photograph, or many."""
     options = given_options(context.params)
-    base = by_method(base_spec(spec, recipe), instant=instant, color_only=color_only is not None)
+    base = by_method(base_spec(spec, recipe), instant=instant, method=method, color_only=color_only is not None)
     wanted = with_options(base, options)
     parted = bool(region or segment)
     weighed = None if wanted.style_weights is None else len(wanted.style_weights)

@@ -44,8 +44,10 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
             data["method"][name] = of_method[name].default
     data["automatic"] = ()
     method = options.get("method", data["method"])
+    if isinstance(method, str):
+        method = data["method"] if method == spec.method.kind else {"kind": method}
     if not isinstance(method, MethodSpec | Mapping):
-        raise SpecError(f"`method` is of type {type(method).__name__}; give an artune.Optimise, or its fields")
+        raise SpecError(f"`method` is of type {type(method).__name__}; give its kind, or an artune.Optimise")
     data["method"] = method.model_dump() if isinstance(method, MethodSpec) else {**method}
     for name, value in options.items():
         if name != "method":
@@ -62,4 +64,4 @@ def with_options(spec: StyleSpec, options: Mapping[str, Any]) -> StyleSpec:
 
 def _name(path: Sequence[str]) -> str:
     """The name of an option, wherever in the spec it belongs."""
-    return "".join(f"`{name}`" for name in path if name != "method")
+    return "`method`" if path == ("method", "kind") else "".join(f"`{name}`" for name in path if name != "method")

@@ -55,6 +55,8 @@ Layers = Annotated[
 """Names with weights: an immutable mapping, so that a spec can be hashed; a plain object in JSON. Names alone have
 weight 1."""
 
+LEVELS = tuple(f"relu{stage}_1" for stage in range(5, 0, -1))
+"""Levels of universal style transfer, from deep to shallow: layers of VGG-19."""
 LARGEST = 65_536
 """Largest longer side of a result, pixels."""
 LEAST_MEMORY = 2**20
@@ -105,12 +107,14 @@ class Rung(Model):
 class MethodSpec(Model):
     """How the picture is made. Every kind is a subclass, and a line in ``METHOD_SPECS``."""
 
+    usual_strength: ClassVar[float | None] = None
+    """Strength unless the user gives one; ``None``: it is found for the pictures."""
     kind: str
     """Name of the kind."""
     start: Start = "content"
     """Picture to start from."""
     paints: ClassVar[bool] = True
-    """Whether the result is painted, so that a balance of style and content can be found."""
+    """Whether the result is painted; painted ones are blended with the photograph where the strength is low."""
 
     @property
     def leaves_strength(self) -> bool:
@@ -322,8 +326,9 @@ class Instant(MethodSpec):
 class ColorOnly(MethodSpec):
     """The colours of the paintings alone: nothing is painted, and every detail stays."""
 
-    kind: Literal["color"] = "color"
+    usual_strength: ClassVar[float | None] = 1.0
     paints: ClassVar[bool] = False
+    kind: Literal["color"] = "color"
     start: Literal["content"] = "content"
     """The photograph."""
     color_only: Literal["transport", "moments", "histogram"] = "transport"
@@ -331,10 +336,50 @@ class ColorOnly(MethodSpec):
     in the painting), moments (mean and covariance of the colours), or histogram (each channel by itself)."""
 
 
-METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant, "color": ColorOnly}
+class WCT(MethodSpec):
+    """Universal style transfer: at each of five levels, a linear map gives the photograph's features the statistics of
+    the painting's (Li et al. 2017).
+
+    It needs a file with encoders and decoders.
+    """
+
+    usual_strength: ClassVar[float | None] = 0.6
+    kind: Literal["wct"] = "wct"
+    transform: Literal["wct", "adain", "transport"] = "wct"
+    """How features get the painting's statistics: wct (whitening and colouring), adain (mean and standard deviation of
+    each channel), transport (the map that moves them least)."""
+    levels: Layers = immutabledict(dict.fromkeys(LEVELS, 1.0))
+    """Levels, each with its share of the strength, from 0 to 1; they are made from relu5_1 to relu1_1."""
+    photoreal_smoothing: NotNegative = 0.0
+    """Strength of the photorealistic smoothing of the result along the photograph's edges; 0 for none."""
+
+    @property
+    def leaves_strength(self) -> bool:
+        """The picture depends on the strength."""
+        return True
+
+    @field_validator("levels")
+    @classmethod
+    def _in_order(cls, value: Mapping[str, float]) -> Mapping[str, float]:
+        """The levels from deep to shallow, without those of share 0."""
+        if unknown := [name for name in value if name not in LEVELS]:
+            raise ValueError(f"there is no level {unknown[0]!r}; there are {', '.join(LEVELS)}")
+        if large := [name for name, share in value.items() if share > 1]:
+            raise ValueError(f"the share of {large[0]} is {value[large[0]]:g}; give at most 1")
+        if not any(value.values()):
+            raise ValueError("all shares are 0; give at least one level a share above 0")
+        return immutabledict({name: value[name] for name in LEVELS if value.get(name)})
+
+
+METHOD_SPECS: Mapping[str, type[MethodSpec]] = {
+    "optimise": Optimise,
+    "instant": Instant,
+    "wct": WCT,
+    "color": ColorOnly,
+}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
-PAINTING_KINDS = tuple(kind for kind, method in METHOD_SPECS.items() if method.paints)
-"""Those that paint."""
+TUNED_METHODS = tuple(kind for kind, method in METHOD_SPECS.items() if method.usual_strength is None)
+"""The kinds whose strength is found for the pictures."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()
 }
@@ -366,7 +411,8 @@ class StyleSpec(Model):
     enlarge: bool = True
     """Enlarge a photograph that is smaller than the size."""
     strength: Share | Literal["auto"] = "auto"
-    """0 is the photograph, 1 is style alone; `auto`: the balance of both, found for these pictures."""
+    """0 is the photograph, 1 is style alone; `auto`: the balance of both, found for these pictures (0.6 with `method`
+    wct)."""
     style_weights: tuple[NotNegative, ...] | None = None
     """Weights of several styles; default: equal."""
     region_strengths: tuple[Share, ...] | None = None

@@ -17,7 +17,7 @@ from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import bytes_of
 from artune.transfer.canvas import painter_bytes
 from artune.transfer.objective import formulas_of
-from artune.transfer.plan import OptimisePlan, ResolvedOptimise
+from artune.transfer.plan import OptimisePlan, Plan, ResolvedOptimise
 from artune.transfer.rates import optimiser_of
 from artune.transfer.sizes import fitted, painting_size
 
@@ -222,6 +222,31 @@ class MemoryBudget:
     def _shape(self, longer: int) -> str:
         width, height = fitted(*self.photograph.size, longer)
         return f"{width}x{height}"
+
+
+def check_fits(plan: Plan, needed: float, device: torch.device) -> None:
+    """Raise unless a size fits into the memory as the method computes it.
+
+    Args:
+        plan: the plan of the run.
+        needed: bytes of the run, without those of the process.
+        device: where it runs.
+
+    Raises:
+        ResourceError: it does not fit.
+    """
+    free = device_memory_free(device) - OVERHEAD
+    if needed > free:
+        raise ResourceError(
+            f"a result of `size` {plan.size} needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
+            "free; choose a smaller `size`"
+        )
+    least = needed + PROCESS_BYTES
+    if plan.memory != "all" and least > bytes_of(plan.memory):
+        raise ResourceError(
+            f"a result of `size` {plan.size} needs {math.ceil(least / 2**20)}MiB, and `memory` is "
+            f"{plan.memory}; give more `memory`, or choose a smaller `size`"
+        )
 
 
 def step_bytes(values: float, dtype: torch.dtype, method: ResolvedOptimise) -> float:

@@ -26,11 +26,10 @@ from artune.losses.tiled import Window, measure_in_tiles, spans
 from artune.networks.folded import Folded
 from artune.networks.loaded import PainterNetwork
 from artune.networks.painter import CONTENT, LOG_ODDS, REVISION_TAPS, STEP_TAPS, STRIDE, TAPS, Transport
-from artune.regions.masks import resized_mask
 from artune.spec.style import Quality, Rung
 from artune.transfer.inputs import Inputs, Painting, Part, Region
 from artune.transfer.iterates import first_iterate, next_iterate
-from artune.transfer.objective import covered_at, photograph_at
+from artune.transfer.objective import covered_at, mask_at, photograph_at
 from artune.transfer.plan import Plan
 from artune.transfer.rates import result_shares
 from artune.transfer.sizes import painting_size
@@ -211,7 +210,7 @@ class Canvas:
             found = measure(encoder, image, wanted)
         else:
             found = yield from measure_in_tiles(encoder, image, wanted, side=TILE_SIDE)
-        return [_not_empty(each.value) for each in found]
+        return [not_empty(each.value) for each in found]
 
     @in_mode(torch.no_grad)
     def step(self, image: Image, log_odds: Sequence[Tensor], done: int, first: bool) -> InParts[Image]:
@@ -267,7 +266,7 @@ class Canvas:
             found = yield from self._moments(x, region.mask)
         else:
             masks = [at_tap(region.mask, *each.shape[-2:]) for each in features]
-            found = [_not_empty(fn.moments(*each)) for each in zip(features, masks, strict=True)]
+            found = [not_empty(fn.moments(*each)) for each in zip(features, masks, strict=True)]
         return self.network.painter.transports(found, region.gaussians)
 
     def _in_tiles(self, x: Image, steps: Sequence[Folded], out: Image) -> InParts[None]:
@@ -295,9 +294,9 @@ class Canvas:
         return out
 
 
-def padded(image: Tensor) -> Tensor:
-    """A picture or mask whose sides are multiples of ``STRIDE`` and long enough for the network, with channels last."""
-    height, width = (max(-(-side // STRIDE) * STRIDE, 2 * STRIDE) for side in image.shape[-2:])
+def padded(image: Tensor, stride: int = STRIDE) -> Tensor:
+    """A picture or mask whose sides are multiples of a stride and long enough for a network, with channels last."""
+    height, width = (max(-(-side // stride) * stride, 2 * stride) for side in image.shape[-2:])
     return _repeated(image, height, width)
 
 
@@ -317,13 +316,11 @@ def _sized(painting: Painting, size: tuple[int, int], device: torch.device) -> t
 
 def _mask_like(weight: Floats | None, image: Image) -> Mask | None:
     """A mask at the size of a picture, whose sides are made multiples of ``STRIDE``."""
-    if weight is None:
-        return None
-    height, width = image.shape[-2:]
-    return padded(torch.from_numpy(resized_mask(weight, width, height))[None, None].to(image.device))
+    mask = mask_at(weight, image)
+    return None if mask is None else padded(mask)
 
 
-def _not_empty(moments: fn.Moments) -> fn.Moments:
+def not_empty(moments: fn.Moments) -> fn.Moments:
     """Moments with a mass above 0: a small region may vanish at a small size."""
     return moments._replace(mass=moments.mass.clamp(min=1e-6))
 

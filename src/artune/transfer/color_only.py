@@ -22,11 +22,11 @@ from artune.backbones.circular import wrapped
 from artune.backbones.network import check_runs
 from artune.engine.descend import End, InParts, PartDone, begin
 from artune.engine.modes import in_mode, own_mode
-from artune.errors import ResourceError, SpecError
+from artune.errors import SpecError
 from artune.images.palette import Lattice, Palette, lattice
-from artune.machine import OVERHEAD, choose_device, device_memory_free
-from artune.spec.style import ColorOnly, Rung, StyleSpec, bytes_of
-from artune.transfer.budget import PROCESS_BYTES
+from artune.machine import choose_device
+from artune.spec.style import ColorOnly, Rung, StyleSpec
+from artune.transfer.budget import check_fits
 from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.inputs import Inputs
 from artune.transfer.objective import photograph_at
@@ -35,8 +35,6 @@ from artune.transfer.run import Event, Progress, Run
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Task
 
-USUAL_STRENGTH = 1.0
-"""Strength if the user gave none: all of the painting's colours."""
 BAND = 2**20
 """Pixels that are worked off at a time."""
 RADIUS = 8
@@ -109,20 +107,12 @@ def plan(task: ColorTask, strength: float | None = None, memory: str | None = No
         ResourceError: there is not enough memory.
     """
     spec, inputs = task.spec, task.inputs
-    fields = common_fields(spec, inputs.photograph.size, task.styles, task.regions, USUAL_STRENGTH)
+    fields = common_fields(spec, inputs.photograph.size, task.styles, task.regions, spec.method.usual_strength)
     device, precision = str(task.network.device), task.network.precision
     resolved = ColorPlan.model_validate({**spec.model_dump(), **fields, "device": device, "precision": precision})
     size, masks = resolved.size, sum(part.mask is not None for part in inputs.parts)
     needed = math.prod(fitted(*inputs.photograph.size, size)) * (PIXEL_BYTES + MASK_BYTES * masks)
-    free = device_memory_free(task.network.device) - OVERHEAD
-    if resolved.memory != "all":
-        free = min(free, bytes_of(resolved.memory) - PROCESS_BYTES)
-    if needed > free:
-        raise ResourceError(
-            f"a result of `size` {size} needs {math.ceil((needed + PROCESS_BYTES) / 2**20)}MiB, and "
-            f"{max(math.floor((free + PROCESS_BYTES) / 2**20), 0)}MiB may be used; choose a smaller `size`, or give "
-            "more `memory`"
-        )
+    check_fits(resolved, needed, task.network.device)
     return resolved
 
 

@@ -14,11 +14,9 @@ from artune.backbones.base import Image
 from artune.engine.descend import End, InParts, PartDone, State, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
-from artune.errors import ResourceError
-from artune.machine import OVERHEAD, device_memory_free
 from artune.networks.loaded import PainterNetwork
-from artune.spec.style import Instant, Rung, StyleSpec, bytes_of
-from artune.transfer.budget import PROCESS_BYTES
+from artune.spec.style import Instant, Rung, StyleSpec
+from artune.transfer.budget import check_fits
 from artune.transfer.canvas import (
     MARGIN,
     STEPS,
@@ -80,18 +78,7 @@ def plan(task: InstantTask, strength: float | None = None, memory: str | None = 
     pixels = (width + 2 * MARGIN * inputs.wraps.across) * (height + 2 * MARGIN * inputs.wraps.down)
     painting = max(math.prod(painting_size(each.picture, resolved.size, scale)) for each in inputs.paintings)
     needed = painter_bytes(pixels, painting, sum(part.mask is not None for part in inputs.parts))
-    free = device_memory_free(task.network.device) - OVERHEAD
-    if needed > free:
-        raise ResourceError(
-            f"a result of `size` {resolved.size} needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
-            "free; choose a smaller `size`"
-        )
-    least = needed + PROCESS_BYTES
-    if resolved.memory != "all" and least > bytes_of(resolved.memory):
-        raise ResourceError(
-            f"a result of `size` {resolved.size} needs {math.ceil(least / 2**20)}MiB, and `memory` is "
-            f"{resolved.memory}; give more `memory`, or choose a smaller `size`"
-        )
+    check_fits(resolved, needed, task.network.device)
     return resolved
 
 

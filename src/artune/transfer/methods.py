@@ -9,7 +9,7 @@ from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
-from artune.transfer import color_only, instant, optimise
+from artune.transfer import color_only, instant, optimise, wct
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.ladder import Ladder
 from artune.transfer.run import P, Progress, Run
@@ -27,7 +27,7 @@ class Method(Generic[P, N]):
             of the plan that the run began with if it is resumed.
         steps: runs a plan step by step. Arguments: run, checkpoint to resume from or ``None``.
         ladder: makes pictures at several strengths, for the search for the balance. Arguments: task, plan. ``None`` if
-            the pictures do not depend on the strength.
+            no strength is found for the pictures.
         finish: what is done once to the last picture, ``[1, 3, h, w]`` in [0, 1]. Arguments: picture, run.
         in_tiles: whether any size of a run is computed in tiles.
     """
@@ -46,6 +46,7 @@ METHODS: Mapping[str, Method[Any, Any]] = {
     ),
     "instant": Method(instant.load, instant.plan, instant.steps, instant.ladder, instant.finish, instant.in_tiles),
     "color": Method(color_only.load, color_only.plan, color_only.steps),
+    "wct": Method(wct.load, wct.plan, wct.steps, None, wct.finish, wct.in_tiles),
 }
 
 

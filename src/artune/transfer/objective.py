@@ -165,9 +165,9 @@ class ObjectiveBuilder:
     def _regions(self, content: Image, plan: OptimisePlan) -> list[RegionWeights]:
         """Mask and weights of every region."""
         height, width = content.shape[-2:]
-        kept, regions = _mask_on(self.inputs.kept_at(width, height), content), []
+        kept, regions = mask_on(self.inputs.kept_at(width, height), content), []
         for region, strength in zip(self.inputs.regions, strengths_by_region(plan, self.inputs), strict=True):
-            mask = _mask_on(self.inputs.weight_at(region, width, height), content)
+            mask = mask_on(self.inputs.weight_at(region, width, height), content)
             (of_content, of_style), (kept_content, _) = plan.at(strength), plan.at(strength, kept=1.0)
             regions.append(RegionWeights(mask, of_style, of_content, kept, kept_content))
         return regions
@@ -207,20 +207,25 @@ def photograph_at(inputs: Inputs, longer: int, device: torch.device) -> Image:
 def covered_at(inputs: Inputs, content: Image) -> Mask | None:
     """Share of the result at each pixel of ``content``, ``[1, 1, h, w]``; ``None`` if it is 1 everywhere."""
     height, width = content.shape[-2:]
-    return _mask_on(inputs.covered_at(width, height), content)
+    return mask_on(inputs.covered_at(width, height), content)
 
 
 def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, network: Network) -> PaintingImage:
     size = painting_size(painting.picture, rung.size, plan.style_scale)
     image = painting.picture.resized(*size).tensor().to(network.device)
-    weight, least = painting.weight(), network.backbone.smallest
-    mask = None if weight is None else _mask_on(resized_mask(weight, *size), image)
+    mask, least = mask_at(painting.weight(), image), network.backbone.smallest
     return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
 
 
-def _mask_on(mask: Floats | None, image: Image) -> Mask | None:
-    """A mask as a tensor, where a picture is."""
+def mask_on(mask: Floats | None, image: Image) -> Mask | None:
+    """A mask as a tensor ``[1, 1, h, w]``, where a picture is."""
     return None if mask is None else torch.from_numpy(mask).to(image.device)[None, None]
+
+
+def mask_at(mask: Floats | None, image: Image) -> Mask | None:
+    """A mask at the size of a picture, ``[1, 1, h, w]``."""
+    height, width = image.shape[-2:]
+    return None if mask is None else mask_on(resized_mask(mask, width, height), image)
 
 
 def _at_least(image: Tensor, side: int) -> Tensor:

@@ -33,7 +33,8 @@ class Result:
     def __repr__(self) -> str:
         """Size, strength and steps, in one line."""
         (width, height), record = self.picture.size, self.record
-        chosen = record.balance is not None or "strength" not in record.spec.automatic  # otherwise it has no effect
+        usual = record.spec.method.usual_strength is not None
+        chosen = record.balance is not None or usual or "strength" not in record.spec.automatic  # or it has no effect
         strength = f"strength {record.spec.strength}, " if chosen else ""
         return f"Result({width}x{height}, {strength}{record.steps} steps, {record.end})"
 

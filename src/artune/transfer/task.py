@@ -14,8 +14,8 @@ from artune.transfer.start import given_start
 
 NO_OPEN_STRENGTH = (
     "there is no strength to be found: `strength` was given, or `content_weight` and `style_weight` were, or `scale` "
-    "is not calibrated, or each region has its own strength, or there are no `steps`, or nothing is painted "
-    "(`color_only`); leave them out"
+    "is not calibrated, or each region has its own strength, or there are no `steps`, or `method` is wct, or "
+    "`color_only` was given; leave them out"
 )
 """Error message if a balance is asked for, but the task leaves no strength open."""
 
@@ -108,10 +108,11 @@ class Task(Generic[N]):
 
     @property
     def open(self) -> bool:
-        """Whether a strength must be found: it was left open, and the result depends on it."""
+        """Whether a strength must be found: it was left open, the result depends on it, and the method has no usual
+        one."""
         method = self.spec.method
         used = self.styles > 0 or (self.spec.region_strengths is None and None in self.regions)
-        return self.spec.strength == "auto" and method.leaves_strength and used
+        return self.spec.strength == "auto" and method.leaves_strength and method.usual_strength is None and used
 
 
 def check_types(*given: tuple[str, object, bool, str]) -> None:
