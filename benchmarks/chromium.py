@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -33,6 +34,7 @@ FLAGS = (
     "--disable-features=OptimizationHints,MediaRouter,Translate",
     "--use-fake-device-for-media-stream",  # a camera that shows a pattern
     "--use-fake-ui-for-media-stream",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nor does the browser itself reach other machines
     "--remote-debugging-pipe",
 )
 PATIENCE = 60.0
@@ -44,22 +46,6 @@ class Files(SimpleHTTPRequestHandler):
     """A folder as a plain static host serves it: no headers of its own, no compression."""
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".wasm": "application/wasm", ".mjs": "text/javascript"}
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002: the name that http.server gives
-        """Says nothing."""
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """A proxy that lets nothing through, and remembers what was asked for."""
-
-    asked: list[str]
-
-    def refuse(self) -> None:
-        self.asked.append(self.path)
-        with suppress(OSError):
-            self.send_error(403)
-
-    do_GET = do_POST = do_HEAD = do_CONNECT = refuse  # noqa: N815: the names that http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Says nothing."""
@@ -94,6 +80,7 @@ class Chromium:
     Attributes:
         foreign: the addresses outside this machine that were asked for; none was reached.
         messages: what page and workers complained of in the console, and the errors that nobody caught.
+        workers: sessions of the page's workers, in which expressions can be evaluated, too.
         downloads: the folder of the files that the page saved.
     """
 
@@ -102,15 +89,15 @@ class Chromium:
             raise FileNotFoundError("There is no Chromium: install it, as by `apt-get install chromium`.")
         self.foreign: list[str] = []
         self.messages: list[str] = []
-        self._proxy = Server(type("Proxy", (Refusing,), {"asked": self.foreign}))
         self._folder = Path(tempfile.mkdtemp(prefix="artune-chromium-"))
         self.downloads = self._folder / "downloads"
         self.downloads.mkdir()
-        self._workers: list[str] = []
+        self.workers: list[str] = []
         self._buffer = b""
         self._answers: dict[int, Answer] = {}
         self._last = 0
         self._start([program, *FLAGS, f"--user-data-dir={self._folder}/profile", *flags])
+        self.call("Fetch.enable", root=True, patterns=[{"urlPattern": "http*"}])  # of pages and all their workers
         pages = self.call("Target.getTargets", root=True)["targetInfos"]
         target = next(page["targetId"] for page in pages if page["type"] == "page")
         self._session = ""
@@ -120,7 +107,7 @@ class Chromium:
         self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
         self.call("Browser.setDownloadBehavior", root=True, behavior="allow", downloadPath=str(self.downloads))
 
-    def _start(self, command: Sequence[str]) -> None:
+    def _start(self, command: list[str]) -> None:
         """Starts the browser, which reads commands from file 3 and writes answers to file 4."""
         reads, self._write = os.pipe()
         self._read, writes = os.pipe()
@@ -155,19 +142,11 @@ class Chromium:
         os.waitpid(self.process, 0)
         os.close(self._read)
         os.close(self._write)
-        self._proxy.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def call(self, method: str, root: bool = False, session: str | None = None, **parameters: Any) -> Answer:
         """Calls a method of the protocol, of the page unless ``root``, and waits for the answer."""
-        self._last += 1
-        number = self._last
-        request: Answer = {"id": number, "method": method, "params": parameters}
-        if not root:
-            request["sessionId"] = session or self._session
-        data = json.dumps(request).encode() + b"\0"
-        while data:
-            data = data[os.write(self._write, data) :]
+        number = self._send(method, "" if root else session or self._session, parameters)
         until = time.monotonic() + PATIENCE
         while number not in self._answers:
             self._receive(until - time.monotonic(), method)
@@ -176,6 +155,17 @@ class Chromium:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         found: Answer = answer["result"]
         return found
+
+    def _send(self, method: str, session: str, parameters: Answer) -> int:
+        """Calls a method without waiting. Returns the number of its answer."""
+        self._last += 1
+        request: Answer = {"id": self._last, "method": method, "params": parameters}
+        if session:
+            request["sessionId"] = session
+        data = json.dumps(request).encode() + b"\0"
+        while data:
+            data = data[os.write(self._write, data) :]
+        return self._last
 
     def _receive(self, seconds: float, waiting: str) -> None:
         if not select.select([self._read], [], [], max(seconds, 0))[0]:
@@ -192,10 +182,12 @@ class Chromium:
 
     def _happened(self, event: str, parameters: Mapping[str, Any]) -> None:
         match event:
+            case "Fetch.requestPaused":
+                self._decide(parameters["requestId"], parameters["request"]["url"])
             case "Target.attachedToTarget" if "worker" in parameters["targetInfo"]["type"]:
-                self._workers.append(parameters["sessionId"])
-            case "Target.detachedFromTarget" if parameters["sessionId"] in self._workers:
-                self._workers.remove(parameters["sessionId"])
+                self.workers.append(parameters["sessionId"])
+            case "Target.detachedFromTarget" if parameters["sessionId"] in self.workers:
+                self.workers.remove(parameters["sessionId"])
             case "Runtime.exceptionThrown":
                 details = parameters["exceptionDetails"]
                 self.messages.append(details.get("exception", {}).get("description", details["text"]))
@@ -205,15 +197,24 @@ class Chromium:
             case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning"):
                 self.messages.append(" ".join(str(each.get("value", each)) for each in parameters["args"]))
 
+    def _decide(self, request: str, address: str) -> None:
+        if urlsplit(address).hostname == "127.0.0.1":
+            self._send("Fetch.continueRequest", "", {"requestId": request})
+        else:
+            self.foreign.append(address)
+            self._send("Fetch.failRequest", "", {"requestId": request, "errorReason": "BlockedByClient"})
+
     def open(self, address: str) -> None:
         """Goes to an address."""
         failed = self.call("Page.navigate", url=address).get("errorText")
         if failed:
             raise ConnectionError(f"{address}: {failed}")
 
-    def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript in the page, once it is there."""
-        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+    def evaluate(self, expression: str, session: str | None = None) -> Any:
+        """The value of an expression of JavaScript in the page, or in a worker, once it is there."""
+        answer = self.call(
+            "Runtime.evaluate", session=session, expression=expression, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", expression))
         return answer["result"].get("value")
@@ -238,8 +239,8 @@ class Chromium:
 
     def press(self, key: str, code: int, kind: str) -> None:
         """Presses a key (``kind`` is ``keyDown``), or lets it go (``keyUp``)."""
-        text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
-        self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
+        text = key if kind == "keyDown" and len(key) == 1 else ""
+        self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=text)
 
     def saved(self, name: str) -> Path:
         """The file that the page saves by a name, once it is whole."""
@@ -252,18 +253,25 @@ class Chromium:
         return path
 
     def heap(self) -> tuple[int, int]:
-        """Bytes of the JavaScript heaps of page and workers after a collection, and resident bytes of all processes."""
-        used = 0
-        for session in (self._session, *self._workers):
-            self.call("HeapProfiler.collectGarbage", session=session)
-            used += self.call("Runtime.getHeapUsage", session=session)["usedSize"]
-        return used, self._resident()
+        """Bytes of page and workers after a collection: of the JavaScript heaps, and of the buffers beside them.
 
-    def _resident(self) -> int:
+        WebAssembly's memory is in neither where threads share it; it is in ``resident``.
+        """
+        used, buffers = 0, 0
+        for session in (self._session, *self.workers):
+            self.call("HeapProfiler.collectGarbage", session=session)
+            usage = self.call("Runtime.getHeapUsage", session=session)
+            used += int(usage["usedSize"])
+            buffers += int(usage["backingStorageSize"])
+        return used, buffers
+
+    def resident(self) -> int:
+        """Resident bytes of the processes that hold pages and workers."""
         pages = 0
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if os.getpgid(int(folder.name)) == self.process:
+                ours = os.getpgid(int(folder.name)) == self.process
+                if ours and b"--type=renderer" in (folder / "cmdline").read_bytes():
                     pages += int((folder / "statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 

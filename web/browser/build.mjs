@@ -77,7 +77,8 @@ async function compressed(path) {
   const bytes = readFileSync(join(work, path));
   if (COMPRESSED.test(path)) return { bytes: bytes.length, gz: bytes.length, br: bytes.length };
   const [gz, br] = await Promise.all([
-    promisify(gzip)(bytes, { level: 9 }),
+    // a quick build is quick in both
+    promisify(gzip)(bytes, { level: Math.min(9, Number(given.brotli)) }),
     promisify(brotliCompress)(bytes, {
       params: {
         [constants.BROTLI_PARAM_QUALITY]: Number(given.brotli),
@@ -126,7 +127,8 @@ const digests = built().map((path) => [
   path,
   createHash("sha256").update(readFileSync(join(work, path))).digest("hex").slice(0, 16),
 ]);
-await bundle(["service-worker"], "iife", { BUILT_FILES: Object.fromEntries(digests) });
+const [, policy] = /Content-Security-Policy"\s+content="([^"]+)"/.exec(readFileSync(join(here, "index.html"), "utf8"));
+await bundle(["service-worker"], "iife", { BUILT_FILES: Object.fromEntries(digests), BUILT_POLICY: policy });
 
 const paths = built();
 const measured = await Promise.all(paths.map(compressed));

@@ -24,7 +24,10 @@ export async function takePicture(name: string): Promise<Chosen | undefined> {
     for (;;) {
       video.srcObject = stream;
       shutter.disabled = true;
-      const ready = video.play().then(() => (shutter.disabled = false));
+      video.play().then(
+        () => (shutter.disabled = false),
+        () => undefined, // closed before it began
+      );
       const button = await pressed();
       if (button === turn) {
         stop(stream);
@@ -33,7 +36,6 @@ export async function takePicture(name: string): Promise<Chosen | undefined> {
         continue;
       }
       if (button !== shutter) return undefined;
-      await ready;
       return { name, canvas: kept(video, { width: video.videoWidth, height: video.videoHeight }, name) };
     }
   } finally {

@@ -66,6 +66,7 @@ export class Network {
       checkNetwork(needed, session.inputNames, session.outputNames);
       sessions.push(session);
     }
+    delete ort.env.wasm.wasmBinary; // it is compiled: the bytes are not needed any more
     return new Network(ort, sessions[0]!, sessions[1]!, { runtime, threads });
   }
 

@@ -22,6 +22,7 @@ const runtime = new URLSearchParams(location.search).get("runtime");
 const studio = new Studio(runtime === "wasm" || runtime === "webgpu" ? runtime : undefined, say);
 const painting = new Latest<Order>(paint);
 let shown: Order | undefined;
+let pictures = 0;
 
 const choices = {
   photograph: new Choice("photograph", { chosen: ask, failed: complain }),
@@ -59,6 +60,7 @@ async function paint(order: Order): Promise<void> {
     }
     show(made.pixels, result);
     shown = order;
+    Object.assign(result.dataset, { pictures: ++pictures, milliseconds: made.milliseconds }); // for tests and measures
     for (const control of [compare, ...saves]) control.disabled = false;
     stage.classList.add("filled");
     say(told(made));
@@ -84,9 +86,11 @@ function connect(): void {
   receive([choices.photograph, choices.painting], complain);
   for (const sample of elements("button[data-sample]", HTMLButtonElement)) {
     const name = sample.dataset["sample"]!;
+    const path = `samples/${name}.jpg`;
+    sample.querySelector("img")!.src = path;
     sample.addEventListener("click", () => {
       void choices.painting.take(async () => {
-        const response = await fetch(`samples/${name}.jpg`).catch(() => undefined);
+        const response = await fetch(path).catch(() => undefined);
         if (!response?.ok) throw new Problem(`The sample “${name}” could not be loaded.`);
         return readPicture(await response.blob(), name);
       });

@@ -9,6 +9,8 @@ declare const self: ServiceWorkerGlobalScope;
 
 /** The digest of every file, by its path beside the page; the build writes it. */
 declare const BUILT_FILES: Readonly<Record<string, string>>;
+/** The page's policy, which holds for its workers, too: no other machine is spoken to. The build takes it from the page. */
+declare const BUILT_POLICY: string;
 
 const CACHE = "artune";
 
@@ -16,6 +18,7 @@ const CACHE = "artune";
 const LARGE = /\.(wasm|onnx)$/;
 
 const HEADERS = {
+  "Content-Security-Policy": BUILT_POLICY,
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
   "Cross-Origin-Resource-Policy": "same-origin",
