@@ -5,6 +5,7 @@ painting's mean colour at strength 1.
 """
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ REASON = next(
         for what, there, how in (
             ("node", shutil.which("node"), "install nodejs"),
             ("Chromium", shutil.which("chromium") or shutil.which("google-chrome"), "install chromium"),
-            ("web/browser/node_modules", (BROWSER / "node_modules").exists(), "run `make browser-packages`"),
+            ("web/browser/node_modules", (BROWSER / "node_modules").exists(), "run `make browser`"),
         )
         if not there
     ),
@@ -218,6 +219,29 @@ def test_offline_the_page_paints_the_same(chromium, browser, site, photograph, p
     assert np.abs(result - expected(pixels(photograph), 0.8)).max() < ROUNDING
     browser.evaluate("document.querySelector('[data-sample=woodcut]').click()")
     painted(browser, 2)
+
+
+def test_a_new_version_is_there_at_the_visit_after_next(chromium, browser, site, tmp_path):
+    folder = Path(shutil.copytree(site, tmp_path / "site", ignore=shutil.ignore_patterns("*.br", "*.gz")))
+    server = chromium.serve(folder)
+    browser.open(f"http://{server.address}/")
+    browser.wait(READY)
+    page, worker = folder / "index.html", folder / "service-worker.js"
+    digest = re.search(r'"?index\.html"?:"(\w+)"', worker.read_text())
+    assert digest is not None
+    page.write_text(page.read_text().replace("<h1>artune</h1>", "<h1>new</h1>"))
+    worker.write_text(worker.read_text().replace(digest[1], "0" * 16))
+    browser.open(f"http://{server.address}/?visit=2")
+    browser.wait("navigator.serviceWorker.getRegistration().then((found) => found.waiting?.state === 'installed')")
+    assert browser.evaluate("document.querySelector('h1').textContent") == "artune"
+    browser.open(f"http://{server.address}/?visit=3")
+    browser.wait(f"document.querySelector('h1').textContent === 'new' && {READY}")
+    kept = browser.evaluate(
+        "caches.open('artune').then((cache) => cache.keys()).then((keys) => keys.map((k) => k.url))"
+    )
+    assert [name for name in kept if "index.html" in name] == [f"http://{server.address}/index.html?{'0' * 16}"]
+    assert browser.evaluate("crossOriginIsolated")
+    server.close()
 
 
 def test_sizes_are_the_longer_side_and_nothing_is_enlarged(page, tmp_path, photograph, painting):

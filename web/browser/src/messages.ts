@@ -1,4 +1,4 @@
-/** What page and worker say to each other. Each request is answered once, and in order. */
+/** What page and workers say to each other. Each request is answered once, and in order. */
 
 import type { Pixels } from "./pixels";
 
@@ -35,3 +35,6 @@ export type Answer =
   | { readonly kind: "progress"; readonly loaded: number; readonly total: number }
   | { readonly kind: "done"; readonly value: Answers[keyof Answers] }
   | { readonly kind: "failed"; readonly message: string; readonly outOfMemory: boolean };
+
+/** To a service worker of a new version that waits: it is to take over. */
+export const ACTIVATE = "activate";

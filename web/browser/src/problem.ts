@@ -12,7 +12,8 @@ export class OutOfMemory extends Problem {}
 export function problemOf(failure: unknown): Problem {
   if (failure instanceof Problem) return failure;
   const reason = failure instanceof Error ? failure.message : String(failure);
-  if (failure instanceof RangeError || /memory|bad_alloc|alloc/i.test(reason)) {
+  // ONNX Runtime lets some exceptions of C++ through as bare numbers: those of a full memory are among them
+  if (failure instanceof RangeError || typeof failure === "number" || /memory|alloc|integer overflow/i.test(reason)) {
     return new OutOfMemory("The memory is not enough for this size: choose a smaller one, or close other pages.");
   }
   return new Problem(`Something went wrong: ${reason.split("\n", 1)[0]}`);

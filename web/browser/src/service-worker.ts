@@ -3,7 +3,7 @@
  * headers that a static host may not send. With them the page may use several threads.
  */
 
-export {}; // a module for the type check
+import { ACTIVATE } from "./messages";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -61,6 +61,9 @@ async function answer(request: Request, path: string): Promise<Response> {
 
 self.addEventListener("install", (event) => event.waitUntil(keepSmall()));
 self.addEventListener("activate", (event) => event.waitUntil(forgetOld().then(() => self.clients.claim())));
+self.addEventListener("message", ({ data }) => {
+  if (data === ACTIVATE) void self.skipWaiting();
+});
 self.addEventListener("fetch", (event) => {
   const { href, origin, pathname } = new URL(event.request.url);
   if (event.request.method !== "GET" || !href.startsWith(self.registration.scope)) return;

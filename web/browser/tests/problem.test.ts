@@ -11,6 +11,8 @@ for (const failure of [
   new RangeError("Array buffer allocation failed"),
   new Error("std::bad_alloc"),
   new Error("Failed to allocate a buffer of 1073741824 bytes"),
+  new Error("SafeIntOnOverflow() Integer overflow"),
+  5263048,
   "WebAssembly.Memory.grow(): out of memory",
 ]) {
   test(`want of memory is known: ${String(failure)}`, () => {
