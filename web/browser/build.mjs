@@ -104,7 +104,7 @@ function total(sizes, counted) {
   return sum;
 }
 
-if (given.model === undefined) fail("--model is missing: name the folder with model.json, painting.onnx and painter.onnx.");
+if (given.model === undefined) fail(`--model is missing: name the folder with ${MODEL.join(", ")}.`);
 for (const name of MODEL) {
   const path = join(given.model, name);
   if (!existsSync(path)) fail(`${path} is missing: --model needs a folder with ${MODEL.join(", ")}.`);
@@ -137,7 +137,8 @@ console.log(["bytes of".padEnd(42), ...["file", "gzip", "brotli"].map((head) => 
 for (const path of paths) console.log(row(path, table[path]));
 for (const [visit, runtime] of Object.entries(RUNTIMES)) {
   const others = Object.values(RUNTIMES).filter((name) => name !== runtime);
-  const sum = total(table, (path) => !others.some((name) => [".wasm", ".mjs"].some((end) => path === `ort/${name}${end}`)));
+  const unused = new Set(others.flatMap((name) => [`ort/${name}.wasm`, `ort/${name}.mjs`]));
+  const sum = total(table, (path) => !unused.has(path));
   console.log(row(`a visit, ${visit}`, sum));
   if (sum.br > MOST) {
     rmSync(work, { recursive: true });

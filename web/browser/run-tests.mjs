@@ -22,7 +22,8 @@ try {
     logLevel: "warning",
   });
   const bundles = names.map((name) => join(work, name.replace(/\.ts$/, ".mjs")));
-  process.exitCode = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...bundles], { stdio: "inherit" }).status ?? 1;
+  const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...bundles], { stdio: "inherit" });
+  process.exitCode = status ?? 1;
 } finally {
   rmSync(work, { recursive: true });
 }

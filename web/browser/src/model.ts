@@ -7,7 +7,11 @@ export const VERSION = 1;
 
 /** Names of the networks' inputs and outputs, as the format has them. */
 export const PAINTING = { file: "painting.onnx", inputs: ["painting"], output: "style" } as const;
-export const PAINTER = { file: "painter.onnx", inputs: ["photograph", "style", "strength"], output: "picture" } as const;
+export const PAINTER = {
+  file: "painter.onnx",
+  inputs: ["photograph", "style", "strength"],
+  output: "picture",
+} as const;
 
 /** Checks what `model.json` says. Throws a `Problem` where this page cannot use the model. */
 export function checkModel(said: unknown): void {
@@ -17,7 +21,8 @@ export function checkModel(said: unknown): void {
   }
   if (version !== VERSION) {
     throw new Problem(
-      `The model is of version ${told(version)}, but this page needs version ${VERSION}: build the page again with a model of that version.`,
+      `The model is of version ${told(version)}, but this page needs version ${VERSION}: ` +
+        "build the page again with a model of that version.",
     );
   }
 }
@@ -28,7 +33,8 @@ export function checkNetwork(
   inputs: readonly string[],
   outputs: readonly string[],
 ): void {
-  const missing = [...needed.inputs.filter((name) => !inputs.includes(name)), ...(outputs.includes(needed.output) ? [] : [needed.output])];
+  const missing = needed.inputs.filter((name) => !inputs.includes(name));
+  if (!outputs.includes(needed.output)) missing.push(needed.output);
   if (missing.length > 0) {
     throw new Problem(`The model does not fit this page: ${needed.file} has no ${missing.map(told).join(", ")}.`);
   }

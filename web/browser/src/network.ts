@@ -15,6 +15,9 @@ declare const BUILT_SIZES: Readonly<Record<string, number>>;
 /** More threads than this gain little, and take the cores that the page itself needs. */
 const MOST_THREADS = 8;
 
+/** The side of the picture that a graphics processor is tried with, pixels. */
+const TRIAL = 64;
+
 const WASM = "ort/ort-wasm-simd-threaded";
 
 export class Network {
@@ -31,7 +34,7 @@ export class Network {
   /**
    * The networks, ready to run.
    *
-   * `runtime` undefined takes WebGPU where there is a graphics processor, and WebAssembly otherwise.
+   * `runtime` undefined takes WebGPU where there is a graphics processor that can, and WebAssembly otherwise.
    * Throws a `Problem` where a file is missing or does not fit.
    */
   static async load(runtime: Runtime | undefined, progress: Progress): Promise<Network> {
@@ -59,15 +62,31 @@ export class Network {
     ort.env.wasm.wasmPaths = { mjs: new URL(runtimeFile(runtime).replace(".wasm", ".mjs"), location.href).href };
     const options: InferenceSession.SessionOptions = { executionProviders: [runtime], logSeverityLevel: 3 };
     const sessions: InferenceSession[] = [];
-    for (const [needed, bytes] of [[PAINTING, reading], [PAINTER, painting]] as const) {
-      const session = await ort.InferenceSession.create(bytes, options).catch((failure: unknown) => {
-        throw runtime === "webgpu" ? failure : unusable(needed.file, failure);
-      });
-      checkNetwork(needed, session.inputNames, session.outputNames);
-      sessions.push(session);
+    try {
+      for (const [needed, bytes] of [[PAINTING, reading], [PAINTER, painting]] as const) {
+        const session = await ort.InferenceSession.create(bytes, options).catch((failure: unknown) => {
+          throw runtime === "webgpu" ? failure : unusable(needed.file, failure);
+        });
+        sessions.push(session);
+        checkNetwork(needed, session.inputNames, session.outputNames);
+      }
+      const network = new Network(ort, sessions[0]!, sessions[1]!, { runtime, threads });
+      if (runtime === "webgpu") await network.#try();
+      return network;
+    } catch (failure) {
+      for (const session of sessions) await session.release().catch(() => undefined);
+      throw failure;
+    } finally {
+      delete ort.env.wasm.wasmBinary; // it is compiled: the bytes are not needed any more
     }
-    delete ort.env.wasm.wasmBinary; // it is compiled: the bytes are not needed any more
-    return new Network(ort, sessions[0]!, sessions[1]!, { runtime, threads });
+  }
+
+  /** Paints a small picture: whether a graphics processor can do all that the networks need shows only then. */
+  async #try(): Promise<void> {
+    const pixels = (): Pixels => ({ data: new Uint8ClampedArray(4 * TRIAL ** 2), width: TRIAL, height: TRIAL });
+    await this.readPainting(pixels());
+    this.setPhotograph(pixels());
+    await this.paint(1);
   }
 
   async readPainting(pixels: Pixels): Promise<undefined> {

@@ -73,7 +73,8 @@ async function paint(order: Order): Promise<void> {
 }
 
 function told({ pixels, milliseconds, machine }: Made): string {
-  const by = machine.runtime === "webgpu" ? "the graphics processor" : machine.threads === 1 ? "one thread" : `${machine.threads} threads`;
+  const threads = machine.threads === 1 ? "one thread" : `${machine.threads} threads`;
+  const by = machine.runtime === "webgpu" ? "the graphics processor" : threads;
   return `${pixels.width} × ${pixels.height} pixels, painted in ${(milliseconds / 1000).toFixed(2)} s by ${by}.`;
 }
 
@@ -127,8 +128,12 @@ function connect(): void {
 
 /** Why this page cannot work here, if it cannot. */
 function obstacle(): string | undefined {
-  if (location.protocol === "file:") return "A browser does not let this page work from a file: serve its folder, as docs/browser.md shows.";
-  if (typeof WebAssembly !== "object") return "This page needs WebAssembly, which this browser lacks or has switched off.";
+  if (location.protocol === "file:") {
+    return "Browsers do not let this page work from a file: serve its folder, as docs/browser.md shows.";
+  }
+  if (typeof WebAssembly !== "object") {
+    return "This page needs WebAssembly, which this browser lacks or has switched off.";
+  }
   return undefined;
 }
 

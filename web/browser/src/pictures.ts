@@ -43,7 +43,8 @@ export function kept(source: CanvasImageSource, size: Size, name: string): HTMLC
   const [shorter, longer] = [Math.min(size.width, size.height), Math.max(size.width, size.height)];
   if (shorter < LEAST_SIDE || longer > LONGEST * shorter) {
     throw new Problem(
-      `“${name}” has ${size.width} × ${size.height} pixels: it needs ${LEAST_SIDE} a side, and to be at most ${LONGEST} times as long as wide.`,
+      `“${name}” has ${size.width} × ${size.height} pixels: it needs ${LEAST_SIDE} a side, ` +
+        `and to be at most ${LONGEST} times as long as wide.`,
     );
   }
   return scaled(source, size, LARGEST);

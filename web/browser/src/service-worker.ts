@@ -9,7 +9,7 @@ declare const self: ServiceWorkerGlobalScope;
 
 /** The digest of every file, by its path beside the page; the build writes it. */
 declare const BUILT_FILES: Readonly<Record<string, string>>;
-/** The page's policy, which holds for its workers, too: no other machine is spoken to. The build takes it from the page. */
+/** The policy that the page states, which holds for its workers, too: no other machine is spoken to. */
 declare const BUILT_POLICY: string;
 
 const CACHE = "artune";

@@ -29,7 +29,8 @@ test("what is transparent becomes white, in proportion", () => {
 });
 
 test("planes become the picture that they were, as transparent as it was", () => {
-  const opaque = picture(3, 2, ...Array.from({ length: 24 }, (_, place) => (place % 4 === 3 ? 255 : (place * 37) % 256)));
+  const values = Array.from({ length: 24 }, (_, place) => (place % 4 === 3 ? 255 : (place * 37) % 256));
+  const opaque = picture(3, 2, ...values);
   assert.deepEqual(toPixels(toPlanes(opaque), opaque), opaque);
   const clear = picture(1, 1, 0, 0, 0, 7);
   assert.equal(toPixels(toPlanes(clear), clear).data[3], 7);
