@@ -10,7 +10,11 @@ QUICK := tests/golden $(addprefix tests/unit/test_,public.py style_spec.py optio
 # a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
 export ARTUNE_ASSETS
 
-.PHONY: demo test test-all quick check docs bench clean
+# the page that paints in a browser: what its tools need, and how well its files are compressed, 0 .. 11
+PACKAGES := web/browser/node_modules/.package-lock.json
+BROTLI ?= 11
+
+.PHONY: demo test test-all quick check docs bench browser clean
 
 demo: $(READY)
 	$(BIN)/artune demo -o artune-demo.png
@@ -19,7 +23,7 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow and not assets" --cov --cov-report=term:skip-covered
 
-test-all: $(READY)
+test-all: $(READY) $(if $(shell command -v npm),$(PACKAGES))
 	$(PYTEST) -m "slow or assets"
 
 # whether another Python runs the package: make quick PYTHON=python3.13 VENV=.venv-3.13
@@ -38,6 +42,16 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/speed.py
 
+# the page that paints in a browser, in build/browser/; MODEL=DIR takes a model that is there
+browser: $(READY) $(PACKAGES)
+	cd web/browser && npm run check && npm test
+	$(if $(MODEL),,rm -rf build/model && $(BIN)/artune export painter -o build/model)
+	node web/browser/build.mjs --model $(or $(MODEL),build/model) --out build/browser --brotli $(BROTLI)
+
+$(PACKAGES): web/browser/package-lock.json
+	cd web/browser && npm ci --ignore-scripts
+	touch $@
+
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -45,4 +59,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf .venv .venv-* build dist site .coverage .pytest_cache .mypy_cache .ruff_cache artune-demo.png
+	rm -rf .venv .venv-* web/browser/node_modules build dist site .coverage .pytest_cache .mypy_cache .ruff_cache artune-demo.png
