@@ -76,12 +76,13 @@ def write_frames(
         if matrix is not None:
             stream.set_display_matrix(matrix)
         heard = [out.add_stream(name, rate=48000) for name in sounds]
+        for sound, language in zip(heard, ("deu", "fra"), strict=False):
+            sound.metadata["language"] = language
         for frame, time in zip(frames, times, strict=True):
             frame.pts, frame.time_base = round(time / unit), unit
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
         for number, sound in enumerate(heard):
-            sound.metadata["language"] = ("deu", "fra")[number]
             write_sound(out, sound, float(times[-1]) + 1 / rate, 440 * (number + 1))
     return path
 

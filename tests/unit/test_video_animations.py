@@ -60,10 +60,8 @@ def test_frames_and_durations_come_back(kind):
         assert np.abs(got[..., :3].astype(int) - want).mean() <= KINDS[kind] / 10
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["gif", "apng"])
 def test_ffmpeg_reads_them(kind):
-    if kind == "webp" and "webp_anim" not in av.formats_available:
-        pytest.skip("this FFmpeg reads no animated WebP")
     with av.open(io.BytesIO(write(kind, moving(4), BOUNDS))) as film:
         frames = [*film.decode(video=0)]
     assert len(frames) == 4

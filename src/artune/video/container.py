@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from errno import ENOENT
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -281,7 +282,7 @@ def opened(path: Path) -> "InputContainer":
     try:
         container = av.open(path, metadata_errors="replace", options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
-        if isinstance(error, OSError) and not (isinstance(error, FileNotFoundError) and path.exists()):
+        if isinstance(error, OSError) and (error.errno != ENOENT or not path.exists()):  # it may name another file
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
         raise PictureError(
             f"{path} is no film that FFmpeg reads, or is damaged or cut short: give a film, an animation, a picture, "
@@ -319,7 +320,8 @@ def _decoder(stream: "VideoStream") -> "VideoCodecContext":
 
     decoder: Any = stream.codec_context
     name = _ALPHA_DECODERS.get(decoder.codec.canonical_name, "")
-    if stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:
+    told = {key.lower(): value for key, value in stream.metadata.items()}
+    if told.get("alpha_mode") == "1" and name in av.codecs_available:
         decoder = av.CodecContext.create(name, "r")
     decoder.thread_type = "AUTO"
     decoder.options = {"chroma_sample_location": "left"}  # where a film does not tell

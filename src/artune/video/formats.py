@@ -163,7 +163,10 @@ def format_of(
         if min(width, height) < 2:
             raise OutputError(f"a film of {width}x{height} pixels cannot be written as {suffix}; choose .gif or .png")
         sides = [side for side, odd in (("last column", width % 2), ("last row", height % 2)) if odd]
-        notes.append(f"{encoder.codec} needs even sides: the {' and the '.join(sides)} of {width}x{height} are cut off")
+        verb = "are" if len(sides) > 1 else "is"
+        notes.append(
+            f"{encoder.codec} needs even sides: the {' and the '.join(sides)} of {width}x{height} {verb} cut off"
+        )
         width, height = width - width % 2, height - height % 2
     return FilmFormat(
         container=container,

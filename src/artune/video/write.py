@@ -6,7 +6,7 @@ from fractions import Fraction
 from io import BufferedIOBase
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+T = TypeVar("T")
 
 _KEY_FRAMES = 250
 """Most frames from one key frame to the next, which are where players can begin."""
@@ -90,6 +92,8 @@ def write_film(
     Raises:
         OutputError: the place cannot be written, the disk is full, or segments and times do not fit.
     """
+    if not times:
+        raise OutputError(f"cannot write {out}: there are no frames to be written")
     paths, bounds, metadata = [*segments], [each - start for each in (*times, last)], metadata or {}
     if format.is_film:
         with atomic(out) as temporary, _writing(out):
@@ -98,7 +102,7 @@ def write_film(
         with atomic(out) as temporary, temporary.open("wb") as file:
             _animate(file, paths, bounds, format, metadata.get("comment", metadata.get("title", "")))
     else:
-        _write_pictures(out, _arrays(paths, format), len(times), format)
+        _write_pictures(out, _arrays(paths, format, len(times)), len(times), format)
 
 
 def _join(
@@ -120,7 +124,7 @@ def _join(
     with ExitStack() as stack:
         film = stack.enter_context(av.open(out, "w", format=form.container, container_options=options))
         film.metadata.update(metadata)
-        first = stack.enter_context(av.open(segments[0]))
+        first = stack.enter_context(_segment(segments[0]))
         template = first.streams.video[0]
         stream = film.add_stream_from_template(template, opaque=True)
         stream.time_base = form.time_base
@@ -134,7 +138,7 @@ def _join(
         film.start_encoding()
         ticks = _ticks(bounds, fraction(stream.time_base))
         sound = next(sounds, None)
-        for packet, (begins, ends) in zip(_packets(segments, template), pairwise(ticks), strict=True):
+        for packet, (begins, ends) in zip(_packets(segments, template, len(bounds) - 1), pairwise(ticks), strict=True):
             while sound is not None and sound[0] <= begins * stream.time_base:
                 film.mux(sound[1])
                 sound = next(sounds, None)
@@ -153,13 +157,13 @@ def _animate(
 ) -> None:
     """Write an animation of lossless segments."""
     if form.container == "GIF":
-        write_gif(file, lambda: _arrays(segments, form), bounds, comment)
+        write_gif(file, lambda: _arrays(segments, form, len(bounds) - 1), bounds, comment)
     elif form.container == "WebP":
         exif = Image.Exif()
         exif[ExifTags.Base.ImageDescription] = comment
-        write_webp(file, _arrays(segments, form), bounds, exif.tobytes() if comment else b"")
+        write_webp(file, _arrays(segments, form, len(bounds) - 1), bounds, exif.tobytes() if comment else b"")
     else:
-        write_apng(file, _arrays(segments, form), bounds, comment)
+        write_apng(file, _arrays(segments, form, len(bounds) - 1), bounds, comment)
 
 
 def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form: FilmFormat) -> None:
@@ -178,15 +182,16 @@ def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form:
             write_picture(picture, numbered_name(pattern, number), bits=form.bits)
 
 
-def _arrays(segments: list[Path], form: FilmFormat) -> Iterator[NDArray[Any]]:
+def _arrays(segments: list[Path], form: FilmFormat, total: int) -> Iterator[NDArray[Any]]:
     """The frames of lossless segments, ``[h, w, 3 | 4]``, as they were given."""
-    import av
-
     name = ("rgba64le" if form.alpha else "rgb48le") if form.bits > 8 else ("rgba" if form.alpha else "rgb24")
-    for path in segments:
-        with av.open(path) as segment:
-            for frame in segment.decode(video=0):
-                yield frame.to_ndarray(format=name)
+
+    def arrays() -> Iterator[NDArray[Any]]:
+        for path in segments:
+            with _segment(path) as segment:
+                yield from (frame.to_ndarray(format=name) for frame in segment.decode(video=0))
+
+    return _counted(arrays(), total)
 
 
 def _encoder(out: "OutputContainer", form: FilmFormat) -> "VideoStream":
@@ -224,18 +229,46 @@ def _fitted(frame: NDArray[Any], form: FilmFormat) -> NDArray[Any]:
     return np.ascontiguousarray(frame)
 
 
-def _packets(segments: list[Path], template: "VideoStream") -> "Iterator[Packet[Any]]":
+def _packets(segments: list[Path], template: "VideoStream", total: int) -> "Iterator[Packet[Any]]":
     """The packets of all segments in their order: a frame each."""
+
+    def packets() -> "Iterator[Packet[Any]]":
+        for path in segments:
+            with _segment(path) as segment:
+                stream = segment.streams.video[0]
+                if stream.codec_context.extradata != template.codec_context.extradata:
+                    raise OutputError(f"{path} was encoded with other settings than the first segment; make it anew")
+                yield from (packet for packet in segment.demux(stream) if packet.size)
+
+    return _counted(packets(), total)
+
+
+@contextmanager
+def _segment(path: Path) -> "Iterator[InputContainer]":
+    """A segment, open for reading."""
     import av
 
-    for path in segments:
+    try:
         with av.open(path) as segment:
-            stream = segment.streams.video[0]
-            if stream.codec_context.extradata != template.codec_context.extradata:
-                raise OutputError(f"{path} was encoded with other settings than the segments before it; make it anew")
-            for packet in segment.demux(stream):
-                if packet.size:
-                    yield packet
+            yield segment
+    except av.FFmpegError as error:
+        raise OutputError(f"cannot read the segment {path}: {error.strerror}; make it anew") from error
+
+
+def _counted(frames: Iterable[T], total: int) -> Iterator[T]:
+    """Frames of segments, as many as there are times.
+
+    Raises:
+        OutputError: there are more or fewer.
+    """
+    number = 0
+    for number, frame in enumerate(frames, 1):
+        if number > total:
+            break
+        yield frame
+    if number != total:
+        comparison = "more" if number > total else "fewer"
+        raise OutputError(f"the segments hold {comparison} than the {total} frames of the film; make them anew")
 
 
 def _sounds(
