@@ -1,5 +1,6 @@
 """The public names of artune, and where each is defined; ``__init__.py`` loads them from this list."""
 
+from .api import load_style as load_style
 from .api import prepare as prepare
 from .api import style as style
 from .api import tune as tune
@@ -21,5 +22,6 @@ from .transfer.inputs import RegionStyle as RegionStyle
 from .transfer.prepared import Prepared as Prepared
 from .transfer.result import Result as Result
 from .transfer.run import Progress as Progress
+from .transfer.trained_style import TrainedStyle as TrainedStyle
 
 __version__: str

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from artune import __version__
-from artune.cli import classes, human, info, judge, networks, recipes, segment, style, tune
+from artune.cli import apply, classes, human, info, judge, networks, recipes, segment, style, train, tune
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ def _about(
 app.command(epilog=style.EXAMPLES)(guarded(style.style))
 app.command()(guarded(tune.tune))
 app.command()(guarded(style.demo))
+app.command()(guarded(train.train))
+app.command()(guarded(apply.apply))
 app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))

@@ -53,11 +53,14 @@ from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
+    from artune.images.picture import Picture
     from artune.regions.segment import Segmenter
     from artune.transfer.checkpoint import Checkpoint
+    from artune.transfer.inputs import Masked
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
     from artune.transfer.task import Loaded
+    from artune.transfer.trained_style import TrainedStyle
 
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
@@ -256,9 +259,9 @@ def style(
     for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
         if used and found is None:
             raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")
-    suffix = _result_format(out) if found is None else _results_format(out, form)
+    suffix = result_format(out) if found is None else results_format(out, form)
     check_lossy(suffix, jpeg_quality)
-    call = _Call(
+    call = Call(
         wanted,
         parts,
         weights,
@@ -280,7 +283,7 @@ def style(
         call.many(found, place, suffix, one_strength=one_strength)
 
 
-def _result_format(out: str) -> str:
+def result_format(out: str) -> str:
     """The suffix of one result, without its dot."""
     place = expanded(out)
     if place.name and not place.suffix:
@@ -288,7 +291,7 @@ def _result_format(out: str) -> str:
     return place.suffix.lower().removeprefix(".")
 
 
-def _results_format(out: str, form: str | None) -> str:
+def results_format(out: str, form: str | None) -> str:
     """The suffix of results in a folder, without its dot."""
     if names_picture(out) and not is_folder(out):
         raise OutputError(f"a folder or a glob of photographs needs a folder as OUT, not {out}; give one: -o styled/")
@@ -296,7 +299,7 @@ def _results_format(out: str, form: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """The options that all pictures of a call share."""
 
     spec: StyleSpec
@@ -312,6 +315,8 @@ class _Call:
     as_json: bool = False
     auto: bool = False
     """Whether the user wrote ``--strength auto``; then it is an error if there is no strength to find."""
+    trained: "TrainedStyle | None" = None
+    """A trained style, which brings its network and its paintings along; ``weights`` is then its file."""
 
     def one(
         self, content: Path, out: Path, network: "Loaded | None" = None, segmenter: "Segmenter | None" = None
@@ -335,7 +340,7 @@ class _Call:
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
         regions = self.parts.of(content, segmenter, self.allow_huge)
         task = api.read(
-            content, self.parts.paintings(), self.spec, regions=regions, network=network, allow_huge=self.allow_huge
+            content, self._paintings(), self.spec, regions=regions, network=network, allow_huge=self.allow_huge
         )
         with balancing(self.quiet) as on_step:
             tuning = api.find_strength(task, checkpoint=checkpoint, on_step=on_step)
@@ -480,7 +485,7 @@ class _Call:
                 regions = self.parts.of(photograph, segmenter, self.allow_huge)
                 task = api.read(
                     photograph,
-                    self.parts.paintings(),
+                    self._paintings(),
                     self.spec,
                     regions=regions,
                     network=network,
@@ -500,6 +505,8 @@ class _Call:
 
     def network(self) -> "Loaded":
         """The loss network, or what else the spec's method needs; a download shows a progress bar."""
+        if self.trained is not None:
+            return self.trained.network
         with loading():
             from artune.machine import keep_freed_memory
             from artune.transfer.methods import method_of
@@ -508,6 +515,9 @@ class _Call:
         with download_bar(self.quiet) as on_bytes:
             loaded: Loaded = method_of(self.spec).load(self.spec, self.weights, on_bytes)
         return loaded
+
+    def _paintings(self) -> "Sequence[Path | Masked | Picture]":
+        return self.parts.paintings() if self.trained is None else self.trained.paintings
 
     def _inputs(self, content: Path) -> list[Path]:
         return [content, *self.parts.files(), *([self.weights] if self.weights else [])]
@@ -539,7 +549,8 @@ class _Call:
         elif not self.quiet:
             width, height = result.picture.size
             seconds, end = result.record.timings["total"], result.record.end
-            say(f"{out}: {width}x{height}, {result.record.steps} steps in {seconds:.1f} s, {end}")
+            steps = f"{result.record.steps} step{'s' * (result.record.steps != 1)}"
+            say(f"{out}: {width}x{height}, {steps} in {seconds:.1f} s, {end}")
 
 
 def demo(
@@ -560,6 +571,6 @@ def demo(
     photograph = sample_photo(photo)
     if not quiet:
         say(f"{photo} in the style {style}")
-    _Call(spec, Parts((painting,)), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
+    Call(spec, Parts((painting,)), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
     if not quiet:
         say(f"The picture is at {out.resolve()}")

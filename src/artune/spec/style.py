@@ -110,6 +110,11 @@ class MethodSpec(Model):
     """Picture to start from."""
 
     @property
+    def takes_paintings(self) -> bool:
+        """Whether the style is that of paintings that are given."""
+        return True
+
+    @property
     def leaves_strength(self) -> bool:
         """Whether the picture depends on the spec's strength, and on nothing in its place."""
         return False
@@ -300,7 +305,26 @@ class Instant(MethodSpec):
         return {"quality": "where every size is given (`rungs`); leave out either"}
 
 
-METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant}
+class Trained(MethodSpec):
+    """One pass of Johnson's network, which was trained for one style; its file is given as weights."""
+
+    kind: Literal["trained"] = "trained"
+
+    @property
+    def takes_paintings(self) -> bool:
+        """The network brings its style along."""
+        return False
+
+    @property
+    def strength_fault(self) -> str | None:
+        """The network has no slider."""
+        return (
+            "this style was trained at one strength and has no slider; leave out `strength` (a style that was trained "
+            "by artune train --from painter has one)"
+        )
+
+
+METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant, "trained": Trained}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()

@@ -9,7 +9,7 @@ from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
-from artune.transfer import instant, optimise
+from artune.transfer import instant, optimise, trained
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.ladder import Ladder
 from artune.transfer.run import P, Progress, Run
@@ -45,6 +45,7 @@ METHODS: Mapping[str, Method[Any, Any]] = {
         optimise.load, optimise.plan, optimise.steps, optimise.ladder, optimise.finish, optimise.in_tiles
     ),
     "instant": Method(instant.load, instant.plan, instant.steps, instant.ladder, instant.finish, instant.in_tiles),
+    "trained": Method(trained.load, trained.plan, trained.steps),
 }
 
 

@@ -67,7 +67,9 @@ def blended(inputs: Inputs, plan: Plan) -> Inputs:
 
 def first_picture(task: Task[Any], shown: Inputs) -> Painting:
     """The picture to start from, if the start is not the photograph: the one that was given, or the first painting."""
-    return Painting(task.first) if task.first else shown.paintings[0]
+    if task.first is not None:
+        return Painting(task.first)
+    return shown.paintings[0] if shown.paintings else Painting(shown.photograph)
 
 
 @dataclass(frozen=True, eq=False)
