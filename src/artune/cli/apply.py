@@ -136,7 +136,7 @@ def _base(file: Path | None, own: StyleSpec) -> StyleSpec:
     given = read_spec(file)
     if not isinstance(given.method, type(own.method)):
         raise SpecError(
-            f"the spec in {file} is of the method {given.method.kind}, and this style needs {own.method.kind}; leave out "
-            "--spec"
+            f"the spec in {file} is of the method {given.method.kind}, and this style needs {own.method.kind}; leave "
+            "out --spec"
         )
     return given

@@ -19,7 +19,7 @@ def info(
         Path | None, typer.Option(help="Of a style: file for the small picture that it carries.")
     ] = None,
 ) -> None:
-    """Print the spec that a picture carries, which artune style --spec takes; or what a trained style says of itself."""
+    """Print the spec that a picture carries, for artune style --spec; or what a trained style says of itself."""
     if picture.suffix == STYLE:
         found = _style(picture, thumbnail)
     elif thumbnail is not None:

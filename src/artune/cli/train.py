@@ -234,9 +234,7 @@ def _plan(training: "StyleTraining") -> str:
     )
 
 
-def _run(
-    training: "StyleTraining", checkpoints: Checkpoints, page: "TrainingPage | None", *, quiet: bool
-) -> None:
+def _run(training: "StyleTraining", checkpoints: Checkpoints, page: "TrainingPage | None", *, quiet: bool) -> None:
     """Train with progress, previews and checkpoints; Ctrl-C leaves a checkpoint."""
     with interruptible() as interrupted, training_display(quiet, training.steps, training.epoch) as show:
         for progress in training.run():
@@ -250,8 +248,8 @@ def _run(
                 raise typer.Exit(CANCELLED)
     if training.fitting.end == "diverged":
         raise InputError(
-            f"the training diverged after {training.fitting.step} steps: the loss is no finite number; choose a smaller "
-            "--rate, and start anew with --overwrite"
+            f"the training diverged after {training.fitting.step} steps: the loss is no finite number; choose a "
+            "smaller --rate, and start anew with --overwrite"
         )
 
 

@@ -116,7 +116,8 @@ class Judge:
                     StyleCalibration(*tensors[f"calibration.{kind}.style"].tolist()),
                     ContentCalibration(*tensors[f"calibration.{kind}.content"].tolist()),
                 )
-                for kind in METHOD_SPECS
+                for kind, method in METHOD_SPECS.items()
+                if method().leaves_strength
             }
         except (KeyError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error

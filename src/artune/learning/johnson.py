@@ -22,7 +22,13 @@ class JohnsonLearner:
         paintings: ``[1, 3, h, w]`` each.
         device: where it is trained.
         dtype: of the activations of both networks.
+
+    Attributes:
+        drawn, clip, warm_up: see ``artune.learning.training.Learner``.
     """
+
+    clip: float | None = None
+    warm_up = 0
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class JohnsonLearner:
         dtype: torch.dtype,
     ) -> None:
         self.spec, self.dtype, self.device = resolved(spec, backbone), dtype, device
+        self.drawn = spec.batch
         self.objective = BatchObjective(backbone, paintings, self.spec)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)

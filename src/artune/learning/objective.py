@@ -76,16 +76,15 @@ class BatchObjective:
         assert spec.content_weight is not None
         assert spec.style_weight is not None
         self.backbone = backbone
-        self.formulas = Formulas(
-            style=spec.loss, content=spec.content_loss, scale=spec.scale, draws=Draws(spec.seed)
-        )
+        self.formulas = Formulas(style=spec.loss, content=spec.content_loss, scale=spec.scale, draws=Draws(spec.seed))
         self.weights = Weights(spec.content_layers, spec.style_layers, tv=spec.tv or 0.0)
         self.terms = Terms.of(self.weights, self.formulas)
         self.regions = [RegionWeights(style=spec.style_weight, content=spec.content_weight)]
         self.paintings = []
         for image in paintings:
             painting = PaintingImage(image)
-            self.paintings.append(self.terms.measured(painting, measure(backbone, image, self.terms.of_painting(painting))))
+            found = measure(backbone, image, self.terms.of_painting(painting))
+            self.paintings.append(self.terms.measured(painting, found))
         self._pass: Pass | None = None
 
     def losses(self, images: Image, photographs: Image, step: int) -> dict[str, Tensor]:
@@ -109,8 +108,6 @@ class BatchObjective:
         if self.formulas.scale == "calibrated":  # relative to the photograph's own distance from the style
             found = measure(self.backbone, photographs, wanted)
         else:
-            content = wanted[: len(self.terms.content)]
-            found = [*measure(self.backbone, photographs, content), *[Measured(None, None)] * (len(wanted) - len(content))]
-        return assemble(
-            self.backbone, self.terms, self.regions, [self.paintings], found, self.weights, self.formulas
-        )
+            content = measure(self.backbone, photographs, wanted[: len(self.terms.content)])
+            found = [*content, *[Measured(None, None)] * (len(wanted) - len(content))]
+        return assemble(self.backbone, self.terms, self.regions, [self.paintings], found, self.weights, self.formulas)

@@ -34,10 +34,12 @@ class PhotographBatch(NamedTuple):
     Attributes:
         images: ``[b, 3, s, s]`` in [0, 1].
         step: from 0.
+        places: of each among those of the step, which several processes may share.
     """
 
     images: Squares
     step: int
+    places: range
 
 
 class TrainingPhotographs:
@@ -90,9 +92,9 @@ class TrainingPhotographs:
         Raises:
             InputError: no photograph can be read.
         """
-        places = range(step * size + rank, (step + 1) * size, processes)
-        images = [self._drawn(place) for place in places]
-        return PhotographBatch(torch.cat(images), step)
+        places = range(rank, size, processes)
+        images = [self._drawn(step * size + place) for place in places]
+        return PhotographBatch(torch.cat(images), step, places)
 
     def validation(self) -> Squares:
         """Middle squares of the photographs that are held out; of the first few, if there are too few to hold out any.

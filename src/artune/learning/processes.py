@@ -43,7 +43,7 @@ class Processes:
             flat = torch.cat([tensor.detach().flatten() for tensor in own])
             distributed.all_reduce(flat)
             flat /= self.count
-            for tensor, mean in zip(own, flat.split([tensor.numel() for tensor in own]), strict=True):
+            for tensor, mean in zip(own, torch.split(flat, [each.numel() for each in own]), strict=True):
                 tensor.detach().copy_(mean.view_as(tensor))
 
     def any(self, flag: bool) -> bool:

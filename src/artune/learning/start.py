@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from artune.assets import OnBytes
-from artune.backbones.base import Image
+from artune.assets import PAINTER, OnBytes
 from artune.backbones.registry import find_network, load_network
+from artune.errors import SpecError
 from artune.learning.johnson import JohnsonLearner
+from artune.learning.painter import PainterLearner
 from artune.learning.photographs import TrainingPhotographs
 from artune.learning.processes import ALONE, Processes
-from artune.learning.training import NOT_STATED, StyleSources, StyleTraining
+from artune.learning.training import NOT_STATED, Learner, StyleSources, StyleTraining
 from artune.machine import choose_device, choose_precision
+from artune.networks.loaded import PainterNetwork
+from artune.spec.style import StyleSpec
 from artune.spec.train_style import StyleTrainSpec
 from artune.transfer.inputs import Inputs, Source
 from artune.transfer.objective import at_least
@@ -49,22 +50,31 @@ def start_training(
     """
     inputs = Inputs.read(preview, styles)
     photographs = TrainingPhotographs(photos, spec.size, augment=spec.augment, seed=spec.seed)
-    place = choose_device(device)
-    dtype = choose_precision(spec.precision, place)
-    record = find_network(spec.network)
-    layers = [*(spec.content_layers or ()), *(spec.style_layers or ())]
-    backbone, digest = load_network(
-        spec.network, weights=weights, smooth=None, device=place, dtype=dtype, on_bytes=on_bytes, taps=layers
-    )
-    known = record.weights is not None and digest.startswith(record.weights.sha256)
-    terms = record.weights.licence if known and record.weights is not None else NOT_STATED
-    licences = {"paintings": licence or NOT_STATED, "photographs": NOT_STATED, f"loss network {spec.network}": terms}
     names = tuple(path.name for path in styles)
-    sources = StyleSources(inputs, names, photographs, digest, licences)
-    learner = JohnsonLearner(spec, backbone, _images(sources, spec, place, backbone.smallest), place, dtype)
+    licences = {"paintings": licence or NOT_STATED, "photographs": NOT_STATED}
+    learner: Learner
+    if spec.base == "painter":
+        if weights is not None:
+            raise SpecError("`weights` are those of a loss network, and the painter has its own; leave them out")
+        painter = PainterNetwork.load(StyleSpec(device=device), on_bytes=on_bytes)
+        licences["painter"] = PAINTER.licence
+        sources = StyleSources(inputs, names, photographs, painter.digest, licences)
+        learner = PainterLearner(spec, painter, inputs)
+    else:
+        place = choose_device(device)
+        dtype = choose_precision(spec.precision, place)
+        layers = [*(spec.content_layers or ()), *(spec.style_layers or ())]
+        backbone, digest = load_network(
+            spec.network, weights=weights, device=place, dtype=dtype, on_bytes=on_bytes, taps=layers
+        )
+        licences[f"loss network {spec.network}"] = _licence(spec.network, digest)
+        sources = StyleSources(inputs, names, photographs, digest, licences)
+        images = [at_least(each.tensor().to(place), backbone.smallest) for each in sources.paintings(spec.style_size)]
+        learner = JohnsonLearner(spec, backbone, images, place, dtype)
     return StyleTraining(learner, sources, processes)
 
 
-def _images(sources: StyleSources, spec: StyleTrainSpec, device: torch.device, smallest: int) -> list[Image]:
-    """The paintings at the size of the spec, ``[1, 3, h, w]`` each."""
-    return [at_least(each.tensor().to(device), smallest) for each in sources.paintings(spec.style_size)]
+def _licence(network: str, digest: str) -> str:
+    """The terms of a network's published weights, if they are the ones that were loaded."""
+    asset = find_network(network).weights
+    return asset.licence if asset is not None and digest.startswith(asset.sha256) else NOT_STATED

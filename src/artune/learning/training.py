@@ -34,11 +34,19 @@ class Learner(Protocol):
 
     Attributes:
         spec: what is trained, with the choices filled in that depend on the loss network.
-        module: the network.
+        drawn: number of photographs that are drawn for a step.
+        clip: largest norm of the gradient; ``None``: no limit.
+        warm_up: steps over which the rate rises.
     """
 
     spec: StyleTrainSpec
-    module: Johnson | Painter
+    drawn: int
+    clip: float | None
+    warm_up: int
+
+    @property
+    def module(self) -> Johnson | Painter:
+        """The network."""
 
     def loss(self, batch: PhotographBatch) -> dict[str, Tensor]:
         """Losses by kind, means over a batch; their sum is minimised."""
@@ -92,17 +100,17 @@ class StyleTraining:
         self.spec = spec = learner.spec
         processes.check(spec.batch)
         self.photographs = sources.photographs
-        steps = spec.steps or max(1, round(spec.passes * self.photographs.count / spec.batch))
+        steps = spec.steps or max(1, round(spec.passes * self.photographs.count / learner.drawn))
         self.held = self.photographs.validation()
         trained = [parameter for parameter in learner.module.parameters() if parameter.requires_grad]
         self.fitting = Fitting(
             learner.module,
             torch.optim.Adam(trained, spec.rate),
-            FitSettings(steps, spec.seed, spec.every),
+            FitSettings(steps, spec.seed, spec.every, clip=learner.clip),
             batch=self.batch,
             loss=learner.loss,
             validate=lambda: learner.validated(self.held),
-            rate=cosine if spec.schedule == "cosine" else lambda share: 1.0,
+            rate=lambda share: rate_at(share, steps, spec, learner.warm_up),
             average=processes.average,
         )
         self.run_of = {
@@ -110,7 +118,7 @@ class StyleTraining:
             **sources.inputs.digests,
             "photographs": self.photographs.digest,
             "weights": sources.network,
-            "batches of a process": spec.batch // processes.count,
+            "number of processes": processes.count,
         }
 
     @property
@@ -121,11 +129,11 @@ class StyleTraining:
     @property
     def epoch(self) -> int:
         """Number of steps in which all photographs are seen once."""
-        return ceil(self.photographs.count / self.spec.batch)
+        return ceil(self.photographs.count / self.learner.drawn)
 
     def batch(self, seed: int, step: int) -> PhotographBatch:
         """This process's squares of a step."""
-        return self.photographs.batch(step, self.spec.batch, self.processes.rank, self.processes.count)
+        return self.photographs.batch(step, self.learner.drawn, self.processes.rank, self.processes.count)
 
     def run(self) -> Iterator[FitStep]:
         """Train to the end, step by step; the caller shows progress, writes checkpoints, or stops."""
@@ -186,3 +194,16 @@ class StyleTraining:
         self.keep_best()
         paintings = self.sources.paintings(LONGEST_PAINTING) if isinstance(self.learner.module, Painter) else []
         write_style(path, self.info(), self.learner.module, paintings, self.preview(), replace=replace)
+
+
+def rate_at(share: float, steps: int, spec: StyleTrainSpec, warm_up: int) -> float:
+    """Factor of the rate.
+
+    Args:
+        share: of the steps that are done, in [0, 1).
+        steps: number of all steps.
+        spec: its schedule counts.
+        warm_up: steps over which the rate rises.
+    """
+    rising = min(1.0, (share * steps + 1) / warm_up) if warm_up else 1.0
+    return rising * (cosine(share) if spec.schedule == "cosine" else 1.0)

@@ -103,9 +103,9 @@ class Johnson(nn.Module):
         super().__init__()
         self.config = config
         first, second, third = config.widths
-        self.encoder = nn.Sequential(layer(3, first, 9), layer(first, second, 3, 2), layer(second, third, 3, 2))
+        self.down = nn.Sequential(layer(3, first, 9), layer(first, second, 3, 2), layer(second, third, 3, 2))
         self.blocks = nn.Sequential(*(ResidualBlock(third) for _ in range(config.blocks)))
-        self.decoder = nn.Sequential(enlarging(third, second), enlarging(second, first))
+        self.up = nn.Sequential(enlarging(third, second), enlarging(second, first))
         self.last = convolution(first, 3, 9)
 
     def forward(self, image: Image) -> Image:
@@ -123,6 +123,6 @@ class Johnson(nn.Module):
             image: as in ``forward``.
         """
         height, width = image.shape[-2:]
-        x = self.last(self.decoder(self.blocks(self.encoder(image))))
+        x = self.last(self.up(self.blocks(self.down(image))))
         made: Tensor = 0.5 + SWING * x[..., :height, :width].tanh()  # sides that are no multiple of 4 come out longer
         return made

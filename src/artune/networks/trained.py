@@ -127,8 +127,7 @@ def write_style(
     """
     tensors = {
         NETWORK + name: (tensor if tensor.dim() <= 1 else tensor.half()).detach().cpu().contiguous()
-        for name, tensor in network.state_dict().items()
-        if not name.startswith(ENCODER)
+        for name, tensor in _own_weights(network).items()
     }
     tensors |= {f"{PAINTING}{place}": _as_jpeg(each, LONGEST_PAINTING) for place, each in enumerate(paintings)}
     tensors[THUMBNAIL] = _as_jpeg(thumbnail, THUMBNAIL_SIZE)
@@ -193,9 +192,17 @@ def _empty(info: StyleInfo) -> Johnson | Painter:
         return Painter(encoder, config)
 
 
+def _own_weights(network: Johnson | Painter) -> dict[str, Tensor]:
+    """The weights of a network by name; of a painter without those of the compact network that it sees with."""
+    weights: dict[str, Tensor] = network.state_dict()
+    if isinstance(network, Painter):
+        return {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)}
+    return weights
+
+
 def _fill(network: Johnson | Painter, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Set the weights of a network, and freeze them."""
-    own = {NETWORK + name: w for name, w in network.state_dict().items() if not name.startswith(ENCODER)}
+    own = {NETWORK + name: tensor for name, tensor in _own_weights(network).items()}
     for name in sorted(own.keys() | tensors.keys()):
         tensor = tensors.get(name)
         if name not in own or tensor is None or tensor.shape != own[name].shape or not tensor.is_floating_point():
@@ -227,9 +234,9 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     """sha256 of what a file says and of all its tensors."""
     seen = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
+        tensor = tensors[name]
         seen.update(json.dumps([name, str(tensor.dtype), [*tensor.shape]]).encode())
-        seen.update(tensor.view(torch.uint8).numpy().data if tensor.dim() else tensor.numpy().tobytes())
+        seen.update(tensor.numpy().tobytes())
     return seen.hexdigest()
 
 

@@ -64,8 +64,8 @@ TRAINING_RECIPES: Mapping[str, PublishedTraining] = {
     ),
     "stylist": PublishedTraining(
         "The report Stylist: larger batches, a larger rate, fewer steps",
-        "Stylist, progress report of Bilkent's CS-464: Johnson's network, losses of VGG-16, MS COCO 2014, batch 16, rate "
-        "0.0075, content 10, style 75, 1,600 iterations",
+        "Stylist, progress report of Bilkent's CS-464: Johnson's network, losses of VGG-16, MS COCO 2014, batch 16, "
+        "rate 0.0075, content 10, style 75, 1,600 iterations",
         (
             *SHARED,
             "the report names no layers and no units for this training: they are Johnson's, and content relu2_2, which "

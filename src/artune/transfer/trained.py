@@ -103,8 +103,6 @@ def network_bytes(config: JohnsonConfig, pixels: int) -> int:
     return pixels * (PICTURE_BYTES + MAPS * 4 * config.widths[0])
 
 
-@in_mode(own_mode)
-@in_mode(torch.no_grad)
 def steps(run: TrainedRun, checkpoint: Checkpoint | None = None) -> Generator[Progress, None, None]:
     """Make the picture in one step.
 
@@ -118,6 +116,12 @@ def steps(run: TrainedRun, checkpoint: Checkpoint | None = None) -> Generator[Pr
     Raises:
         CheckpointError: the checkpoint does not fit the run.
     """
+    yield from _steps(run, checkpoint)
+
+
+@in_mode(own_mode)
+@in_mode(torch.no_grad)
+def _steps(run: TrainedRun, checkpoint: Checkpoint | None) -> Generator[Progress, None, None]:
     began = time.perf_counter() - (checkpoint.seconds if checkpoint else 0.0)
     rung, network = run.plan.rung, run.network
 
