@@ -58,7 +58,7 @@ from artune.judges.embedding import Judge
 from artune.machine import keep_freed_memory
 from artune.record import ALGORITHM, run_key
 from artune.spec.options import with_options
-from artune.spec.style import METHOD_SPECS, StyleSpec
+from artune.spec.style import JUDGED_METHODS, StyleSpec
 from artune.transfer.methods import method_of
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded
@@ -311,7 +311,7 @@ def main() -> None:
     of_crowd = parser.add_argument_group("crowd")
     of_crowd.add_argument("--work", type=Path, help="folder for pictures and measurements")
     of_crowd.add_argument("--pairs", type=int, default=60)
-    of_crowd.add_argument("--method", choices=list(METHOD_SPECS), default="optimise")
+    of_crowd.add_argument("--method", choices=JUDGED_METHODS, default="optimise")
     of_crowd.add_argument("--fixed", type=float, nargs="+", default=FIXED, help="strengths to compare with")
     of_crowd.add_argument("--referees", nargs="+", choices=list(REFEREES), default=list(REFEREES))
     of_crowd.add_argument("--paintings", type=int, default=PAINTINGS, help="in the crowd")

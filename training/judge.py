@@ -36,7 +36,7 @@ from artune.judges.embedding import (
     style_of,
 )
 from artune.losses import moments as fn
-from artune.spec.style import METHOD_SPECS
+from artune.spec.style import JUDGED_METHODS
 
 DIRECTIONS = 64
 """Number of the directions."""
@@ -80,7 +80,7 @@ def make_bank(assets: Path, count: int, output: Path) -> None:
     basis = vectors[:, -DIRECTIONS:].float()
     styles = torch.cat([style_of(each, basis) for each in features(chosen)])
     nothing = Calibrations(StyleCalibration(0.0, 0.0), ContentCalibration(0.0, 0.0, 0.0))
-    none = dict.fromkeys(METHOD_SPECS, nothing)
+    none = dict.fromkeys(JUDGED_METHODS, nothing)
     write({"basis": basis.contiguous(), "bank.style": styles.half()}, none, output)
 
 

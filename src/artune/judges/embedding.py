@@ -25,7 +25,7 @@ from artune.files import file_digest
 from artune.losses import moments as fn
 from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
-from artune.spec.style import METHOD_SPECS
+from artune.spec.style import JUDGED_METHODS
 
 SIDE = 256
 """Height and width at which a picture is seen, whatever its shape: so layouts can be compared."""
@@ -116,8 +116,7 @@ class Judge:
                     StyleCalibration(*tensors[f"calibration.{kind}.style"].tolist()),
                     ContentCalibration(*tensors[f"calibration.{kind}.content"].tolist()),
                 )
-                for kind, method in METHOD_SPECS.items()
-                if method().leaves_strength
+                for kind in JUDGED_METHODS
             }
         except (KeyError, TypeError) as error:
             raise WeightsError(f"{path} holds no judge; leave it out, or give one made by training/judge.py") from error

@@ -70,7 +70,8 @@ class TrainingPhotographs:
         self._room = KEPT_BYTES
         seen = hashlib.sha256()
         for path in files:
-            seen.update(f"{os.path.relpath(path, root)} {path.stat().st_size}\n".encode())
+            size = path.stat().st_size if path.is_file() else 0  # a link may lead nowhere
+            seen.update(f"{os.path.relpath(path, root)} {size}\n".encode())
         self.digest = seen.hexdigest()
         """Of the files' names and sizes."""
 

@@ -64,7 +64,7 @@ def joined() -> Iterator[Processes]:
 
     Within the block they are connected. It begins in all of them at the same time.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
     distributed.init_process_group("gloo")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ NOT_STATED = "not stated"
 """Licence of paintings if none was given."""
 
 
+@runtime_checkable
 class Learner(Protocol):
     """A network that learns a style, and its losses.
 

@@ -55,9 +55,12 @@ WIDTHS: Mapping[Width, tuple[int, int, int]] = {"slim": (16, 32, 64), "full": (3
 """Channels by the name of the width; ``full`` is the authors'."""
 
 
-def convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size, but for its stride, and mirrors the map at its border."""
-    return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="reflect")
+def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, bias: bool = False) -> nn.Conv2d:
+    """A convolution that keeps the size, but for its stride, and mirrors the map at its border.
+
+    Without a bias where instance norm follows, which would take it away again.
+    """
+    return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="reflect", bias=bias)
 
 
 def norm(channels: int) -> nn.InstanceNorm2d:
@@ -106,7 +109,7 @@ class Johnson(nn.Module):
         self.down = nn.Sequential(layer(3, first, 9), layer(first, second, 3, 2), layer(second, third, 3, 2))
         self.blocks = nn.Sequential(*(ResidualBlock(third) for _ in range(config.blocks)))
         self.up = nn.Sequential(enlarging(third, second), enlarging(second, first))
-        self.last = convolution(first, 3, 9)
+        self.last = convolution(first, 3, 9, bias=True)
 
     def forward(self, image: Image) -> Image:
         """The picture in the style, sRGB in [0, 1].
