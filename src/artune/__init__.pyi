@@ -17,6 +17,7 @@ from .regions.segment import load_segmenter as load_segmenter
 from .spec.style import Instant as Instant
 from .spec.style import Optimise as Optimise
 from .spec.style import StyleSpec as StyleSpec
+from .spec.style import Trained as Trained
 from .transfer.inputs import Masked as Masked
 from .transfer.inputs import RegionStyle as RegionStyle
 from .transfer.prepared import Prepared as Prepared

@@ -17,7 +17,18 @@ from artune.tensors import load_checkpoint
 from tests.e2e.test_cli import call, refused
 from tests.trained import folder_of_photographs, write_johnson, write_painter
 
-FAST = ["--size", "32", "--style-size", "32", "--style-layers", "relu1_1", "--content-layers", "relu2_1", "--batch", "2"]
+FAST = [
+    "--size",
+    "32",
+    "--style-size",
+    "32",
+    "--style-layers",
+    "relu1_1",
+    "--content-layers",
+    "relu2_1",
+    "--batch",
+    "2",
+]
 
 
 @pytest.fixture
@@ -229,7 +240,7 @@ def test_sixteen_bits_transparency_and_colours(model, files):
     made = read_picture(files / "o.png")
     assert made.alpha[:, :19].max() == 0
     assert made.alpha[:, 21:].min() == 1
-    assert 0 < (files / "o.png").stat().st_size
+    assert (files / "o.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -290,7 +301,17 @@ def test_two_processes_learn_what_one_learns(data):
     more = ["--precision", "fp32", "--batch", "4"]
     assert call(*train(data, *more, out="one.safetensors")).exit_code == 0
     line = [str(part) for part in train(data, *more, out="two.safetensors")]
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "artune", *line]
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "artune",
+        *line,
+    ]
     done = subprocess.run(run, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("4 steps of 4 in 2 processes") == 1

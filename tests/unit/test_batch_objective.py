@@ -86,7 +86,9 @@ def test_several_paintings_are_mixed(painting, photo):
     spec = resolved(StyleTrainSpec(**GRAM, **LAYERS, size=32), network)
     one, other = painting.tensor(), photo.tensor()
     x = torch.full((1, 3, 32, 32), 0.5)
-    alone, twice, mixed = (BatchObjective(network, some, spec).losses(x, x, 0) for some in ([one], [one, one], [one, other]))
+    alone, twice, mixed = (
+        BatchObjective(network, some, spec).losses(x, x, 0) for some in ([one], [one, one], [one, other])
+    )
     assert twice["style relu2_2"].item() == pytest.approx(alone["style relu2_2"].item(), rel=1e-4)
     assert mixed["style relu2_2"].item() != pytest.approx(alone["style relu2_2"].item(), rel=1e-2)
 

@@ -47,9 +47,7 @@ def test_it_learns(start):
     assert len(last.validations) == 2
 
 
-@pytest.mark.parametrize(
-    "spec", [SPEC, pytest.param(PAINTER, marks=pytest.mark.slow)], ids=["johnson", "painter"]
-)
+@pytest.mark.parametrize("spec", [SPEC, pytest.param(PAINTER, marks=pytest.mark.slow)], ids=["johnson", "painter"])
 def test_resumed_is_uninterrupted_to_the_bit(start, spec, tmp_path):
     whole = start(spec)
     steps = list(whole.run())

@@ -113,7 +113,11 @@ LAST = "network.last.bias"
         (setting("painting.0", torch.zeros(9, dtype=torch.uint8)), None, "does not hold the pictures"),
         (setting("thumbnail", torch.zeros(9, dtype=torch.uint8)), None, "one of its pictures cannot be read"),
         (setting("thumbnail", torch.zeros(9)), None, "one of its pictures cannot be read"),
-        (None, lambda data: data.update(shape={"widths": [4, 6, 10**6], "blocks": 1}), "that this version .* understands"),
+        (
+            None,
+            lambda data: data.update(shape={"widths": [4, 6, 10**6], "blocks": 1}),
+            "that this version .* understands",
+        ),
         (None, lambda data: data.update(shape={"widths": [4, 6], "blocks": 1}), "that this version .* understands"),
         (None, lambda data: data.update(shape={"widths": [4, 6, 8], "depth": 1}), "does not fit a network"),
         (None, lambda data: data.update(strange=1), "that this version .* understands"),

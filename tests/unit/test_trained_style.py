@@ -69,7 +69,9 @@ def test_colours_may_stay_those_of_the_photograph(style, photo):
     def chroma(pixels):
         return pixels - pixels.mean(2, keepdims=True)
 
-    assert np.abs(chroma(made) - chroma(photo.pixels)).mean() < 0.5 * np.abs(chroma(plain) - chroma(photo.pixels)).mean()
+    assert (
+        np.abs(chroma(made) - chroma(photo.pixels)).mean() < 0.5 * np.abs(chroma(plain) - chroma(photo.pixels)).mean()
+    )
 
 
 @pytest.mark.parametrize(

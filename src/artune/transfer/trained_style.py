@@ -36,9 +36,7 @@ class TrainedStyle:
         network: what was loaded.
     """
 
-    def __init__(
-        self, file: StyleFile, spec: StyleSpec, style: Callable[[Source, "TrainedStyle", StyleSpec, bool], Result]
-    ) -> None:
+    def __init__(self, file: StyleFile, spec: StyleSpec, style: Callable[..., Result]) -> None:
         self._file, self._style = file, style
         self.network: StyleNetwork | PainterNetwork
         if file.info.base == "painter":
