@@ -9,6 +9,7 @@ from artune.balance.ladder import OnLadder, Tuning, find_balance
 from artune.engine.modes import own_mode
 from artune.errors import InputError, SpecError
 from artune.judges.embedding import Judge
+from artune.networks.trained import read_style
 from artune.recipes import find_recipe
 from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec
@@ -19,6 +20,7 @@ from artune.transfer.prepared import Prepared
 from artune.transfer.result import Result, result_of
 from artune.transfer.run import Progress, Run
 from artune.transfer.task import NO_OPEN_STRENGTH, Loaded, Task, check_types
+from artune.transfer.trained_style import TrainedStyle
 
 OnStep = Callable[[Progress], bool | None]
 """Called after every step; returning true cancels the run."""
@@ -216,6 +218,29 @@ def prepare(
         return read(photograph, paintings, wanted, regions=regions, keeps=keeps, network=painter, allow_huge=allow_huge)
 
     return Prepared(read_with(styles), read_with)
+
+
+def load_style(path: Path | str, *, device: str = "auto") -> TrainedStyle:
+    """Load a style that ``artune train`` has made.
+
+    ``load_style("monet.safetensors")("photo.jpg").save("out.png")`` needs no painting.
+
+    Args:
+        path: the file.
+        device: where it runs: auto, cpu, cuda, cuda:1, mps.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or holds no trained style.
+        UnknownNameError: there is no such device.
+    """
+    check_types(("path", path, isinstance(path, Path | str), "a file"))
+    return TrainedStyle(read_style(path), StyleSpec(device=device), _apply)
+
+
+def _apply(content: Source, style: TrainedStyle, spec: StyleSpec, allow_huge: bool) -> Result:
+    """A photograph in a trained style."""
+    task = read(content, style.paintings, spec, network=style.network, allow_huge=allow_huge)
+    return finish(plan(task, find_strength(task)))
 
 
 def read(

@@ -5,7 +5,7 @@ function of it. A training that continues from a checkpoint gives the same bits 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -80,6 +80,11 @@ class Fitting(Generic[Batch]):
         loss: named losses of a batch, scalars; their sum is minimised.
         validate: a measure of the module as it is; lower is better.
         rate: factor on the optimiser's rates; a function of the share of steps that are done, in [0, 1).
+        average: replaces tensors by their means over all processes that train together, each on a part of a batch: so
+            each of them takes the step of the whole batch. Default: there is one process.
+
+    Attributes:
+        losses: losses of all steps so far, by name, to six digits.
     """
 
     def __init__(
@@ -92,12 +97,14 @@ class Fitting(Generic[Batch]):
         loss: Callable[[Batch], Mapping[str, Tensor]],
         validate: Callable[[], float] | None = None,
         rate: Callable[[float], float] = lambda share: 1.0,
+        average: Callable[[Sequence[Tensor]], None] = lambda tensors: None,
     ) -> None:
         self.module, self.optimiser, self.settings = module, optimiser, settings
-        self.batch, self.loss, self.validate, self.rate = batch, loss, validate, rate
+        self.batch, self.loss, self.validate, self.rate, self.average = batch, loss, validate, rate, average
         self.rates = [float(group["lr"]) for group in optimiser.param_groups]
         self._frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
         self.step = 0
+        self.losses: dict[str, list[float]] = {}
         self.validations: list[float] = []
         self.end: FitEnd | None = None
         self._best: dict[str, Tensor] | None = None
@@ -127,18 +134,24 @@ class Fitting(Generic[Batch]):
         self.module.train()
         losses = self.loss(self.batch(self.settings.seed, self.step))
         total = torch.stack(list(losses.values())).sum()
-        if total.isfinite():
+        means = torch.stack(list(losses.values())).detach()
+        self.average([means])  # so that all processes see the same, and end together
+        found = dict(zip(losses, means.tolist(), strict=True))
+        if means.sum().isfinite():
             self.optimiser.zero_grad()
             total.backward()  # type: ignore[no-untyped-call]
+            parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+            self.average([p.grad for p in parameters if p.grad is not None])
             if self.settings.clip is not None:
-                parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
                 nn.utils.clip_grad_norm_(parameters, self.settings.clip)
             self.optimiser.step()
             self.step += 1
+            for name, value in found.items():
+                self.losses.setdefault(name, []).append(float(f"{value:.6g}"))
         else:
             self.end = FitEnd.DIVERGED
         self.module.eval()
-        return {name: value.item() for name, value in losses.items()}
+        return found
 
     def _validate(self) -> None:
         """Validate if it is due, keep the best state, and end the training if this was the last step."""
@@ -178,6 +191,7 @@ class Fitting(Generic[Batch]):
             "settings": asdict(self.settings),
             "step": self.step,
             "found": self.validations,
+            "losses": self.losses,
             "end": self.end,
         }
         save_checkpoint(path, tensors, about)
@@ -208,7 +222,7 @@ class Fitting(Generic[Batch]):
         self.module.load_state_dict(parts["module"], strict=False)
         self._best = parts["best"] or None
         self._restore(parts["optimiser"])
-        self.step, self.validations = about["step"], about["found"]
+        self.step, self.validations, self.losses = about["step"], about["found"], about.get("losses", {})
         self.end = FitEnd(about["end"]) if about["end"] else None
 
     def _restore(self, slots: Mapping[str, Tensor]) -> None:

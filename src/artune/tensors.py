@@ -24,12 +24,18 @@ def save_checkpoint(path: Path, tensors: "Mapping[str, Tensor]", about: Mapping[
         write_tensors(temporary, whole, {"artune": text, "sha256": _digest_of(whole, text)})
 
 
-_KINDS = {"torch.float16": "F16", "torch.float32": "F32", "torch.float64": "F64", "torch.int64": "I64"}
-"""Names of safetensors for what states are made of."""
+_KINDS = {
+    "torch.uint8": "U8",
+    "torch.float16": "F16",
+    "torch.float32": "F32",
+    "torch.float64": "F64",
+    "torch.int64": "I64",
+}
+"""Names of safetensors for what states, and files of trained styles, are made of."""
 
 
 def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> None:
-    """A safetensors file of contiguous tensors on the CPU: fp16, fp32, fp64, int64.
+    """A safetensors file of contiguous tensors on the CPU: uint8, fp16, fp32, fp64, int64.
 
     Without the copy of all tensors that the library's own writer makes; and what is the same has the same bytes, where
     that writer puts the metadata in any order.

@@ -43,7 +43,7 @@ def test_a_command_is_one_that_artune_takes(line):
     while hasattr(command, "commands"):  # artune human make
         name, *words = words
         command = command.commands[name]
-    if "-o" not in words and any(option.name == "out" and option.required for option in command.params):
+    if "-o" not in words and any("-o" in option.opts and option.required for option in command.params):
         words += ["-o", "out.png"]  # in the middle of a sentence
     if name == "style" and "photo.jpg" not in words:
         words.insert(0, "photo.jpg")

@@ -27,6 +27,7 @@ from artune.studies.measures import StudyJudge
 from artune.studies.store import Store, check_folder
 from tests.class_judges import colour_classes, trained
 from tests.studies import grey_classes, kept, three_runs
+from tests.trained import write_johnson
 
 PAIR = ("~/photo.png", "~/painting.png")
 FAST = artune.StyleSpec(size=32, strength=0.5, precision="fp32", method=artune.Optimise(steps=2))
@@ -109,6 +110,10 @@ PUBLIC = {
     "RegionStyle.style": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(np.ones((32, 48)), PAIR[1])]),
     "Result.save.target": lambda home: saved(styled().save, home, "a.png"),
     "load_segmenter.weights": loaded_segmenter,
+    "load_style.path": lambda home: (
+        write_johnson(home / "a.safetensors", artune.read_picture(home / "photo.png")),
+        artune.load_style("~/a.safetensors"),
+    ),
     "Prepared.paintings.styles": lambda home: artune.prepare(*PAIR, size=32).paintings(PAIR[1]),
     "prepare.content": lambda home: artune.prepare(*PAIR, size=32),
     "prepare.styles": lambda home: artune.prepare(Path(PAIR[0]), Path(PAIR[1]), PAIR[1], size=32),

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from artune import __version__
-from artune.cli import classes, human, info, judge, morph, networks, recipes, segment, style, tune, video
+from artune.cli import apply, classes, human, info, judge, morph, networks, recipes, segment, style, train, tune, video
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -33,6 +33,8 @@ app.command()(guarded(tune.tune))
 app.command(epilog=video.EXAMPLES)(guarded(video.video))
 app.command()(guarded(morph.morph))
 app.command()(guarded(style.demo))
+app.command()(guarded(train.train))
+app.command()(guarded(apply.apply))
 app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))

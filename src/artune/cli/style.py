@@ -57,11 +57,14 @@ from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
+    from artune.images.picture import Picture
     from artune.regions.segment import Segmenter
     from artune.transfer.checkpoint import Checkpoint
+    from artune.transfer.inputs import Masked
     from artune.transfer.result import Result
     from artune.transfer.run import Progress, Run
     from artune.transfer.task import Loaded, Task
+    from artune.transfer.trained_style import TrainedStyle
     from artune.video.reel import Reel
 
 DEMO = Path("artune-demo.png")
@@ -294,9 +297,9 @@ def style(
             raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")
     if show_tiled and (found is not None or wanted.tile == "none"):
         raise InputError("--show-tiled is for one result that repeats; give one photograph, and --tile x, y or both")
-    suffix = _result_format(out) if found is None else _results_format(out, form)
+    suffix = result_format(out) if found is None else results_format(out, form)
     check_lossy(suffix, jpeg_quality)
-    call = _Call(
+    call = Call(
         wanted,
         parts,
         weights,
@@ -320,7 +323,7 @@ def style(
         call.many(found, place, suffix, one_strength=one_strength)
 
 
-def _result_format(out: str) -> str:
+def result_format(out: str) -> str:
     """The suffix of one result, without its dot."""
     place = expanded(out)
     if place.name and not place.suffix:
@@ -328,7 +331,7 @@ def _result_format(out: str) -> str:
     return place.suffix.lower().removeprefix(".")
 
 
-def _results_format(out: str, form: str | None) -> str:
+def results_format(out: str, form: str | None) -> str:
     """The suffix of results in a folder, without its dot."""
     if names_picture(out) and not is_folder(out):
         raise OutputError(f"a folder or a glob of photographs needs a folder as OUT, not {out}; give one: -o styled/")
@@ -336,7 +339,7 @@ def _results_format(out: str, form: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """The options that all pictures of a call share."""
 
     spec: StyleSpec
@@ -354,6 +357,8 @@ class _Call:
     as_json: bool = False
     auto: bool = False
     """Whether the user wrote ``--strength auto``; then it is an error if there is no strength to find."""
+    trained: "TrainedStyle | None" = None
+    """A trained style, which brings its network and its paintings along; ``weights`` is then its file."""
 
     def one(
         self, content: Path, out: Path, network: "Loaded | None" = None, segmenter: "Segmenter | None" = None
@@ -410,7 +415,7 @@ class _Call:
         regions, keeps = self.parts.of(content, segmenter, self.allow_huge)
         return api.read(
             content,
-            self.parts.paintings(),
+            self._paintings(),
             self.spec,
             regions=regions,
             keeps=keeps,
@@ -559,6 +564,8 @@ class _Call:
 
     def network(self) -> "Loaded":
         """The loss network, or what else the spec's method needs; a download shows a progress bar."""
+        if self.trained is not None:
+            return self.trained.network
         with loading():
             from artune.machine import keep_freed_memory
             from artune.transfer.methods import method_of
@@ -567,6 +574,9 @@ class _Call:
         with download_bar(self.quiet) as on_bytes:
             loaded: Loaded = method_of(self.spec).load(self.spec, self.weights, on_bytes)
         return loaded
+
+    def _paintings(self) -> "Sequence[Path | Masked | Picture]":
+        return self.parts.paintings() if self.trained is None else self.trained.paintings
 
     def _inputs(self, content: Path) -> list[Path]:
         return [content, *self.parts.files(), *([self.weights] if self.weights else [])]
@@ -623,7 +633,8 @@ class _Call:
         elif not self.quiet:
             width, height = result.picture.size
             seconds, end = result.record.timings["total"], result.record.end
-            say(f"{out}: {width}x{height}, {result.record.steps} steps in {seconds:.1f} s, {end}")
+            steps = f"{result.record.steps} step{'s' * (result.record.steps != 1)}"
+            say(f"{out}: {width}x{height}, {steps} in {seconds:.1f} s, {end}")
 
 
 def demo(
@@ -644,6 +655,6 @@ def demo(
     photograph = sample_photo(photo)
     if not quiet:
         say(f"{photo} in the style {style}")
-    _Call(spec, Parts((painting,)), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
+    Call(spec, Parts((painting,)), overwrite=overwrite or out == DEMO, quiet=quiet).one(photograph, out)
     if not quiet:
         say(f"The picture is at {out.resolve()}")

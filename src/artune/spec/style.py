@@ -117,6 +117,11 @@ class MethodSpec(Model):
     """Whether the result is painted; painted ones are blended with the photograph where the strength is low."""
 
     @property
+    def takes_paintings(self) -> bool:
+        """Whether the style is that of paintings that are given."""
+        return True
+
+    @property
     def leaves_strength(self) -> bool:
         """Whether the picture depends on the spec's strength, and on nothing in its place."""
         return False
@@ -371,14 +376,38 @@ class WCT(MethodSpec):
         return immutabledict({name: value[name] for name in LEVELS if value.get(name)})
 
 
+class Trained(MethodSpec):
+    """One pass of Johnson's network, which was trained for one style; its file is given as weights."""
+
+    kind: Literal["trained"] = "trained"
+
+    @property
+    def takes_paintings(self) -> bool:
+        """The network brings its style along."""
+        return False
+
+    @property
+    def strength_fault(self) -> str | None:
+        """The network has no slider."""
+        return (
+            "this style was trained at one strength and has no slider; leave out `strength` (a style that was trained "
+            "by artune train --from painter has one)"
+        )
+
+
 METHOD_SPECS: Mapping[str, type[MethodSpec]] = {
     "optimise": Optimise,
     "instant": Instant,
+    "trained": Trained,
     "wct": WCT,
     "color": ColorOnly,
 }
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
-TUNED_METHODS = tuple(kind for kind, method in METHOD_SPECS.items() if method.usual_strength is None)
+TUNED_METHODS = tuple(
+    kind
+    for kind, method in METHOD_SPECS.items()
+    if method.usual_strength is None and method().leaves_strength  # type: ignore[call-arg]  # each has its kind
+)
 """The kinds whose strength is found for the pictures."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()

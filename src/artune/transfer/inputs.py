@@ -30,6 +30,8 @@ from artune.regions.masks import (
 )
 from artune.spec.style import StyleSpec
 
+TRANSPARENT = "the photograph is transparent all over; there is nothing to style"
+"""Error message for such a photograph."""
 Source = sources.Source
 """Anything that a picture can be read from; see ``artune.images.sources.as_picture``."""
 
@@ -187,18 +189,32 @@ class Inputs:
         regions: Sequence[RegionStyle] = (),
         keeps: Sequence[Keep] = (),
         *,
+        takes_paintings: bool = True,
         allow_huge: bool = False,
     ) -> "Inputs":
         """Read and check all pictures and masks.
 
+        Args:
+            content: the photograph.
+            styles: the paintings.
+            regions: parts of the photograph with paintings of their own.
+            takes_paintings: whether the style is that of the paintings; else there must be none.
+            allow_huge: whether to read pictures above 100 million pixels.
+
         Raises:
-            InputError: there is no painting.
+            InputError: there is no painting, or there are some and must be none.
             PictureError: a picture or a mask cannot be used.
         """
-        if not (styles or regions):
+        if takes_paintings and not (styles or regions):
             raise InputError("no style picture was given; give at least one")
+        if not takes_paintings and (styles or regions):
+            raise InputError("a trained style takes no paintings and no regions, as it brings its own; leave them out")
         photograph = read_source(content, allow_huge, "photograph")
         digests = {"content": photograph.digest()}
+        if not takes_paintings:
+            if photograph.alpha is not None and photograph.alpha.max() <= 0:
+                raise PictureError(TRANSPARENT)
+            return cls(photograph, (), digests=digests)
         by_role: dict[str, Painting] = {}
         for index, source in enumerate(styles):
             role = f"style {index}"
@@ -232,7 +248,7 @@ class Inputs:
                 return inputs.blended([1.0] * len(inputs.parts))  # one region that is the whole photograph
         shown = [mask.max() > 0 for mask in with_alpha(masks, photograph.alpha)]
         if not any(shown):
-            raise PictureError("the photograph is transparent all over; there is nothing to style")
+            raise PictureError(TRANSPARENT)
         if not all(shown[: len(asked)]):
             raise PictureError(f"region {shown.index(False) + 1} lies where the photograph is transparent")
         masked = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]

@@ -9,7 +9,7 @@ from artune.assets import OnBytes
 from artune.backbones.base import Image
 from artune.spec.style import StyleSpec
 from artune.threads import on_free_cores
-from artune.transfer import color_only, instant, optimise, wct
+from artune.transfer import color_only, instant, optimise, trained, wct
 from artune.transfer.checkpoint import Checkpoint, StrengthSearch
 from artune.transfer.ladder import Ladder
 from artune.transfer.run import P, Progress, Run
@@ -45,8 +45,9 @@ METHODS: Mapping[str, Method[Any, Any]] = {
         optimise.load, optimise.plan, optimise.steps, optimise.ladder, optimise.finish, optimise.in_tiles
     ),
     "instant": Method(instant.load, instant.plan, instant.steps, instant.ladder, instant.finish, instant.in_tiles),
-    "color": Method(color_only.load, color_only.plan, color_only.steps),
+    "trained": Method(trained.load, trained.plan, trained.steps),
     "wct": Method(wct.load, wct.plan, wct.steps, None, wct.finish, wct.in_tiles),
+    "color": Method(color_only.load, color_only.plan, color_only.steps),
 }
 
 

@@ -214,7 +214,7 @@ def _styled(painting: Painting, share: float, rung: Rung, plan: OptimisePlan, ne
     size = painting_size(painting.picture, rung.size, plan.style_scale)
     image = painting.picture.resized(*size).tensor().to(network.device)
     mask, least = mask_at(painting.weight(), image), network.backbone.smallest
-    return PaintingImage(_at_least(image, least), share, None if mask is None else _at_least(mask, least))
+    return PaintingImage(at_least(image, least), share, None if mask is None else at_least(mask, least))
 
 
 def mask_on(mask: Floats | None, image: Image) -> Mask | None:
@@ -228,8 +228,8 @@ def mask_at(mask: Floats | None, image: Image) -> Mask | None:
     return None if mask is None else mask_on(resized_mask(mask, width, height), image)
 
 
-def _at_least(image: Tensor, side: int) -> Tensor:
-    """Replicate the border of a painting that is smaller than the network needs."""
+def at_least(image: Tensor, side: int) -> Tensor:
+    """Replicate the border of a painting that is smaller than the network needs, in pixels a side."""
     height, width = image.shape[-2:]
     down, right = max(0, side - height), max(0, side - width)
     return F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image

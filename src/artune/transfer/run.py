@@ -70,7 +70,10 @@ def blended(inputs: Inputs, plan: Plan) -> Inputs:
 
 def first_picture(task: Task[Any], shown: Inputs) -> Painting:
     """The picture to start from, if the start is not the photograph: the one that was given, or the first painting."""
-    first = Painting(task.first) if task.first else shown.paintings[0]
+    if task.first is not None:
+        first = Painting(task.first)
+    else:
+        first = shown.paintings[0] if shown.paintings else Painting(shown.photograph)
     return replace(first, picture=seamless(first.picture, shown.wraps))
 
 

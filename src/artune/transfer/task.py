@@ -95,7 +95,8 @@ class Task(Generic[N]):
             WeightsError: weights are missing or do not fit.
         """
         cores = FreeCores()
-        inputs = Inputs.read(content, styles, regions, keeps, allow_huge=allow_huge)
+        takes = spec.method.takes_paintings
+        inputs = Inputs.read(content, styles, regions, keeps, takes_paintings=takes, allow_huge=allow_huge)
         network = load()
         network.check(spec)
         given = given_start(spec.method.start, first, allow_huge)

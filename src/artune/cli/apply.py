@@ -1,0 +1,142 @@
+"""``artune apply``: paint photographs in a trained style."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artune.cli.arguments import check_lossy, given_options, read_spec, spec_option
+from artune.cli.display import loading
+from artune.cli.parts import Parts
+from artune.cli.photographs import check_there, find_photographs, is_many
+from artune.cli.style import FOLDERS, LOOK, OUTPUT, RUN, Call, result_format, results_format
+from artune.errors import InputError, SpecError
+from artune.files import expanded
+from artune.images.formats import QUALITY
+from artune.spec.options import with_options
+from artune.spec.style import StyleSpec
+
+
+def apply(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Style made by artune train.")],
+    content: Annotated[
+        str, typer.Argument(help="Photograph; or a folder or a quoted glob, then OUT is a folder.", metavar="IN")
+    ],
+    out: Annotated[str, typer.Argument(help="File for the result; its suffix chooses the format. Or a folder.")],
+    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
+    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
+    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
+    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
+    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
+    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
+    color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
+    color_match: Annotated[str | None, spec_option("color_match", panel=LOOK)] = None,
+    quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
+    device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
+    memory: Annotated[str | None, spec_option("memory", panel=RUN)] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML or JSON file with options, or a picture made by artune apply; other options override it.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", "-r", help="Style the photographs in sub-folders, too.", rich_help_panel=FOLDERS),
+    ] = False,
+    one_strength: Annotated[
+        bool,
+        typer.Option(
+            "--one-strength",
+            help="Use one strength for all photographs, found on a few of them.",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Format of results that go into a folder, such as jpg (default: png).",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint OUT.partial.", rich_help_panel=OUTPUT)
+    ] = False,
+    jpeg_quality: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file (default: {QUALITY}).",
+            min=1,
+            max=100,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    sixteen: Annotated[
+        bool, typer.Option("--16", help="Write 16 bits per channel (PNG, TIFF).", rich_help_panel=OUTPUT)
+    ] = False,
+    allow_huge: Annotated[
+        bool,
+        typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.", rich_help_panel=OUTPUT),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record of each run as JSON.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Paint a photograph, or many, in a style that artune train has learned."""
+    options = given_options(context.params)
+    many, place = is_many(content), expanded(out)
+    found = find_photographs([content], recursive=recursive, out=place) if many else None
+    if found is None:
+        check_there(content)
+    for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
+        if used and found is None:
+            raise InputError(f"{flag} is for photographs that go into a folder; give a folder as IN and as OUT")
+    suffix = result_format(out) if found is None else results_format(out, form)
+    check_lossy(suffix, jpeg_quality)
+    with loading():
+        from artune import api
+
+    style = api.load_style(model, device=options.get("device", "auto"))
+    wanted = with_options(_base(spec, style.spec), options)
+    call = Call(
+        wanted,
+        Parts(()),
+        model,
+        overwrite=overwrite,
+        resume=resume,
+        bits=16 if sixteen else 8,
+        jpeg_quality=jpeg_quality,
+        allow_huge=allow_huge,
+        quiet=quiet,
+        as_json=as_json,
+        auto=options.get("strength") == "auto",
+        trained=style,
+    )
+    if found is None:
+        call.one(expanded(content), place)
+    else:
+        call.many(found, place, suffix, one_strength=one_strength)
+
+
+def _base(file: Path | None, own: StyleSpec) -> StyleSpec:
+    """The spec that options override: that of the style, or a file's if it is for styles of this kind.
+
+    Raises:
+        SpecError: it is for another kind.
+    """
+    if file is None:
+        return own
+    given = read_spec(file)
+    if not isinstance(given.method, type(own.method)):
+        raise SpecError(
+            f"the spec in {file} is of the method {given.method.kind}, and this style needs {own.method.kind}; leave "
+            "out --spec"
+        )
+    return given

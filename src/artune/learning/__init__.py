@@ -1,0 +1,1 @@
+"""The training of networks that paint in one style."""
