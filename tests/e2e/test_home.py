@@ -26,6 +26,7 @@ from artune.studies.grid import examples
 from artune.studies.measures import StudyJudge
 from artune.studies.store import Store, check_folder
 from tests.class_judges import colour_classes, trained
+from tests.films import film_file, panned
 from tests.studies import grey_classes, kept, three_runs
 from tests.trained import write_johnson
 
@@ -95,7 +96,15 @@ def loaded_segmenter(home):
         artune.load_segmenter(weights=Path("~/a.pth"))
 
 
+def film(home, source="~/film.mkv", out="~/out.mkv", painting=PAIR[1], **given):
+    """A film of two frames, styled."""
+    film_file(home / "film.mkv", panned(artune.read_picture(home / "photo.png").pixels, 2, 40))
+    assert artune.style_film(source, out, painting, size=32, strength=0.5, **given) == home / "out.mkv"
+    assert (home / "out.mkv").is_file()
+
+
 PUBLIC = {
+    "FilmProgress.file": lambda home: artune.FilmProgress("ends", 1, 1, 0.0, file=home / "out.mkv"),
     "Judge.load.path": lambda home: (
         shutil.copy(locate(JUDGE), home / "judge.safetensors"),
         artune.Judge.load(Path("~/judge.safetensors")),
@@ -123,6 +132,13 @@ PUBLIC = {
     ),
     "read_picture.path": lambda home: artune.read_picture(PAIR[0]),
     "style.content": lambda home: styled(),
+    "style_film.out": lambda home: film(home, out=Path("~/out.mkv")),
+    "style_film.source": lambda home: film(home, source=Path("~/film.mkv")),
+    "style_film.styles": lambda home: film(home, painting=Path(PAIR[1])),
+    "style_film.weights": lambda home: (
+        shutil.copy(locate(PAINTER), home / "painter.safetensors"),
+        film(home, weights="~/painter.safetensors"),
+    ),
     "style.first": lambda home: styled(first=PAIR[1]),
     "style.resume": lambda home: styled(resume=with_checkpoint(home)),
     "style.styles": lambda home: styled(Path(PAIR[0]), Path(PAIR[1]), PAIR[1]),

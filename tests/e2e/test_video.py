@@ -20,6 +20,7 @@ from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.video.read import open_film
 from tests.films import film_file, frames_of, panned, sound_packets
+from tests.trained import write_johnson, write_painter
 
 FAST = ["--size", "48", "--strength", "0.6"]
 
@@ -84,6 +85,45 @@ def test_numbered_pictures(files, tmp_path):
 def test_the_balance_is_found_for_the_scene(files, tmp_path):
     result = call("video", files / "film.mkv", tmp_path / "o.mkv", files / "a.png", "--size", 48, "--end", 0.1)
     assert re.search(r"scene 1 of 1: strength 0\.\d+", result.output), result.output
+
+
+@pytest.fixture
+def models(files, tmp_path):
+    """A style of either kind."""
+    write_johnson(tmp_path / "johnson.safetensors", read_picture(files / "a.png"))
+    write_painter(tmp_path / "painter.safetensors", read_picture(files / "a.png"))
+    return tmp_path
+
+
+def test_a_film_in_a_trained_style(files, models):
+    given = [files / "film.mkv", models / "out.mkv", "--size", 48, "--overwrite"]
+    assert call("video", *given, "--model", models / "johnson.safetensors").exit_code == 0
+    johnson = frames_of(models / "out.mkv")
+    applied = call("apply", models / "johnson.safetensors", *given)
+    assert applied.exit_code == 0, applied.output
+    assert all(np.array_equal(*each) for each in zip(johnson, frames_of(models / "out.mkv"), strict=True))
+    assert call("video", *given, "--model", models / "painter.safetensors", "--strength", 0.6).exit_code == 0
+    painter = frames_of(models / "out.mkv")
+    assert call("video", *given[:2], files / "a.png", *given[2:], "--strength", 0.6).exit_code == 0
+    apart = np.abs(painter[5].astype(int) - frames_of(models / "out.mkv")[5]).mean()
+    assert apart < 8  # it is the painter as it is installed, and the painting as the file holds it
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["a.png", "--model", "johnson.safetensors"], "--model brings its style along"),
+        (["--model", "johnson.safetensors", "--instant"], "leave out either"),
+        (["--model", "johnson.safetensors", "--strength", "0.5"], "has no slider"),
+        (["--model", "a.png"], "a.png"),
+        (["--model", "none.safetensors"], "none.safetensors"),
+    ],
+)
+def test_what_is_refused_of_a_style(files, models, monkeypatch, more, message):
+    monkeypatch.chdir(models)
+    write_picture(read_picture(files / "a.png"), models / "a.png")
+    assert message in refused("video", files / "film.mkv", "out.mkv", *more)
+    assert not (models / "out.mkv").exists()
 
 
 @pytest.mark.parametrize(

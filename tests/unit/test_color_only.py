@@ -177,9 +177,9 @@ def test_options_that_do_not_fit(photo, warm, options, message):
 def test_more_that_is_refused(photo, warm, tmp_path):
     with pytest.raises(SpecError, match="no network takes part"):
         artune.style(photo, warm, weights=tmp_path / "a.pth", **COLOURS)
-    with pytest.raises(ResourceError, match="MiB may be used"):
+    with pytest.raises(ResourceError, match="and `memory` is 2MiB"):
         artune.style(photo, warm, memory="2MiB", **COLOURS)
-    with pytest.raises(InputError, match="nothing is painted"):
+    with pytest.raises(InputError, match="`color_only` was given"):
         artune.tune(photo, warm, **COLOURS)
     with pytest.raises(SpecError, match="'transport', 'moments' or 'histogram'"):
         artune.style(photo, warm, **COLOURS, color_only="reinhard")

@@ -1,7 +1,8 @@
 """``artune apply``: paint photographs in a trained style."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,7 +11,9 @@ from artune.cli.display import loading
 from artune.cli.parts import Parts
 from artune.cli.photographs import check_there, find_photographs, is_many
 from artune.cli.style import FOLDERS, LOOK, OUTPUT, RUN, Call, result_format, results_format
+from artune.cli.video import style_all
 from artune.errors import InputError, SpecError
+from artune.extras import require
 from artune.files import expanded
 from artune.images.formats import QUALITY
 from artune.spec.options import with_options
@@ -21,7 +24,8 @@ def apply(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="Style made by artune train.")],
     content: Annotated[
-        str, typer.Argument(help="Photograph; or a folder or a quoted glob, then OUT is a folder.", metavar="IN")
+        str,
+        typer.Argument(help="Photograph, or film; or a folder or a quoted glob, then OUT is a folder.", metavar="IN"),
     ],
     out: Annotated[str, typer.Argument(help="File for the result; its suffix chooses the format. Or a folder.")],
     size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
@@ -91,6 +95,9 @@ def apply(
 ) -> None:
     """Paint a photograph, or many, in a style that artune train has learned."""
     options = given_options(context.params)
+    if is_film(content, out):
+        _film(model, content, out, options, overwrite=overwrite, resume=resume, quiet=quiet)
+        return
     many, place = is_many(content), expanded(out)
     found = find_photographs([content], recursive=recursive, out=place) if many else None
     if found is None:
@@ -123,6 +130,30 @@ def apply(
         call.one(expanded(content), place)
     else:
         call.many(found, place, suffix, one_strength=one_strength)
+
+
+def is_film(content: str, out: str) -> bool:
+    """Whether a film is to be styled: by the suffixes of what is given and of the result."""
+    from artune.images.formats import READABLE
+    from artune.video.formats import CONTAINERS
+
+    suffix = expanded(content).suffix.lower()
+    return expanded(out).suffix.lower() in CONTAINERS or (expanded(content).is_file() and suffix not in READABLE)
+
+
+def _film(
+    model: Path, source: str, out: str, options: Mapping[str, Any], *, overwrite: bool, resume: bool, quiet: bool
+) -> None:
+    """Paint a film in the style."""
+    require("video", "styling a film")
+    with loading():
+        from artune import api
+        from artune.video.film import film_run
+
+    style = api.load_style(model, device=options.get("device", "auto"))
+    wanted = with_options(style.spec, options)
+    run = film_run(source, out, *style.paintings, spec=wanted, network=style.network)
+    style_all(run, overwrite=overwrite, resume=resume, quiet=quiet)
 
 
 def _base(file: Path | None, own: StyleSpec) -> StyleSpec:

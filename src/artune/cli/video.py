@@ -1,7 +1,7 @@
 """``artune video``: style a film."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +22,8 @@ from artune.spec.options import with_options
 from artune.spec.style import Instant, Optimise
 
 if TYPE_CHECKING:
-    from artune.video.stylise import FilmProgress
+    from artune.images.picture import Picture
+    from artune.video.stylise import FilmProgress, FilmRun
 
 LOOK, FILM, PARTS, OUTPUT = "The look", "The film", "Parts of the picture", "The output"
 EXAMPLES = (
@@ -58,6 +59,9 @@ def video(
     instant: Annotated[
         bool, typer.Option("--instant", help="Paint each frame in a few learned steps (default).", rich_help_panel=LOOK)
     ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Paint each frame in a style made by artune train.", rich_help_panel=LOOK)
+    ] = None,
     optimise: Annotated[
         bool,
         typer.Option("--optimise", help="Optimise each frame: nearer to the painting, slow.", rich_help_panel=LOOK),
@@ -130,14 +134,17 @@ def video(
 ) -> None:
     """Style a film, without flicker and with its sound."""
     require("video", "styling a film")
-    if instant and optimise:
-        raise SpecError("--instant and --optimise are two ways to style a frame; leave out either")
+    ways = {"--instant": instant, "--optimise": optimise, "--model": model}
+    if len(given := [flag for flag, used in ways.items() if used]) > 1:
+        raise SpecError(f"{given[0]} and {given[1]} are two ways to style a frame; leave out either")
+    if model is not None and (styles or style or weights or spec):
+        raise SpecError("--model brings its style along; leave out paintings, --weights and --spec")
+    options = given_options({**context.params, "start": None, "rate": None})
     base = read_spec(spec)
     if optimise and not isinstance(base.method, Optimise):
         base = with_options(base, {"method": Optimise()})
     if not optimise and (instant or spec is None):
         base = with_options(base, {"method": Instant()})
-    wanted = with_options(base, given_options({**context.params, "start": None, "rate": None}))
     timed = [timed_style(text) for text in style or []]
     if timed and styles:
         raise InputError("paintings are given with and without times; give all with --style, or none")
@@ -153,21 +160,28 @@ def video(
     for painting in paintings:
         check_there(painting)
     with loading():
+        from artune.api import load_style
         from artune.machine import keep_freed_memory
         from artune.transfer.methods import method_of
-        from artune.video.film import FilmPart, check_result, film_run
+        from artune.video.film import FilmPart, film_run
         from artune.video.read import RATE
-        from artune.video.stylise import style_frames, write_so_far
 
     keep_freed_memory()
+    of_model: Sequence[Picture] = ()
+    if model is None:
+        wanted = with_options(base, options)
+        with download_bar(quiet) as on_bytes:
+            network = method_of(wanted).load(wanted, weights, on_bytes)
+    else:
+        trained = load_style(model, device=options.get("device", "auto"))
+        wanted, network, of_model = with_options(trained.spec, options), trained.network, trained.paintings
     part = FilmPart(seconds(start, "--start") or Fraction(0), seconds(end, "--end"), every, not mute)
-    with download_bar(quiet) as on_bytes:
-        network = method_of(wanted).load(wanted, weights, on_bytes)
     segmenter = parts.segmenter(wanted.device, quiet)
     run = film_run(
         source,
         out,
         *paintings,
+        *of_model,
         spec=wanted,
         moments=[moment for _, moment in timed] if timed else None,
         regions=[replace(each, mask=str(each.mask)) for each in parts.regions],
@@ -181,6 +195,14 @@ def video(
     for painting in [expanded(source), *paintings]:
         if os.path.exists(painting) and os.path.exists(run.out) and os.path.samefile(painting, run.out):
             raise InputError(f"{run.out} is one of the inputs and would be lost; choose another result")
+    style_all(run, overwrite=overwrite, resume=resume, quiet=quiet)
+
+
+def style_all(run: "FilmRun", *, overwrite: bool, resume: bool, quiet: bool) -> None:
+    """Style all frames of a film, and show how far it is."""
+    from artune.video.film import check_result
+    from artune.video.stylise import style_frames, write_so_far
+
     check_result(run, overwrite=overwrite, resume=resume)
     if not quiet:
         for note in (*run.film.info.notes, *run.format.notes):

@@ -52,6 +52,27 @@ class Masked:
 
 
 @dataclass(frozen=True, eq=False)
+class Painting:
+    """A painting that was read.
+
+    Attributes:
+        picture: the painting.
+        mask: weight of each pixel, ``[h, w]`` in [0, 1]; ``None``: all pixels count.
+        border: border that was cut off.
+    """
+
+    picture: Picture
+    mask: Floats | None = None
+    border: Margins = NO_MARGINS
+
+    def weight(self) -> Floats | None:
+        """Product of mask and alpha, ``[h, w]``; ``None`` if all pixels count."""
+        if self.mask is None:
+            return self.picture.alpha
+        return with_alpha([self.mask], self.picture.alpha)[0]
+
+
+@dataclass(frozen=True, eq=False)
 class RegionStyle:
     """Request for a region: a part of the photograph that gets a painting of its own.
 
@@ -65,7 +86,7 @@ class RegionStyle:
     """
 
     mask: MaskSource
-    style: "Source | Masked | Painting"
+    style: Source | Masked | Painting
     strength: float | None = None
 
     def __post_init__(self) -> None:
@@ -104,27 +125,6 @@ class Kept:
 
     mask: Floats
     share: float
-
-
-@dataclass(frozen=True, eq=False)
-class Painting:
-    """A painting that was read.
-
-    Attributes:
-        picture: the painting.
-        mask: weight of each pixel, ``[h, w]`` in [0, 1]; ``None``: all pixels count.
-        border: border that was cut off.
-    """
-
-    picture: Picture
-    mask: Floats | None = None
-    border: Margins = NO_MARGINS
-
-    def weight(self) -> Floats | None:
-        """Product of mask and alpha, ``[h, w]``; ``None`` if all pixels count."""
-        if self.mask is None:
-            return self.picture.alpha
-        return with_alpha([self.mask], self.picture.alpha)[0]
 
 
 @dataclass(frozen=True, eq=False)

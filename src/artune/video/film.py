@@ -158,7 +158,7 @@ def film_run(
         ("part", part, isinstance(part, FilmPart), "an artune.FilmPart"),
     )
     wanted = with_options(spec or StyleSpec(method=Instant()), options)
-    if not (styles or regions or segments):
+    if not (styles or regions or segments) and wanted.method.takes_paintings:
         raise InputError("no style picture was given; give at least one")
     film = open_film(source, Fraction(rate))
     paintings = tuple(read_painting(style, False) for style in styles)

@@ -71,7 +71,9 @@ class Look:
             return api.read(frame.picture, self.paintings, spec, regions=regions, network=self.network)
 
     def at(self, strength: float) -> "Look":
-        """The same at a strength."""
+        """The same at a strength, if the frames depend on one."""
+        if not self.spec.method.leaves_strength:
+            return self
         return replace(self, spec=self.spec.model_copy(update={"strength": strength}))
 
     @property
@@ -120,7 +122,7 @@ class Styler:
         near = [earlier[back - 1] for back in self.look.reach if back <= len(earlier)]
         carried = carried_on(shown, near, self.estimator)
         masks, regions = self._regions(frame, shown, near)
-        if not (self.look.paintings or regions):
+        if not (self.look.paintings or regions) and self.look.spec.method.takes_paintings:
             picture = frame.picture.resized(shown.shape[1], shown.shape[0])
             return StyledFrame(picture, Earlier(shown, shown, masks))
         run = api.plan(self.look.task(frame, regions))
