@@ -1,7 +1,8 @@
 """Universal style transfer: how well its stages make a picture again, and its three transforms side by side.
 
     python benchmarks/universal.py --assets DIR stages
-    python benchmarks/universal.py --assets DIR transforms --pairs 12 -o sheet.png
+    python benchmarks/universal.py --assets DIR transforms --pairs 6 -o sheet.png
+    python benchmarks/universal.py --assets DIR transforms --pairs 6 --methods wct transport instant
 
 ``stages`` encodes and decodes the 20 photographs of the StyleID set, and prints the PSNR of each stage. ``transforms``
 makes pictures with the same encoders and decoders, by whitening and colouring, by the mean and deviation of each
@@ -33,7 +34,8 @@ SIDE = 256
 STRENGTHS = (0.3, 0.6, 1.0)
 PAINTED = (0.25, 0.4, 0.667, 0.889, 0.974)
 """Strengths of the painter."""
-AT = (0.6, 0.7, 0.8)
+METHODS = (*TRANSFORMS, "instant")
+AT = (0.5, 0.55, 0.6)
 """Content distances at which the methods are compared."""
 
 
@@ -61,7 +63,7 @@ def stages(args: argparse.Namespace) -> None:
 
 def transforms(args: argparse.Namespace) -> None:
     judge, network, painter = referee(args.assets), universal(args.assets), PainterNetwork.load(StyleSpec())
-    strengths = {**dict.fromkeys(TRANSFORMS, STRENGTHS), "instant": PAINTED}
+    strengths = {name: PAINTED if name == "instant" else STRENGTHS for name in args.methods}
     found: list[Row] = []
     sheet = []
     for pair in pairs(args.pairs):
@@ -110,7 +112,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     commands.add_parser("stages").set_defaults(do=stages)
     of_transforms = commands.add_parser("transforms")
-    of_transforms.add_argument("--pairs", type=int, default=12)
+    of_transforms.add_argument("--pairs", type=int, default=6)
+    of_transforms.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     of_transforms.add_argument("--size", type=int, default=SIZE)
     of_transforms.add_argument("--at", type=float, nargs="+", default=AT, help="content distances to compare at")
     of_transforms.add_argument("-o", "--output", type=Path, help="sheet of pictures")

@@ -378,7 +378,7 @@ def test_help_lists_the_choices_of_every_option_with_a_fixed_set(monkeypatch):
         if get_origin(field.annotation) is Literal and flag in text:
             assert flag + " | ".join(get_args(field.annotation)) + " " in text
             found += 1
-    assert found == 10
+    assert found == 11
 
 
 BAD = {

@@ -113,6 +113,7 @@ class Autoencoders(nn.ModuleDict):
 
     def __init__(self, channels: Mapping[str, Sequence[int]]) -> None:
         super().__init__()
+        self.width = max(channels[f"encoder{stage_of(level)}"][1] for level in LEVELS)  # channels at full size, at most
         for level in LEVELS:
             names, stage = layers_of(level), stage_of(level)
             self[f"encoder{stage}"] = Encoder(names, channels[f"encoder{stage}"])

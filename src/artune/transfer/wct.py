@@ -47,8 +47,8 @@ TILE_SIDE = 768
 """Side of the tiles of larger pictures, pixels."""
 PIXEL_BYTES = 60
 """Bytes per pixel of a picture: the photograph, and a few copies of the picture."""
-FEATURE_BYTES = 500
-"""Bytes per pixel of the features of a picture or a tile, for networks of 24 channels at the first level."""
+FEATURE_BYTES = 21
+"""Bytes of the features of a picture or a tile, for each pixel and each channel at full size."""
 TILE_PIXELS = (TILE_SIDE + 2 * radius_of("relu5_1")) ** 2
 """Pixels of the largest tile with its halo."""
 
@@ -99,19 +99,20 @@ def plan(task: WCTTask, strength: float | None = None, memory: str | None = None
     pixels = math.prod(fitted(*inputs.photograph.size, resolved.size))
     sizes = [painting_size(each.picture, resolved.size, resolved.style_scale) for each in inputs.paintings]
     masks = sum(part.mask is not None for part in inputs.parts)
-    check_fits(resolved, bytes_at(pixels, max(map(math.prod, sizes)), masks), network.device)
+    check_fits(resolved, bytes_at(pixels, max(map(math.prod, sizes)), masks, network.network.width), network.device)
     return resolved
 
 
-def bytes_at(pixels: int, painting: int, masks: int) -> int:
+def bytes_at(pixels: int, painting: int, masks: int, width: int) -> int:
     """Bytes that a run needs.
 
     Args:
         pixels: of the picture.
         painting: pixels of the largest painting.
         masks: number of regions with a mask.
+        width: largest number of channels at full size.
     """
-    features = FEATURE_BYTES * min(max(pixels, painting), TILE_PIXELS)
+    features = FEATURE_BYTES * width * min(max(pixels, painting), TILE_PIXELS)
     return pixels * (PIXEL_BYTES + 4 * masks) + 36 * painting + features
 
 
