@@ -66,12 +66,12 @@ def write_segment(path: Path, frames: Iterable[NDArray[Any]], format: FilmFormat
 
 
 def write_film(
-    out: Path,
+    out: Path | str,
     segments: Iterable[Path],
     times: Sequence[Fraction],
     last: Fraction,
     format: FilmFormat,  # noqa: A002
-    sound_from: Path | None = None,
+    sound_from: Path | str | None = None,
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -92,12 +92,14 @@ def write_film(
     Raises:
         OutputError: the place cannot be written, the disk is full, or segments and times do not fit.
     """
+    out = expanded(out)
     if not times:
         raise OutputError(f"cannot write {out}: there are no frames to be written")
     paths, bounds, metadata = [*segments], [each - start for each in (*times, last)], metadata or {}
     if format.is_film:
         with atomic(out) as temporary, _writing(out):
-            _join(temporary, paths, bounds, format, sound_from, start, end, metadata)
+            source = None if sound_from is None else expanded(sound_from)
+            _join(temporary, paths, bounds, format, source, start, end, metadata)
     elif format.is_animation:
         with atomic(out) as temporary, temporary.open("wb") as file:
             _animate(file, paths, bounds, format, metadata.get("comment", metadata.get("title", "")))
@@ -168,7 +170,6 @@ def _animate(
 
 def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form: FilmFormat) -> None:
     """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
-    out = expanded(out)
     with ExitStack() as stack:
         if is_pattern(out):
             pattern = out
