@@ -7,6 +7,8 @@ inside. In a picture without a seam the first are not above the second.
 """
 
 import argparse
+from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -50,19 +52,17 @@ def main() -> None:
     args = parser.parse_args()
     samples = [("astronaut", "strokes"), ("cat", "woodcut"), ("coffee", "mosaic")]
     pictures = args.pictures or [str(file) for a, b in samples for file in (sample_photo(a), sample_style(b))]
-    print(f"{'method':9} {'tile':5} axis  seam: most, mean   inside: most, mean   pictures")
+    print(f"{'method':9} {'tile':5} {'axis':5} {'seam: most, mean':17} {'inside: most, mean':19} pictures")
     for photo, painting in zip(pictures[::2], pictures[1::2], strict=True):
-        for method in (artune.Instant(), artune.Optimise()):
-            for tile in (args.tile, "none"):
-                result = artune.style(photo, painting, size=args.size, strength=args.strength, method=method, tile=tile)
-                for name, axis in AXES.items():
-                    if args.tile in (name, "both"):
-                        found = jumps(result.picture.pixels, axis)
-                        print(
-                            f"{method.kind:9} {tile:5} {name:4}  {found.seam_most:.2f}, {found.seam_mean:.3f}        "
-                            f"{found.inside_most:.2f}, {found.inside_mean:.3f}          {photo} {painting}",
-                            flush=True,
-                        )
+        pair = f"{Path(photo).stem}, {Path(painting).stem}"
+        for method, tile in product((artune.Instant(), artune.Optimise()), (args.tile, "none")):
+            given = {"size": args.size, "strength": args.strength, "method": method, "tile": tile}
+            pixels = artune.style(photo, painting, **given).picture.pixels
+            for name in AXES if args.tile == "both" else [args.tile]:
+                found = jumps(pixels, AXES[name])
+                seam = f"{found.seam_most:.2f}, {found.seam_mean:.3f}"
+                inside = f"{found.inside_most:.2f}, {found.inside_mean:.3f}"
+                print(f"{method.kind:9} {tile:5} {name:5} {seam:17} {inside:19} {pair}", flush=True)
 
 
 if __name__ == "__main__":
