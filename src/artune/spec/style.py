@@ -326,7 +326,7 @@ class Trained(MethodSpec):
 
 METHOD_SPECS: Mapping[str, type[MethodSpec]] = {"optimise": Optimise, "instant": Instant, "trained": Trained}
 """The kinds of methods. What each does is in ``artune.transfer.methods``."""
-JUDGED_METHODS = tuple(kind for kind, method in METHOD_SPECS.items() if method().leaves_strength)
+JUDGED_METHODS = tuple(kind for kind, method in METHOD_SPECS.items() if method.model_validate({}).leaves_strength)
 """The kinds whose pictures depend on the strength, so that a judge may find it."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
     name: field for method in [*METHOD_SPECS.values()][::-1] for name, field in method.model_fields.items()
