@@ -12,6 +12,11 @@ from artune.learning.photographs import PhotographBatch
 from artune.networks.johnson import Johnson, JohnsonConfig
 from artune.spec.train_style import StyleTrainSpec
 
+WARM_UP = 40
+"""Steps over which the rate rises. Without it, the first steps drive parts of pictures into black or white, where the
+tanh is flat: of 96-pixel pictures after 120 steps, 3.2 % of the values instead of 0.2 %, and the validation was 1.00
+instead of 0.97."""
+
 
 class JohnsonLearner:
     """Johnson's network and its losses.
@@ -24,11 +29,11 @@ class JohnsonLearner:
         dtype: of the activations of both networks.
 
     Attributes:
-        drawn, clip, warm_up: see ``artune.learning.training.Learner``.
+        drawn, clip, warm_up: see ``artune.learning.training.Learner``. The rate of published recipes, which is
+            constant, does not rise.
     """
 
     clip: float | None = None
-    warm_up = 0
 
     def __init__(
         self,
@@ -39,7 +44,7 @@ class JohnsonLearner:
         dtype: torch.dtype,
     ) -> None:
         self.spec, self.dtype, self.device = resolved(spec, backbone), dtype, device
-        self.drawn = spec.batch
+        self.drawn, self.warm_up = spec.batch, WARM_UP if spec.schedule == "cosine" else 0
         self.objective = BatchObjective(backbone, paintings, self.spec)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)

@@ -25,6 +25,8 @@ from artune.transfer.sizes import fitted, painting_size
 
 PREVIEW_SIZE = 512
 """Longer side of a preview, pixels."""
+SHORT = 10
+"""Least number of steps over the steps in which the rate rises."""
 NOT_STATED = "not stated"
 """Licence of paintings if none was given."""
 
@@ -111,7 +113,7 @@ class StyleTraining:
             batch=self.batch,
             loss=learner.loss,
             validate=lambda: learner.validated(self.held),
-            rate=lambda share: rate_at(share, steps, spec, learner.warm_up),
+            rate=lambda share: rate_at(share, steps, spec, min(learner.warm_up, steps // SHORT)),
             average=processes.average,
         )
         self.run_of = {

@@ -406,7 +406,7 @@ METHOD_SPECS: Mapping[str, type[MethodSpec]] = {
 TUNED_METHODS = tuple(
     kind
     for kind, method in METHOD_SPECS.items()
-    if method.usual_strength is None and method().leaves_strength  # type: ignore[call-arg]  # each has its kind
+    if method.usual_strength is None and method.model_validate({}).leaves_strength
 )
 """The kinds whose strength is found for the pictures."""
 METHOD_FIELDS: Mapping[str, FieldInfo] = {
