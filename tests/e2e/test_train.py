@@ -303,7 +303,7 @@ def test_two_processes_learn_what_one_learns(data):
     more = ["--precision", "fp32", "--batch", "4"]
     assert call(*train(data, *more, out="one.safetensors", steps=1)).exit_code == 0
     line = [str(part) for part in train(data, *more, out="two.safetensors", steps=1)]
-    torchrun = "-m torch.distributed.run --standalone --nproc-per-node 2 -m artune".split()
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "artune"]
     run = [sys.executable, *torchrun, *line]
     done = subprocess.run(run, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
