@@ -28,7 +28,7 @@ from artune.transfer.task import Task
 PICTURE_BYTES = 60
 """Bytes per pixel of a picture: photograph, result, and copies of them."""
 MAPS = 8
-"""Number of maps of the first width, at the size of the picture, that the network takes at its peak; 7.8 were measured."""
+"""Number of maps of the first width, at the size of the picture, that the network takes at its peak (measured: 7.8)."""
 
 
 class TrainedPlan(Plan):
