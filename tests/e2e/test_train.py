@@ -130,6 +130,7 @@ def test_a_recipe_is_a_start_that_options_change(data, stopping):
     assert found["settings"]["steps"] == 4
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_gives_the_same_style(data, stopping):
     assert call(*train(data, "--page", data / "one", out="whole.safetensors")).exit_code == 0
     stopping(3)
