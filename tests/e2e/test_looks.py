@@ -78,7 +78,7 @@ def test_a_part_is_kept(masks):
         (["--color-only", "reinhard"], "--color-only must be 'transport', 'moments' or 'histogram', not 'reinhard'"),
         (["--color-only", "moments", "--loss", "gram"], "--loss: the method color has none"),
         (["--color-only", "moments", "--instant"], "leave out either"),
-        (["--color-only", "moments", "--strength", "auto"], "nothing is painted (--color-only)"),
+        (["--color-only", "moments", "--strength", "auto"], "or --color-only was given"),
     ],
 )
 def test_what_is_refused(masks, options, message):

@@ -60,7 +60,7 @@ def test_the_method_by_its_flags():
     assert by_method(SPEC, instant=True).method == Instant() == by_method(SPEC, instant=True, method="instant").method
     wct = by_method(SPEC, instant=False, method="wct")
     assert (wct.method, wct.strength) == (WCT(), SPEC.strength)
-    with pytest.raises(SpecError, match="--instant and --method wct are both given"):
+    with pytest.raises(SpecError, match="--instant and --method are two ways"):
         by_method(SPEC, instant=True, method="wct")
     with pytest.raises(SpecError, match="there is no method 'wtc'; did you mean wct"):
         by_method(SPEC, instant=False, method="wtc")

@@ -127,7 +127,7 @@ def test_a_run_in_tiles_tells_each_and_is_resumed_from_each(photo, painting, mon
             event.save(tmp_path / f"{len(events)}.partial")
         picture = event.picture()
     assert events.count("part") >= 18
-    for path in sorted(tmp_path.glob("*.partial"))[::6]:
+    for path in sorted(tmp_path.glob("*.partial"))[::9]:
         *_, last = steps(plan_run(api.read(photo, styles, spec, regions=regions)), Checkpoint.load(path))
         assert last.picture().digest() == picture.digest(), path
 

@@ -89,7 +89,7 @@ class Killed(BaseException):
     """As if the process had been killed."""
 
 
-@pytest.mark.parametrize("after", [1, 7, 8, 13, 20])
+@pytest.mark.parametrize("after", [1, 8, 13])
 def test_a_killed_film_is_resumed_to_the_same_bytes(film, tmp_path, painting, network, whole, monkeypatch, after):
     monkeypatch.setattr(stylise, "SAVED_EVERY", 0.0)
     monkeypatch.setattr(stylise, "MOST_SEGMENT", 8)
@@ -215,7 +215,7 @@ def test_a_mask_for_each_frame(film, tmp_path, painting, network):
         write_picture(Picture(pixels), masks / f"{number}.png")
     out = tmp_path / "frames"
     region = RegionStyle(str(masks), painting)
-    style_film(film, out, regions=[region], network=network, part=FilmPart(sound=False), **SMALL)
+    style_film(film, out, regions=[region], network=network, part=FilmPart(end=0.55, sound=False), **SMALL)
     before, frames = frames_of(film), [frame.picture.pixels for frame in open_film(out).frames()]
     for number in (0, 4, 12):
         apart = np.abs(frames[number] - before[number] / 255).mean(2)
