@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from artune import __version__
-from artune.cli import classes, human, info, judge, networks, recipes, segment, style, tune
+from artune.cli import classes, export, human, info, judge, networks, recipes, segment, style, tune
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
+app.command()(guarded(export.export))
 app.add_typer(judge.app, name="judge")
 app.command()(guarded(classes.classes))
 app.add_typer(human.app, name="human")

@@ -57,6 +57,8 @@ weight 1."""
 
 LARGEST = 65_536
 """Largest longer side of a result, pixels."""
+WEAK = 0.2
+"""Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 LEAST_MEMORY = 2**20
 """Smallest `memory` that is accepted, bytes. A smaller value is probably a number without its unit."""
 
