@@ -12,6 +12,8 @@ from .errors import ArtuneError as ArtuneError
 from .images.picture import Picture as Picture
 from .images.read import read_picture as read_picture
 from .judges.embedding import Judge as Judge
+from .networks.export import export as export
+from .networks.export import export_network as export_network
 from .recipes import find_recipe as find_recipe
 from .regions.segment import load_segmenter as load_segmenter
 from .spec.style import WCT as WCT

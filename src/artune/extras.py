@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from artune.errors import MissingExtraError
 
 EXTRAS = {
+    "export": ("onnx", "onnxruntime", "onnxscript"),
     "heif": ("pillow_heif",),
     "jxl": ("pillow_jxl",),
     "photoreal": ("pymatting",),

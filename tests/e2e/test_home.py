@@ -13,7 +13,7 @@ import artune
 from artune.assets import JUDGE, PAINTER, locate
 from artune.backbones.registry import NETWORKS
 from artune.data.folders import Folder, class_folder
-from artune.errors import InputError, WeightsError
+from artune.errors import InputError, OutputError, WeightsError
 from artune.files import file_digest
 from artune.images.find import find_pictures
 from artune.judges.classes import ClassJudge
@@ -103,6 +103,19 @@ def film(home, source="~/film.mkv", out="~/out.mkv", painting=PAIR[1], **given):
     assert (home / "out.mkv").is_file()
 
 
+def not_exported(model, out):
+    """Refused before the work, which takes minutes: the file is no painter's, or the folder holds something."""
+    if model != "painter":
+        shutil.copy(locate(JUDGE), Path(model).expanduser())
+    with pytest.raises((WeightsError, OutputError), match=r"painter.safetensors holds no painter|is not empty"):
+        artune.export(model, out)
+
+
+def not_exported_network(out):
+    with pytest.raises(OutputError, match="is not empty"):
+        artune.export_network(torch.nn.Identity(), out, licence="MIT")
+
+
 PUBLIC = {
     "FilmProgress.file": lambda home: artune.FilmProgress("ends", 1, 1, 0.0, file=home / "out.mkv"),
     "Judge.load.path": lambda home: (
@@ -118,6 +131,9 @@ PUBLIC = {
     "RegionStyle.mask": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(with_mask(home), PAIR[1])]),
     "RegionStyle.style": lambda home: styled(PAIR[0], regions=[artune.RegionStyle(np.ones((32, 48)), PAIR[1])]),
     "Result.save.target": lambda home: saved(styled().save, home, "a.png"),
+    "export.model": lambda home: not_exported("~/painter.safetensors", "~/out"),
+    "export.out": lambda home: not_exported("painter", "~"),
+    "export_network.out": lambda home: not_exported_network("~"),
     "load_segmenter.weights": loaded_segmenter,
     "load_style.path": lambda home: (
         write_johnson(home / "a.safetensors", artune.read_picture(home / "photo.png")),

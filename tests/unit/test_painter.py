@@ -237,6 +237,6 @@ def test_a_folded_step_makes_the_same_picture(painter, generator, number):
     step, odds = painter.whole if number == STEP_TAPS else painter.revision, torch.tensor([0.7])
     lost = own - features[CONTENT] if number == STEP_TAPS else None
     expected = step(x, photograph, features, displacements, lost, odds, 1, False)
-    made = Folded(step, transports, odds, 1, False)(photograph, features, own)
+    made = Folded(step, transports, step.about_steps(odds, 1, False))(photograph, features, own)
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
     assert (expected - x).abs().max() > 0.05

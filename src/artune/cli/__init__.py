@@ -5,7 +5,22 @@ from typing import Annotated
 import typer
 
 from artune import __version__
-from artune.cli import apply, classes, human, info, judge, morph, networks, recipes, segment, style, train, tune, video
+from artune.cli import (
+    apply,
+    classes,
+    export,
+    human,
+    info,
+    judge,
+    morph,
+    networks,
+    recipes,
+    segment,
+    style,
+    train,
+    tune,
+    video,
+)
 from artune.cli.display import guarded
 
 app = typer.Typer(
@@ -39,6 +54,7 @@ app.command()(guarded(networks.networks))
 app.command()(guarded(info.info))
 app.command()(guarded(recipes.recipes))
 app.command()(guarded(segment.segment))
+app.command()(guarded(export.export))
 app.add_typer(judge.app, name="judge")
 app.command()(guarded(classes.classes))
 app.add_typer(human.app, name="human")

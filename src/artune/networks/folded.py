@@ -69,7 +69,7 @@ class FoldedLevel(NamedTuple):
             moved, image, photograph = rest
             blocks = torch.einsum("wcij,cd->wdij", moved, first.matrix[0])
             bias = bias + torch.einsum("wcij,c->w", moved, first.shift[0])
-            blocks[:, :RGB] += (image - photograph) / GAIN  # the first channels of the first tap are the picture
+            blocks = blocks + _widened((image - photograph) / GAIN, blocks.shape[1])
         before = None if level.before is None else scale * level.before.weight
         others = []
         for told, convolution in zip([*level.told][1:], level.others, strict=True):
@@ -118,20 +118,10 @@ class Folded:
     Args:
         step: the step.
         transports: of the picture's features, at each tap.
-        log_odds: of the strength, ``[1]``.
-        done: number of steps that were done at this size.
-        first: whether the picture is still the photograph.
+        about: what the step is told, ``[1, e]``.
     """
 
-    def __init__(
-        self,
-        step: LearnedStep,
-        transports: Sequence[Transport],
-        log_odds: Float[Tensor, "1"],
-        done: int,
-        first: bool,
-    ) -> None:
-        about = step.about_steps(log_odds, done, first)
+    def __init__(self, step: LearnedStep, transports: Sequence[Transport], about: Float[Tensor, "1 e"]) -> None:
         self.levels = []
         for level, place in zip(step.levels, reversed(range(len(step.levels))), strict=True):
             tap, content = place + 1, place + 1 == CONTENT
@@ -144,8 +134,8 @@ class Folded:
             self.levels.append(FoldedLevel.of(level, about, torch.stack(units), transports[tap], of_first, content))
         colour = step.colour(about).sigmoid()[0] / GAIN
         matrix = colour * transports[0].matrix[0, :RGB]
-        matrix[:, :RGB] += torch.eye(RGB, device=matrix.device) / GAIN  # the picture itself
-        self.matrix, self.shift = matrix, colour * transports[0].shift[0, :RGB]
+        self.matrix = matrix + _widened(torch.eye(RGB, device=matrix.device) / GAIN, matrix.shape[1])
+        self.shift = colour * transports[0].shift[0, :RGB]
         self.last = step.last
 
     def __call__(self, photograph: Image, features: Sequence[Tensor], own: Tensor | None) -> Image:
@@ -163,6 +153,11 @@ class Folded:
         out = F.pixel_shuffle(F.conv2d(x, self.last.weight, self.last.bias), BLOCK)
         out += F.conv2d(features[0], self.matrix[:, :, None, None], self.shift)
         return out
+
+
+def _widened(weight: Tensor, channels: int) -> Tensor:
+    """Weights for the picture, as weights for the first tap, whose first channels are the picture."""
+    return torch.cat([weight, weight.new_zeros(len(weight), channels - RGB, *weight.shape[2:])], 1)
 
 
 def _repeat_border(x: Float[Tensor, "1 c h w"]) -> None:

@@ -59,6 +59,8 @@ LEVELS = tuple(f"relu{stage}_1" for stage in range(5, 0, -1))
 """Levels of universal style transfer, from deep to shallow: layers of VGG-19."""
 LARGEST = 65_536
 """Largest longer side of a result, pixels."""
+WEAK = 0.2
+"""Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 LEAST_MEMORY = 2**20
 """Smallest `memory` that is accepted, bytes. A smaller value is probably a number without its unit."""
 

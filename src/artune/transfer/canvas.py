@@ -232,6 +232,7 @@ class Canvas:
             of_region = yield from self._transports(x, features, region)
             transports.append(of_region)
         painter, out = self.network.painter, torch.empty_like(x)
+        learned = painter.revision if self.own is None else painter.whole
         for place in range(len(x)):
             here = slice(place, place + 1)
             by_part = [
@@ -239,11 +240,9 @@ class Canvas:
             ]
             steps = [
                 Folded(
-                    painter.revision if self.own is None else painter.whole,
+                    learned,
                     [Transport(each.matrix[here], each.shift[here]) for each in of_region],
-                    odds[here],
-                    done,
-                    first,
+                    learned.about_steps(odds[here], done, first),
                 )
                 for of_region, odds in zip(by_part, log_odds, strict=True)
             ]

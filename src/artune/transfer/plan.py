@@ -11,15 +11,13 @@ from artune.backbones.registry import defaults_of
 from artune.engine.optimisers import OPTIMISERS
 from artune.errors import SpecError, UnknownNameError
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
-from artune.spec.style import Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
+from artune.spec.style import WEAK, Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
 from artune.transfer.inputs import Inputs
 from artune.transfer.sizes import fitted, least_size, planned
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 
 USUAL_STRENGTH = 0.5
 """Strength if neither the user nor a search chose one."""
-WEAK = 0.2
-"""Strength below which the rate, and the share of the result beside the photograph, fall linearly to 0."""
 AVERAGE_AFTER_PAINTER = 0.8
 """Largest default decay of the average of Adam's iterates if the painter has made the start."""
 LARGEST_LBFGS = 1024

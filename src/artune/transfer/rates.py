@@ -5,7 +5,8 @@ from typing import Any
 
 from artune.engine.descend import Optimiser, Schedule
 from artune.engine.optimisers import OPTIMISERS, decayed
-from artune.transfer.plan import WEAK, ResolvedOptimise
+from artune.spec.style import WEAK
+from artune.transfer.plan import ResolvedOptimise
 
 
 def optimiser_of(method: ResolvedOptimise, *, in_place: bool = False) -> Optimiser:
