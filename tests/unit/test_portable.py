@@ -134,6 +134,30 @@ def test_transports_are_those_of_the_painter(painter, whitening):
         assert (moved - expected_moved).norm() < 0.02 * expected_moved.norm()
 
 
+@torch.no_grad()
+def test_transports_are_nearer_to_those_in_fp64_than_by_eigenvalues_in_fp32(painter):
+    photo, painting = (each.tensor() for each in sample(96, 64))
+    features, theirs = painter.features(photo, STEP_TAPS), painter.features(painting, STEP_TAPS)
+    by_eigenvalues = painter.transports(
+        [fn.moments(each) for each in features], painter.gaussians([fn.moments(each) for each in theirs])
+    )
+    errors = []
+    for place, (mine, target, other) in enumerate(zip(features, theirs, by_eigenvalues, strict=True)):
+        mean, cov = mean_and_covariance(painter, target, place)
+        found = transport(painter, mine, Target(mean, roots_of(painter, cov, place)[0]), place)
+        root = fn.matrix_root(cov.double()[None])[0]
+        values, vectors = torch.linalg.eigh(root @ mean_and_covariance(painter, mine, place)[1].double() @ root)
+        exact = root @ (vectors * values.rsqrt()) @ vectors.T @ root - torch.eye(len(root))
+        rows = (mine - mine.mean((2, 3), keepdim=True))[0].flatten(1).double()
+        wanted = exact @ rows
+        errors.append(
+            [float((each.matrix[0].double() @ rows - wanted).norm() / wanted.norm()) for each in (found, other)]
+        )
+    ours, eigenvalues = zip(*errors, strict=True)
+    assert max(ours) < 2e-3
+    assert sum(ours) < sum(eigenvalues)
+
+
 def test_what_is_read_has_the_length_that_is_said(painter):
     sizes = (Size(2, 1, STEP_TAPS), Size(1, 1, REVISION_TAPS))
     style = modules(painter, sizes)[0](torch.rand(1, 3, 20, 24))
