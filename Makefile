@@ -23,7 +23,7 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow and not assets" --cov --cov-report=term:skip-covered
 
-test-all: $(READY) $(if $(shell command -v npm),$(PACKAGES))
+test-all: $(READY)
 	$(PYTEST) -m "slow or assets"
 
 # whether another Python runs the package: make quick PYTHON=python3.13 VENV=.venv-3.13

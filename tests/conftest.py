@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import tests.checking  # noqa: F401 - named to the hook
 
@@ -94,3 +95,23 @@ def assets():
     if not folder or not (Path(folder) / "weights").is_dir():
         pytest.skip("ARTUNE_ASSETS names no folder with weights and pictures")
     return Path(folder)
+
+
+@pytest.fixture
+def stopping():
+    """Ctrl-C after so many steps of an optimiser of PyTorch."""
+    hooks = []
+
+    def after(count):
+        steps = []
+
+        def step(*_):
+            steps.append(1)
+            if len(steps) == count:
+                signal.raise_signal(signal.SIGINT)
+
+        hooks.append(register_optimizer_step_post_hook(step))
+
+    yield after
+    for hook in hooks:
+        hook.remove()

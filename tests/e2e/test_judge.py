@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from artune.backbones.registry import load_network
 from artune.images.picture import Picture
@@ -81,26 +80,6 @@ def write_vgg(path, scale):
         weights[f"features.{place}.bias"] = torch.zeros(outputs)
     save_file(weights, path)
     return path
-
-
-@pytest.fixture
-def stopping():
-    """Ctrl-C after so many steps."""
-    hooks = []
-
-    def after(count):
-        steps = []
-
-        def step(*_):
-            steps.append(1)
-            if len(steps) == count:
-                signal.raise_signal(signal.SIGINT)
-
-        hooks.append(register_optimizer_step_post_hook(step))
-
-    yield after
-    for hook in hooks:
-        hook.remove()
 
 
 def test_every_option_reaches_the_training(data, stopping):

@@ -1,14 +1,12 @@
 """``artune train``, ``artune apply`` and ``artune info`` of a style, as a user meets them."""
 
 import json
-import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from artune.images.read import read_picture
 from artune.learning.training import StyleTraining
@@ -46,26 +44,6 @@ def model(files, photo):
 def train(data, *more, out="style.safetensors", steps=4):
     fixed = ["--preview", data / "photo.png", "--steps", str(steps), "--every", "2", "--device", "cpu"]
     return ["train", data / "painting.png", "--photos", data / "photos", "-o", data / out, *FAST, *fixed, *more]
-
-
-@pytest.fixture
-def stopping():
-    """Ctrl-C after so many steps."""
-    hooks = []
-
-    def after(count):
-        steps = []
-
-        def step(*_):
-            steps.append(1)
-            if len(steps) == count:
-                signal.raise_signal(signal.SIGINT)
-
-        hooks.append(register_optimizer_step_post_hook(step))
-
-    yield after
-    for hook in hooks:
-        hook.remove()
 
 
 def test_train_look_and_apply(data):

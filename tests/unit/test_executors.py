@@ -1,7 +1,9 @@
 """Executors: in this process and in several; whatever ends the block ends the processes."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 
 import pytest
@@ -48,6 +50,25 @@ def test_an_exception_ends_the_processes_without_a_word():
     with pytest.raises(RuntimeError, match="enough"):
         stopped()
     assert active_children() == others
+
+
+@pytest.mark.slow
+def test_no_thread_outlives_a_pool_whose_process_was_killed():
+    """One that did would close its pipe while the interpreter, at its end, writes to it."""
+    threads = set(threading.enumerate())
+
+    def broken():
+        with workers(2) as executor:
+            waiting = [executor.submit(time.sleep, 0.1) for _ in range(20)]
+            next(as_completed(waiting)).result()
+            active_children()[0].kill()
+            for future in waiting:
+                future.result()
+
+    for _ in range(3):
+        with pytest.raises(BrokenProcessPool):
+            broken()
+        assert set(threading.enumerate()) <= threads
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def flicker(frames, found):
     return float(np.mean(errors))
 
 
-@pytest.mark.parametrize("kind", [*SPECS])
+@pytest.mark.parametrize("kind", ["instant", "optimise"])
 def test_frames_flicker_less_than_one_by_one(frames, painting, networks, kind):
     look = Look(SPECS[kind], (read_painting(painting, False),), networks[kind])
     alone, together = styled(look, frames, alone=True), styled(look, frames)

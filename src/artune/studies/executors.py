@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -51,13 +50,14 @@ class Pool(ProcessPoolExecutor):
 
     def terminate(self) -> None:
         """End the processes at once, whatever they are doing."""
+        manager: threading.Thread | None = getattr(self, "_executor_manager_thread", None)  # `shutdown` forgets it
         self.shutdown(wait=False, cancel_futures=True)  # before its processes end, which it would take for a failure
         for child in active_children():
             if child in self._started.processes:
                 child.terminate()
                 child.join()
-                while child.is_alive():  # a thread of the pool has learned of its end first, and is about to note it
-                    time.sleep(0.01)
+        if manager is not None:  # else it closes its pipe while the interpreter, at its end, writes to it
+            manager.join()
 
 
 class _Started(SpawnContext):

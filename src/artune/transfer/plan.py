@@ -179,6 +179,18 @@ def resolve(
     )
 
 
+def result_size(spec: StyleSpec, content_size: tuple[int, int]) -> int:
+    """Longer side of the result, pixels.
+
+    Args:
+        spec: the spec as it was given.
+        content_size: width and height of the photograph, pixels.
+    """
+    longer = max(content_size)
+    size = longer if spec.size == "original" else spec.size
+    return size if spec.enlarge else min(size, longer)
+
+
 def common_fields(
     spec: StyleSpec,
     content_size: tuple[int, int],
@@ -190,10 +202,8 @@ def common_fields(
     own = spec.strength
     if own == "auto":
         own = USUAL_STRENGTH if strength is None else strength
-    longer = max(content_size)
-    size = longer if spec.size == "original" else spec.size
     return {
-        "size": size if spec.enlarge else min(size, longer),
+        "size": result_size(spec, content_size),
         "strength": own,
         "style_weights": _style_weights(spec, styles),
         "region_strengths": _region_strengths(spec, own, regions),

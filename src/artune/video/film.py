@@ -17,6 +17,7 @@ from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec
 from artune.transfer.inputs import Masked, Painting, RegionStyle, Source, read_painting
 from artune.transfer.methods import method_of
+from artune.transfer.plan import result_size
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded, check_types
 from artune.video.formats import format_of
@@ -170,8 +171,6 @@ def film_run(
             raise SpecError("`moments` and `style_weights` both weigh the paintings; leave out either")
         timeline = Timeline.of([Fraction(moment) for moment in moments])
     info = film.info if part.sound else replace(film.info, sounds=())
-    longer = max(info.size)
-    size = longer if wanted.size == "original" else wanted.size if wanted.enlarge else min(wanted.size, longer)
     place = expanded(out)
     parts = [replace(region, style=read_painting(region.style, False)) for region in regions]
     named = [replace(region, style=read_painting(region.style, False)) for region in segments]
@@ -190,7 +189,7 @@ def film_run(
     return FilmRun(
         film,
         place,
-        format_of(place, info, crf, fitted(*info.size, size)),
+        format_of(place, info, crf, fitted(*info.size, result_size(wanted, info.size))),
         look,
         _digests(paintings, parts, named),
         Fraction(part.start),

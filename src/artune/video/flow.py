@@ -81,9 +81,9 @@ def unhidden(back: Flow, forth: Flow) -> Weight:
         back: from the frame to the other one.
         forth: from the other one to the frame.
     """
-    returned = back + warped(forth, back)
-    lengths = (back**2).sum(2) + (warped(forth, back) ** 2).sum(2)
-    found = (returned**2).sum(2) <= APART[0] * lengths + APART[1]
+    returning = warped(forth, back)
+    lengths = (back**2).sum(2) + (returning**2).sum(2)
+    found = ((back + returning) ** 2).sum(2) <= APART[0] * lengths + APART[1]
     gradient = sum((np.gradient(back[..., part], axis=axis) ** 2) for part in (0, 1) for axis in (0, 1))
     smooth = gradient <= BOUNDARY[0] * (back**2).sum(2) + BOUNDARY[1]
     height, width = back.shape[:2]

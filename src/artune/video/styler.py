@@ -20,6 +20,7 @@ from artune.transfer.frames import EarlierFrame, FrameOptimiser
 from artune.transfer.inputs import Painting, RegionStyle
 from artune.transfer.methods import method_of, steps
 from artune.transfer.optimise import painted_start, painter_on
+from artune.transfer.plan import result_size
 from artune.transfer.run import Run
 from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded, Task
@@ -67,7 +68,7 @@ class Look:
         if self.timeline is not None:
             spec = spec.model_copy(update={"style_weights": self.timeline.weights(frame.time)})
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ArtuneWarning)  # it was said of the first frame
+            warnings.simplefilter("ignore", ArtuneWarning)  # `read_painting` has said what there is to say
             return api.read(frame.picture, self.paintings, spec, regions=regions, network=self.network)
 
     def at(self, strength: float) -> "Look":
@@ -115,16 +116,13 @@ class Styler:
             frame: the frame.
             earlier: the frames before it in this scene, from near to far; none for the first one.
         """
-        size = self.look.spec.size
-        longer = max(frame.picture.size)
-        wanted = longer if size == "original" else size if self.look.spec.enlarge else min(size, longer)
-        shown = frame.picture.resized(*fitted(*frame.picture.size, wanted)).filled()
+        size = fitted(*frame.picture.size, result_size(self.look.spec, frame.picture.size))
+        shown = frame.picture.resized(*size).filled()
         near = [earlier[back - 1] for back in self.look.reach if back <= len(earlier)]
         carried = carried_on(shown, near, self.estimator)
         masks, regions = self._regions(frame, shown, near)
         if not (self.look.paintings or regions) and self.look.spec.method.takes_paintings:
-            picture = frame.picture.resized(shown.shape[1], shown.shape[0])
-            return StyledFrame(picture, Earlier(shown, shown, masks))
+            return StyledFrame(frame.picture.resized(*size), Earlier(shown, shown, masks))
         run = api.plan(self.look.task(frame, regions))
         image = self._image(run, carried)
         last = method_of(run.plan).finish(image, run)
