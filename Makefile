@@ -13,6 +13,7 @@ export ARTUNE_ASSETS
 # the page that paints in a browser: what its tools need, and how well its files are compressed, 0 .. 11
 PACKAGES := web/browser/node_modules/.package-lock.json
 BROTLI ?= 11
+TRY_PAGE := cd web/browser && npm run --silent check && npm run --silent test
 
 .PHONY: demo test test-all quick check docs bench browser clean
 
@@ -23,7 +24,8 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) -m "not slow and not assets" --cov --cov-report=term:skip-covered
 
-test-all: $(READY)
+test-all: $(READY) $(if $(shell command -v npm),$(PACKAGES))
+	$(if $(shell command -v npm),$(TRY_PAGE))
 	$(PYTEST) -m "slow or assets"
 
 # whether another Python runs the package: make quick PYTHON=python3.13 VENV=.venv-3.13
@@ -44,7 +46,7 @@ bench: $(READY)
 
 # the page that paints in a browser, in build/browser/; MODEL=DIR takes a model that is there
 browser: $(READY) $(PACKAGES)
-	cd web/browser && npm run check && npm test
+	$(TRY_PAGE)
 	$(if $(MODEL),,rm -rf build/model && $(BIN)/artune export painter -o build/model)
 	node web/browser/build.mjs --model $(or $(MODEL),build/model) --out build/browser --brotli $(BROTLI)
 

@@ -19,7 +19,9 @@ from artune.assets import sample_photo, sample_style
 from artune.backbones.compact import Compact, CompactConfig
 from artune.cli import app
 from artune.errors import MissingExtraError, OutputError, UnknownNameError, WeightsError
+from artune.files import file_digest
 from artune.images.read import read_picture
+from artune.images.sources import as_picture
 from artune.networks import export as module
 from artune.networks.conversion import OPSET
 from artune.networks.loaded import PainterNetwork
@@ -28,6 +30,7 @@ from artune.networks.portable import Size
 from artune.spec.style import StyleSpec
 from tests.networks import Tiny
 from tests.scripts import imported
+from tests.trained import write_johnson, write_painter
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -83,7 +86,7 @@ def painter():
 def painter_folder(painter, tmp_path_factory):
     """The files of a painter that makes one revision."""
     out = tmp_path_factory.mktemp("painter") / "folder"
-    module._write(module.painter_graphs(painter, {"": SIZES}), {"kind": "painter", "licence": "MIT"}, out, None)
+    module._write(module.painter_graphs(painter, {"": SIZES}), {"kind": "painter", "licence": "MIT"}, {}, out, None)
     return out
 
 
@@ -184,7 +187,12 @@ def test_without_the_extra_it_is_said_before_the_work(monkeypatch, tmp_path, net
 def test_all_graphs_of_a_painter_are_written(monkeypatch, tmp_path):
     """Without making them, which takes minutes."""
     written = {}
-    monkeypatch.setattr(module, "_write", lambda graphs, about, out, on_graph: written.update(g=graphs, a=about) or [])
+
+    def write(graphs, about, others, out, on_graph):
+        written.update(g=graphs, a=about, o=others)
+        return []
+
+    monkeypatch.setattr(module, "_write", write)
     artune.export("painter", tmp_path / "out")
     assert [graph.file for graph in written["g"]] == [
         "painting.onnx",
@@ -199,6 +207,41 @@ def test_all_graphs_of_a_painter_are_written(monkeypatch, tmp_path):
         "licence": "MIT",
     }
     assert written["g"][0].output.shape == written["g"][1].inputs[1].shape == (1, 147_960)
+    assert not written["o"]
+    painting = read_picture(sample_style("mosaic"))
+    write_painter(tmp_path / "style.safetensors", painting)
+    artune.export(tmp_path / "style.safetensors", tmp_path / "out")
+    assert len(written["g"]) == 4
+    assert written["a"] == {
+        "kind": "painter",
+        "K": 147_960,
+        "weights": file_digest(tmp_path / "style.safetensors"),
+        "licence": "paintings: CC0",
+        "trained_on": ["a.png"],
+    }
+    (name, data), *_ = written["o"].items()
+    assert name == "painting-1.jpg"
+    assert np.abs(as_picture(data).pixels - painting.pixels).mean() < 0.02
+
+
+def test_a_trained_style_is_one_graph(tmp_path):
+    """Its sides need not be multiples of 4, which is where the network enlarges to more than it was given."""
+    photo = read_picture(sample_photo("cat"))
+    write_johnson(tmp_path / "style.safetensors", photo)
+    artune.export(tmp_path / "style.safetensors", tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert about["kind"] == "trained"
+    assert about["licence"] == "paintings: CC0"
+    assert about["trained_on"] == ["a.png"]
+    style = artune.load_style(tmp_path / "style.safetensors")
+    for name, (width, height) in {"a": (64, 48), "b": (37, 18), "c": (16, 101)}.items():
+        small = photo.resized(width, height)
+        small.save(tmp_path / f"{name}.png")
+        words = [tmp_path / "out", tmp_path / f"{name}.png", tmp_path / f"{name}-out.png"]
+        made = without_artune(ROOT / "examples" / "onnx_style.py", *words)
+        wanted = style.paint(read_picture(tmp_path / f"{name}.png").tensor())
+        assert wanted.std() > 0.02
+        np.testing.assert_allclose(made.tensor(), wanted, rtol=0, atol=0.6 / 255)
 
 
 WITHOUT = """
@@ -213,13 +256,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def apply(folder, photo, painting, strength, out):
-    words = [EXAMPLE, folder, photo, painting, strength, out]
+def without_artune(example, *words):
+    """The picture that an example writes to its last argument."""
+    words = [example, *words]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, *map(str, words)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return read_picture(out)
+    return read_picture(words[-1])
 
 
 def test_the_example_needs_neither_artune_nor_pytorch(painter_folder, painter, tmp_path):
@@ -231,7 +275,9 @@ def test_the_example_needs_neither_artune_nor_pytorch(painter_folder, painter, t
     painting.save(tmp_path / "painting.png")
     photo = read_picture(tmp_path / "photo.png")
     made = {
-        share: apply(painter_folder, tmp_path / "photo.png", tmp_path / "painting.png", share, tmp_path / "out.png")
+        share: without_artune(
+            EXAMPLE, painter_folder, tmp_path / "photo.png", tmp_path / "painting.png", share, tmp_path / "out.png"
+        )
         for share in (0, 0.8)
     }
     assert made[0].digest() == photo.digest()

@@ -9,7 +9,7 @@ from artune.cli.display import counting, loading, say
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="painter; or a file with a painter's weights.")],
+    model: Annotated[str, typer.Argument(help="painter; or a file with a trained style, or with a painter's weights.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files: a new or an empty one.")],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder that holds something, over files of these names.")

@@ -24,6 +24,7 @@ from artune.errors import OutputError, UnknownNameError, WeightsError
 from artune.extras import require
 from artune.files import check_writable, expanded, write_together
 from artune.images.read import read_picture
+from artune.images.write import encoded
 from artune.networks.conversion import OPSET, PICTURE, SMALLEST_PICTURE, Called, Port, converted, function
 from artune.networks.loaded import PainterNetwork
 from artune.networks.painter import STRIDE, Painter
@@ -37,6 +38,7 @@ from artune.networks.portable import (
     Size,
     style_length,
 )
+from artune.networks.trained import StyleFile, holds_style, read_style
 from artune.spec.style import StyleSpec
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def export(
     """Write a network as ONNX files.
 
     Args:
-        model: ``painter``; or a file with a painter's weights.
+        model: ``painter``; or a file with a trained style, or with a painter's weights.
         out: folder to write; it must be new or empty.
         overwrite: whether to write into a folder that holds something, in place of files of the same names.
         on_graph: called with the number of graphs that are done, and of all.
@@ -105,16 +107,37 @@ def export(
     file = None if model == "painter" else expanded(model)
     if file is not None and not file.exists():
         raise UnknownNameError("model", str(model), ["painter"], why="there is no such file, either")
+    if file is not None and holds_style(file):
+        return _export_style(read_style(file), out, on_graph)
     network = PainterNetwork.load(StyleSpec(device="cpu"), file)
-    painter = network.painter.to(memory_format=torch.contiguous_format)
+    about = {"weights": network.digest, "licence": PAINTER.licence if file is None else "not stated"}
+    return _export_painter(network.painter, about, {}, out, on_graph)
+
+
+def _export_style(style: StyleFile, out: Path | str, on_graph: OnGraph | None) -> list[Path]:
+    """Write a trained style; a painter with its paintings."""
     about = {
-        "kind": "painter",
-        "K": style_length(painter, SMALL),
-        "weights": network.digest,
-        "licence": PAINTER.licence if file is None else "not stated",
+        "weights": style.digest,
+        "licence": "; ".join(f"{what}: {terms}" for what, terms in style.info.licences.items()),
+        "trained_on": [*style.info.paintings],
     }
+    if isinstance(style.network, Painter):
+        paintings = {f"painting-{place}.jpg": encoded(each, ".jpg") for place, each in enumerate(style.paintings, 1)}
+        return _export_painter(style.network, about, paintings, out, on_graph)
+    return _write([_network_graph(style.network)], {"kind": "trained", **about}, {}, out, on_graph)
+
+
+def _export_painter(
+    painter: Painter,
+    about: dict[str, Any],
+    paintings: Mapping[str, bytes],
+    out: Path | str,
+    on_graph: OnGraph | None,
+) -> list[Path]:
+    painter = painter.to(memory_format=torch.contiguous_format)
     graphs = painter_graphs(painter, {"": SMALL, "-large": LARGE})
-    return _write(graphs, about, out, on_graph)
+    about = {"kind": "painter", "K": style_length(painter, SMALL), **about}
+    return _write(graphs, about, paintings, out, on_graph)
 
 
 def export_network(
@@ -146,9 +169,18 @@ def export_network(
     """
     require("export", "exporting")
     _check_folder(out, overwrite)
+    seen = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        seen.update(name.encode() + tensor.detach().float().contiguous().numpy().tobytes())
+    about = {"kind": kind, "weights": seen.hexdigest(), "licence": licence}
+    return _write([_network_graph(network)], about, {}, out, on_graph)
+
+
+def _network_graph(network: nn.Module) -> Graph:
+    """The graph of a network that makes one picture of another, which is left as it was."""
     photograph, picture = Port("photograph", PICTURE), Port("picture", PICTURE)
     network = deepcopy(network).eval().requires_grad_(False)
-    graph = Graph(
+    return Graph(
         "network.onnx",
         (photograph,),
         picture,
@@ -156,10 +188,6 @@ def export_network(
         network,
         [(_sample(sample_photo("cat"), *size),) for size in COMPARED],
     )
-    seen = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        seen.update(name.encode() + tensor.detach().float().contiguous().numpy().tobytes())
-    return _write([graph], {"kind": kind, "weights": seen.hexdigest(), "licence": licence}, out, on_graph)
 
 
 def painter_graphs(painter: Painter, layouts: Mapping[str, Sequence[Size]]) -> list[Graph]:
@@ -273,12 +301,18 @@ def difference(model: bytes, graph: Graph) -> float:
     return largest
 
 
-def _write(graphs: Sequence[Graph], about: dict[str, Any], out: Path | str, on_graph: OnGraph | None) -> list[Path]:
-    """Make the graphs, compare them with PyTorch, and write all or none."""
+def _write(
+    graphs: Sequence[Graph],
+    about: dict[str, Any],
+    others: Mapping[str, bytes],
+    out: Path | str,
+    on_graph: OnGraph | None,
+) -> list[Path]:
+    """Make the graphs, compare them with PyTorch, and write them and other files: all or none."""
     from onnx import helper
 
     common = {"format": FORMAT, "version": VERSION, "artune": __version__, "opset": OPSET, **about}
-    files: dict[str, bytes] = {}
+    files = dict(others)
     for done, graph in enumerate(graphs):
         if on_graph is not None:
             on_graph(done, len(graphs))

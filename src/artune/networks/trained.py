@@ -136,6 +136,15 @@ def write_style(
         write_tensors(temporary, tensors, {ENTRY: text, "sha256": _digest(tensors, text)})
 
 
+def holds_style(path: Path | str) -> bool:
+    """Whether a weights file says that it holds a trained style.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    return ENTRY in read_metadata(expanded(path))
+
+
 def read_style(path: Path | str) -> StyleFile:
     """The trained style of a file.
 
