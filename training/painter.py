@@ -36,6 +36,7 @@ from artune.images.find import find_pictures
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import bundled_encoder
+from artune.learning.motion import draw_motion, next_frames
 from artune.learning.scenes import CLIP, WARM_UP, PairBatch, Scene, draw_course, enlarged, losses
 from artune.networks.loaded import read_painter, write_painter
 from artune.networks.painter import CONTENT, LOG_ODDS, Painter, PainterConfig
@@ -82,11 +83,11 @@ def crop(squares: np.ndarray, rng: np.random.Generator, side: int) -> Tensor:
 class Batches:
     """Batches as a function of (seed, step)."""
 
-    def __init__(self, assets: Path, work: Path, sides: dict[int, int]) -> None:
+    def __init__(self, assets: Path, work: Path, sides: dict[int, int], frames: bool = False) -> None:
         self.photos, self.paintings = (
             pool(assets / "data" / kind, work / f"{kind}.npy") for kind in ("photos", "paintings")
         )
-        self.sides = sides
+        self.sides, self.frames = sides, frames
 
     def __call__(self, seed: int, step: int) -> PairBatch:
         rng = np.random.default_rng((seed, step))
@@ -97,7 +98,14 @@ class Batches:
             for squares in (self.photos, self.paintings)
         )
         odds = torch.from_numpy(rng.uniform(*LOG_ODDS, size).astype(np.float32))
-        return PairBatch(photographs, paintings, odds, *draw_course(rng, side))
+        course = draw_course(rng, side)
+        if not self.frames:
+            return PairBatch(photographs, paintings, odds, *course)
+        motion = draw_motion(rng, size, side)
+        photographs = torch.cat([photographs, next_frames(photographs, motion, rng)])
+        paintings, odds = (torch.cat([each, each]) for each in (paintings, odds))
+        photographs, paintings = (x.contiguous(memory_format=torch.channels_last) for x in (photographs, paintings))
+        return PairBatch(photographs, paintings, odds, *course, motion)
 
 
 class NeighbourScene(Scene):
@@ -177,7 +185,7 @@ def started(path: Path) -> Painter:
 def train(args: argparse.Namespace) -> None:
     """Train, with a line of the log and a checkpoint every ``--every`` steps."""
     args.work.mkdir(parents=True, exist_ok=True)
-    batches = Batches(args.assets, args.pools or args.work, args.sides)
+    batches = Batches(args.assets, args.pools or args.work, args.sides, frames=args.steady > 0)
     if args.start is None:
         painter = new_painter(args.config, args.seed)
         measure_units(painter, batches)
@@ -189,7 +197,7 @@ def train(args: argparse.Namespace) -> None:
         torch.optim.AdamW(own, args.rate, betas=(0.9, 0.99), weight_decay=1e-3),
         FitSettings(args.steps, args.seed, clip=CLIP),
         batch=batches,
-        loss=lambda batch: losses(painter, batch, SCENES[args.sees]),
+        loss=lambda batch: losses(painter, batch, SCENES[args.sees], args.steady),
         rate=lambda share: min(1.0, (share * args.steps + 1) / WARM_UP) * cosine(share),
     )
     run = {
@@ -198,6 +206,7 @@ def train(args: argparse.Namespace) -> None:
         "rate": args.rate,
         "start": args.start and file_digest(args.start),
         "sees": args.sees,
+        "steady": args.steady,
     }
     checkpoint, log = args.work / "painter.checkpoint", args.work / "painter.jsonl"
     if checkpoint.exists():
@@ -365,6 +374,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--config", type=json.loads, default={}, help="fields of PainterConfig, JSON")
         command.add_argument("--sees", choices=[*SCENES], default="transports", help="what the decoder sees")
+        command.add_argument("--steady", type=float, default=0.0, help="weight of what changes from frame to frame")
         command.add_argument("--start", type=Path, help="begin with the weights and the shape of this painter")
     return out
 

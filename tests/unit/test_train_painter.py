@@ -11,6 +11,8 @@ from PIL import Image
 from artune import api
 from artune.assets import read_metadata
 from artune.engine.descend import run_to_end
+from artune.learning.motion import flicker
+from artune.learning.scenes import losses
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.tensors import load_checkpoint
 from artune.transfer.methods import plan_run
@@ -94,6 +96,30 @@ def test_a_batch_depends_on_seed_and_step_alone(script, folder):
     assert one.paintings.shape != other.paintings.shape or not torch.equal(one.paintings, other.paintings)
     shapes = {batches(0, step).photographs.shape for step in range(12)}
     assert shapes == {(2, 3, 32, 32), (1, 3, 48, 48)}
+
+
+def test_frames_are_the_photographs_after_a_motion(script, folder):
+    batch = script.Batches(folder, folder, {32: 2, 48: 1}, frames=True)(0, 5)
+    alone = script.Batches(folder, folder, {32: 2, 48: 1})(0, 5)
+    count = len(alone.photographs)
+    assert torch.equal(batch.photographs[:count], alone.photographs)
+    assert torch.equal(batch.paintings[:count], batch.paintings[count:])
+    assert torch.equal(batch.log_odds, torch.cat([alone.log_odds, alone.log_odds]))
+    assert (batch.steps, batch.offsets) == (alone.steps, alone.offsets)
+    assert alone.motion is None
+    first, second = batch.photographs.chunk(2)
+    assert flicker(first, second, batch.motion) < 0.1 * flicker(first, second.flip(3), batch.motion)
+
+
+def test_frames_have_a_loss_of_what_changes(script, folder):
+    painter = script.new_painter(SMALL, 0)
+    batch = script.Batches(folder, folder, {96: 1}, frames=True)(0, 5)
+    once, thrice = (losses(painter, batch, steady=weight) for weight in (1.0, 3.0))
+    assert thrice["steady"].item() == pytest.approx(3 * once["steady"].item())
+    assert once["steady"] > 0
+    assert once["steady"].requires_grad
+    assert once["steps"].item() == pytest.approx(thrice["steps"].item())
+    assert "steady" not in losses(painter, script.Batches(folder, folder, {96: 1})(0, 5))
 
 
 def options(script, folder, work, steps):

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from artune.backbones.defaults import VGG_DEFAULTS
+from artune.learning.motion import flicker
 from artune.losses import moments as fn
 from artune.losses.objective import ENERGY_SHARE
 from artune.losses.terms import TotalVariation, Wasserstein
@@ -44,6 +45,8 @@ class PairBatch:
         log_odds: of the strengths, ``[b]``.
         steps: number of steps at each of the sizes, which double from one to the next.
         offsets: where the network's grid begins when each picture is seen: rows and columns.
+        motion: from the first half of the photographs to the second, which are their next frames; ``None``: they are
+            photographs like the others.
     """
 
     photographs: Tensor
@@ -51,6 +54,7 @@ class PairBatch:
     log_odds: Tensor
     steps: tuple[int, ...]
     offsets: tuple[tuple[int, int], ...]
+    motion: Tensor | None = None
 
 
 Course = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
@@ -174,17 +178,24 @@ def _squares(features: Tensor) -> Tensor:
     return features.square().sum(1).mean((1, 2))
 
 
-def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene) -> dict[str, Tensor]:
-    """The objective after every step on a batch, weighted by the number of the step, and after a revision; and how far
-    pictures left [0, 1].
+def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene, steady: float = 0.0) -> dict[str, Tensor]:
+    """The objective after every step on a batch, weighted by the number of the step, and after a revision; how far
+    pictures left [0, 1]; and of frames, what changes from one to the next beside the motion.
 
     Args:
         painter: the painter.
         batch: the pairs.
         kind: what the decoder sees.
+        steady: weight of the change between frames.
     """
     images, before, offsets = batch.photographs, None, iter(batch.offsets)
-    steps, outside, revision = [], [], torch.zeros(())
+    steps, outside, revision, changes = [], [], torch.zeros(()), list[Tensor]()
+
+    def note_change(made: Tensor) -> None:
+        if batch.motion is not None:
+            first, second = made.chunk(2)
+            changes.append(flicker(first, second, batch.motion))
+
     for place, count in enumerate(batch.steps):
         share = 0.5 ** (len(batch.steps) - 1 - place)
         photographs, paintings = (at_share(x, share) for x in (batch.photographs, batch.paintings))
@@ -200,11 +211,13 @@ def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene) -> dic
             seen = scene.features, scene.displacements, scene.own, scene.offset
             revision = scene.measure(revised.clamp(0, 1), next(offsets)).mean()
             outside.append((revised - revised.clamp(0, 1)).square().mean())
+            note_change(revised)
             scene.features, scene.displacements, scene.own, scene.offset = seen
         for done in range(count):
             made = scene.step(images, done, before is None and done == 0)
             images = made.clamp(0, 1)
             outside.append((made - images).square().mean())
+            note_change(images)
             steps.append(scene.measure(images, next(offsets)).mean())
         before = photographs
     weights = torch.arange(1.0, len(steps) + 1)
@@ -213,6 +226,7 @@ def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene) -> dic
         "steps": weighted,
         "revision": REVISION * revision,
         "outside": OUTSIDE * torch.stack(outside).mean(),
+        **({"steady": steady * torch.stack(changes).mean()} if changes else {}),
     }
 
 
