@@ -1,6 +1,7 @@
 """How steady films are: warping error, style and sharpness, beside the same frames styled one by one.
 
     python benchmarks/video.py --assets DIR run [--methods instant optimise] [--clips blackswan] [--frames 30]
+    python benchmarks/video.py --assets DIR run --methods trained --weights STYLE.safetensors --paintings 03
     python benchmarks/video.py --assets DIR table
 
 Clips: two of DAVIS 2016, a pan over two photographs with a cut, and the frames of Sintel whose true flow is known.
@@ -27,7 +28,7 @@ from quality import referee
 
 from artune.images.picture import Floats, Picture
 from artune.images.read import read_picture
-from artune.spec.style import Instant, Optimise, StyleSpec
+from artune.spec.style import Instant, Optimise, StyleSpec, Trained
 from artune.transfer.inputs import read_painting
 from artune.transfer.methods import method_of
 from artune.video.flow import Flow, FlowEstimator, Weight, warped
@@ -46,6 +47,7 @@ PAN = 4
 METHODS = {
     "instant": StyleSpec(strength=STRENGTH, method=Instant()),
     "optimise": StyleSpec(strength=STRENGTH, method=Optimise()),
+    "trained": StyleSpec(method=Trained()),
 }
 
 
@@ -172,7 +174,7 @@ def run(args: argparse.Namespace) -> None:
             network = method_of(spec).load(spec, args.weights, None)
             for number in args.paintings:
                 painting = read_painting(read_picture(args.assets / f"data/styleid/style/{number}.jpg"), False)
-                look = Look(spec, (painting,), network)
+                look = Look(spec, (painting,) if spec.method.takes_paintings else (), network)
                 for alone in (True, False):
                     frames, seconds = styled(look, clip, alone=alone)
                     some = range(0, len(frames), max(1, len(frames) // 5))
@@ -242,7 +244,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--paintings", nargs="+", default=[*PAINTINGS])
     command.add_argument("--frames", type=int, default=30)
     command.add_argument("--size", type=int, default=640)
-    command.add_argument("--weights", type=Path, help="weights of the method's network")
+    command.add_argument("--weights", type=Path, help="weights of the method's network; the file of a trained style")
     command.add_argument("--label", default="", help="added to the method's name")
     command.add_argument("--keep", type=Path, help="folder for the frames")
     commands.add_parser("table").set_defaults(do=table)

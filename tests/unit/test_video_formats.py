@@ -122,7 +122,7 @@ def test_the_quality_is_on_one_scale():
         ),
         *(("a.mkv", sound, True) for sound in ("aac", "opus", "vorbis", "flac", "pcm_s16le", "dts", "truehd")),
         *(("a.webm", sound, sound in ("opus", "vorbis")) for sound in ("opus", "vorbis", "aac", "mp3", "pcm_s16le")),
-        ("a.mp4", "truehd", False),
+        *(("a.mp4", sound, False) for sound in ("truehd", "pcm_s16le", "pcm_f32le")),
         ("a.mkv", "unknown", False),
     ],
 )

@@ -22,8 +22,9 @@ ANIMATIONS = {".gif": "GIF", ".webp": "WebP", ".apng": "APNG", ".png": "APNG"}
 CRF = 18
 """Quality of a film where none is given, on x264's scale: hardly to be told from the frames."""
 
-_REFUSED = {"mov": ("opus", "flac", "truehd"), "mp4": ("truehd",)}
-"""Sounds that FFmpeg does not write into a container, though it says it would."""
+_REFUSED = {"mov": ("opus", "flac", "truehd"), "mp4": ("truehd", "pcm_")}
+"""Sounds that FFmpeg does not write into a container, or not from every other one, though it says it would: the
+beginnings of their names."""
 
 _WORST_CRF = 51
 _FINEST = 1_000_000  # most parts of a second in which times are counted
@@ -237,7 +238,7 @@ def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
     with av.open(io.BytesIO(), "w", format=container) as empty:
         taken = empty.supported_codecs
     for sound in sounds:
-        refused = sound == UNKNOWN_CODEC or sound in _REFUSED.get(container, ())
+        refused = sound == UNKNOWN_CODEC or sound.startswith(_REFUSED.get(container, ()))
         if refused or av.Codec(sound, "r").name not in taken:
             other = "" if container == "matroska" else "write .mkv, or "
             raise OutputError(
