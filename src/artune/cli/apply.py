@@ -6,16 +6,39 @@ from typing import Annotated, Any
 
 import typer
 
-from artune.cli.arguments import check_lossy, given_options, read_spec, spec_option
+from artune.cli.arguments import check_lossy, given_options, read_spec
 from artune.cli.display import loading
+from artune.cli.options import (
+    OUTPUT,
+    RUN,
+    AllowHuge,
+    AsJson,
+    Color,
+    ColorMatch,
+    ColorSpace,
+    Device,
+    Enlarge,
+    Form,
+    JpegQuality,
+    Memory,
+    OneStrength,
+    Overwrite,
+    Quality,
+    Quiet,
+    Recursive,
+    Sixteen,
+    Size,
+    Strength,
+    StyleScale,
+    StyleWeights,
+)
 from artune.cli.parts import Parts
 from artune.cli.photographs import check_there, find_photographs, is_many
-from artune.cli.style import FOLDERS, LOOK, OUTPUT, RUN, Call, result_format, results_format
+from artune.cli.style import Call, result_format, results_format
 from artune.cli.video import style_all
 from artune.errors import InputError, SpecError
 from artune.extras import require
 from artune.files import expanded
-from artune.images.formats import QUALITY
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
@@ -28,17 +51,17 @@ def apply(
         typer.Argument(help="Photograph, or film; or a folder or a quoted glob, then OUT is a folder.", metavar="IN"),
     ],
     out: Annotated[str, typer.Argument(help="File for the result; its suffix chooses the format. Or a folder.")],
-    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
-    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
-    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
-    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
-    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
-    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
-    color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
-    color_match: Annotated[str | None, spec_option("color_match", panel=LOOK)] = None,
-    quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
-    device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
-    memory: Annotated[str | None, spec_option("memory", panel=RUN)] = None,
+    size: Size = None,
+    enlarge: Enlarge = None,
+    strength: Strength = None,
+    style_scale: StyleScale = None,
+    style_weights: StyleWeights = None,
+    color: Color = None,
+    color_space: ColorSpace = None,
+    color_match: ColorMatch = None,
+    quality: Quality = None,
+    device: Device = None,
+    memory: Memory = None,
     spec: Annotated[
         Path | None,
         typer.Option(
@@ -46,52 +69,18 @@ def apply(
             rich_help_panel=RUN,
         ),
     ] = None,
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive", "-r", help="Style the photographs in sub-folders, too.", rich_help_panel=FOLDERS),
-    ] = False,
-    one_strength: Annotated[
-        bool,
-        typer.Option(
-            "--one-strength",
-            help="Use one strength for all photographs, found on a few of them.",
-            rich_help_panel=FOLDERS,
-        ),
-    ] = False,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="Format of results that go into a folder, such as jpg (default: png).",
-            rich_help_panel=FOLDERS,
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    recursive: Recursive = False,
+    one_strength: OneStrength = False,
+    form: Form = None,
+    overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the checkpoint OUT.partial.", rich_help_panel=OUTPUT)
     ] = False,
-    jpeg_quality: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file (default: {QUALITY}).",
-            min=1,
-            max=100,
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    sixteen: Annotated[
-        bool, typer.Option("--16", help="Write 16 bits per channel (PNG, TIFF).", rich_help_panel=OUTPUT)
-    ] = False,
-    allow_huge: Annotated[
-        bool,
-        typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.", rich_help_panel=OUTPUT),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the record of each run as JSON.", rich_help_panel=OUTPUT)
-    ] = False,
+    jpeg_quality: JpegQuality = None,
+    sixteen: Sixteen = False,
+    allow_huge: AllowHuge = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Paint a photograph, or many, in a style that artune train has learned."""
     options = given_options(context.params)

@@ -37,6 +37,36 @@ from artune.cli.display import (
     taken,
     write_beside,
 )
+from artune.cli.options import (
+    LOOK,
+    OUTPUT,
+    PARTS,
+    RUN,
+    AllowHuge,
+    AsJson,
+    Color,
+    ColorMatch,
+    ColorSpace,
+    Device,
+    Enlarge,
+    Form,
+    JpegQuality,
+    Memory,
+    OneStrength,
+    Overwrite,
+    Quality,
+    Quiet,
+    Recursive,
+    Seed,
+    SegmentModel,
+    SegmentWeights,
+    Sixteen,
+    Size,
+    Strength,
+    StyleScale,
+    StyleWeights,
+    Weights,
+)
 from artune.cli.parts import KEEP_FORM, Parts
 from artune.cli.photographs import (
     Photographs,
@@ -48,11 +78,9 @@ from artune.cli.photographs import (
     name_results,
     names_picture,
 )
-from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import ArtuneError, InputError, OutputError, SpecError
 from artune.extras import require
 from artune.files import expanded, is_full
-from artune.images.formats import QUALITY
 from artune.spec.options import with_options
 from artune.spec.style import StyleSpec
 
@@ -70,7 +98,6 @@ if TYPE_CHECKING:
 DEMO = Path("artune-demo.png")
 KEEP_EVERY = 10
 FILM_RATE, FILM_HOLD = 10, 2.0  # steps a second of a film of them, and seconds for which the last one stays
-LOOK, PARTS, RUN, FOLDERS, OUTPUT = "The look", "Parts of the picture", "The run", "Many photographs", "The output"
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune style photo.jpg painting.jpg -o out.png\n\n"
@@ -105,11 +132,11 @@ def style(
             metavar="STYLE...",
         ),
     ] = None,
-    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
-    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
-    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
-    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
-    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
+    size: Size = None,
+    enlarge: Enlarge = None,
+    strength: Strength = None,
+    style_weights: StyleWeights = None,
+    style_scale: StyleScale = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,13 +153,8 @@ def style(
             rich_help_panel=PARTS,
         ),
     ] = None,
-    segment_model: Annotated[
-        str | None,
-        typer.Option(help=f"Segmentation network: {MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS),
-    ] = None,
-    segment_weights: Annotated[
-        Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
-    ] = None,
+    segment_model: SegmentModel = None,
+    segment_weights: SegmentWeights = None,
     style_mask: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,9 +172,9 @@ def style(
             rich_help_panel=PARTS,
         ),
     ] = None,
-    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
-    color_space: Annotated[str | None, spec_option("color_space", panel=LOOK)] = None,
-    color_match: Annotated[str | None, spec_option("color_match", panel=LOOK)] = None,
+    color: Color = None,
+    color_space: ColorSpace = None,
+    color_match: ColorMatch = None,
     color_only: Annotated[str | None, spec_option("color_only", panel=LOOK)] = None,
     tile: Annotated[str | None, spec_option("tile", panel=LOOK)] = None,
     show_tiled: Annotated[
@@ -162,7 +184,7 @@ def style(
         ),
     ] = None,
     network: Annotated[str | None, spec_option("network", panel=LOOK)] = None,
-    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
+    weights: Weights = None,
     pooling: Annotated[str | None, spec_option("pooling", panel=LOOK)] = None,
     padding: Annotated[str | None, spec_option("padding", panel=LOOK)] = None,
     content_layers: Annotated[str | None, spec_option("content_layers", panel=LOOK, metavar="TAP[:W],...")] = None,
@@ -184,7 +206,7 @@ def style(
     ] = None,
     method: Annotated[str | None, typer.Option(help=METHOD, metavar=METHODS_SHOWN, rich_help_panel=RUN)] = None,
     instant: Annotated[bool, typer.Option("--instant", help=INSTANT, rich_help_panel=RUN)] = False,
-    quality: Annotated[str | None, spec_option("quality", panel=RUN)] = None,
+    quality: Quality = None,
     steps: Annotated[int | None, spec_option("steps", panel=RUN)] = None,
     optimiser: Annotated[str | None, spec_option("optimiser", panel=RUN)] = None,
     line_search: Annotated[str | None, spec_option("line_search", panel=RUN)] = None,
@@ -198,10 +220,10 @@ def style(
     size_factor: Annotated[float | None, spec_option("size_factor", panel=RUN)] = None,
     size_steps: Annotated[str | None, spec_option("size_steps", panel=RUN, metavar="FIRST,BETWEEN,LAST")] = None,
     start: Annotated[str | None, spec_option("start", panel=RUN)] = None,
-    seed: Annotated[int | None, spec_option("seed", panel=RUN)] = None,
-    device: Annotated[str | None, spec_option("device", panel=RUN)] = None,
+    seed: Seed = None,
+    device: Device = None,
     precision: Annotated[str | None, spec_option("precision", panel=RUN)] = None,
-    memory: Annotated[str | None, spec_option("memory", panel=RUN)] = None,
+    memory: Memory = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Published recipe (artune recipes lists them); options override it.", rich_help_panel=RUN),
@@ -213,39 +235,14 @@ def style(
             rich_help_panel=RUN,
         ),
     ] = None,
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive", "-r", help="Style the photographs in sub-folders, too.", rich_help_panel=FOLDERS),
-    ] = False,
-    one_strength: Annotated[
-        bool,
-        typer.Option(
-            "--one-strength",
-            help="Use one strength for all photographs, found on a few of them.",
-            rich_help_panel=FOLDERS,
-        ),
-    ] = False,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="Format of results that go into a folder, such as jpg (default: png).",
-            rich_help_panel=FOLDERS,
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    recursive: Recursive = False,
+    one_strength: OneStrength = False,
+    form: Form = None,
+    overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the checkpoint OUT.partial.", rich_help_panel=OUTPUT)
     ] = False,
-    jpeg_quality: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file (default: {QUALITY}).",
-            min=1,
-            max=100,
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    jpeg_quality: JpegQuality = None,
     keep_steps: Annotated[
         Path | None,
         typer.Option(help="Folder in which to keep the picture after every tenth step.", rich_help_panel=OUTPUT),
@@ -254,19 +251,10 @@ def style(
         Path | None,
         typer.Option(help="Film of the picture after each step: mp4, webm, gif, a folder ...", rich_help_panel=OUTPUT),
     ] = None,
-    sixteen: Annotated[
-        bool, typer.Option("--16", help="Write 16 bits per channel (PNG, TIFF).", rich_help_panel=OUTPUT)
-    ] = False,
-    allow_huge: Annotated[
-        bool,
-        typer.Option("--allow-huge", help="Read pictures of more than 100 million pixels.", rich_help_panel=OUTPUT),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the record of each run as JSON.", rich_help_panel=OUTPUT)
-    ] = False,
+    sixteen: Sixteen = False,
+    allow_huge: AllowHuge = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Style a photograph, or many."""
     options = given_options(context.params)

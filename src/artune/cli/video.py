@@ -10,11 +10,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artune.cli.arguments import given_options, read_spec, spec_option
+from artune.cli.arguments import given_options, read_spec
 from artune.cli.display import CANCELLED, counting, download_bar, interruptible, loading, say
+from artune.cli.options import (
+    LOOK,
+    OUTPUT,
+    PARTS,
+    Color,
+    Device,
+    Enlarge,
+    Overwrite,
+    Quality,
+    Quiet,
+    Seed,
+    SegmentModel,
+    SegmentWeights,
+    Size,
+    Strength,
+    StyleScale,
+    StyleWeights,
+    Weights,
+)
 from artune.cli.parts import Parts
 from artune.cli.photographs import check_there
-from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.errors import InputError, SpecError
 from artune.extras import require
 from artune.files import expanded
@@ -25,7 +43,7 @@ if TYPE_CHECKING:
     from artune.images.picture import Picture
     from artune.video.stylise import FilmProgress, FilmRun
 
-LOOK, FILM, PARTS, OUTPUT = "The look", "The film", "Parts of the picture", "The output"
+FILM = "The film"
 EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune video film.mp4 styled.mp4 painting.jpg\n\n"
@@ -66,14 +84,14 @@ def video(
         bool,
         typer.Option("--optimise", help="Optimise each frame: nearer to the painting, slow.", rich_help_panel=LOOK),
     ] = False,
-    size: Annotated[str | None, spec_option("size", panel=LOOK)] = None,
-    enlarge: Annotated[bool | None, spec_option("enlarge", "--enlarge/--no-enlarge", panel=LOOK)] = None,
-    strength: Annotated[str | None, spec_option("strength", panel=LOOK)] = None,
-    style_weights: Annotated[str | None, spec_option("style_weights", panel=LOOK, metavar="W,W...")] = None,
-    style_scale: Annotated[float | None, spec_option("style_scale", panel=LOOK)] = None,
-    color: Annotated[str | None, spec_option("color", panel=LOOK)] = None,
-    quality: Annotated[str | None, spec_option("quality", panel=LOOK)] = None,
-    weights: Annotated[Path | None, typer.Option(help="File with the network's weights.", rich_help_panel=LOOK)] = None,
+    size: Size = None,
+    enlarge: Enlarge = None,
+    strength: Strength = None,
+    style_weights: StyleWeights = None,
+    style_scale: StyleScale = None,
+    color: Color = None,
+    quality: Quality = None,
+    weights: Weights = None,
     spec: Annotated[
         Path | None,
         typer.Option(
@@ -97,13 +115,8 @@ def video(
             rich_help_panel=PARTS,
         ),
     ] = None,
-    segment_model: Annotated[
-        str | None,
-        typer.Option(help=f"Segmentation network: {MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS),
-    ] = None,
-    segment_weights: Annotated[
-        Path | None, typer.Option(help="File with the segmentation network's weights.", rich_help_panel=PARTS)
-    ] = None,
+    segment_model: SegmentModel = None,
+    segment_weights: SegmentWeights = None,
     start: Annotated[
         str | None, typer.Option(help="Where to begin: seconds, or m:ss.", metavar="TIME", rich_help_panel=FILM)
     ] = None,
@@ -122,15 +135,13 @@ def video(
         int | None,
         typer.Option(help="Quality of the film's coding, 0 (lossless) to 51 (default: 18).", rich_help_panel=OUTPUT),
     ] = None,
-    device: Annotated[str | None, spec_option("device", panel=OUTPUT)] = None,
-    seed: Annotated[int | None, spec_option("seed", panel=OUTPUT)] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.", rich_help_panel=OUTPUT)] = False,
+    device: Device = None,
+    seed: Seed = None,
+    overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what is in OUT.partial/.", rich_help_panel=OUTPUT)
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=OUTPUT)
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Style a film, without flicker and with its sound."""
     require("video", "styling a film")
