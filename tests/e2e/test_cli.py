@@ -282,6 +282,10 @@ def test_recipes_are_listed_and_used(files):
     assert "Departures" in shown
     assert "conv_4" in shown
     assert len(json.loads(call("recipes", "--json").output)) > 20
+    training = call("recipes", "stylist").output
+    assert "Stylist, progress report" in training
+    assert "rate: 0.0075" in training
+    assert {recipe["for"] for recipe in json.loads(call("recipes", "--json").output)} == {"style", "train"}
     message = refused(*style(files, "--recipe", "tutorial", "--strength", "auto", "--weights", files / "none.pth"))
     assert "there is no weights file" in message
 

@@ -15,7 +15,7 @@ def strokes(rng):
 
 
 def carried(pixels, valid=1.0):
-    return Carried(pixels, np.full(pixels.shape[:2], valid, np.float32))
+    return Carried(pixels, np.full(pixels.shape[:2], valid, np.float32), np.zeros((*pixels.shape[:2], 2), np.float32))
 
 
 def test_what_is_not_valid_is_painted_anew(strokes):

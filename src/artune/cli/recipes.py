@@ -1,4 +1,4 @@
-"""``artune recipes``: the settings that others published, for ``artune style --recipe``."""
+"""``artune recipes``: the settings that others published, for ``--recipe`` of ``artune style`` and ``artune train``."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,10 @@ import typer
 
 if TYPE_CHECKING:
     from artune.recipes import Published
+    from artune.spec.style import StyleSpec
+    from artune.spec.train_style import StyleTrainSpec
+
+    AnyRecipe = Published[StyleSpec] | Published[StyleTrainSpec]
 
 
 def recipes(
@@ -15,9 +19,11 @@ def recipes(
 ) -> None:
     """Show published recipes: their sources, what they set, and where they depart from the source."""
     from artune.recipes import find_recipe, published
-    from artune.spec.style import optimise_of
+    from artune.recipes.training import TRAINING_RECIPES
 
-    chosen = list(published().values()) if name is None else [find_recipe(name)]
+    chosen: list[AnyRecipe] = [*published().values(), *TRAINING_RECIPES.values()]
+    if name is not None:
+        chosen = [TRAINING_RECIPES[name] if name in TRAINING_RECIPES else find_recipe(name)]
     if as_json:
         typer.echo(json.dumps([_plain(recipe) for recipe in chosen]))
         return
@@ -26,10 +32,10 @@ def recipes(
 
     console = Console()
     if name is None:
-        table = Table("recipe", "network", "what it is", "source")
+        table = Table("recipe", "for", "network", "what it is", "source")
         for recipe in chosen:
-            table.add_row(recipe.name, optimise_of(recipe.spec).network, recipe.title, recipe.source)
-        table.caption = "artune recipes NAME shows all of one; artune style ... --recipe NAME uses it"
+            table.add_row(recipe.name, command_of(recipe), network_of(recipe), recipe.title, recipe.source)
+        table.caption = "artune recipes NAME shows all of one; artune style or train ... --recipe NAME uses it"
         console.print(table)
         return
     import yaml
@@ -41,10 +47,25 @@ def recipes(
     typer.echo(yaml.safe_dump(_plain(recipe)["spec"], sort_keys=False).rstrip())
 
 
-def _plain(recipe: "Published") -> dict[str, Any]:
+def command_of(recipe: "AnyRecipe") -> str:
+    """The command whose recipe it is."""
+    from artune.spec.style import StyleSpec
+
+    return "style" if isinstance(recipe.spec, StyleSpec) else "train"
+
+
+def network_of(recipe: "AnyRecipe") -> str:
+    """The name of its loss network."""
+    from artune.spec.style import StyleSpec, optimise_of
+
+    return optimise_of(recipe.spec).network if isinstance(recipe.spec, StyleSpec) else recipe.spec.network
+
+
+def _plain(recipe: "AnyRecipe") -> dict[str, Any]:
     spec = recipe.spec.model_dump(mode="json", exclude_unset=True)
     return {
         "name": recipe.name,
+        "for": command_of(recipe),
         "title": recipe.title,
         "source": recipe.source,
         "departures": list(recipe.departures),

@@ -6,19 +6,22 @@ A file is a recipe; its ``variants`` are more of them, each with what it changes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from artune.errors import UnknownNameError
 from artune.spec.options import parse_spec
 from artune.spec.style import StyleSpec
+from artune.spec.train_style import StyleTrainSpec
+
+S = TypeVar("S", StyleSpec, StyleTrainSpec)
 
 
 @dataclass(frozen=True)
-class Published:
+class Published(Generic[S]):
     """A recipe from the literature.
 
     Attributes:
-        name: for ``--recipe``.
+        name: for ``--recipe``, of ``artune style`` or ``artune train``.
         title: what it is, in a line.
         source: where it was published.
         departures: what is otherwise here, and why.
@@ -29,15 +32,15 @@ class Published:
     title: str
     source: str
     departures: tuple[str, ...]
-    spec: StyleSpec
+    spec: S
 
 
-def published() -> dict[str, Published]:
+def published() -> dict[str, Published[StyleSpec]]:
     """All recipes by name."""
     return {recipe.name: recipe for recipe in _read()}
 
 
-def find_recipe(name: str) -> Published:
+def find_recipe(name: str) -> Published[StyleSpec]:
     """The recipe of that name.
 
     Raises:
@@ -49,7 +52,7 @@ def find_recipe(name: str) -> Published:
     return recipes[name]
 
 
-def _read() -> Iterator[Published]:
+def _read() -> Iterator[Published[StyleSpec]]:
     import yaml
 
     files = (file for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml"))
@@ -62,7 +65,7 @@ def _read() -> Iterator[Published]:
             yield _recipe(f"{stem}-{variant}", _merged(base, changes))
 
 
-def _recipe(name: str, data: dict[str, Any]) -> Published:
+def _recipe(name: str, data: dict[str, Any]) -> Published[StyleSpec]:
     spec = parse_spec(data["spec"], where=f"recipe {name}")
     return Published(name, data["title"], data["source"], tuple(data["departures"]), spec)
 

@@ -1,28 +1,10 @@
 """Published recipes of trainings: what others did, stated as exactly as artune can, with source and departures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from artune.errors import UnknownNameError
+from artune.recipes import Published
 from artune.spec.train_style import StyleTrainSpec
-
-
-@dataclass(frozen=True)
-class PublishedTraining:
-    """A recipe of a training from the literature.
-
-    Attributes:
-        title: what it is, in a line.
-        source: where it was published.
-        departures: what is otherwise here, and why.
-        spec: the recipe itself.
-    """
-
-    title: str
-    source: str
-    departures: tuple[str, ...]
-    spec: StyleTrainSpec
-
 
 STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
 SHARED = (
@@ -31,8 +13,9 @@ SHARED = (
     "photographs are cut to their middle squares, where the authors' are resized to squares",
 )
 
-TRAINING_RECIPES: Mapping[str, PublishedTraining] = {
-    "johnson": PublishedTraining(
+TRAINING_RECIPES: Mapping[str, Published[StyleTrainSpec]] = {
+    "johnson": Published(
+        "johnson",
         "Johnson's own settings",
         'Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, '
         "and the defaults of the authors' code (fast-neural-style): VGG-16, content relu3_3, style relu1_2 to relu4_3 "
@@ -62,7 +45,8 @@ TRAINING_RECIPES: Mapping[str, PublishedTraining] = {
             passes=2.0,
         ),
     ),
-    "stylist": PublishedTraining(
+    "stylist": Published(
+        "stylist",
         "The report Stylist: larger batches, a larger rate, fewer steps",
         "Stylist, progress report of Bilkent's CS-464: Johnson's network, losses of VGG-16, MS COCO 2014, batch 16, "
         "rate 0.0075, content 10, style 75, 1,600 iterations",
@@ -94,7 +78,7 @@ TRAINING_RECIPES: Mapping[str, PublishedTraining] = {
 """The recipes by name. Without one, the defaults of ``StyleTrainSpec`` hold, which are artune's own."""
 
 
-def find_training(name: str) -> PublishedTraining:
+def find_training(name: str) -> Published[StyleTrainSpec]:
     """The recipe of a training of that name.
 
     Raises:

@@ -32,10 +32,12 @@ class Carried:
     Attributes:
         pixels: ``[h, w, 3]`` in [0, 1].
         valid: how far each pixel shows the same as in the present frame, in [0, 1].
+        flow: from the present frame to the earlier one.
     """
 
     pixels: Floats
     valid: Weight
+    flow: Flow
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def carried_on(frame: Floats, earlier: Sequence[Earlier], estimator: FlowEstimat
         origin = estimator.origin(frame, each.frame)
         valid = np.minimum(origin.valid, left)
         left = floats(np.clip(left - valid, 0, 1))
-        found.append(Carried(floats(np.clip(warped(each.painted, origin.flow), 0, 1)), floats(valid)))
+        found.append(Carried(floats(np.clip(warped(each.painted, origin.flow), 0, 1)), floats(valid), origin.flow))
     return found
 
 

@@ -120,7 +120,7 @@ class Styler:
         shown = frame.picture.resized(*size).filled()
         near = [earlier[back - 1] for back in self.look.reach if back <= len(earlier)]
         carried = carried_on(shown, near, self.estimator)
-        masks, regions = self._regions(frame, shown, near)
+        masks, regions = self._regions(frame, shown, near, carried)
         if not (self.look.paintings or regions) and self.look.spec.method.takes_paintings:
             return StyledFrame(frame.picture.resized(*size), Earlier(shown, shown, masks))
         run = api.plan(self.look.task(frame, regions))
@@ -155,15 +155,15 @@ class Styler:
         return tensor(pixels, shown.tensor().to(run.network.device))
 
     def _regions(
-        self, frame: Frame, shown: Floats, near: Sequence[Earlier]
+        self, frame: Frame, shown: Floats, near: Sequence[Earlier], carried: Sequence[Carried]
     ) -> tuple[tuple[Floats, ...], list[RegionStyle]]:
         """The smoothed masks of the regions that were found, and all regions of a frame in which there is something."""
         height, width = shown.shape[:2]
         found = list(self.look.found(frame))
         masks = [resized_mask(mask_of(region, frame), width, height) for region in found]
         if near and len(near[0].masks) == len(masks) > 0:
-            origin = self.estimator.origin(shown, near[0].frame)
-            masks = [smoothed_mask(*each, origin.flow, origin.valid) for each in zip(masks, near[0].masks, strict=True)]
+            flow, valid = carried[0].flow, carried[0].valid
+            masks = [smoothed_mask(*each, flow, valid) for each in zip(masks, near[0].masks, strict=True)]
         smoothed = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
         regions = [*self.look.regions(frame), *smoothed]
         return tuple(masks), present(regions, frame)
