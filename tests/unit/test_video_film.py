@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import artune
 from artune.errors import CheckpointError, InputError, OutputError, PictureError, SpecError
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
+from artune.regions.segment import Segmenter
 from artune.spec.style import Instant, Optimise, StyleSpec
-from artune.transfer.inputs import Masked, RegionStyle
+from artune.transfer.inputs import Keep, Masked, RegionStyle
 from artune.transfer.methods import method_of
 from artune.video import stylise
 from artune.video.film import FilmPart, check_result, film_run, style_film
@@ -226,6 +228,48 @@ def test_a_mask_for_each_frame(film, tmp_path, painting, network):
         style_film(film, tmp_path / "b.mkv", regions=[region], network=network, **SMALL)
 
 
+def test_parts_are_kept_by_a_mask_for_each_frame(film, tmp_path, painting, network):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for number in range(3):
+        pixels = np.zeros((32, 48, 3), np.float32)
+        pixels[:, : 16 * number] = 1
+        write_picture(Picture(pixels), masks / f"{number}.png")
+    given, part = {"network": network, **SMALL}, FilmPart(end=0.12, sound=False)
+    style_film(film, tmp_path / "kept", painting, keeps=[Keep(str(masks))], part=part, **given)
+    style_film(film, tmp_path / "plain", painting, part=part, **given)
+    before = frames_of(film)
+    kept, plain = ([each.picture.pixels for each in open_film(tmp_path / name).frames()] for name in ("kept", "plain"))
+    for number, columns in enumerate((0, 16, 32)):
+        apart, usual = (np.abs(each[number] - before[number] / 255).mean((0, 2)) for each in (kept, plain))
+        assert columns == 0 or apart[: columns - 6].max() < 0.5 * usual[: columns - 6].mean()
+        assert apart[columns + 6 :].mean() > 0.7 * usual[columns + 6 :].mean()
+
+
+def test_what_a_network_finds_may_be_absent(film, tmp_path, painting, network):
+    """The second class is light; the film's last frames are dark in its segmenter's eyes, as a thing that has left."""
+    seen = []
+
+    def logits(image):
+        seen.append(len(seen))
+        there = 1.0 if len(seen) <= 2 else -1.0
+        light = torch.full((1, 1, 32, 48), there)
+        light[..., 24:] = -1
+        return torch.cat([-light, light], 1) * 20
+
+    segmenter = Segmenter(logits, ("wall", "thing"), side=32)
+    out = tmp_path / "frames"
+    segments = [RegionStyle("thing", painting), Keep("wall", 0.5)]
+    part = FilmPart(end=0.16, sound=False)
+    style_film(film, out, segments=segments, segmenter=segmenter, part=part, network=network, **SMALL)
+    before, frames = frames_of(film), [frame.picture.pixels for frame in open_film(out).frames()]
+    apart = [np.abs(frame - given / 255).mean((0, 2)) for frame, given in zip(frames, before, strict=False)]
+    assert len(frames) == 4
+    assert min(each[:20].mean() for each in apart[:2]) > 0.03
+    assert max(each[28:].max() for each in apart) < 1e-6
+    assert apart[3][:20].mean() < 0.5 * apart[0][:20].mean()  # its mask fades along the flow
+
+
 def test_what_names_the_result_is_in_it(film, tmp_path, painting, network):
     out = tmp_path / "out.mkv"
     style_film(film, out, painting, network=network, **SMALL)
@@ -279,6 +323,9 @@ def test_the_key_depends_on_all_that_the_frames_depend_on(film, tmp_path, painti
         key(painting, photo, moments=[0, 2]),
         key(painting, regions=[RegionStyle(np.ones((32, 48), np.float32), photo)]),
         key(painting, regions=[RegionStyle(np.ones((32, 48), np.float32), photo, 0.3)]),
+        key(painting, keeps=[Keep(np.ones((32, 48), np.float32))]),
+        key(painting, keeps=[Keep(np.pad(np.zeros((16, 16), np.float32), 16, constant_values=1))]),
+        key(painting, keeps=[Keep(np.ones((32, 48), np.float32), 0.5)]),
     ]
     assert len({*keys}) == len(keys)
     assert keys[0] == key(painting)

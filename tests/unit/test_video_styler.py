@@ -106,7 +106,7 @@ def test_regions_come_and_go(frames, painting, networks):
         return [RegionStyle(masks[frame.number], style)]
 
     for kind in ("instant", "optimise"):
-        found = styled(Look(SPECS[kind], (), networks[kind], regions=regions), frames)
+        found = styled(Look(SPECS[kind], (), networks[kind], parts=regions), frames)
         left = [
             np.abs(each.picture.pixels - frame.picture.pixels)[:, :30].max()
             for each, frame in zip(found, frames, strict=True)

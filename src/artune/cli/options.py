@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from artune.cli.arguments import spec_option
+from artune.cli.parts import KEEP_FORM
 from artune.cli.segment import DEFAULT_MODEL, MODELS
 from artune.images.formats import QUALITY
 
@@ -19,6 +20,15 @@ StyleScale = Annotated[float | None, spec_option("style_scale", panel=LOOK)]
 Color = Annotated[str | None, spec_option("color", panel=LOOK)]
 ColorSpace = Annotated[str | None, spec_option("color_space", panel=LOOK)]
 ColorMatch = Annotated[str | None, spec_option("color_match", panel=LOOK)]
+KeptParts = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A part of which more of the photograph is kept, by a mask, or by a name that a segmentation network "
+        "finds: 0 changes nothing, 1 leaves the photograph (default: 1); repeatable.",
+        metavar=KEEP_FORM,
+        rich_help_panel=PARTS,
+    ),
+]
 SegmentModel = Annotated[
     str | None,
     typer.Option(help=f"Segmentation network: {MODELS} (default: {DEFAULT_MODEL})", rich_help_panel=PARTS),

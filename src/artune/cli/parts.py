@@ -68,8 +68,8 @@ class Parts:
             tuple(parse_style_mask(text) for text in masks),
             DEFAULT_MODEL if model is None else model,
             weights,
-            tuple(keep for keep in kept if _is_file(str(keep.mask))),
-            tuple(keep for keep in kept if not _is_file(str(keep.mask))),
+            tuple(keep for keep in kept if _is_mask(str(keep.mask))),
+            tuple(keep for keep in kept if not _is_mask(str(keep.mask))),
         )
         if not (segments or parts.kept_names) and (model is not None or weights is not None):
             flag = "--segment-model" if model is not None else "--segment-weights"
@@ -193,7 +193,7 @@ def parse_keep(text: str) -> Keep:
         raise InputError(f"--keep {text}: the share is {tail!r}; give a number from 0 to 1")
     head = os.path.expanduser(head)
     name = split_label(head)[0]
-    if not _is_file(head) and (os.path.dirname(head) or os.path.splitext(name)[1]):  # no class of a network
+    if not _is_mask(head) and (os.path.dirname(head) or os.path.splitext(name)[1]):  # no class of a network
         raise InputError(f"--keep {text}: there is no file {head}; {KEEP_FORM} is needed")
     return Keep(head, share)
 
@@ -222,6 +222,11 @@ def _is_file(text: str) -> bool:
     """Whether it names a file, or a file and a label as in ``map.png#person``."""
     text = os.path.expanduser(text)
     return os.path.isfile(text) or any(os.path.isfile(text[:i]) for i, letter in enumerate(text) if letter == "#")
+
+
+def _is_mask(text: str) -> bool:
+    """Whether it names a file; or a folder of masks for the frames of a film, which no class's name does."""
+    return _is_file(text) or (os.path.isdir(text) and bool(os.path.dirname(text)))
 
 
 def _place(path: Path | str) -> str:

@@ -51,6 +51,7 @@ from artune.cli.options import (
     Enlarge,
     Form,
     JpegQuality,
+    KeptParts,
     Memory,
     OneStrength,
     Overwrite,
@@ -67,7 +68,7 @@ from artune.cli.options import (
     StyleWeights,
     Weights,
 )
-from artune.cli.parts import KEEP_FORM, Parts
+from artune.cli.parts import Parts
 from artune.cli.photographs import (
     Photographs,
     check_there,
@@ -163,15 +164,7 @@ def style(
             rich_help_panel=PARTS,
         ),
     ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A part of which more of the photograph is kept, by a mask, or by a name that a segmentation network "
-            "finds: 0 changes nothing, 1 leaves the photograph (default: 1); repeatable.",
-            metavar=KEEP_FORM,
-            rich_help_panel=PARTS,
-        ),
-    ] = None,
+    keep: KeptParts = None,
     color: Color = None,
     color_space: ColorSpace = None,
     color_match: ColorMatch = None,

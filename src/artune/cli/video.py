@@ -19,6 +19,7 @@ from artune.cli.options import (
     Color,
     Device,
     Enlarge,
+    KeptParts,
     Overwrite,
     Quality,
     Quiet,
@@ -115,6 +116,7 @@ def video(
             rich_help_panel=PARTS,
         ),
     ] = None,
+    keep: KeptParts = None,
     segment_model: SegmentModel = None,
     segment_weights: SegmentWeights = None,
     start: Annotated[
@@ -167,6 +169,7 @@ def video(
         [],
         None if segment_model is None else str(expanded(segment_model)),
         segment_weights,
+        keep or [],
     )
     for painting in paintings:
         check_there(painting)
@@ -196,7 +199,8 @@ def video(
         spec=wanted,
         moments=[moment for _, moment in timed] if timed else None,
         regions=[replace(each, mask=str(each.mask)) for each in parts.regions],
-        segments=parts.segments,
+        keeps=[replace(each, mask=str(each.mask)) for each in parts.keeps],
+        segments=[*parts.segments, *parts.kept_names],
         segmenter=segmenter,
         network=network,
         part=part,

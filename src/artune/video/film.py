@@ -12,10 +12,11 @@ from artune.errors import InputError, OutputError, PictureError, SpecError
 from artune.extras import require
 from artune.files import expanded, file_digest
 from artune.regions.labels import split_label
+from artune.regions.masks import MaskSource
 from artune.regions.segment import Segmenter
 from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec
-from artune.transfer.inputs import Masked, Painting, RegionStyle, Source, read_painting
+from artune.transfer.inputs import Keep, Masked, Painting, RegionStyle, Source, read_painting
 from artune.transfer.methods import method_of
 from artune.transfer.plan import result_size
 from artune.transfer.sizes import fitted
@@ -24,7 +25,7 @@ from artune.video.formats import format_of
 from artune.video.frames import Frame
 from artune.video.read import RATE, open_film
 from artune.video.stills import pictures_of_folder
-from artune.video.styler import Look, RegionsOf, no_regions
+from artune.video.styler import Look, Part, PartsOf, no_parts, regions_of
 from artune.video.stylise import FilmProgress, FilmRun, style_frames, write_so_far
 from artune.video.timeline import Timeline
 
@@ -66,7 +67,8 @@ def style_film(
     spec: StyleSpec | None = None,
     moments: Sequence[Seconds] | None = None,
     regions: Sequence[RegionStyle] = (),
-    segments: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
+    segments: Sequence[Part] = (),
     segmenter: Segmenter | None = None,
     weights: Path | str | None = None,
     network: Loaded | None = None,
@@ -88,7 +90,8 @@ def style_film(
             scene.
         moments: when each painting is the only style, in seconds; between two of them, the styles are blended.
         regions: parts of the frames with paintings of their own. A mask may be a folder, with a mask for each frame.
-        segments: the same for parts that ``segmenter`` finds: the mask of each is a name, such as ``person``.
+        keeps: parts of the frames of which more is kept; their masks may be folders, too.
+        segments: regions and kept parts that ``segmenter`` finds: the mask of each is a name, such as ``person``.
         segmenter: finds them in each frame.
         weights: file with the network's weights.
         network: a loaded network, instead of ``weights``.
@@ -117,6 +120,7 @@ def style_film(
         spec=spec,
         moments=moments,
         regions=regions,
+        keeps=keeps,
         segments=segments,
         segmenter=segmenter,
         weights=weights,
@@ -142,7 +146,8 @@ def film_run(
     spec: StyleSpec | None = None,
     moments: Sequence[Seconds] | None = None,
     regions: Sequence[RegionStyle] = (),
-    segments: Sequence[RegionStyle] = (),
+    keeps: Sequence[Keep] = (),
+    segments: Sequence[Part] = (),
     segmenter: Segmenter | None = None,
     weights: Path | str | None = None,
     network: Loaded | None = None,
@@ -159,7 +164,7 @@ def film_run(
         ("part", part, isinstance(part, FilmPart), "an artune.FilmPart"),
     )
     wanted = with_options(spec or StyleSpec(method=Instant()), options)
-    if not (styles or regions or segments) and wanted.method.takes_paintings:
+    if not (styles or regions or regions_of(segments)) and wanted.method.takes_paintings:
         raise InputError("no style picture was given; give at least one")
     film = open_film(source, Fraction(rate))
     paintings = tuple(read_painting(style, False) for style in styles)
@@ -172,8 +177,7 @@ def film_run(
         timeline = Timeline.of([Fraction(moment) for moment in moments])
     info = film.info if part.sound else replace(film.info, sounds=())
     place = expanded(out)
-    parts = [replace(region, style=read_painting(region.style, False)) for region in regions]
-    named = [replace(region, style=read_painting(region.style, False)) for region in segments]
+    parts, named = [*map(_read, regions), *keeps], [*map(_read, segments)]
     if named and segmenter is None:
         raise SpecError("`segments` needs a `segmenter`: artune.load_segmenter()")
     loaded = network or method_of(wanted).load(wanted, None if weights is None else expanded(weights), None)
@@ -184,14 +188,14 @@ def film_run(
         loaded,
         timeline,
         _by_masks(parts),
-        _by_segments(named, segmenter) if segmenter is not None and named else no_regions,
+        _by_segments(named, segmenter) if segmenter is not None and named else no_parts,
     )
     return FilmRun(
         film,
         place,
         format_of(place, info, crf, fitted(*info.size, result_size(wanted, info.size))),
         look,
-        _digests(paintings, parts, named),
+        _digests(paintings, [*parts, *named]),
         Fraction(part.start),
         None if part.end is None else Fraction(part.end),
         part.every,
@@ -214,18 +218,23 @@ def check_result(run: FilmRun, *, overwrite: bool, resume: bool) -> None:
         raise OutputError(f"{run.out} exists; `overwrite` replaces it")
 
 
-def _by_masks(regions: Sequence[RegionStyle]) -> RegionsOf:
-    """The regions of each frame, by masks that are files, arrays, or folders with a file for each frame."""
+def _read(part: Part) -> Part:
+    """A part whose painting is read."""
+    return replace(part, style=read_painting(part.style, False)) if isinstance(part, RegionStyle) else part
+
+
+def _by_masks(parts: Sequence[Part]) -> PartsOf:
+    """The parts of each frame, by masks that are files, arrays, or folders with a file for each frame."""
     folders: dict[int, tuple[list[Path], str]] = {}
-    for number, region in enumerate(regions):
-        if isinstance(region.mask, Path | str):
-            place, label = split_label(region.mask)
+    for number, part in enumerate(parts):
+        if isinstance(part.mask, Path | str):
+            place, label = split_label(part.mask)
             if expanded(place).is_dir():
                 folders[number] = pictures_of_folder(expanded(place)), label
 
-    def regions_of(frame: Frame) -> Sequence[RegionStyle]:
+    def parts_of(frame: Frame) -> Sequence[Part]:
         found = []
-        for number, region in enumerate(regions):
+        for number, part in enumerate(parts):
             if number in folders:
                 files, label = folders[number]
                 if frame.number >= len(files):
@@ -233,37 +242,43 @@ def _by_masks(regions: Sequence[RegionStyle]) -> RegionsOf:
                         f"{files[0].parent} has {len(files)} masks, and the film has more frames; give one for each"
                     )
                 file = files[frame.number]
-                found.append(replace(region, mask=f"{file}#{label}" if label else file))
+                found.append(replace(part, mask=f"{file}#{label}" if label else file))
             else:
-                found.append(region)
+                found.append(part)
         return found
 
-    return regions_of
+    return parts_of
 
 
-def _by_segments(regions: Sequence[RegionStyle], segmenter: Segmenter) -> RegionsOf:
-    """The regions of each frame that a network finds; their masks are names."""
-    names = [str(region.mask) for region in regions]
+def _by_segments(parts: Sequence[Part], segmenter: Segmenter) -> PartsOf:
+    """The parts of each frame that a network finds; their masks are names. A frame may have nothing of a part."""
+    names = [str(part.mask) for part in parts]
 
-    def regions_of(frame: Frame) -> Sequence[RegionStyle]:
-        masks = segmenter.masks(frame.picture, names)
-        return [replace(region, mask=masks[name]) for region, name in zip(regions, names, strict=True)]
+    def parts_of(frame: Frame) -> Sequence[Part]:
+        masks = segmenter.masks(frame.picture, names, absent=True)
+        return [replace(part, mask=masks[name]) for part, name in zip(parts, names, strict=True)]
 
-    return regions_of
+    return parts_of
 
 
-def _digests(
-    paintings: Sequence[Painting], regions: Sequence[RegionStyle], segments: Sequence[RegionStyle]
-) -> dict[str, str]:
+def _digests(paintings: Sequence[Painting], parts: Sequence[Part]) -> dict[str, str]:
     """sha256 of the paintings, and what names the masks, by role."""
     found = {f"style {number}": _digest(painting) for number, painting in enumerate(paintings)}
-    for number, region in enumerate([*regions, *segments]):
-        assert isinstance(region.style, Painting)
-        found[f"region {number} style"] = _digest(region.style)
-        mask = expanded(region.mask) if isinstance(region.mask, Path | str) else None
-        of_mask = file_digest(mask) if mask is not None and mask.is_file() else repr(region.mask)
-        found[f"region {number}"] = f"{of_mask} {region.strength}"
+    for number, part in enumerate(parts):
+        if isinstance(part, Keep):
+            found[f"keep {number}"] = f"{_mask_digest(part.mask)} {part.share}"
+        else:
+            assert isinstance(part.style, Painting)
+            found[f"region {number} style"] = _digest(part.style)
+            found[f"region {number}"] = f"{_mask_digest(part.mask)} {part.strength}"
     return found
+
+
+def _mask_digest(mask: MaskSource) -> str:
+    """sha256 of an array or a file; the name of a part or a folder as it is."""
+    if not isinstance(mask, Path | str):
+        return hashlib.sha256(mask.tobytes()).hexdigest()
+    return file_digest(expanded(mask)) if expanded(mask).is_file() else str(mask)
 
 
 def _digest(painting: Painting) -> str:

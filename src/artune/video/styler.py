@@ -17,7 +17,7 @@ from artune.regions.masks import FAINTEST, fitted_mask, read_mask, resized_mask
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.finish import finished
 from artune.transfer.frames import EarlierFrame, FrameOptimiser
-from artune.transfer.inputs import Painting, RegionStyle
+from artune.transfer.inputs import Keep, Painting, RegionStyle
 from artune.transfer.methods import method_of, steps
 from artune.transfer.optimise import painted_start, painter_on
 from artune.transfer.plan import result_size
@@ -29,16 +29,18 @@ from artune.video.frames import Frame
 from artune.video.steady import Carried, Earlier, carried_on, smoothed_mask, steadied
 from artune.video.timeline import Timeline
 
-RegionsOf = Callable[[Frame], Sequence[RegionStyle]]
-"""The regions of a frame."""
+Part = RegionStyle | Keep
+"""A part of a frame, by its mask."""
+PartsOf = Callable[[Frame], Sequence[Part]]
+"""The parts of a frame."""
 AT_ONCE = (1,)
 """How far back the frames lie to which a frame keeps: the one before it."""
 FAR = (1, 2, 4)
 """The same where it is optimised, so that what was hidden for a while comes back as it was (Ruder et al. 2016)."""
 
 
-def no_regions(frame: Frame) -> Sequence[RegionStyle]:
-    """No regions, for any frame."""
+def no_parts(frame: Frame) -> Sequence[Part]:
+    """No parts, for any frame."""
     return ()
 
 
@@ -51,25 +53,26 @@ class Look:
         paintings: for the rest of the picture, beside the regions.
         network: what the spec's method has loaded.
         timeline: weights of the paintings over time; ``None``: those of the spec.
-        regions: regions by masks.
-        found: regions that a network finds in each frame; their masks are smoothed over frames.
+        parts: regions, and parts of which more is kept, by masks.
+        found: the same that a network finds in each frame; their masks are smoothed over frames.
     """
 
     spec: StyleSpec
     paintings: tuple[Painting, ...]
     network: Loaded
     timeline: Timeline | None = None
-    regions: RegionsOf = no_regions
-    found: RegionsOf = no_regions
+    parts: PartsOf = no_parts
+    found: PartsOf = no_parts
 
-    def task(self, frame: Frame, regions: Sequence[RegionStyle]) -> Task[Any]:
+    def task(self, frame: Frame, parts: Sequence[Part]) -> Task[Any]:
         """The task of one frame."""
+        regions, keeps = regions_of(parts), [part for part in parts if isinstance(part, Keep)]
         spec = self.spec
         if self.timeline is not None:
             spec = spec.model_copy(update={"style_weights": self.timeline.weights(frame.time)})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ArtuneWarning)  # `read_painting` has said what there is to say
-            return api.read(frame.picture, self.paintings, spec, regions=regions, network=self.network)
+            return api.read(frame.picture, self.paintings, spec, regions=regions, keeps=keeps, network=self.network)
 
     def at(self, strength: float) -> "Look":
         """The same at a strength, if the frames depend on one."""
@@ -120,10 +123,10 @@ class Styler:
         shown = frame.picture.resized(*size).filled()
         near = [earlier[back - 1] for back in self.look.reach if back <= len(earlier)]
         carried = carried_on(shown, near, self.estimator)
-        masks, regions = self._regions(frame, shown, near, carried)
-        if not (self.look.paintings or regions) and self.look.spec.method.takes_paintings:
+        masks, parts = self._parts(frame, shown, near, carried)
+        if not (self.look.paintings or regions_of(parts)) and self.look.spec.method.takes_paintings:
             return StyledFrame(frame.picture.resized(*size), Earlier(shown, shown, masks))
-        run = api.plan(self.look.task(frame, regions))
+        run = api.plan(self.look.task(frame, parts))
         image = self._image(run, carried)
         last = method_of(run.plan).finish(image, run)
         return StyledFrame(
@@ -154,30 +157,34 @@ class Styler:
         pixels = shown.filled() + before.valid[..., None] * (before.pixels - shown.filled())
         return tensor(pixels, shown.tensor().to(run.network.device))
 
-    def _regions(
+    def _parts(
         self, frame: Frame, shown: Floats, near: Sequence[Earlier], carried: Sequence[Carried]
-    ) -> tuple[tuple[Floats, ...], list[RegionStyle]]:
-        """The smoothed masks of the regions that were found, and all regions of a frame in which there is something."""
+    ) -> tuple[tuple[Floats, ...], list[Part]]:
+        """The smoothed masks of the parts that were found, and all parts of a frame in which there is something."""
         height, width = shown.shape[:2]
         found = list(self.look.found(frame))
-        masks = [resized_mask(mask_of(region, frame), width, height) for region in found]
+        masks = [resized_mask(mask_of(part, frame), width, height) for part in found]
         if near and len(near[0].masks) == len(masks) > 0:
             flow, valid = carried[0].flow, carried[0].valid
             masks = [smoothed_mask(*each, flow, valid) for each in zip(masks, near[0].masks, strict=True)]
-        smoothed = [replace(region, mask=mask) for region, mask in zip(found, masks, strict=True)]
-        regions = [*self.look.regions(frame), *smoothed]
-        return tuple(masks), present(regions, frame)
+        smoothed = [replace(part, mask=mask) for part, mask in zip(found, masks, strict=True)]
+        return tuple(masks), present([*self.look.parts(frame), *smoothed], frame)
 
 
-def present(regions: Sequence[RegionStyle], frame: Frame) -> list[RegionStyle]:
-    """The regions of which there is something in a frame."""
-    return [region for region in regions if mask_of(region, frame).max() >= FAINTEST]
+def regions_of(parts: Sequence[Part]) -> list[RegionStyle]:
+    """The parts that have a style of their own."""
+    return [part for part in parts if isinstance(part, RegionStyle)]
 
 
-def mask_of(region: RegionStyle, frame: Frame) -> Floats:
-    """A region's mask at the size of a frame; zeros where there is nothing of the region, as things come and go."""
+def present(parts: Sequence[Part], frame: Frame) -> list[Part]:
+    """The parts of which there is something in a frame."""
+    return [part for part in parts if mask_of(part, frame).max() >= FAINTEST]
+
+
+def mask_of(part: Part, frame: Frame) -> Floats:
+    """A part's mask at the size of a frame; zeros where there is nothing of it, as things come and go."""
     try:
-        return fitted_mask(read_mask(region.mask), frame.picture.size)
+        return fitted_mask(read_mask(part.mask), frame.picture.size)
     except EmptyMaskError:
         width, height = frame.picture.size
         return np.zeros((height, width), np.float32)

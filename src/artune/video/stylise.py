@@ -171,7 +171,7 @@ def _strength(run: FilmRun, samples: Sequence[tuple[int, Fraction]]) -> float:
     found = []
     for number, moment in samples:
         frame = next(run.film.frames(moment, number=number))
-        task = run.look.task(frame, present([*run.look.regions(frame), *run.look.found(frame)], frame))
+        task = run.look.task(frame, present([*run.look.parts(frame), *run.look.found(frame)], frame))
         tuning = api.find_strength(task)
         if tuning is None:
             return float(api.plan(task).plan.strength)
