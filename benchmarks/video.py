@@ -1,4 +1,4 @@
-"""How steady films are: warping error, style and sharpness, beside the same frames styled one by one.
+"""How steady films are: warping error, style and sharpness, beside the same frames styled one by one, as pictures.
 
     python benchmarks/video.py --assets DIR run [--methods instant optimise] [--clips blackswan] [--frames 30]
     python benchmarks/video.py --assets DIR run --methods trained --weights STYLE.safetensors --paintings 03
@@ -31,6 +31,7 @@ from artune.images.read import read_picture
 from artune.spec.style import Instant, Optimise, StyleSpec, Trained
 from artune.transfer.inputs import read_painting
 from artune.transfer.methods import method_of
+from artune.video.film import load_for_film
 from artune.video.flow import Flow, FlowEstimator, Weight, warped
 from artune.video.frames import Frame
 from artune.video.steady import Earlier
@@ -171,11 +172,14 @@ def run(args: argparse.Namespace) -> None:
         origins = Origins(clip)
         for method in args.methods:
             spec = METHODS[method].model_copy(update={"size": max(clip.frames[0].shape)})
-            network = method_of(spec).load(spec, args.weights, None)
+            networks = {
+                True: method_of(spec).load(spec, args.weights, None),
+                False: load_for_film(spec, args.weights),
+            }
             for number in args.paintings:
                 painting = read_painting(read_picture(args.assets / f"data/styleid/style/{number}.jpg"), False)
-                look = Look(spec, (painting,) if spec.method.takes_paintings else (), network)
-                for alone in (True, False):
+                for alone, network in networks.items():
+                    look = Look(spec, (painting,) if spec.method.takes_paintings else (), network)
                     frames, seconds = styled(look, clip, alone=alone)
                     some = range(0, len(frames), max(1, len(frames) // 5))
                     seen = [

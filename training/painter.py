@@ -2,7 +2,7 @@
 
     python training/painter.py train    --assets DIR --work DIR --steps 20000 [--config '{"revision": 48}']
     python training/painter.py evaluate --assets DIR --work DIR [--plan 128x2,256x1,512x1] [--sheet FILE]
-    python training/painter.py bundle   --work DIR -o FILE
+    python training/painter.py bundle   --work DIR -o FILE [--mix FILE --share 0.6]
     python training/painter.py ablate   --assets DIR --work DIR [--minutes 12]
 
 ``train`` teaches the steps artune's own objective, with distances relative to the pair, at strengths drawn anew for
@@ -294,9 +294,22 @@ def trained(work: Path) -> tuple[Painter, int, str]:
     return painter.eval(), about["step"], about["run"].get("sees", "transports")
 
 
+@torch.no_grad()
+def mixed_with(painter: Painter, path: Path, share: float) -> None:
+    """Mix a painter's weights with those that it began with: what it has learned since is taken for a share (Wortsman
+    et al. 2022, "Robust Fine-Tuning of Zero-Shot Models").
+    """
+    first = read_painter(path, painter.encoder).state_dict()
+    for name, tensor in painter.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(first[name].float(), 1 - share)
+
+
 def bundle(args: argparse.Namespace) -> None:
     """Write the weights of a checkpoint as the package holds them."""
     painter, done, _ = trained(args.work)
+    if args.mix is not None:
+        mixed_with(painter, args.mix, args.share)
     write_painter(args.out, painter)
     print(f"{args.out}: {args.out.stat().st_size / 2**20:.2f} MiB, after step {done}, sha256 {file_digest(args.out)}")
 
@@ -349,6 +362,12 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--work", type=Path, required=True)
         command.set_defaults(do=function)
         if name == "bundle":
+            command.add_argument(
+                "--mix", type=Path, help="painter whose weights are mixed with those of the checkpoint"
+            )
+            command.add_argument(
+                "--share", type=float, default=1.0, help="share of the checkpoint's weights in the mix"
+            )
             command.add_argument("-o", "--out", type=Path, required=True)
             continue
         command.add_argument("--assets", type=Path, required=True)

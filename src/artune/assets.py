@@ -64,6 +64,10 @@ JUDGE = Asset("judge.safetensors", "d58f3d5d4692870de886bfc7d006dc70e0c1b3990e7f
 """The judge with its bank of other paintings and its calibrations (``artune.judges.embedding``)."""
 PAINTER = Asset("painter.safetensors", "9fa47b33493434b5f09691885098d8b47aed4ed0c2aaf8b58f6f2ce960c1bfec", "MIT")
 """The painter (``artune.networks.painter``)."""
+FILM_PAINTER = Asset(
+    "film-painter.safetensors", "eed453d7da408d8738cb5a672e850ea4db57c281913c005fbdd7e1da0034f2ba", "MIT"
+)
+"""The painter of films, which flickers less."""
 
 SAMPLE_STYLES = ("strokes", "mosaic", "woodcut", "washes")
 """Names of the style pictures that travel with the package (``training/samples.py``)."""

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from artune import api
-from artune.assets import read_metadata
+from artune.assets import read_metadata, read_weights
 from artune.engine.descend import run_to_end
 from artune.learning.motion import flicker
 from artune.learning.scenes import losses
@@ -142,3 +142,16 @@ def test_a_training_that_was_stopped_comes_to_the_same_weights(script, folder, c
     script.bundle(out)
     about = read_metadata(folder / "a.safetensors")
     assert json.loads(about["painter"])["widths"] == SMALL["widths"]
+    script.train(options(script, folder, folder / "more", 6))
+    line = f"bundle --work {folder / 'more'} -o {folder / 'b.safetensors'} --mix {folder / 'a.safetensors'} --share"
+    written = {}
+    for share in (0, 0.25, 1):
+        script.bundle(script.parser().parse_args([*line.split(), str(share)]))
+        written[share] = read_weights(folder / "b.safetensors")
+    first, last = read_weights(folder / "a.safetensors"), written[1]
+    for name, tensor in first.items():
+        assert torch.equal(written[0][name], tensor)
+        torch.testing.assert_close(
+            written[0.25][name].float(), 0.75 * tensor.float() + 0.25 * last[name].float(), rtol=2e-3, atol=1e-5
+        )
+    assert any(not torch.equal(first[name], last[name]) for name in first)

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import artune
+from artune.assets import PAINTER, locate
+from artune.backbones.network import Network
 from artune.errors import CheckpointError, InputError, OutputError, PictureError, SpecError
 from artune.images.picture import Picture
 from artune.images.read import read_picture
@@ -16,7 +18,7 @@ from artune.spec.style import Instant, Optimise, StyleSpec
 from artune.transfer.inputs import Keep, Masked, RegionStyle
 from artune.transfer.methods import method_of
 from artune.video import stylise
-from artune.video.film import FilmPart, check_result, film_run, style_film
+from artune.video.film import FilmPart, check_result, film_run, load_for_film, style_film
 from artune.video.read import open_film
 from artune.video.stylise import style_frames, write_so_far
 from tests.films import film_file, frames_of, panned, sound_packets
@@ -299,6 +301,14 @@ def test_options_that_cannot_be(film, tmp_path, painting, network, given, messag
         object.__setattr__(region, "style", str(tmp_path / "a.png"))
     with pytest.raises(InputError, match=message):
         film_run(film, tmp_path / "out.mkv", painting, network=network, **{**SMALL, **given})
+
+
+def test_films_have_a_painter_of_their_own():
+    spec = StyleSpec(method=Instant())
+    pictures, films = method_of(spec).load(spec, None, None), load_for_film(spec)
+    assert pictures.digest != films.digest
+    assert load_for_film(spec, locate(PAINTER)).digest == pictures.digest
+    assert isinstance(load_for_film(StyleSpec()), Network)
 
 
 def test_no_painting_is_told(film, tmp_path):

@@ -176,8 +176,7 @@ def video(
     with loading():
         from artune.api import load_style
         from artune.machine import keep_freed_memory
-        from artune.transfer.methods import method_of
-        from artune.video.film import FilmPart, film_run
+        from artune.video.film import FilmPart, film_run, load_for_film
         from artune.video.read import RATE
 
     keep_freed_memory()
@@ -185,7 +184,7 @@ def video(
     if model is None:
         wanted = with_options(base, options)
         with download_bar(quiet) as on_bytes:
-            network = method_of(wanted).load(wanted, weights, on_bytes)
+            network = load_for_film(wanted, weights, on_bytes)
     else:
         trained = load_style(model, device=options.get("device", "auto"))
         wanted, network, of_model = with_options(trained.spec, options), trained.network, trained.paintings

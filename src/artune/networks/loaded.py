@@ -12,7 +12,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from artune.assets import PAINTER, OnBytes, fetch, read_metadata, read_weights
+from artune.assets import PAINTER, Asset, OnBytes, fetch, read_metadata, read_weights
 from artune.backbones.compact import Compact
 from artune.backbones.network import check_runs
 from artune.backbones.registry import load_network
@@ -90,14 +90,19 @@ class PainterNetwork:
     @classmethod
     @torch.inference_mode(False)
     def load(
-        cls, spec: StyleSpec, weights: Path | str | None = None, on_bytes: OnBytes | None = None
+        cls,
+        spec: StyleSpec,
+        weights: Path | str | None = None,
+        on_bytes: OnBytes | None = None,
+        asset: Asset = PAINTER,
     ) -> "PainterNetwork":
         """The painter on the device that a spec asks for.
 
         Args:
             spec: its device and precision count.
-            weights: a file with a painter's weights; default: the bundled one.
-            on_bytes: not called, as both files travel with the package.
+            weights: a file with a painter's weights; default: a bundled one.
+            on_bytes: not called, as all files travel with the package.
+            asset: the bundled one.
 
         Raises:
             SpecError: the precision is not fp32.
@@ -109,7 +114,7 @@ class PainterNetwork:
         encoder, of_encoder = load_network("compact", device=device, dtype=torch.float32, on_bytes=on_bytes)
         assert isinstance(encoder, Compact)
         if weights is None:
-            path, digest = fetch(PAINTER, network="painter")
+            path, digest = fetch(asset, network="painter")
         else:
             path = expanded(weights)
             digest = file_digest(path) if path.is_file() else ""

@@ -8,9 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from artune.assets import FILM_PAINTER, OnBytes
 from artune.errors import InputError, OutputError, PictureError, SpecError
 from artune.extras import require
 from artune.files import expanded, file_digest
+from artune.networks.loaded import PainterNetwork
 from artune.regions.labels import split_label
 from artune.regions.masks import MaskSource
 from artune.regions.segment import Segmenter
@@ -180,7 +182,7 @@ def film_run(
     parts, named = [*map(_read, regions), *keeps], [*map(_read, segments)]
     if named and segmenter is None:
         raise SpecError("`segments` needs a `segmenter`: artune.load_segmenter()")
-    loaded = network or method_of(wanted).load(wanted, None if weights is None else expanded(weights), None)
+    loaded = network or load_for_film(wanted, weights)
     loaded.check(wanted)
     look = Look(
         wanted,
@@ -201,6 +203,23 @@ def film_run(
         part.every,
         expanded(source) if info.sounds else None,
     )
+
+
+def load_for_film(spec: StyleSpec, weights: Path | str | None = None, on_bytes: OnBytes | None = None) -> Loaded:
+    """What a spec's method needs, as for pictures; but the bundled painter is the one that flickers less.
+
+    Args:
+        spec: how the frames are styled.
+        weights: file with the network's weights.
+        on_bytes: called while weights are downloaded.
+
+    Raises:
+        WeightsError: weights are missing or do not fit.
+    """
+    if isinstance(spec.method, Instant) and weights is None:
+        return PainterNetwork.load(spec, None, on_bytes, FILM_PAINTER)
+    loaded: Loaded = method_of(spec).load(spec, None if weights is None else expanded(weights), on_bytes)
+    return loaded
 
 
 def check_result(run: FilmRun, *, overwrite: bool, resume: bool) -> None:
