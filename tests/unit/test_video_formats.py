@@ -124,6 +124,8 @@ def test_the_quality_is_on_one_scale():
         *(("a.webm", sound, sound in ("opus", "vorbis")) for sound in ("opus", "vorbis", "aac", "mp3", "pcm_s16le")),
         *(("a.mp4", sound, False) for sound in ("truehd", "pcm_s16le", "pcm_f32le")),
         ("a.mkv", "unknown", False),
+        ("a.mp4", "wmav2", False),
+        ("a.mkv", "wmav2", False),
     ],
 )
 def test_sounds_that_a_container_takes(name, sound, taken):
@@ -131,7 +133,7 @@ def test_sounds_that_a_container_takes(name, sound, taken):
     if taken:
         assert format_of(name, info).notes == ()
     else:
-        advice = "" if name == "a.mkv" else "write .mkv, or "
+        advice = "" if name == "a.mkv" or sound == "wmav2" else "write .mkv, or "
         with pytest.raises(
             OutputError, match=f"does not take the film's sound, which is {sound}: {advice}leave the sound out"
         ):

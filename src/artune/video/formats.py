@@ -229,21 +229,24 @@ def _film_encoder(container: str, info: FilmInfo, notes: list[str]) -> Encoder:
 
 def _check_sounds(container: str, suffix: str, sounds: tuple[str, ...]) -> None:
     """Raise where a container does not take a sound as it is."""
-    if not sounds:
-        return
+    for sound in sounds:
+        if not _takes(container, sound):
+            other = "write .mkv, or " if _takes("matroska", sound) else ""
+            raise OutputError(
+                f"{suffix} does not take the film's sound, which is {sound}: {other}leave the sound out with `mute`"
+            )
+
+
+def _takes(container: str, sound: str) -> bool:
+    """Whether FFmpeg writes a sound into a container."""
     import io
 
     import av
 
+    if sound == UNKNOWN_CODEC or sound.startswith(_REFUSED.get(container, ())):
+        return False
     with av.open(io.BytesIO(), "w", format=container) as empty:
-        taken = empty.supported_codecs
-    for sound in sounds:
-        refused = sound == UNKNOWN_CODEC or sound.startswith(_REFUSED.get(container, ()))
-        if refused or av.Codec(sound, "r").name not in taken:
-            other = "" if container == "matroska" else "write .mkv, or "
-            raise OutputError(
-                f"{suffix} does not take the film's sound, which is {sound}: {other}leave the sound out with `mute`"
-            )
+        return av.Codec(sound, "r").name in empty.supported_codecs
 
 
 def _pictures(path: Path, info: FilmInfo, longer: int, notes: list[str]) -> tuple[str, Encoder]:
