@@ -29,7 +29,7 @@ def rgb(frame: np.ndarray, pixels: str) -> VideoFrame:
     """A frame in a pixel format, by FFmpeg's own conversion."""
     names = {(3, 1): "rgb24", (4, 1): "rgba", (3, 2): "rgb48le", (4, 2): "rgba64le"}
     given = VideoFrame.from_ndarray(np.ascontiguousarray(frame), names[frame.shape[2], frame.itemsize])
-    return given.reformat(format=pixels)
+    return given.reformat(format=pixels, threads=1)  # FFmpeg's scaler leaves rows out now and then in several
 
 
 def planes(pixels: str, width: int, height: int, *values: int) -> VideoFrame:

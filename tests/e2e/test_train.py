@@ -53,7 +53,7 @@ def test_train_look_and_apply(data):
     assert "Johnson's network (slim), losses of compact: 12 photographs, 1 to validate with, 32x32, 6 steps of 2" in (
         result.output
     )
-    assert "1 pictures were skipped, which cannot be read; the first:" in result.output
+    assert "1 picture was skipped, which cannot be read; the first:" in result.output
     assert "of 6, validation " in result.output
     assert not (data / "style.safetensors.partial").exists()
     names = {path.name for path in (data / "page").iterdir()}

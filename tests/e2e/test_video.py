@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from artune.cli import app
@@ -160,10 +162,57 @@ def test_times(text, expected):
     assert seconds(text, "--start") == expected
 
 
-@pytest.mark.parametrize("text", ["", "-1", "a", "1:", "1/0"])
+@pytest.mark.parametrize("text", ["", "-1", "a", "1:", "1/0", "1:-60", "nan", "1e30000000", "1:2:3:4", "9" * 5000])
 def test_no_times(text):
     with pytest.raises(InputError, match="is no time"):
         seconds(text, "--start")
+
+
+@pytest.mark.parametrize("rate", ["0", "0.001", "1e-9", "5000"])
+def test_rates_that_cannot_be(files, tmp_path, rate):
+    message = refused("video", files, tmp_path / "o.mp4", files / "a.png", "--rate", rate)
+    assert "give one from 0.01 to 1000" in message or "is no time" in message
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "more", [["--json"], ["--16"], ["--recursive"], ["--jpeg-quality", "80"], ["--spec", "a.yaml"]]
+)
+def test_what_apply_does_not_do_with_films(files, models, tmp_path, more):
+    message = refused("apply", models / "johnson.safetensors", files / "film.mkv", tmp_path / "o.mkv", *more)
+    assert f"{more[0]} is for photographs" in message
+
+
+def test_apply_does_not_lose_the_film(files, models, tmp_path):
+    shutil.copy(files / "film.mkv", tmp_path / "film.mkv")
+    before = (tmp_path / "film.mkv").read_bytes()
+    name = tmp_path / "film.mkv"
+    message = refused("apply", models / "johnson.safetensors", name, name, "--overwrite")
+    assert "is one of the inputs, and would be lost" in message
+    assert name.read_bytes() == before
+
+
+def test_apply_styles_all_frames_of_an_animation(files, models, tmp_path):
+    source, out = tmp_path / "a.gif", tmp_path / "o.gif"
+    first, *others = [Image.new("RGB", (32, 24), (value, 99, 30)) for value in (40, 120, 200)]
+    first.save(source, save_all=True, append_images=others)
+    assert call("apply", models / "johnson.safetensors", source, out).exit_code == 0
+    assert len([*open_film(out).frames()]) == 3
+
+
+def test_a_film_of_steps_is_no_result(files, tmp_path):
+    for flag, out in (("-o", tmp_path / "same.png"), ("-o", tmp_path / "b.png")):
+        film = tmp_path / "same.png" if out.name == "same.png" else files / "a.png"
+        said = refused("style", files / "b.png", files / "a.png", flag, out, "--film", film, "--overwrite")
+        assert "are both" in said or "is one of the inputs, and would be lost" in said
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_folder_that_ends_in_a_dot_and_a_word(files, tmp_path):
+    out = f"{tmp_path}/frames.v2/"
+    given = [files / "film.mkv", out, files / "a.png", *FAST, "--end", "0.1", "--mute"]
+    assert call("video", *given).exit_code == 0
+    assert len([*(tmp_path / "frames.v2").glob("*.png")]) == 3
 
 
 def begun(files, out):

@@ -22,6 +22,7 @@ from artune.video.film import FilmPart, check_result, film_run, load_for_film, s
 from artune.video.read import open_film
 from artune.video.stylise import style_frames, write_so_far
 from tests.films import film_file, frames_of, panned, sound_packets
+from tests.trained import write_johnson
 
 SMALL = {"size": 48, "strength": 0.6}
 
@@ -146,11 +147,11 @@ def test_another_film_is_not_resumed(film, tmp_path, painting, network):
     frames = style_frames(run)
     assert any(progress.event == "frame" for progress in frames)
     frames.close()
-    with pytest.raises(CheckpointError, match="other options"):
+    with pytest.raises(CheckpointError, match="begun with another spec; give the same"):
         style_film(film, out, painting, network=network, resume=True, size=48, strength=0.7)
     with pytest.raises(OutputError, match="begun and not finished"):
         style_film(film, out, painting, network=network, **SMALL)
-    assert write_so_far(run) >= 0
+    assert write_so_far(run) == 1
 
 
 def test_a_result_that_exists_is_left(film, tmp_path, painting, network):
@@ -203,6 +204,7 @@ def test_parts_of_the_film(film, tmp_path, painting, network):
         ({"start": float("nan")}, "`start` is nan"),
         ({"start": 3, "end": 3}, "not after `start`"),
         ({"every": 0}, "`every` is 0"),
+        ({"end": 2e9}, "`end` is"),
     ],
 )
 def test_parts_that_cannot_be(given, message):
@@ -226,8 +228,79 @@ def test_a_mask_for_each_frame(film, tmp_path, painting, network):
         assert apart[:, 2 * number + 1 :].max() < 1e-6
         assert number == 0 or apart[:, : 2 * number - 2].mean() > 0.03
     (masks / "19.png").unlink()
-    with pytest.raises(PictureError, match="has 19 masks"):
+    with pytest.raises(PictureError, match="has 19 masks for 20 frames"):
         style_film(film, tmp_path / "b.mkv", regions=[region], network=network, **SMALL)
+    assert not (tmp_path / "b.mkv.partial").exists()
+
+
+def test_other_masks_are_another_film(film, tmp_path, painting, network):
+    """Also where only one mask of a folder is another one."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for number in range(20):
+        write_picture(Picture(np.ones((32, 48, 3), np.float32)), masks / f"{number}.png")
+    region = RegionStyle(str(masks), painting)
+    before = film_run(film, tmp_path / "a.mkv", regions=[region], network=network, **SMALL).parts()
+    half = np.ones((32, 48, 3), np.float32)
+    half[:16] = 0
+    write_picture(Picture(half), masks / "7.png")
+    after = film_run(film, tmp_path / "a.mkv", regions=[region], network=network, **SMALL).parts()
+    assert {name for name in before if before[name] != after[name]} == {"region 0"}
+
+
+def test_a_fault_in_the_first_frame_leaves_nothing_behind(film, tmp_path, painting, network):
+    (tmp_path / "masks").mkdir()
+    for number in range(20):
+        (tmp_path / "masks" / f"{number}.png").write_bytes(b"no picture")
+    region = RegionStyle(str(tmp_path / "masks"), painting)
+    with pytest.raises(PictureError):
+        style_film(film, tmp_path / "b.mkv", regions=[region], network=network, **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+
+
+@pytest.mark.parametrize("place", ["frames", "frames/%04d.png"])
+def test_the_frames_of_the_input_are_not_lost(tmp_path, painting, network, place):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(1, 4):
+        write_picture(Picture(np.full((32, 48, 3), number / 4, np.float32)), folder / f"{number:04d}.png")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for source in ("frames", "frames/%04d.png"):
+        with pytest.raises(OutputError, match="is one of the inputs, and would be lost"):
+            style_film(tmp_path / source, tmp_path / place, painting, network=network, overwrite=True, **SMALL)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_shorter_film_leaves_no_frames_of_a_longer_one(film, tmp_path, painting, network):
+    (tmp_path / "out").mkdir()
+    for number in range(1, 8):
+        (tmp_path / "out" / f"{number:04d}.png").write_bytes(b"old")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    given, part = {"network": network, **SMALL}, FilmPart(end=0.1, sound=False)
+    with pytest.raises(OutputError, match="`overwrite` replaces all of them"):
+        style_film(film, tmp_path / "out", painting, part=part, **given)
+    style_film(film, tmp_path / "out", painting, part=part, overwrite=True, **given)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["0001.png", "0002.png", "0003.png", "notes.txt"]
+
+
+def test_a_film_of_a_few_pixels(tmp_path, painting, network):
+    """Smaller than a patch of the search for motion."""
+    frames = panned(np.random.default_rng(0).random((8, 20, 3)).astype(np.float32), 4, 8)
+    source = film_file(tmp_path / "film.mkv", frames)
+    out = tmp_path / "out.gif"
+    style_film(source, out, painting, network=network, size="original", strength=0.5, part=FilmPart(sound=False))
+    assert open_film(out).info.size == (8, 8)
+
+
+def test_a_method_without_strength_tells_none(film, tmp_path, painting):
+    path = tmp_path / "style.safetensors"
+    write_johnson(path, painting)
+    style, seen = artune.load_style(path), []
+    part = FilmPart(end=0.1, sound=False)
+    spec = style.spec.model_copy(update={"size": 48})
+    style_film(film, tmp_path / "o.gif", spec=spec, network=style.network, part=part, on_step=seen.append)
+    assert [each.strength for each in seen if each.event == "scene"] == [None]
 
 
 def test_parts_are_kept_by_a_mask_for_each_frame(film, tmp_path, painting, network):
@@ -293,6 +366,9 @@ def test_an_optimised_film(film, tmp_path, painting):
         ({"moments": [0], "style_weights": (1.0,)}, "both weigh"),
         ({"segments": [RegionStyle("person", "a.png")]}, "needs a `segmenter`"),
         ({"crf": 99}, "`crf` is 99"),
+        ({"rate": float("nan")}, "`rate`"),
+        ({"rate": 24}, "has times of its own"),
+        ({"moments": [float("inf")]}, "`moments`"),
     ],
 )
 def test_options_that_cannot_be(film, tmp_path, painting, network, given, message):
@@ -318,7 +394,8 @@ def test_no_painting_is_told(film, tmp_path):
 
 def test_the_key_depends_on_all_that_the_frames_depend_on(film, tmp_path, painting, photo, network):
     def key(*styles, **given):
-        return film_run(film, tmp_path / "o.mkv", *styles, network=network, **{**SMALL, **given}).key()
+        run = film_run(film, tmp_path / "o.mkv", *styles, network=network, **{**SMALL, **given})
+        return frozenset(run.parts().items())
 
     mask = np.ones((40, 40), np.float32)
     mask[:20] = 0

@@ -10,7 +10,9 @@ from artune.video.partial import PLAN, STATE, FilmPlan, PartialFilm
 from artune.video.scenes import Scene
 from artune.video.steady import Earlier
 
-PLANNED = FilmPlan("key", (Fraction(0), Fraction(1001, 30000)), Fraction(2002, 30000), (Scene(0, (0, 1)),), (0.7,))
+PLANNED = FilmPlan(
+    {"film": "a"}, (Fraction(0), Fraction(1001, 30000)), Fraction(2002, 30000), (Scene(0, (0, 1)),), (0.7,)
+)
 
 
 @pytest.fixture

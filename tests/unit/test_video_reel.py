@@ -22,7 +22,7 @@ def test_pictures_become_a_film(tmp_path, monkeypatch, name):
     with Reel(tmp_path / name, (12, 8), rate=10, hold=1.0) as reel:
         for number in range(7):
             reel.add(grey(number / 10, 4, 6))  # a smaller size than the film's
-    frames = [*open_film(tmp_path / name, Fraction(10)).frames()]
+    frames = [*open_film(tmp_path / name).frames()]
     assert len(frames) == 7
     assert np.allclose([each.picture.pixels.mean() for each in frames], np.arange(7) / 10, atol=0.02)
     if name == "a.gif":

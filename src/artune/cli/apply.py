@@ -85,6 +85,18 @@ def apply(
     """Paint a photograph, or many, in a style that artune train has learned."""
     options = given_options(context.params)
     if is_film(content, out):
+        for flag, used in (
+            ("--spec", spec),
+            ("--recursive", recursive),
+            ("--one-strength", one_strength),
+            ("--format", form),
+            ("--jpeg-quality", jpeg_quality),
+            ("--16", sixteen),
+            ("--allow-huge", allow_huge),
+            ("--json", as_json),
+        ):
+            if used:
+                raise SpecError(f"{flag} is for photographs; the options of films are those of artune video --model")
         _film(model, content, out, options, overwrite=overwrite, resume=resume, quiet=quiet)
         return
     many, place = is_many(content), expanded(out)
@@ -124,10 +136,25 @@ def apply(
 def is_film(content: str, out: str) -> bool:
     """Whether a film is to be styled: by the suffixes of what is given and of the result."""
     from artune.images.formats import READABLE
-    from artune.video.formats import CONTAINERS
+    from artune.video.formats import ANIMATIONS, CONTAINERS
 
-    suffix = expanded(content).suffix.lower()
-    return expanded(out).suffix.lower() in CONTAINERS or (expanded(content).is_file() and suffix not in READABLE)
+    path, wanted = expanded(content), expanded(out).suffix.lower()
+    if wanted in CONTAINERS:
+        return True
+    if not path.is_file():
+        return False
+    return path.suffix.lower() not in READABLE or (wanted in ANIMATIONS and _moves(path))
+
+
+def _moves(path: Path) -> bool:
+    """Whether a picture file holds several frames."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except (OSError, UnidentifiedImageError, ValueError):
+        return False
 
 
 def _film(

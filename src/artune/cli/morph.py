@@ -9,9 +9,8 @@ import typer
 from artune.cli.arguments import given_options, spec_option
 from artune.cli.display import CANCELLED, counting, interruptible, loading, say
 from artune.cli.photographs import check_there
-from artune.errors import OutputError, SpecError
+from artune.errors import SpecError
 from artune.extras import require
-from artune.files import check_writable
 
 HOLD = 1.0
 """How long the last picture stays, in seconds."""
@@ -22,7 +21,7 @@ def morph(
     content: Annotated[str, typer.Argument(help="Photograph.", metavar="PHOTO")],
     painting: Annotated[str, typer.Argument(help="Painting.", metavar="PAINTING")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Film (mp4, webm, ...), animation (gif, webp, apng), folder.")
+        str, typer.Option("--out", "-o", help="Film (mp4, webm, ...), animation (gif, webp, apng), folder.")
     ],
     size: Annotated[str | None, spec_option("size")] = None,
     style_scale: Annotated[float | None, spec_option("style_scale")] = None,
@@ -38,16 +37,15 @@ def morph(
     require("video", "writing a film")
     for picture in (content, painting):
         check_there(picture)
-    if os.path.exists(out) and not overwrite:
-        raise OutputError(f"{out} exists; --overwrite replaces it")
-    if not out.suffix and not str(out).endswith(os.sep):
+    if not Path(out).suffix and not out.endswith(("/", os.sep)):
         raise SpecError(f"-o {out} names no format; give {out}.mp4 for a film, {out}/ for a folder of pictures")
-    check_writable(out if out.suffix else out / "0001.png")
     with loading():
         from artune import api
         from artune.machine import keep_freed_memory
+        from artune.video.place import check_place
         from artune.video.reel import Reel
 
+    check_place(out, [content, painting], replace=overwrite)
     keep_freed_memory()
     prepared = api.prepare(content, painting, **given_options({**context.params, "rate": None}))
     first = prepared(0.0).picture

@@ -371,7 +371,7 @@ class Call:
         run = api.plan(task, tuning, checkpoint=checkpoint)
         check_suffix(out, self.bits, run.plan.size)
         self._check_steps(content)
-        self._check_film(content)
+        self._check_film(content, out)
         if method_of(run.plan).in_tiles(run):
             # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
@@ -576,19 +576,16 @@ class Call:
             if any(os.path.samefile(source, picture) for picture in there):
                 raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --keep-steps")
 
-    def _check_film(self, content: Path) -> None:
+    def _check_film(self, content: Path, out: Path) -> None:
         """Raise unless the film can be written without losing anything."""
-        from artune.files import check_writable
-
         if self.film is None:
             return
         require("video", "--film")
-        check_writable(self.film if self.film.suffix else self.film / "0001.png")
-        if os.path.exists(self.film) and not (self.overwrite or self.resume):
-            raise OutputError(f"{self.film} exists; --overwrite replaces it")
-        for source in self._inputs(content):
-            if os.path.exists(self.film) and os.path.samefile(source, self.film):
-                raise OutputError(f"{source} is one of the inputs, and would be lost; choose another --film")
+        from artune.video.place import check_place
+
+        if expanded(self.film) == out:
+            raise OutputError(f"--film and -o are both {out}; choose another file for the film")
+        check_place(self.film, self._inputs(content), replace=self.overwrite or self.resume)
 
     def _reel(self, run: "Run[Any, Any]") -> "AbstractContextManager[Reel | None]":
         """What films the steps, if they are to be filmed."""

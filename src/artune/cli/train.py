@@ -1,7 +1,6 @@
 """``artune train``: train a network for one style."""
 
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,8 +102,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RUN)] = False,
 ) -> None:
     """Train a network for one style, to be applied by artune apply."""
-    if int(os.environ.get("RANK", "0")):  # the first process of several speaks for all
-        quiet, sys.stderr = True, open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # the first process of several speaks for all
     spec = _spec(context.params, recipe)
     there = os.path.lexists(out)
     for picture in (*styles, *([preview] if preview else [])):
@@ -257,7 +255,8 @@ def _report(training: "StyleTraining", written: Path, page: Path | None) -> None
     found, skipped = training.fitting.validations, training.photographs.skipped
     if skipped:
         first = next(iter(skipped.values()))
-        say(f"{len(skipped)} pictures were skipped, which cannot be read; the first: {first}")
+        what = "1 picture was" if len(skipped) == 1 else f"{len(skipped)} pictures were"
+        say(f"{what} skipped, which cannot be read; the first: {first}")
     best = min(training.spec.every * (1 + found.index(min(found))), training.steps)
     say(f"{written}: best after step {best} of {training.steps}, validation {min(found):.4g}")
     if page is not None:

@@ -1,6 +1,6 @@
 """``artune video``: style a film."""
 
-import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -49,7 +49,7 @@ EXAMPLES = (
     "[bold]Examples[/bold]\n\n"
     "artune video film.mp4 styled.mp4 painting.jpg\n\n"
     "artune video film.mp4 styled.mp4 --style a.jpg@0 --style b.jpg@4s\n\n"
-    "artune video film.mov styled.webm painting.jpg --size original --start 10 --end 20\n\n"
+    "artune video film.mov styled.mp4 painting.jpg --size original --start 10 --end 20\n\n"
     "artune video frames/%04d.png styled/ painting.jpg --region masks/=other.jpg"
 )
 
@@ -64,7 +64,7 @@ def video(
         ),
     ],
     out: Annotated[
-        Path, typer.Argument(help="Result: a film (mp4, mov, mkv, webm), an animation, or a folder.", metavar="OUT")
+        str, typer.Argument(help="Result: a film (mp4, mov, mkv, webm), an animation, or a folder.", metavar="OUT")
     ],
     styles: Annotated[list[str] | None, typer.Argument(help="Paintings, mixed.", metavar="STYLE...")] = None,
     style: Annotated[
@@ -173,12 +173,15 @@ def video(
     )
     for painting in paintings:
         check_there(painting)
+    if spec is not None and isinstance(base.method, Optimise) and not (optimise or quiet):
+        say(f"{spec} optimises each frame, which takes long; --instant paints them")
     with loading():
         from artune.api import load_style
         from artune.machine import keep_freed_memory
         from artune.video.film import FilmPart, film_run, load_for_film
-        from artune.video.read import RATE
+        from artune.video.read import open_film
 
+    open_film(source, seconds(rate, "--rate"))  # a typing error is told before a network is loaded
     keep_freed_memory()
     of_model: Sequence[Picture] = ()
     if model is None:
@@ -204,11 +207,8 @@ def video(
         network=network,
         part=part,
         crf=crf,
-        rate=seconds(rate, "--rate") or RATE,
+        rate=seconds(rate, "--rate"),
     )
-    for painting in [expanded(source), *paintings]:
-        if os.path.exists(painting) and os.path.exists(run.out) and os.path.samefile(painting, run.out):
-            raise InputError(f"{run.out} is one of the inputs and would be lost; choose another result")
     style_all(run, overwrite=overwrite, resume=resume, quiet=quiet)
 
 
@@ -252,6 +252,10 @@ def timed_style(text: str) -> tuple[Path, Fraction]:
     return expanded(painting), found
 
 
+TIME = re.compile(r"(\d{1,9}:){0,2}(\d{1,9}(\.\d{0,9})?|\.\d{1,9})s?")
+"""Hours, minutes and seconds."""
+
+
 def seconds(text: str | None, flag: str) -> Fraction | None:
     """A time in seconds: ``4``, ``4.5s``, ``1:30``, ``1:02:03``; ``None`` stays.
 
@@ -260,14 +264,11 @@ def seconds(text: str | None, flag: str) -> Fraction | None:
     """
     if text is None:
         return None
-    try:
-        total = Fraction(0)
-        for part in text.removesuffix("s").split(":"):
-            total = 60 * total + Fraction(part)
-    except (ValueError, ZeroDivisionError):
-        total = Fraction(-1)
-    if total < 0:
-        raise InputError(f"{flag}: {text!r} is no time; give seconds, such as 4 or 4.5, or 1:30")
+    if not TIME.fullmatch(text):
+        raise InputError(f"{flag}: {text[:40]!r} is no time; give seconds, such as 4 or 4.5, or 1:30")
+    total = Fraction(0)
+    for part in text.removesuffix("s").split(":"):
+        total = 60 * total + Fraction(part)
     return total
 
 
@@ -285,7 +286,8 @@ def film_display(quiet: bool) -> "Iterator[Callable[[FilmProgress], None]]":
             nonlocal phase, count
             if progress.event == "scene" and not quiet:
                 stack.close()
-                say(f"scene {progress.done} of {progress.total}: strength {progress.strength:.3g}")
+                strength = "" if progress.strength is None else f": strength {progress.strength:.3g}"
+                say(f"scene {progress.done} of {progress.total}{strength}")
             if progress.event == "begins" and not quiet:
                 say(f"{progress.file} is the beginning of the film")
             if progress.event not in PHASES:

@@ -64,7 +64,12 @@ def joined() -> Iterator[Processes]:
 
     Within the block they are connected. It begins in all of them at the same time.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    count = os.environ.get("WORLD_SIZE", "1")
+    if not count.isdigit():
+        raise SpecError(
+            f"the environment says WORLD_SIZE={count}, which is no number; begin several processes by torchrun"
+        )
+    if int(count) == 1:
         yield ALONE
         return
     distributed.init_process_group("gloo")

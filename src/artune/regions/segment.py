@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from artune.assets import Asset, OnBytes, fetch, read_weights
 from artune.blank import Blank
 from artune.errors import InputError, MissingExtraError, OutputError, PictureError, UnknownNameError, WeightsError
-from artune.files import expanded
+from artune.files import expanded, file_digest
 from artune.images.picture import Floats, Picture
 from artune.images.write import write_grey
 from artune.regions.label_names import VOC
@@ -66,6 +66,7 @@ class Segmenter:
         names: of its n classes.
         side: shorter side of the pictures that it was trained with, pixels.
         device: where it runs.
+        digest: what tells its weights from others.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Segmenter:
         *,
         side: int,
         device: torch.device | str = "cpu",
+        digest: str = "",
     ) -> None:
         self.network, self.names, self.side, self.device = network, tuple(names), side, device
+        self.digest = digest
 
     def masks(self, picture: Picture, classes: Sequence[str], *, absent: bool = False) -> dict[str, Floats]:
         """The mask of each class.
@@ -262,7 +265,13 @@ def _deeplab(model: str, weights: Path | None, device: torch.device | str, on_by
             f"{path} does not fit {model} with the {len(VOC)} classes of Pascal VOC: {reason}"
         ) from error
     network.eval().to(device)
-    return Segmenter(lambda x: network.classifier(network.backbone(x)["out"]), VOC, side=_DEEPLAB_SIDE, device=device)
+    return Segmenter(
+        lambda x: network.classifier(network.backbone(x)["out"]),
+        VOC,
+        side=_DEEPLAB_SIDE,
+        device=device,
+        digest=file_digest(path),
+    )
 
 
 def _segformer(model: str, device: torch.device | str) -> Segmenter:
@@ -294,4 +303,4 @@ def _segformer(model: str, device: torch.device | str) -> Segmenter:
         raise WeightsError(f"{model} was not trained to segment: it has no {some}; give a fine-tuned SegFormer")
     network.eval().to(device)
     names = [network.config.id2label[i].strip() for i in range(network.config.num_labels)]
-    return Segmenter(lambda x: network(x).logits, names, side=_SEGFORMER_SIDE, device=device)
+    return Segmenter(lambda x: network(x).logits, names, side=_SEGFORMER_SIDE, device=device, digest=model)

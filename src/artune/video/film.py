@@ -1,6 +1,7 @@
 """``artune.style_film``: a film in, a styled film out."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from artune.assets import FILM_PAINTER, OnBytes
-from artune.errors import InputError, OutputError, PictureError, SpecError
+from artune.errors import InputError, OutputError, SpecError
 from artune.extras import require
 from artune.files import expanded, file_digest
 from artune.networks.loaded import PainterNetwork
@@ -25,7 +26,8 @@ from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded, check_types
 from artune.video.formats import format_of
 from artune.video.frames import Frame
-from artune.video.read import RATE, open_film
+from artune.video.place import check_place
+from artune.video.read import open_film
 from artune.video.stills import pictures_of_folder
 from artune.video.styler import Look, Part, PartsOf, no_parts, regions_of
 from artune.video.stylise import FilmProgress, FilmRun, style_frames, write_so_far
@@ -33,6 +35,20 @@ from artune.video.timeline import Timeline
 
 Seconds = Fraction | float | int
 """A time in a film."""
+
+
+LATEST = 1e9
+"""A time must lie before it, seconds."""
+
+
+def is_time(value: object) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float | Fraction) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -54,11 +70,13 @@ class FilmPart:
     def __post_init__(self) -> None:
         for name in ("start", "end"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not 0 <= value < 1e9):
+            if value is not None and not (is_time(value) and 0 <= value < LATEST):
                 raise SpecError(f"`{name}` is {value}; give seconds from 0 on")
         if self.end is not None and self.end <= self.start:
-            raise SpecError(f"`end` is {self.end}, which is not after `start`, {self.start}; give a later time")
-        if isinstance(self.every, bool) or self.every < 1:
+            raise SpecError(
+                f"`end` is {float(self.end):g}, which is not after `start`, {float(self.start):g}; give a later time"
+            )
+        if not (is_whole(self.every) and self.every >= 1):
             raise SpecError(f"`every` is {self.every}; give 1 for each frame, 2 for each second one")
 
 
@@ -76,7 +94,7 @@ def style_film(
     network: Loaded | None = None,
     part: FilmPart = FilmPart(),
     crf: int | None = None,
-    rate: Seconds = RATE,
+    rate: Seconds | None = None,
     overwrite: bool = False,
     resume: bool = False,
     on_step: Callable[[FilmProgress], bool | None] | None = None,
@@ -99,7 +117,7 @@ def style_film(
         network: a loaded network, instead of ``weights``.
         part: the part of the film that is styled.
         crf: quality of the film's coding, from 0 (lossless) to 51; default: 18.
-        rate: frames a second of numbered pictures.
+        rate: frames a second of numbered pictures; default: 25.
         overwrite: whether an existing result may be replaced.
         resume: go on with what an interrupted call has left in ``OUT.partial/``.
         on_step: called with the progress; if it returns true, a film of what is finished is written, and
@@ -155,7 +173,7 @@ def film_run(
     network: Loaded | None = None,
     part: FilmPart = FilmPart(),
     crf: int | None = None,
-    rate: Seconds = RATE,
+    rate: Seconds | None = None,
     **options: Any,
 ) -> FilmRun:
     """Read and check everything for ``style_film``, whose arguments these are; no frame is styled."""
@@ -164,11 +182,14 @@ def film_run(
         ("spec", spec, isinstance(spec, StyleSpec | None), "an artune.StyleSpec, or the options by name"),
         ("weights", weights, isinstance(weights, Path | str | None), "a file"),
         ("part", part, isinstance(part, FilmPart), "an artune.FilmPart"),
+        ("crf", crf, crf is None or is_whole(crf), "a whole number"),
+        ("rate", rate, rate is None or is_time(rate), "frames a second"),
+        ("moments", moments, moments is None or all(map(is_time, moments)), "seconds"),
     )
     wanted = with_options(spec or StyleSpec(method=Instant()), options)
     if not (styles or regions or regions_of(segments)) and wanted.method.takes_paintings:
         raise InputError("no style picture was given; give at least one")
-    film = open_film(source, Fraction(rate))
+    film = open_film(source, None if rate is None else Fraction(rate))
     paintings = tuple(read_painting(style, False) for style in styles)
     timeline = None
     if moments is not None:
@@ -195,13 +216,15 @@ def film_run(
     return FilmRun(
         film,
         place,
-        format_of(place, info, crf, fitted(*info.size, result_size(wanted, info.size))),
+        format_of(out, info, crf, fitted(*info.size, result_size(wanted, info.size))),
         look,
-        _digests(paintings, [*parts, *named]),
+        _digests(paintings, [*parts, *named]) | ({"segmenter": segmenter.digest} if segmenter is not None else {}),
         Fraction(part.start),
         None if part.end is None else Fraction(part.end),
         part.every,
         expanded(source) if info.sounds else None,
+        _files([source, *styles, *(each.style for each in regions), *(each.mask for each in parts)]),
+        {files[0].parent: len(files) for files, _ in _mask_folders(parts).values()},
     )
 
 
@@ -226,15 +249,19 @@ def check_result(run: FilmRun, *, overwrite: bool, resume: bool) -> None:
     """Raise unless the result can be written without losing anything.
 
     Raises:
-        OutputError: it exists, or a film with this result is begun.
+        OutputError: it exists, or is one of the inputs; or a film with this result is begun.
     """
     begun = run.partial.folder
     if begun.exists() and not (resume or overwrite):
         raise OutputError(
             f"{begun} is a film that was begun and not finished; go on with `resume`, or start anew with `overwrite`"
         )
-    if run.out.exists() and not (overwrite or (resume and begun.exists())):
-        raise OutputError(f"{run.out} exists; `overwrite` replaces it")
+    check_place(run.out, run.inputs, replace=overwrite or (resume and begun.exists()))
+
+
+def _files(given: Sequence[object]) -> tuple[Path, ...]:
+    """Those of the things given that are names of files."""
+    return tuple(expanded(each) for each in given if isinstance(each, Path | str))
 
 
 def _read(part: Part) -> Part:
@@ -242,24 +269,26 @@ def _read(part: Part) -> Part:
     return replace(part, style=read_painting(part.style, False)) if isinstance(part, RegionStyle) else part
 
 
-def _by_masks(parts: Sequence[Part]) -> PartsOf:
-    """The parts of each frame, by masks that are files, arrays, or folders with a file for each frame."""
-    folders: dict[int, tuple[list[Path], str]] = {}
+def _mask_folders(parts: Sequence[Part]) -> dict[int, tuple[list[Path], str]]:
+    """The masks of the parts whose masks are folders, by the number of the part, and the label that counts in them."""
+    folders = {}
     for number, part in enumerate(parts):
         if isinstance(part.mask, Path | str):
             place, label = split_label(part.mask)
             if expanded(place).is_dir():
                 folders[number] = pictures_of_folder(expanded(place)), label
+    return folders
+
+
+def _by_masks(parts: Sequence[Part]) -> PartsOf:
+    """The parts of each frame, by masks that are files, arrays, or folders with a file for each frame."""
+    folders = _mask_folders(parts)
 
     def parts_of(frame: Frame) -> Sequence[Part]:
         found = []
         for number, part in enumerate(parts):
             if number in folders:
                 files, label = folders[number]
-                if frame.number >= len(files):
-                    raise PictureError(
-                        f"{files[0].parent} has {len(files)} masks, and the film has more frames; give one for each"
-                    )
                 file = files[frame.number]
                 found.append(replace(part, mask=f"{file}#{label}" if label else file))
             else:
@@ -294,10 +323,15 @@ def _digests(paintings: Sequence[Painting], parts: Sequence[Part]) -> dict[str, 
 
 
 def _mask_digest(mask: MaskSource) -> str:
-    """sha256 of an array or a file; the name of a part or a folder as it is."""
+    """sha256 of an array, a file, or the files of a folder; the name of a part as it is."""
     if not isinstance(mask, Path | str):
         return hashlib.sha256(mask.tobytes()).hexdigest()
-    return file_digest(expanded(mask)) if expanded(mask).is_file() else str(mask)
+    place, label = split_label(mask)
+    path = expanded(place)
+    if path.is_dir():
+        files = "".join(f"{file.name} {file_digest(file)}" for file in pictures_of_folder(path))
+        return f"{hashlib.sha256(files.encode()).hexdigest()} {label}"
+    return f"{file_digest(path)} {label}" if path.is_file() else str(mask)
 
 
 def _digest(painting: Painting) -> str:

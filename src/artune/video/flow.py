@@ -28,6 +28,10 @@ SOFT = 1.5
 """Standard deviation of the blur of what is valid, pixels: borders of validity must not be seen."""
 
 
+SMALLEST = 12
+"""Least side of frames in which motion is found, pixels."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where the pixels of a frame come from in an earlier one.
@@ -49,7 +53,9 @@ class FlowEstimator:
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def flow(self, frame: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"]) -> Flow:
-        """The flow from one grey frame to another."""
+        """The flow from one grey frame to another; in frames smaller than a patch of the search, nothing moves."""
+        if min(frame.shape) < SMALLEST:
+            return np.zeros((*frame.shape, 2), np.float32)
         return cast(Flow, self._search.calc(frame, other, None))  # type: ignore[call-overload]  # a flow would be a first guess
 
     def origin(self, frame: Frame, earlier: Frame) -> Origin:

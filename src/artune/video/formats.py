@@ -1,5 +1,6 @@
 """How a film is written: container, encoder and settings, chosen by the name of the result and what the film holds."""
 
+import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -136,7 +137,7 @@ def format_of(
 
     Args:
         out: a film (``CONTAINERS``), an animation (``ANIMATIONS``), a pattern of the names of numbered pictures, or a
-            folder for them.
+            folder for them, which exists, has no suffix, or ends in ``/``.
         info: the film that was read; with ``sounds`` if they are to be kept.
         crf: quality on x264's scale, 0 (without loss) to 51; default: ``CRF``. Other encoders get what looks the same.
         size: width and height of the frames, pixels; default: those of the film.
@@ -146,7 +147,7 @@ def format_of(
         InputError: the quality is out of range, or there is no loss whose quality could be chosen.
     """
     path = expanded(out)
-    suffix = path.suffix.lower()
+    suffix = "" if str(out).endswith(("/", os.sep)) else path.suffix.lower()
     if crf is not None and not 0 <= crf <= _WORST_CRF:
         raise InputError(f"`crf` is {crf}; choose a whole number from 0 (best) to {_WORST_CRF} (smallest)")
     notes: list[str] = []
@@ -155,7 +156,7 @@ def format_of(
         encoder = _film_encoder(container, info, notes)
         _check_sounds(container, suffix, info.sounds)
     else:
-        container, encoder = _pictures(path, info, max(size or info.size), notes)
+        container, encoder = _pictures(path, suffix, info, max(size or info.size), notes)
     if crf is not None and not encoder.quality:
         kind = encoder.codec if suffix in CONTAINERS else suffix or "a folder of pictures"
         raise InputError(f"`crf` is {crf}, and {kind} has no such quality; leave it out, or write .mp4, .mkv or .webm")
@@ -249,9 +250,8 @@ def _takes(container: str, sound: str) -> bool:
         return av.Codec(sound, "r").name in empty.supported_codecs
 
 
-def _pictures(path: Path, info: FilmInfo, longer: int, notes: list[str]) -> tuple[str, Encoder]:
+def _pictures(path: Path, suffix: str, info: FilmInfo, longer: int, notes: list[str]) -> tuple[str, Encoder]:
     """The format of an animation, or the suffix of numbered pictures; and what keeps the frames until all are there."""
-    suffix = path.suffix.lower()
     if is_pattern(path):
         container, name = suffix, suffix
     elif not suffix or path.is_dir():

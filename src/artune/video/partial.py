@@ -31,14 +31,15 @@ class FilmPlan:
     """What is known of a film before its first frame is styled.
 
     Attributes:
-        key: digest of the film, the pictures and all options; a film that is resumed must have the same.
+        parts: digests of the film, the pictures and all options, by what it is; a film that is resumed must have the
+            same.
         times: of the frames, in seconds.
         last: when the last frame ends.
         scenes: the scenes, in order.
         strengths: strength of each scene.
     """
 
-    key: str
+    parts: Mapping[str, str]
     times: tuple[Fraction, ...]
     last: Fraction
     scenes: tuple[Scene, ...]
@@ -47,7 +48,7 @@ class FilmPlan:
     def plain(self) -> dict[str, Any]:
         """Plain data that ``of`` reads."""
         return {
-            "key": self.key,
+            "parts": dict(self.parts),
             "times": [*map(str, self.times)],
             "last": str(self.last),
             "scenes": [[each.first, *each.samples] for each in self.scenes],
@@ -59,7 +60,7 @@ class FilmPlan:
         """A plan from plain data."""
         times = tuple(map(Fraction, data["times"]))
         scenes = tuple(Scene(first, tuple(samples)) for first, *samples in data["scenes"])
-        return cls(data["key"], times, Fraction(data["last"]), scenes, tuple(data["strengths"]))
+        return cls(data["parts"], times, Fraction(data["last"]), scenes, tuple(data["strengths"]))
 
 
 class PartialFilm:
@@ -160,6 +161,10 @@ class PartialFilm:
             masks = [named[name] for name in sorted(name for name in named if name.startswith("mask"))]
             earlier.append(Earlier(named["frame"], named["painted"], tuple(masks)))
         return about["done"], earlier
+
+    def has_frames(self) -> bool:
+        """Whether a frame is finished."""
+        return self.segment(0).exists() or self._frame(0).exists()
 
     def remove(self) -> None:
         """Delete the folder."""

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
-from artune.errors import PictureError
+from artune.errors import PictureError, SpecError
 from artune.extras import require
 from artune.files import expanded
 from artune.images.formats import READABLE
@@ -23,36 +23,53 @@ RATE = Fraction(25)
 """Frames a second of numbered pictures, where none is given."""
 
 
-def open_film(source: Path | str, rate: Fraction = RATE) -> Film:
+RATES = Fraction(1, 100), Fraction(1000)
+"""Least and largest such rate."""
+
+
+def open_film(source: Path | str, rate: Fraction | None = None) -> Film:
     """A film, open for reading.
 
     Args:
         source: a film that FFmpeg reads; an animation (GIF, WebP, APNG, AVIF); a picture, which is a film of one frame;
             a folder of pictures, in natural order; or a pattern of the names of numbered pictures, as
             ``frames/%04d.png``. ``~`` is the user's home.
-        rate: frames a second of pictures; films and animations have their own times.
+        rate: frames a second of pictures, default ``RATE``; films and animations have their own times.
 
     Raises:
+        SpecError: the rate is out of range, or the film has times of its own.
         PictureError: there is no such film, it cannot be read, or it holds no moving pictures.
         MissingExtraError: the extra ``video`` is not installed.
     """
     require("video", "reading a film")
     if not str(source):
         raise PictureError("the name of the film is empty")
-    path = expanded(source)
+    least, largest = RATES
+    if rate is not None and not least <= rate <= largest:
+        raise SpecError(f"`rate` is {float(rate):g} frames a second; give one from {float(least):g} to {largest}")
+    path, steady = expanded(source), RATE if rate is None else rate
     if path.is_dir():
-        return NumberedPictures(pictures_of_folder(path), rate)
+        return NumberedPictures(pictures_of_folder(path), steady)
     if is_pattern(path) and not path.exists():
-        return NumberedPictures(pictures_of_pattern(path), rate)
+        return NumberedPictures(pictures_of_pattern(path), steady)
     head = _head(path)
     if path.suffix.lower() in READABLE or has_format(head):
         data = picture_data(path, role="film")
         with decoding(str(path)):
             opened = open_picture(data)
             moves = opened is not None and opened.format in ANIMATED and getattr(opened, "n_frames", 1) > 1
+        if opened is not None and not moves:
+            return NumberedPictures([path], steady)
         if opened is not None:
-            return Animation(path) if moves else NumberedPictures([path], rate)
-    return FilmFile(path)
+            return _with_own_times(Animation(path), path, rate)
+    return _with_own_times(FilmFile(path), path, rate)
+
+
+def _with_own_times(film: Film, path: Path, rate: Fraction | None) -> Film:
+    """A film whose rate is its own."""
+    if rate is not None:
+        raise SpecError(f"{path} has times of its own, and `rate` is for numbered pictures; leave it out")
+    return film
 
 
 def _head(path: Path) -> bytes:

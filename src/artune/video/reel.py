@@ -43,7 +43,7 @@ class Reel:
         self.out, self.size, self.rate = expanded(out), size, rate
         self.hold = Fraction(round(hold * rate), rate)
         info = FilmInfo(size=size, time_base=Fraction(1, rate), rate=Fraction(rate), alpha=alpha)
-        self.format = format_of(self.out, info, None, size)
+        self.format = format_of(out, info, None, size)
         self._frames: list[NDArray[Any]] = []
         self._segments: list[Path] = []
         self._count = 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from artune import api
 from artune.balance.shared import common_strength
-from artune.errors import CheckpointError, PictureError
+from artune.errors import ArtuneError, CheckpointError, PictureError
 from artune.images.picture import Picture
 from artune.record import ALGORITHM, versions
 from artune.video.formats import FilmFormat
@@ -43,6 +43,8 @@ class FilmRun:
         end: time before which the last frame is; ``None``: the end of the film.
         every: each frame is styled, or each second, each third and so on.
         sound: the file whose sound is copied; ``None``: none.
+        inputs: files, patterns and folders that are read.
+        masks: folders with a mask for each frame, and how many they hold.
     """
 
     film: Film
@@ -54,9 +56,11 @@ class FilmRun:
     end: Fraction | None = None
     every: int = 1
     sound: Path | None = None
+    inputs: tuple[Path, ...] = ()
+    masks: Mapping[Path, int] = field(default_factory=dict)
 
-    def key(self) -> str:
-        """Digest of all that the frames depend on; the film is read for it."""
+    def parts(self) -> dict[str, str]:
+        """Digests of all that the frames depend on, by what it is; the film is read for it."""
         look = self.look
         parts = {
             "film": self.film.digest(),
@@ -64,11 +68,12 @@ class FilmRun:
             "spec": look.spec.model_dump(mode="json", exclude={"automatic"}),
             "weights": look.network.digest,
             "timeline": repr(look.timeline),
-            "digests": dict(sorted(self.digests.items())),
             "part": [str(self.start), str(self.end), self.every],
-            "algorithm": ALGORITHM,
+            "version": ALGORITHM,
+            **self.digests,
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        texts = {name: json.dumps(part, sort_keys=True) for name, part in sorted(parts.items())}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
     def frames(self, after: Fraction | None = None, number: int = 0) -> Iterator[Frame]:
         """The frames that are styled, or those after a time, of which the first has a number."""
@@ -100,7 +105,7 @@ class FilmProgress:
         done: number of frames, or of scenes, that are done.
         total: number of all of them, as far as it is known.
         seconds: time since the film began, or was resumed.
-        strength: of the scene.
+        strength: of the scene; ``None`` where the method has none.
         file: what was written.
         picture: the finished frame.
     """
@@ -128,21 +133,27 @@ def style_frames(run: FilmRun, *, resume: bool = False) -> Generator[FilmProgres
     """
     began = time.perf_counter()
     partial_film = run.partial
-    found, key = partial_film.plan() if resume else None, run.key()
-    if found is not None and found.key != key:
+    found, parts = partial_film.plan() if resume else None, run.parts()
+    if found is not None and found.parts != parts:
+        other = sorted(name for name in {*parts, *found.parts} if parts.get(name) != found.parts.get(name))
         raise CheckpointError(
-            f"{partial_film.folder} belongs to another film, or to other options; give the same ones, or start anew"
+            f"{partial_film.folder} was begun with another {' and '.join(other)}; give the same, or start anew"
         )
     if found is None:
-        found = yield from _planned(run, key, began)
+        found = yield from _planned(run, parts, began)
         partial_film.begin(found)
-    yield from _styled(run, found, began)
+    try:
+        yield from _styled(run, found, began)
+    except ArtuneError:
+        if not partial_film.has_frames():  # what was wrong can be mended, and nothing is lost
+            partial_film.remove()
+        raise
     _write_result(run, found, len(found.times))
     partial_film.remove()
     yield FilmProgress("ends", len(found.times), len(found.times), time.perf_counter() - began, file=run.out)
 
 
-def _planned(run: FilmRun, key: str, began: float) -> Generator[FilmProgress, None, FilmPlan]:
+def _planned(run: FilmRun, parts: Mapping[str, str], began: float) -> Generator[FilmProgress, None, FilmPlan]:
     """Look at all frames, find the scenes, and the strength of each."""
     finder = SceneFinder()
     for frame in run.frames():
@@ -151,11 +162,15 @@ def _planned(run: FilmRun, key: str, began: float) -> Generator[FilmProgress, No
     scenes, times = finder.scenes(), finder.times
     if not times:
         raise PictureError("there is no frame between `start` and `end`; choose other times")
+    for folder, count in run.masks.items():
+        if count < len(times):
+            raise PictureError(f"{folder} has {count} masks for {len(times)} frames; give one for each")
     strengths: list[float] = []
     for number, scene in enumerate(scenes, start=1):
         strengths.append(_strength(run, [(each, times[each]) for each in scene.samples]))
-        yield FilmProgress("scene", number, len(scenes), time.perf_counter() - began, strength=strengths[-1])
-    return FilmPlan(key, tuple(times), finder.last, tuple(scenes), tuple(strengths))
+        strength = strengths[-1] if run.look.spec.method.leaves_strength else None
+        yield FilmProgress("scene", number, len(scenes), time.perf_counter() - began, strength=strength)
+    return FilmPlan(parts, tuple(times), finder.last, tuple(scenes), tuple(strengths))
 
 
 def _strength(run: FilmRun, samples: Sequence[tuple[int, Fraction]]) -> float:

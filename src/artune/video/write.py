@@ -20,6 +20,7 @@ from artune.video.animations import write_apng, write_gif, write_webp
 from artune.video.colours import from_rgb
 from artune.video.container import fraction, opened, zero_of
 from artune.video.formats import FilmFormat, quality_options
+from artune.video.place import result_files
 from artune.video.stills import is_pattern, numbered_name
 
 if TYPE_CHECKING:
@@ -169,7 +170,11 @@ def _animate(
 
 
 def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form: FilmFormat) -> None:
-    """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all."""
+    """Write numbered pictures, each of them whole or not at all, and a new folder whole or not at all.
+
+    Of a film that was there before, longer than this one, the last pictures are deleted.
+    """
+    before = result_files(out)
     with ExitStack() as stack:
         if is_pattern(out):
             pattern = out
@@ -181,6 +186,10 @@ def _write_pictures(out: Path, frames: Iterable[NDArray[Any]], total: int, form:
             alpha = np.ascontiguousarray(values[..., 3]) if form.alpha else None
             picture = Picture(np.ascontiguousarray(values[..., :3]), alpha)
             write_picture(picture, numbered_name(pattern, number), bits=form.bits)
+        written = {numbered_name(pattern, number) for number in range(1, total + 1)}
+    for old in before:
+        if old not in written:
+            old.unlink(missing_ok=True)
 
 
 def _arrays(segments: list[Path], form: FilmFormat, total: int) -> Iterator[NDArray[Any]]:
