@@ -20,12 +20,15 @@ from artune.cli.options import (
     Enlarge,
     Form,
     JpegQuality,
+    KeptParts,
     Memory,
     OneStrength,
     Overwrite,
     Quality,
     Quiet,
     Recursive,
+    SegmentModel,
+    SegmentWeights,
     Sixteen,
     Size,
     Strength,
@@ -56,6 +59,9 @@ def apply(
     strength: Strength = None,
     style_scale: StyleScale = None,
     style_weights: StyleWeights = None,
+    keep: KeptParts = None,
+    segment_model: SegmentModel = None,
+    segment_weights: SegmentWeights = None,
     color: Color = None,
     color_space: ColorSpace = None,
     color_match: ColorMatch = None,
@@ -84,7 +90,11 @@ def apply(
 ) -> None:
     """Paint a photograph, or many, in a style that artune train has learned."""
     options = given_options(context.params)
+    model_name = None if segment_model is None else str(expanded(segment_model))
+    parts = Parts.parse([], [], [], [], model_name, segment_weights, keep or [])
     if is_film(content, out):
+        if keep:
+            raise InputError("--keep is for photographs here; leave it out for a film")
         _film(model, content, out, options, overwrite=overwrite, resume=resume, quiet=quiet)
         return
     many, place = is_many(content), expanded(out)
@@ -103,7 +113,7 @@ def apply(
     wanted = with_options(_base(spec, style.spec), options)
     call = Call(
         wanted,
-        Parts(()),
+        parts,
         model,
         overwrite=overwrite,
         resume=resume,
