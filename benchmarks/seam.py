@@ -50,17 +50,10 @@ def jumps(pixels: Floats, axis: int) -> Jumps:
     inside = np.abs(np.diff(pixels, axis=axis))
     lines = np.moveaxis(pixels, axis, 0).mean(1)
     near = min(NEAR, len(lines) // 4)
-    steps = np.roll(
-        np.abs(np.diff(lines, axis=0, append=lines[:1])).max(1), near + 1
-    )  # that of the seam is at ``near``
-    found = (
-        seam.max(),
-        inside.max(),
-        seam.mean(),
-        inside.mean(),
-        steps[: 2 * near + 1].max(),
-        steps[2 * near + 1 :].max(),
-    )
+    steps = np.abs(np.diff(lines, axis=0, append=lines[:1])).max(1)  # the last one is that of the seam
+    steps = np.roll(steps, near + 1)
+    by_seam, farther = steps[: 2 * near + 1], steps[2 * near + 1 :]
+    found = seam.max(), inside.max(), seam.mean(), inside.mean(), by_seam.max(), farther.max()
     return Jumps(*map(float, found))
 
 

@@ -98,6 +98,7 @@ def test_colours_may_stay_those_of_the_photograph(style, photo):
         ({"style_weights": (1, 2)}, SpecError, "`style_weights` are given, but there is no painting"),
         ({"size": 20}, SpecError, "a 48x32 picture at size 20 is too small .* give `size` 24 or more"),
         ({"memory": "1025MiB", "size": 8192}, ResourceError, "needs .*MiB, as its statistics .* `memory` is 1025MiB"),
+        ({"tile": "x"}, SpecError, "`tile` is not for this trained style, whose network mirrors the edges"),
         ({"steps": 3}, SpecError, "the method trained has none"),
         ({"network": "vgg16"}, SpecError, "the method trained has none"),
     ],
