@@ -237,9 +237,9 @@ def load_style(path: Path | str, *, device: str = "auto") -> TrainedStyle:
     return TrainedStyle(read_style(path), StyleSpec(device=device), _apply)
 
 
-def _apply(content: Source, style: TrainedStyle, spec: StyleSpec, allow_huge: bool) -> Result:
+def _apply(content: Source, style: TrainedStyle, spec: StyleSpec, keeps: Sequence[Keep], allow_huge: bool) -> Result:
     """A photograph in a trained style."""
-    task = read(content, style.paintings, spec, network=style.network, allow_huge=allow_huge)
+    task = read(content, style.paintings, spec, keeps=keeps, network=style.network, allow_huge=allow_huge)
     return finish(plan(task, find_strength(task)))
 
 

@@ -38,7 +38,8 @@ class Record(BaseModel):
         spec: the resolved spec: every default and automatic choice is filled in.
         digests: sha256 of the pixels of each picture, and of the weights.
         kept: share of the photograph that is kept in each part where it is, by the part's role in the run.
-        borders: pixels that were cut off each painting that has a border, by side, by the painting's role in the run.
+        borders: pixels that were cut off each painting that has a border, by side, by the painting's role in the run;
+            with ``tile`` also off the photograph, ``content``.
         losses: losses of each step, by name; calibrated losses are relative.
         end: why the run ended: done, stalled, diverged or cancelled.
         steps: number of steps done.

@@ -9,6 +9,7 @@ from PIL import Image
 
 from artune.images.read import read_picture
 from tests.e2e.test_cli import call, refused
+from tests.trained import write_johnson, write_painter
 
 PAINTED = ["--size", "48", "--strength", "0.6", "--instant"]
 
@@ -62,6 +63,35 @@ def test_a_part_is_kept(masks):
     assert np.abs(made[:, 30:] - photo[:, 30:]).mean() > 0.02
 
 
+def test_a_part_is_kept_in_a_trained_style(masks, photo, painting):
+    """Where all is kept, the photograph stays to the bit, whether the style has a strength or not."""
+    write_johnson(masks / "johnson.safetensors", photo)
+    write_painter(masks / "painter.safetensors", painting)
+    for kind in ("johnson", "painter"):
+        given = [masks / f"{kind}.safetensors", masks / "photo.png"]
+        keep = ["--size", "48", "--keep", f"{masks / 'square.png'}:1", "--json"]
+        done = call("apply", *given, masks / f"{kind}.png", *keep)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.output.splitlines()[-1])["kept"] == {"keep 0": 1.0}
+        photograph, made = (read_picture(masks / name).pixels for name in ("photo.png", f"{kind}.png"))
+        np.testing.assert_array_equal(made[8:24, 8:24], photograph[8:24, 8:24])
+        assert np.abs(made[:, 30:] - photograph[:, 30:]).mean() > 0.01
+    said = refused("apply", *given, masks / "film.mp4", "--keep", masks / "square.png")
+    assert "--keep is for photographs" in said
+    assert "there is no file" in refused("apply", *given, masks / "a.png", "--keep", "none.png:0.5")
+
+
+def test_a_balance_with_a_kept_part_that_repeats(masks):
+    pair = ["tune", masks / "photo.png", masks / "painting.png", "--instant", "--size", "48", "--tile", "x"]
+    done = call(*pair, "-o", masks / "page", "--keep", f"{masks / 'square.png'}:0.5")
+    assert done.exit_code == 0, done.output
+    record = json.loads((masks / "page/record.json").read_text())
+    assert record["kept"] == {"keep 0": 0.5}
+    assert record["spec"]["tile"] == "x"
+    assert "there is no file" in refused(*pair, "-o", masks / "other", "--keep", "none.png")
+    assert not (masks / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -78,7 +108,10 @@ def test_a_part_is_kept(masks):
         (["--color-only", "reinhard"], "--color-only must be 'transport', 'moments' or 'histogram', not 'reinhard'"),
         (["--color-only", "moments", "--loss", "gram"], "--loss: the method color has none"),
         (["--color-only", "moments", "--instant"], "leave out either"),
-        (["--color-only", "moments", "--strength", "auto"], "or --color-only was given"),
+        (["--color-only", "moments", "--strength", "auto"], "with --color-only no strength is searched for"),
+        (["--color-only", "moments", "--recipe", "gatys2016"], "--color-only and --recipe are two ways"),
+        (["--instant", "--recipe", "gatys2016"], "--instant and --recipe are two ways"),
+        (["--color-only", "moments", "--film", "f.mp4"], "--film shows the steps of a painting"),
     ],
 )
 def test_what_is_refused(masks, options, message):

@@ -11,7 +11,7 @@ import artune
 from artune import api
 from artune.assets import sample_photo, sample_style
 from artune.engine.descend import run_to_end
-from artune.errors import ResourceError, SpecError
+from artune.errors import ArtuneWarning, PictureError, ResourceError, SpecError
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.resize import NO_WRAPS, WRAPS
@@ -57,6 +57,64 @@ def test_no_seam_where_the_result_repeats(seams, real, method, size, tile):
             assert found.seam_most <= found.inside_most
             assert found.seam_mean <= 1.2 * found.inside_mean
             assert found.seam_mean < 0.6 * before.seam_mean
+            assert found.seam_step <= found.inside_step
+
+
+def edged(picture):
+    """The picture with a bright line at the upper edge, as scans and slides have."""
+    pixels = picture.pixels.copy()
+    pixels[:3] = 1
+    return replace(picture, pixels=pixels)
+
+
+def test_a_line_at_the_edge_of_the_photograph_is_no_line_along_the_seam(seams, real):
+    given = {"size": 75, "strength": 0.8, "method": Instant(), "tile": "both"}
+    with pytest.warns(ArtuneWarning, match="a line along the seam: it is cut off: 3 at the top"):
+        result = artune.style(edged(real[0]), real[1], **given)
+    assert result.picture.size == (75, 54)  # of 100 x 72
+    assert result.record.borders["content"] == {"top": 3, "bottom": 0, "left": 0, "right": 0}
+    found = seams.jumps(result.picture.pixels, 0)
+    assert found.seam_step < found.inside_step
+
+
+def test_only_edges_that_meet_are_cut(real):
+    result = artune.style(edged(real[0]), real[1], size=48, strength=0.8, method=Instant(), tile="x")
+    assert result.picture.size == (48, 36)
+    assert "content" not in result.record.borders
+
+
+def test_masks_are_cut_with_the_photograph(real):
+    rows = np.zeros((75, 100), np.float32)
+    rows[:3] = 1
+    given = {"size": 75, "strength": 0.8, "method": Instant(), "tile": "y"}
+    regions = [artune.RegionStyle(1 - rows, real[1])]
+    with pytest.warns(ArtuneWarning, match="cut off"):
+        made = artune.style(edged(real[0]), real[1], regions=regions, **given).picture
+    with pytest.warns(ArtuneWarning, match="cut off"):
+        plain = artune.style(edged(real[0]), real[1], **given).picture
+    np.testing.assert_allclose(made.pixels, plain.pixels, atol=1e-5)
+    with (
+        pytest.warns(ArtuneWarning, match="cut off"),
+        pytest.raises(PictureError, match="region 1 lies where the border of the photograph is cut off"),
+    ):
+        artune.style(edged(real[0]), real[1], regions=[artune.RegionStyle(rows, real[1])], **given)
+    kept = np.zeros((75, 100), np.float32)
+    kept[35:43] = 1
+    with pytest.warns(ArtuneWarning, match="cut off"):
+        made = artune.style(edged(real[0]), real[1], keeps=[artune.Keep(kept)], **given | {"size": "original"}).picture
+    np.testing.assert_allclose(made.pixels[32:40], real[0].pixels[35:43], atol=0.02)
+
+
+def test_the_measure_sees_a_line_beside_the_seam(seams):
+    """Also one that the rows at the seam itself do not show."""
+    pixels = np.full((40, 30, 3), 0.5, np.float32)
+    pixels[[1, -2]] = 0.9
+    found = seams.jumps(pixels, 0)
+    assert found.seam_most == 0
+    assert found.seam_step == pytest.approx(0.4)
+    assert found.inside_step == 0
+    moved = seams.jumps(np.roll(pixels, 20, 0), 0)
+    assert (moved.seam_step, moved.inside_step) == (0, pytest.approx(0.4))
 
 
 @pytest.mark.parametrize("size", [64, pytest.param(1200, marks=pytest.mark.slow)])

@@ -62,6 +62,21 @@ def test_transparency_is_kept(style, photo):
         style(replace(photo, alpha=np.zeros((32, 48), np.float32)))
 
 
+def test_what_is_kept_of_a_style_without_strength_is_blended(style, photo):
+    mask = np.zeros((32, 48), np.float32)
+    mask[8:24, 8:24] = 1
+    plain = style(photo, size=48).picture.pixels
+    made = style(photo, keeps=[artune.Keep(mask, 0.25)], size=48)
+    inside = np.s_[8:24, 8:24]
+    expected = 0.75 * plain[inside] + 0.25 * photo.pixels[inside]
+    np.testing.assert_allclose(made.picture.pixels[inside], expected, atol=1e-5)
+    assert np.array_equal(made.picture.pixels[24:], plain[24:])
+    assert made.record.kept == {"keep 0": 0.25}
+    assert made.record.key != style(photo, size=48).record.key
+    with pytest.raises(InputError, match="all of the photograph is kept"):
+        style(photo, keeps=[artune.Keep(np.ones((32, 48), np.float32))], size=48)
+
+
 def test_colours_may_stay_those_of_the_photograph(style, photo):
     made = style(photo, size=48, color="content-luminance").picture.pixels
     plain = style(photo, size=48).picture.pixels
@@ -83,6 +98,7 @@ def test_colours_may_stay_those_of_the_photograph(style, photo):
         ({"style_weights": (1, 2)}, SpecError, "`style_weights` are given, but there is no painting"),
         ({"size": 20}, SpecError, "a 48x32 picture at size 20 is too small .* give `size` 24 or more"),
         ({"memory": "1025MiB", "size": 8192}, ResourceError, "needs .*MiB, as its statistics .* `memory` is 1025MiB"),
+        ({"tile": "x"}, SpecError, "`tile` is not for this trained style, whose network mirrors the edges"),
         ({"steps": 3}, SpecError, "the method trained has none"),
         ({"network": "vgg16"}, SpecError, "the method trained has none"),
     ],

@@ -20,12 +20,15 @@ from artune.cli.options import (
     Enlarge,
     Form,
     JpegQuality,
+    KeptParts,
     Memory,
     OneStrength,
     Overwrite,
     Quality,
     Quiet,
     Recursive,
+    SegmentModel,
+    SegmentWeights,
     Sixteen,
     Size,
     Strength,
@@ -56,6 +59,9 @@ def apply(
     strength: Strength = None,
     style_scale: StyleScale = None,
     style_weights: StyleWeights = None,
+    keep: KeptParts = None,
+    segment_model: SegmentModel = None,
+    segment_weights: SegmentWeights = None,
     color: Color = None,
     color_space: ColorSpace = None,
     color_match: ColorMatch = None,
@@ -84,6 +90,8 @@ def apply(
 ) -> None:
     """Paint a photograph, or many, in a style that artune train has learned."""
     options = given_options(context.params)
+    model_name = None if segment_model is None else str(expanded(segment_model))
+    parts = Parts.parse([], [], [], [], model_name, segment_weights, keep or [])
     if is_film(content, out):
         for flag, used in (
             ("--spec", spec),
@@ -94,6 +102,7 @@ def apply(
             ("--16", sixteen),
             ("--allow-huge", allow_huge),
             ("--json", as_json),
+            ("--keep", keep),
         ):
             if used:
                 raise SpecError(f"{flag} is for photographs; the options of films are those of artune video --model")
@@ -115,7 +124,7 @@ def apply(
     wanted = with_options(_base(spec, style.spec), options)
     call = Call(
         wanted,
-        Parts(()),
+        parts,
         model,
         overwrite=overwrite,
         resume=resume,

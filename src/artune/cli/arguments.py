@@ -107,13 +107,28 @@ def base_spec(file: Path | None, recipe: str | None) -> StyleSpec:
     return find_recipe(recipe).spec
 
 
-def by_method(base: StyleSpec, *, instant: bool, method: str | None = None, color_only: bool = False) -> StyleSpec:
+def by_method(
+    base: StyleSpec,
+    *,
+    instant: bool,
+    method: str | None = None,
+    color_only: bool = False,
+    recipe: str | None = None,
+) -> StyleSpec:
     """The spec with the method of ``--method``, or of a flag that stands for one.
 
+    Args:
+        base: the spec without them.
+        instant: whether there is ``--instant``.
+        method: value of ``--method``.
+        color_only: whether there is ``--color-only``.
+        recipe: value of ``--recipe``, from which ``base`` is; it has a method of its own.
+
     Raises:
-        SpecError: there is no such method, or two flags name different ones.
+        SpecError: there is no such method, or two of the options name different ones.
     """
     flags = {"--instant": (instant, "instant"), "--color-only": (color_only, "color"), "--method": (method, method)}
+    flags["--recipe"] = (recipe, base.method.kind)
     named = {flag: kind for flag, (given, kind) in flags.items() if given}
     if len({*named.values()}) > 1:
         one, other = [*named][:2]

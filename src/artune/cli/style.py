@@ -251,7 +251,9 @@ def style(
 ) -> None:
     """Style a photograph, or many."""
     options = given_options(context.params)
-    base = by_method(base_spec(spec, recipe), instant=instant, method=method, color_only=color_only is not None)
+    base = by_method(
+        base_spec(spec, recipe), instant=instant, method=method, color_only=color_only is not None, recipe=recipe
+    )
     wanted = with_options(base, options)
     parted = bool(region or segment)
     weighed = None if wanted.style_weights is None else len(wanted.style_weights)
@@ -273,6 +275,12 @@ def style(
         raise InputError("no style picture was given; give one: artune style photo.jpg painting.jpg -o out.png")
     if film is not None and found is not None:
         raise InputError("--film is for one photograph; leave it out, or style one")
+    if film is not None and not wanted.method.paints:
+        raise InputError("--film shows the steps of a painting, and --color-only takes none; leave out either")
+    if options.get("strength") == "auto" and not wanted.method.paints:
+        raise InputError(
+            "--strength auto: with --color-only no strength is searched for; give a number, or leave it out"
+        )
     for flag, used in (("--recursive", recursive), ("--one-strength", one_strength), ("--format", form)):
         if used and found is None:
             raise InputError(f"{flag} is for photographs that go into a folder; give one: -o styled/")

@@ -8,8 +8,11 @@ import typer
 
 from artune.cli.arguments import INSTANT, by_method, given_options, read_spec, spec_option
 from artune.cli.display import CANCELLED, balancing, download_bar, interruptible, loading, say, step_display
+from artune.cli.options import KeptParts, SegmentModel, SegmentWeights
+from artune.cli.parts import Parts
 from artune.cli.photographs import check_there
 from artune.errors import InputError, OutputError
+from artune.files import expanded
 from artune.spec.options import with_options
 
 
@@ -26,6 +29,10 @@ def tune(
     loss: Annotated[str | None, spec_option("loss", metavar="LOSS[:W],...")] = None,
     color: Annotated[str | None, spec_option("color")] = None,
     style_scale: Annotated[float | None, spec_option("style_scale")] = None,
+    tile: Annotated[str | None, spec_option("tile")] = None,
+    keep: KeptParts = None,
+    segment_model: SegmentModel = None,
+    segment_weights: SegmentWeights = None,
     kept: Annotated[
         float | None,
         typer.Option(
@@ -48,6 +55,8 @@ def tune(
 ) -> None:
     """Find the strength at which photograph and painting balance, and write a page that shows how it was found."""
     wanted = with_options(by_method(read_spec(spec), instant=instant), given_options(context.params))
+    model = None if segment_model is None else str(expanded(segment_model))
+    parts = Parts.parse([style], [], [], [], model, segment_weights, keep or [])
     for picture in (content, style):
         check_there(picture)
     with loading():
@@ -69,14 +78,15 @@ def tune(
         raise OutputError(f"the page needs a folder of its own, not {str(out)!r}; give one with -o")
     if os.path.isfile(out):
         raise OutputError(f"{out} is a file; give a folder with -o")
-    for source in (content, style):
+    for source in (content, *parts.files()):
         if any(os.path.exists(source) and os.path.samefile(source, path) for path in there):
             raise OutputError(f"{source} is one of the inputs, and would be lost; choose another folder with -o")
     check_writable(out / FILES[-1])
     keep_freed_memory()
     with download_bar(quiet) as on_bytes:
         loaded = method_of(wanted).load(wanted, weights, on_bytes)
-    task = api.read(content, [style], wanted, network=loaded, allow_huge=allow_huge)
+    _, keeps = parts.of(content, parts.segmenter(wanted.device, quiet), allow_huge)
+    task = api.read(content, [style], wanted, keeps=keeps, network=loaded, allow_huge=allow_huge)
     with balancing(quiet) as on_step:
         tuning = api.find_strength(task, kept=KEPT_SHARE if kept is None else kept, on_step=on_step)
     if tuning is None:

@@ -167,7 +167,8 @@ class Inputs:
             ``None``: all pixels are styled.
         digests: sha256 of every picture and mask, by its role in the run; for a painting, of the pixels that are used,
             without its border.
-        borders: border that was cut off each painting, by its role in the run; for those that had one.
+        borders: border that was cut off each painting, by its role in the run; for those that had one. With ``wraps``
+            also off the photograph.
         keeps: parts of which more is kept, from the most to the least.
         wraps: axes along which photograph, masks and result repeat.
     """
@@ -198,11 +199,13 @@ class Inputs:
             content: the photograph.
             styles: the paintings.
             regions: parts of the photograph with paintings of their own.
+            keeps: parts of the photograph of which more is kept. A style without paintings has no strength that could
+                be lower there: its result is blended with the photograph.
             takes_paintings: whether the style is that of the paintings; else there must be none.
             allow_huge: whether to read pictures above 100 million pixels.
 
         Raises:
-            InputError: there is no painting, or there are some and must be none.
+            InputError: there is no painting, or there are some and must be none; or all of the photograph is kept.
             PictureError: a picture or a mask cannot be used.
         """
         if takes_paintings and not (styles or regions):
@@ -211,10 +214,11 @@ class Inputs:
             raise InputError("a trained style takes no paintings and no regions, as it brings its own; leave them out")
         photograph = read_source(content, allow_huge, "photograph")
         digests = {"content": photograph.digest()}
+        kept = _kept(keeps, photograph.size, allow_huge)
         if not takes_paintings:
             if photograph.alpha is not None and photograph.alpha.max() <= 0:
                 raise PictureError(TRANSPARENT)
-            return cls(photograph, (), digests=digests)
+            return cls(photograph, (), digests=digests | _keep_digests(kept), keeps=kept).blended(())
         by_role: dict[str, Painting] = {}
         for index, source in enumerate(styles):
             role = f"style {index}"
@@ -234,8 +238,7 @@ class Inputs:
             found.append(Region(tuple(paintings)))
         borders = {role: painting.border for role, painting in by_role.items() if any(painting.border)}
         strengths = tuple(region.strength for region in asked)
-        kept = _kept(keeps, photograph.size, allow_huge)
-        digests |= {f"keep {number}": _digest(each.mask, each.share) for number, each in enumerate(kept)}
+        digests |= _keep_digests(kept)
         inputs = cls(photograph, tuple(found), strengths, None, digests, borders, kept)
         if not asked:
             if photograph.alpha is None:
@@ -272,8 +275,11 @@ class Inputs:
         """Inputs whose result is blended with the photograph.
 
         Args:
-            shares: share of the result in each part, in [0, 1]; the photograph has the rest.
+            shares: share of the result in each part, in [0, 1]; the photograph has the rest. Without regions there are
+                no parts: where something is kept, the photograph has the share that is kept.
         """
+        if self.keeps and not self.regions:
+            return replace(self, covered=1 - coverage([each.share * each.mask for each in self.keeps]))
         masks = [share * part.mask for share, part in zip(shares, self.parts, strict=True) if part.mask is not None]
         covered = coverage(masks) if masks else None
         return replace(self, covered=None if covered is None or covered.min() >= 1 else covered)
@@ -300,9 +306,49 @@ class Inputs:
         return resized_mask(kept, width, height, self.wraps)
 
     def seamless(self, wraps: Wraps) -> "Inputs":
-        """Inputs that repeat without a seam along some axes, and so does what is made of them."""
+        """Inputs that repeat without a seam along some axes, and so does what is made of them.
+
+        A border at the edges that meet is cut off with a warning: it would be a line along the seam.
+
+        Raises:
+            PictureError: a region lies where the border is.
+        """
         if not any(wraps):
             return self
+        return self._without_border(wraps)._seamless(wraps)
+
+    def _without_border(self, wraps: Wraps) -> "Inputs":
+        down, across = wraps
+        repeats = down, down, across, across
+        margins = Margins(*(width * each for width, each in zip(border_of(self.photograph), repeats, strict=True)))
+        if not any(margins):
+            return self
+        warnings.warn(
+            f"the photograph has a border, which would be a line along the seam: it is cut off: {margins} (pixels)",
+            ArtuneWarning,
+            stacklevel=4,
+        )
+        height, width = self.photograph.pixels.shape[:2]
+        inside = slice(margins.top, height - margins.bottom), slice(margins.left, width - margins.right)
+        regions = [
+            region if region.mask is None else replace(region, mask=region.mask[inside]) for region in self.regions
+        ]
+        for number in range(len(regions), 0, -1):
+            mask = regions[number - 1].mask
+            if mask is None or mask.any():
+                continue
+            if number <= len(self.strengths):
+                raise PictureError(f"region {number} lies where the border of the photograph is cut off")
+            del regions[number - 1]  # there is no rest
+        return replace(
+            self,
+            photograph=cropped(self.photograph, margins),
+            regions=tuple(regions),
+            keeps=tuple(replace(each, mask=each.mask[inside]) for each in self.keeps),
+            borders={**self.borders, "content": margins},
+        )
+
+    def _seamless(self, wraps: Wraps) -> "Inputs":
         regions = tuple(
             region if region.mask is None else replace(region, mask=seamless_mask(region.mask, wraps))
             for region in self.regions
@@ -463,6 +509,10 @@ def _is_one_part(mask: MaskSource) -> bool:
 def _digests(name: str, painting: Painting) -> dict[str, str]:
     digests = {name: painting.picture.digest()}
     return digests if painting.mask is None else digests | {f"{name} mask": _digest(painting.mask)}
+
+
+def _keep_digests(keeps: Sequence[Kept]) -> dict[str, str]:
+    return {f"keep {number}": _digest(each.mask, each.share) for number, each in enumerate(keeps)}
 
 
 def _digest(mask: Floats, share: float | None = None) -> str:

@@ -64,6 +64,8 @@ def plan(task: TrainedTask, strength: float | None = None, memory: str | None = 
         ResourceError: there is not enough memory.
     """
     spec, network = task.spec, task.network
+    if any(task.inputs.wraps):
+        raise SpecError("`tile` is not for this trained style, whose network mirrors the edges; leave it out")
     if spec.color == "content-match":
         raise SpecError(
             "`color` content-match needs the painting, which a trained style does not hold; take content-luminance"

@@ -1,6 +1,6 @@
 """A trained style that was loaded, to paint any number of photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from artune.networks.loaded import PainterNetwork
 from artune.networks.trained import StyleFile, StyleInfo, StyleNetwork, painter_network
 from artune.spec.options import with_options
 from artune.spec.style import Instant, StyleSpec, Trained
-from artune.transfer.inputs import Source
+from artune.transfer.inputs import Keep, Source
 from artune.transfer.methods import plan_run, steps
 from artune.transfer.result import Result
 from artune.transfer.task import Task
@@ -29,7 +29,7 @@ class TrainedStyle:
     Args:
         file: what the file holds.
         spec: its device counts.
-        style: makes a result. Arguments: photograph, this style, spec, whether to read huge pictures.
+        style: makes a result. Arguments: photograph, this style, spec, kept parts, whether to read huge pictures.
 
     Attributes:
         spec: how photographs are styled unless options say otherwise.
@@ -75,11 +75,15 @@ class TrainedStyle:
         """The network itself: Johnson's, from ``[b, 3, h, w]`` in [0, 1] to the same; or the painter."""
         return self.network.painter if isinstance(self.network, PainterNetwork) else self.network.network
 
-    def __call__(self, content: Source, *, allow_huge: bool = False, **options: Any) -> Result:
+    def __call__(
+        self, content: Source, *, keeps: Sequence[Keep] = (), allow_huge: bool = False, **options: Any
+    ) -> Result:
         """Paint a photograph in the style.
 
         Args:
             content: the photograph: a picture, a file, or anything else that a picture can be read from.
+            keeps: parts in which more of the photograph is kept: a painter's strength is lower there; what Johnson's
+                network has painted, which has no strength, is blended with the photograph.
             allow_huge: whether to read pictures above 100 million pixels.
             options: fields of the spec or of its method, such as ``size``; a painter takes ``strength``, too, which is
                 found for the photograph otherwise.
@@ -88,7 +92,7 @@ class TrainedStyle:
             InputError: the picture or an option cannot be used.
             ResourceError: there is not enough memory.
         """
-        return self._style(content, self, with_options(self.spec, options), allow_huge)
+        return self._style(content, self, with_options(self.spec, options), keeps, allow_huge)
 
     def paint(self, image: Float[Tensor, "1 3 h w"], strength: float | None = None) -> Float[Tensor, "1 3 h w"]:
         """Paint a picture as a tensor, at its own size.
