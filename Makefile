@@ -44,8 +44,8 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/speed.py
 
-# the page that paints in a browser, in build/browser/; MODEL=DIR takes a model that is there
-browser: $(READY) $(PACKAGES)
+# the page that paints in a browser, in build/browser/; MODEL=DIR takes a model that is there, and needs no Python
+browser: $(if $(MODEL),,$(READY)) $(PACKAGES)
 	$(TRY_PAGE)
 	$(if $(MODEL),,rm -rf build/model && $(BIN)/artune export painter -o build/model)
 	node web/browser/build.mjs --model $(or $(MODEL),build/model) --out build/browser --brotli $(BROTLI)

@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--photograph", type=Path, default=sample_photo("cat"))
     parser.add_argument("--painting", type=Path, default=sample_style("mosaic"))
-    parser.add_argument("--size", type=int, default=384, choices=[256, 384, 512, 768])
+    parser.add_argument("--size", type=int, default=384, choices=[384, 512, 640])
     parser.add_argument("--pictures", type=int, default=50)
     parser.add_argument("--runtime", choices=["wasm", "webgpu"])
     parser.add_argument("--flags", action="append", default=[], help="of Chromium's command line")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
@@ -26,7 +27,7 @@ from artune.networks import export as module
 from artune.networks.conversion import OPSET
 from artune.networks.loaded import PainterNetwork
 from artune.networks.painter import REVISION_TAPS, STEP_TAPS, Painter, PainterConfig
-from artune.networks.portable import Size
+from artune.networks.portable import LARGE, SMALL, Size
 from artune.spec.style import StyleSpec
 from tests.networks import Tiny
 from tests.scripts import imported
@@ -167,7 +168,7 @@ def test_models_that_there_are_not(tmp_path):
     with pytest.raises(WeightsError, match=r"a\.txt is damaged or not a weights file"):
         artune.export(tmp_path / "a.txt", tmp_path / "out")
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match=r"a\.safetensors holds no painter"):
+    with pytest.raises(WeightsError, match=r"a\.safetensors holds no painter; give .*, or export `painter`$"):
         artune.export(tmp_path / "a.safetensors", tmp_path / "out")
     with pytest.raises(WeightsError, match="is a folder"):
         artune.export(tmp_path, tmp_path / "out")
@@ -269,10 +270,12 @@ def without_artune(example, *words):
 def test_the_example_needs_neither_artune_nor_pytorch(painter_folder, painter, tmp_path):
     photo, painting = (
         read_picture(file).resized(*size)
-        for file, size in zip((sample_photo("cat"), sample_style("mosaic")), ((61, 40), (48, 48)), strict=True)
+        for file, size in zip((sample_photo("cat"), sample_style("mosaic")), ((61, 40), (48, 36)), strict=True)
     )
     photo.save(tmp_path / "photo.png")
     painting.save(tmp_path / "painting.png")
+    with Image.open(tmp_path / "painting.png") as small:  # it is enlarged to the longer side of the photograph
+        small.resize((61, 46), Image.Resampling.LANCZOS).save(tmp_path / "enlarged.png")
     photo = read_picture(tmp_path / "photo.png")
     made = {
         share: without_artune(
@@ -285,7 +288,7 @@ def test_the_example_needs_neither_artune_nor_pytorch(painter_folder, painter, t
     assert np.abs(made[0.8].pixels - photo.pixels).mean() > 0.01
     read, paint = module.painter_graphs(painter, {"": SIZES})
     with torch.no_grad():
-        style = read.compute(read_picture(tmp_path / "painting.png").tensor())
+        style = read.compute(read_picture(tmp_path / "enlarged.png").tensor())
         wanted = paint.compute(photo.tensor(), style, torch.tensor([0.8]))
     np.testing.assert_allclose(made[0.8].tensor(), wanted, rtol=0, atol=1 / 255)
 
@@ -295,6 +298,12 @@ def test_the_page_shows_the_example():
     assert f"~~~python\n{code.strip()}\n~~~\n" in (ROOT / "docs/export.md").read_text()
     lines = code.splitlines()
     assert sum(bool(line.strip()) and not line.startswith(("import", "from")) for line in lines) <= 15
+
+
+@pytest.mark.parametrize(("sizes", "largest"), [(SMALL, (320, 240)), (LARGE, (640, 480))])
+def test_a_layout_is_compared_at_a_size_that_it_is_for(painter, sizes, largest):
+    for graph in module.painter_graphs(painter, {"": sizes}):
+        assert [example[0].shape[:1:-1] for example in graph.examples] == [*module.COMPARED, largest]
 
 
 @pytest.mark.slow

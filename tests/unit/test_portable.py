@@ -94,6 +94,9 @@ def test_strength_0_is_the_photograph_and_a_weak_one_is_blended(painter):
     style, image = read(painting.tensor()), photo.tensor()
     at = {share: paint(image, style, torch.tensor([share])) for share in (0.0, 0.1, 0.18)}
     assert torch.equal(at[0.0], image)
+    # beyond its range, a strength counts as the nearest in it
+    for beyond, nearest in ((-0.5, 0.0), (1.5, 1.0)):
+        assert torch.equal(*(paint(image, style, torch.tensor([share])) for share in (beyond, nearest)))
     weaker, stronger = (at[share] - image for share in (0.1, 0.18))  # below the least strength of the training
     torch.testing.assert_close(weaker / 0.5, stronger / 0.9, rtol=1e-4, atol=1e-5)
     assert weaker.abs().max() > 0.02

@@ -4,7 +4,8 @@
  *     node build.mjs --model DIR [--out DIR] [--brotli 0..11]
  *
  * Scripts are bundled, everything is copied, compressed copies (.br, .gz) lie beside the files for servers that send
- * them. It prints what one visit loads, and fails where that is too much. The folder is there complete, or not at all.
+ * them. It prints what one visit loads, and at brotli 11 fails where that is too much. The folder is there complete, or
+ * not at all.
  */
 
 import { createHash } from "node:crypto";
@@ -14,9 +15,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { build } from "esbuild";
+import { BEST, weighed } from "./bound.mjs";
 
-/** What one visit may load over the wire, bytes. */
-const MOST = 8e6;
 const MODEL = ["model.json", "painting.onnx", "painter.onnx"];
 const SAMPLES = ["strokes", "mosaic", "woodcut", "washes"];
 /** The build of ONNX Runtime for each kind of visit; each has a .wasm and an .mjs. */
@@ -26,19 +26,51 @@ const COMPRESSED = /\.jpg$/;
 
 const here = dirname(fileURLToPath(import.meta.url));
 const bundled = join(here, "../../src/artune/bundled");
-const { values: given } = parseArgs({
-  options: {
-    model: { type: "string" },
-    out: { type: "string", default: join(here, "../../build/browser") },
-    brotli: { type: "string", default: "11" },
-  },
-});
+const given = options();
+const quality = Number(given.brotli);
 const out = resolve(given.out);
 const work = `${out}.partial`;
 
 function fail(sentence) {
   console.error(sentence);
   process.exit(2);
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        model: { type: "string" },
+        out: { type: "string", default: join(here, "../../build/browser") },
+        brotli: { type: "string", default: String(BEST) },
+      },
+    }).values;
+  } catch (failure) {
+    return fail(`${failure.message.split(/[.\n]/, 1)[0]}: node build.mjs --model DIR [--out DIR] [--brotli 0..11]`);
+  }
+}
+
+/** Fails where the page would refuse the model that `model.json` describes; the check is the page's own. */
+async function checkModel(path) {
+  const { outputFiles } = await build({
+    entryPoints: [join(here, "src/model.ts")],
+    bundle: true,
+    format: "esm",
+    write: false,
+    logLevel: "warning",
+  });
+  const { checkModel } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+  let said;
+  try {
+    said = JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    fail(`${path} is not JSON: it is damaged.`);
+  }
+  try {
+    checkModel(said);
+  } catch (failure) {
+    fail(`${path}: ${failure.message}`);
+  }
 }
 
 function copy(from, to) {
@@ -78,10 +110,10 @@ async function compressed(path) {
   if (COMPRESSED.test(path)) return { bytes: bytes.length, gz: bytes.length, br: bytes.length };
   const [gz, br] = await Promise.all([
     // a quick build is quick in both
-    promisify(gzip)(bytes, { level: Math.min(9, Number(given.brotli)) }),
+    promisify(gzip)(bytes, { level: Math.min(9, quality) }),
     promisify(brotliCompress)(bytes, {
       params: {
-        [constants.BROTLI_PARAM_QUALITY]: Number(given.brotli),
+        [constants.BROTLI_PARAM_QUALITY]: quality,
         [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
         [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
       },
@@ -110,6 +142,7 @@ for (const name of MODEL) {
   if (!existsSync(path)) fail(`${path} is missing: --model needs a folder with ${MODEL.join(", ")}.`);
 }
 if (!/^([0-9]|10|11)$/.test(given.brotli)) fail(`--brotli is ${given.brotli}: it needs a number from 0 to 11.`);
+await checkModel(join(given.model, "model.json"));
 
 rmSync(work, { recursive: true, force: true });
 for (const name of ["index.html", "page.css", "icon.svg"]) copy(join(here, name), name);
@@ -140,10 +173,12 @@ for (const [visit, runtime] of Object.entries(RUNTIMES)) {
   const unused = new Set(others.flatMap((name) => [`ort/${name}.wasm`, `ort/${name}.mjs`]));
   const sum = total(table, (path) => !unused.has(path));
   console.log(row(`a visit, ${visit}`, sum));
-  if (sum.br > MOST) {
+  const { tooMuch, sentence } = weighed(visit, sum.br, quality);
+  if (tooMuch) {
     rmSync(work, { recursive: true });
-    fail(`A visit by ${visit} loads ${sum.br} bytes compressed by brotli: ${MOST} is the most. Nothing was built.`);
+    fail(sentence);
   }
+  console.log(sentence);
 }
 rmSync(out, { recursive: true, force: true });
 renameSync(work, out);

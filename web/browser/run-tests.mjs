@@ -10,7 +10,7 @@ import { build } from "esbuild";
 const tests = join(dirname(fileURLToPath(import.meta.url)), "tests");
 const work = mkdtempSync(join(tmpdir(), "artune-browser-"));
 try {
-  const names = readdirSync(tests).filter((name) => name.endsWith(".test.ts"));
+  const names = readdirSync(tests).filter((name) => /\.test\.m?[jt]s$/.test(name));
   await build({
     entryPoints: names.map((name) => join(tests, name)),
     outdir: work,
@@ -21,7 +21,7 @@ try {
     sourcemap: "inline",
     logLevel: "warning",
   });
-  const bundles = names.map((name) => join(work, name.replace(/\.ts$/, ".mjs")));
+  const bundles = names.map((name) => join(work, name.replace(/\.m?[jt]s$/, ".mjs")));
   const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...bundles], { stdio: "inherit" });
   process.exitCode = status ?? 1;
 } finally {

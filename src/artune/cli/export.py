@@ -18,7 +18,7 @@ def export(
 ) -> None:
     """Write a network as ONNX files, which run without artune and without PyTorch.
 
-    ONNX Runtime computes every file at three sizes before anything is written. If the pictures differ from PyTorch's,
+    ONNX Runtime computes every file at several sizes before anything is written. If the pictures differ from PyTorch's,
     nothing is written. It takes a few minutes.
     """
     with loading():

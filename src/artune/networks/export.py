@@ -1,7 +1,7 @@
 """Networks as ONNX files, which other runtimes compute without artune and without PyTorch; ``docs/export.md``.
 
 A network is written as a folder with a file for each graph, and ``model.json``, which says what goes in and what comes
-out. Before anything is written, ONNX Runtime computes each graph at three sizes, and is compared with PyTorch.
+out. Before anything is written, ONNX Runtime computes each graph at several sizes, and is compared with PyTorch.
 """
 
 import hashlib
@@ -51,7 +51,9 @@ TOLERANCE = 1 / 255
 """Largest difference from PyTorch: in units of the largest value of the output where that is above 1."""
 COMPARED = ((96, 72), (75, 131), (160, 32))
 """Width and height at which a graph is compared: whole, odd, and elongated."""
-STRENGTHS = (0.7, 1.0, 0.1)
+USUAL = (80, 60)
+"""A painter is compared, too, where the smallest size at which it paints has this width and height."""
+STRENGTHS = (0.7, 1.0, 0.1, 0.5)
 """Strengths at these sizes."""
 OnGraph = Callable[[int, int], None]
 """Called with the number of graphs that are done, and of all."""
@@ -109,7 +111,7 @@ def export(
         raise UnknownNameError("model", str(model), ["painter"], why="there is no such file, either")
     if file is not None and holds_style(file):
         return _export_style(read_style(file), out, on_graph)
-    network = PainterNetwork.load(StyleSpec(device="cpu"), file)
+    network = PainterNetwork.load(StyleSpec(device="cpu"), file, otherwise="or export `painter`")
     about = {"weights": network.digest, "licence": PAINTER.licence if file is None else "not stated"}
     return _export_painter(network.painter, about, {}, out, on_graph)
 
@@ -249,7 +251,7 @@ def _reader(
         return converted(module, {painting: examples[0]}, style, map(function_of, taps))
 
     compute = PortablePainting(sizes, {count: PortableReading(painter, count) for count in taps})
-    examples = [(_sample(sample_style("strokes"), *size),) for size in COMPARED]
+    examples = [(_sample(sample_style("strokes"), *size),) for size in compared(sizes)]
     return Graph(f"painting{suffix}.onnx", (painting,), style, make, compute, examples)
 
 
@@ -274,9 +276,14 @@ def _painter(
     with torch.no_grad():
         examples = [
             (_sample(sample_photo("cat"), *size), read(_sample(sample_style("strokes"), *size)), torch.tensor([share]))
-            for size, share in zip(COMPARED, STRENGTHS, strict=True)
+            for size, share in zip(compared(sizes), STRENGTHS, strict=True)
         ]
     return Graph(f"painter{suffix}.onnx", inputs, picture, make, compute, examples)
+
+
+def compared(sizes: Sequence[Size]) -> list[tuple[int, int]]:
+    """Width and height at which the graphs of a layout are compared."""
+    return [*COMPARED, (USUAL[0] * sizes[0].factor, USUAL[1] * sizes[0].factor)]
 
 
 def difference(model: bytes, graph: Graph) -> float:

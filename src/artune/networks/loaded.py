@@ -95,6 +95,8 @@ class PainterNetwork:
         weights: Path | str | None = None,
         on_bytes: OnBytes | None = None,
         asset: Asset = PAINTER,
+        *,
+        otherwise: str = "or leave out `weights`",
     ) -> "PainterNetwork":
         """The painter on the device that a spec asks for.
 
@@ -103,6 +105,7 @@ class PainterNetwork:
             weights: a file with a painter's weights; default: a bundled one.
             on_bytes: not called, as all files travel with the package.
             asset: the bundled one.
+            otherwise: what to do, in a message, where the file is not a painter's.
 
         Raises:
             SpecError: the precision is not fp32.
@@ -118,23 +121,24 @@ class PainterNetwork:
         else:
             path = expanded(weights)
             digest = file_digest(path) if path.is_file() else ""
-        painter = read_painter(path, encoder).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        painter = read_painter(path, encoder, otherwise).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         both = hashlib.sha256(f"{digest} {of_encoder}".encode()).hexdigest()
         return cls(painter, both, device)
 
 
-def read_painter(path: Path, encoder: Compact) -> Painter:
+def read_painter(path: Path, encoder: Compact, otherwise: str = "or leave out `weights`") -> Painter:
     """The painter of a file.
 
     Args:
         path: the file, as ``write_painter`` writes it.
         encoder: the compact network.
+        otherwise: what to do, in a message, where the file is another.
 
     Raises:
         WeightsError: the file is missing or damaged, or does not hold a painter for this compact network.
     """
     weights, about = read_weights(path), read_metadata(path)
-    needed = "give a file that artune's training has written, or leave out `weights`"
+    needed = f"give a file that artune's training has written, {otherwise}"
     try:
         config = TypeAdapter(PainterConfig).validate_json(about["painter"])
     except (KeyError, ValidationError):

@@ -186,7 +186,7 @@ class PortablePainter(nn.Module):
         Args:
             photograph: in [0, 1].
             style: what ``PortablePainting`` has read.
-            strength: in [0, 1]; 0 is the photograph.
+            strength: 0 is the photograph, 1 style alone; below and above, it counts as 0 and 1.
         """
         told = strength.clamp(*(1 / (1 + math.exp(-odds)) for odds in LOG_ODDS))
         log_odds = (told / (1 - told)).log()
@@ -204,7 +204,7 @@ class PortablePainter(nn.Module):
                 made = self.steps[str(size.taps)](padded(picture, STRIDE), beside, style[:, begin:end], about)
                 picture = made[..., :height, :width]
             before, begin = here, end
-        share = (strength / WEAK).clamp(max=1.0)  # weak styles are blended, as by ``artune.transfer.canvas.weakened``
+        share = (strength / WEAK).clamp(0, 1)  # weak styles are blended, as by ``artune.transfer.canvas.weakened``
         return photograph + share * (picture - photograph)
 
 

@@ -2,12 +2,14 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import type { Machine, Runtime } from "./messages";
-import { checkModel, checkNetwork, PAINTER, PAINTING } from "./model";
+import { checkModel, checkNetwork, type Needed, PAINTER, PAINTING, type Port } from "./model";
 import { type Pixels, toPixels, toPlanes } from "./pixels";
 import { OutOfMemory, Problem, problemOf } from "./problem";
 
 type ONNXRuntime = typeof import("onnxruntime-web/wasm");
 type Progress = (loaded: number, total: number) => void;
+/** Contents of files by their paths beside the page. */
+type Files = Map<string, Uint8Array>;
 
 /** Bytes of each large file, uncompressed, by its path beside the page; the build writes it. */
 declare const BUILT_SIZES: Readonly<Record<string, number>>;
@@ -19,6 +21,9 @@ const MOST_THREADS = 8;
 const TRIAL = 64;
 
 const WASM = "ort/ort-wasm-simd-threaded";
+
+/** ONNX Runtime begins so where it cannot start itself. */
+const NO_RUNTIME = "no available backend found";
 
 export class Network {
   #style: Tensor | undefined;
@@ -39,36 +44,42 @@ export class Network {
    */
   static async load(runtime: Runtime | undefined, progress: Progress): Promise<Network> {
     const said: unknown = await (await fetched("model/model.json")).json().catch(() => undefined);
-    checkModel(said);
+    const K = checkModel(said);
+    const model: Files = new Map();
     if (runtime === "webgpu" || (runtime === undefined && (await hasGraphics()))) {
       try {
-        return await Network.#start("webgpu", progress);
+        return await Network.#start("webgpu", K, model, progress);
       } catch (failure) {
         if (runtime === "webgpu" || failure instanceof Problem) throw failure;
       }
     }
-    return Network.#start("wasm", progress);
+    return Network.#start("wasm", K, model, progress);
   }
 
-  static async #start(runtime: Runtime, progress: Progress): Promise<Network> {
-    const files = [runtimeFile(runtime), `model/${PAINTING.file}`, `model/${PAINTER.file}`] as const;
-    const [binary, reading, painting] = await loaded(files, progress);
+  /** `model` keeps the model's files, so that a second start does not load them again. */
+  static async #start(runtime: Runtime, K: number, model: Files, progress: Progress): Promise<Network> {
+    const binary = runtimeFile(runtime);
+    const mjs = binary.replace(".wasm", ".mjs");
+    await imported(mjs);
+    const files = await loaded([binary, ...[PAINTING, PAINTER].map(modelFile)], model, progress);
+    for (const path of [PAINTING, PAINTER].map(modelFile)) model.set(path, files.get(path)!);
     const ort: ONNXRuntime =
       runtime === "webgpu" ? await import("onnxruntime-web/jspi") : await import("onnxruntime-web/wasm");
     const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
     ort.env.logLevel = "error";
     ort.env.wasm.numThreads = threads;
-    ort.env.wasm.wasmBinary = binary;
-    ort.env.wasm.wasmPaths = { mjs: new URL(runtimeFile(runtime).replace(".wasm", ".mjs"), location.href).href };
+    ort.env.wasm.wasmBinary = files.get(binary)!;
+    ort.env.wasm.wasmPaths = { mjs: beside(mjs) };
     const options: InferenceSession.SessionOptions = { executionProviders: [runtime], logSeverityLevel: 3 };
     const sessions: InferenceSession[] = [];
     try {
-      for (const [needed, bytes] of [[PAINTING, reading], [PAINTER, painting]] as const) {
+      for (const needed of [PAINTING, PAINTER]) {
+        const bytes = files.get(modelFile(needed))!;
         const session = await ort.InferenceSession.create(bytes, options).catch((failure: unknown) => {
-          throw runtime === "webgpu" ? failure : unusable(needed.file, failure);
+          throw runtime === "webgpu" ? failure : unusable(needed.file, binary, failure);
         });
         sessions.push(session);
-        checkNetwork(needed, session.inputNames, session.outputNames);
+        checkNetwork(needed, K, session.inputMetadata.map(port), session.outputMetadata.map(port));
       }
       const network = new Network(ort, sessions[0]!, sessions[1]!, { runtime, threads });
       if (runtime === "webgpu") await network.#try();
@@ -135,6 +146,19 @@ async function hasGraphics(): Promise<boolean> {
   return adapter !== null && adapter.info?.isFallbackAdapter !== true;
 }
 
+function modelFile({ file }: Needed): string {
+  return `model/${file}`;
+}
+
+function port(value: InferenceSession.ValueMetadata): Port {
+  return { name: value.name, shape: value.isTensor ? value.shape : [] };
+}
+
+/** The address of a file beside the page. */
+function beside(path: string): string {
+  return new URL(path, location.href).href;
+}
+
 function runtimeFile(runtime: Runtime): string {
   return `${WASM}${runtime === "webgpu" ? ".jspi" : ""}.wasm`;
 }
@@ -146,30 +170,36 @@ async function fetched(path: string): Promise<Response> {
   return response;
 }
 
-/** The contents of files; `progress` is told the bytes of all of them together. */
-async function loaded<Paths extends readonly string[]>(
-  paths: Paths,
-  progress: Progress,
-): Promise<{ [Place in keyof Paths]: Uint8Array }> {
+/** Runs a part of the runtime, which ONNX Runtime then finds there. */
+async function imported(path: string): Promise<void> {
+  await import(beside(path)).catch(() => {
+    throw new Problem(`${path} could not be loaded: build the page again, or look whether the server is there.`);
+  });
+}
+
+/** The contents of files by their paths; `progress` is told the bytes of all that are not in `have` already. */
+async function loaded(wanted: readonly string[], have: Files, progress: Progress): Promise<Files> {
+  const paths = wanted.filter((path) => !have.has(path));
   const total = paths.reduce((sum, path) => sum + (BUILT_SIZES[path] ?? 0), 0);
   let bytes = 0;
-  const read = async (path: string): Promise<Uint8Array> => {
+  const read = async (path: string): Promise<[string, Uint8Array]> => {
     const parts: Uint8Array<ArrayBuffer>[] = [];
     const reader = (await fetched(path)).body!.getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+      if (done) return [path, new Uint8Array(await new Blob(parts).arrayBuffer())];
       parts.push(value);
       bytes += value.length;
       progress(bytes, total);
     }
   };
-  return (await Promise.all(paths.map(read))) as { [Place in keyof Paths]: Uint8Array };
+  return new Map([...have, ...(await Promise.all(paths.map(read)))]);
 }
 
-/** A network that ONNX Runtime does not take: damaged, or WebAssembly too old. */
-function unusable(file: string, failure: unknown): Problem {
+/** Why ONNX Runtime does not take a network: the network is damaged, or the runtime itself, or the browser too old. */
+function unusable(network: string, runtime: string, failure: unknown): Problem {
   const problem = problemOf(failure);
   if (problem instanceof OutOfMemory) return problem;
+  const file = failure instanceof Error && failure.message.startsWith(NO_RUNTIME) ? runtime : network;
   return new Problem(`${file} could not be used: it is damaged, or this browser is too old (${problem.message})`);
 }

@@ -50,9 +50,9 @@ export function kept(source: CanvasImageSource, size: Size, name: string): HTMLC
   return scaled(source, size, LARGEST);
 }
 
-/** A picture whose longer side is at most `longer`. */
-export function scaled(source: CanvasImageSource, size: Size, longer: number): HTMLCanvasElement {
-  const goal = fitted(size, longer);
+/** A picture of another size; see `fitted`. */
+export function scaled(source: CanvasImageSource, size: Size, longer: number, enlarged = false): HTMLCanvasElement {
+  const goal = fitted(size, longer, enlarged);
   let [from, at] = [source, size];
   for (;;) {
     const last = at.width <= STEP * goal.width && at.height <= STEP * goal.height;
@@ -68,11 +68,11 @@ export function scaled(source: CanvasImageSource, size: Size, longer: number): H
   }
 }
 
-/** The pixels of a picture at a size. */
-export function pixelsOf(canvas: HTMLCanvasElement, longer: number): Pixels {
-  const small = scaled(canvas, canvas, longer);
-  const { data } = drawing(small).getImageData(0, 0, small.width, small.height);
-  return { data: data as Uint8ClampedArray<ArrayBuffer>, width: small.width, height: small.height };
+/** The pixels of a picture at a size; see `fitted`. */
+export function pixelsOf(canvas: HTMLCanvasElement, longer: number, enlarged = false): Pixels {
+  const { width, height } = fitted(canvas, longer, enlarged);
+  const { data } = drawing(scaled(canvas, canvas, longer, enlarged)).getImageData(0, 0, width, height);
+  return { data: data as Uint8ClampedArray<ArrayBuffer>, width, height };
 }
 
 /** Shows a picture on a canvas, which takes its size. */

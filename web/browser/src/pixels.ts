@@ -14,9 +14,9 @@ export interface Pixels extends Size {
 /** The least side of a picture that the network takes, pixels. */
 export const LEAST_SIDE = 16;
 
-/** The size at which the longer side is at most `longer`. Nothing is enlarged. */
-export function fitted(size: Size, longer: number): Size {
-  const scale = Math.min(1, longer / Math.max(size.width, size.height));
+/** The size at which the longer side is `longer`; a smaller one stays as it is, unless it is `enlarged`. */
+export function fitted(size: Size, longer: number, enlarged = false): Size {
+  const scale = Math.min(enlarged ? Infinity : 1, longer / Math.max(size.width, size.height));
   return { width: side(size.width * scale), height: side(size.height * scale) };
 }
 

@@ -8,6 +8,9 @@ export class Problem extends Error {
 /** A failure for want of memory. */
 export class OutOfMemory extends Problem {}
 
+/** The worker works no more: a new one is needed. */
+export class Stopped extends Problem {}
+
 /** The `Problem` of a failure: itself, or a sentence about it. */
 export function problemOf(failure: unknown): Problem {
   if (failure instanceof Problem) return failure;

@@ -4,7 +4,7 @@ import type { Machine, Painted, Runtime } from "./messages";
 import { Painter } from "./painter";
 import { type Chosen, pixelsOf } from "./pictures";
 import type { Pixels } from "./pixels";
-import { OutOfMemory } from "./problem";
+import { OutOfMemory, Stopped } from "./problem";
 
 /** All that decides on a picture. */
 export interface Order {
@@ -44,7 +44,7 @@ export class Studio {
     return this.#machine;
   }
 
-  /** Paints. Throws a `Problem`; after one of memory the worker is a new one. */
+  /** Paints. Throws a `Problem`; after one of memory, or of a worker that has stopped, the worker is a new one. */
   async paint(order: Order): Promise<Made> {
     try {
       const machine = await this.load();
@@ -53,7 +53,7 @@ export class Studio {
       this.progress("Painting …");
       return { ...(await this.#painter!.send({ kind: "paint", strength: order.strength })), machine };
     } catch (failure) {
-      if (failure instanceof OutOfMemory) this.#forget();
+      if (failure instanceof OutOfMemory || failure instanceof Stopped) this.#forget();
       throw failure;
     }
   }
@@ -73,7 +73,7 @@ export class Studio {
     if (this.#painting?.of === painting && this.#painting.longer === longer) return;
     this.progress("Reading the painting …");
     this.#painting = undefined;
-    await this.#painter!.send({ kind: "painting", pixels: pixelsOf(painting.canvas, longer) });
+    await this.#painter!.send({ kind: "painting", pixels: pixelsOf(painting.canvas, longer, true) });
     this.#painting = { of: painting, longer };
   }
 

@@ -17,6 +17,11 @@ test("nothing is enlarged, and no side becomes nothing", () => {
   assert.deepEqual(fitted({ width: 5000, height: 2 }, 256), { width: 256, height: 1 });
 });
 
+test("what is to be enlarged gets the longer side that was asked for", () => {
+  assert.deepEqual(fitted({ width: 48, height: 64 }, 512, true), { width: 384, height: 512 });
+  assert.deepEqual(fitted({ width: 4000, height: 3000 }, 512, true), { width: 512, height: 384 });
+});
+
 test("planes are red, then green, then blue, in [0, 1], row by row", () => {
   const planes = toPlanes(picture(2, 1, 255, 0, 51, 255, 0, 255, 102, 255));
   assert.deepEqual([...planes], [1, 0, 0, 1, 51 / 255, 102 / 255].map(Math.fround));
