@@ -94,8 +94,8 @@ class PainterNetwork:
         spec: StyleSpec,
         weights: Path | str | None = None,
         on_bytes: OnBytes | None = None,
-        asset: Asset = PAINTER,
         *,
+        asset: Asset = PAINTER,
         otherwise: str = "or leave out `weights`",
     ) -> "PainterNetwork":
         """The painter on the device that a spec asks for.

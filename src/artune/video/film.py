@@ -240,7 +240,7 @@ def load_for_film(spec: StyleSpec, weights: Path | str | None = None, on_bytes: 
         WeightsError: weights are missing or do not fit.
     """
     if isinstance(spec.method, Instant) and weights is None:
-        return PainterNetwork.load(spec, None, on_bytes, FILM_PAINTER)
+        return PainterNetwork.load(spec, None, on_bytes, asset=FILM_PAINTER)
     loaded: Loaded = method_of(spec).load(spec, None if weights is None else expanded(weights), on_bytes)
     return loaded
 
