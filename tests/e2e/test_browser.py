@@ -35,7 +35,9 @@ REASON = next(
 )
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
-READY = "document.querySelector('#status')?.textContent.startsWith('Choose')"
+LOADED = "document.querySelector('#status')?.textContent.startsWith('Choose')"
+READY = f"crossOriginIsolated && {LOADED}"
+"""Once it is isolated, the page no longer loads itself anew; see ``offline.ts``."""
 PROBLEM = "document.querySelector('#problem').hidden ? '' : document.querySelector('#problem').textContent"
 COUNT = "Number(document.querySelector('#result').dataset.pictures ?? 0)"
 ROUNDING = 1.6
@@ -217,8 +219,8 @@ def test_offline_the_page_paints_the_same(chromium, browser, site, photograph, p
     browser.open(f"http://{server.address}/")
     browser.wait(READY)
     server.close()
-    browser.evaluate("location.reload()")
-    browser.wait(f"performance.getEntriesByType('navigation')[0].type === 'reload' && {READY}")
+    browser.evaluate("window.old = true; location.reload()")
+    browser.wait(f"!window.old && {READY}")
     choose(browser, photograph, painting)
     result = pixels(saved(browser, "png", "hill-blue.png"))
     assert np.abs(result - expected(pixels(photograph), 0.8)).max() < ROUNDING
@@ -444,7 +446,7 @@ def test_where_webgpu_fails_the_model_is_not_loaded_again(chromium, site, tmp_pa
     server = chromium.Server(partial(Noted, directory=str(folder)))
     with chromium.Chromium() as browser:
         browser.open(f"http://{server.address}/")
-        browser.wait(READY)
+        browser.wait(LOADED)  # without a service worker it is not isolated
         choose(browser, photograph, painting)
         assert "thread" in browser.evaluate("document.querySelector('#status').textContent")
     server.close()

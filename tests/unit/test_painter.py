@@ -194,7 +194,7 @@ def test_the_file_of_a_painter(painter, encoder, tmp_path, generator):
         ),
         (lambda t, m: (t, m | {"encoder": "0" * 16}), "another compact network"),
         (lambda t, m: ({k: v for k, v in t.items() if "last" not in k}, m), "does not fit"),
-        (lambda t, m: (t | {"more": torch.zeros(1)}, m), "does not fit"),
+        (lambda t, m: (t | {"more": torch.zeros(1)}, m), "holds more, which is no part of a painter"),
         (lambda t, m: ({k: v * torch.nan for k, v in t.items()}, m), "not finite"),
     ],
 )

@@ -22,6 +22,7 @@ from artune.files import atomic, expanded, file_digest
 from artune.losses.moments import Moments
 from artune.machine import choose_device
 from artune.networks.painter import Painter, PainterConfig
+from artune.networks.stored import fill, to_store
 from artune.spec.style import StyleSpec
 from artune.tensors import write_tensors
 
@@ -149,28 +150,15 @@ def read_painter(path: Path, encoder: Compact, otherwise: str = "or leave out `w
         )
     with Blank():
         painter = Painter(encoder, config)
-    own = {name: tensor for name, tensor in painter.state_dict().items() if not name.startswith(ENCODER)}
-    for name in sorted(own.keys() | weights.keys()):
-        tensor = weights.get(name)
-        if name not in own or tensor is None or tensor.shape != own[name].shape or not tensor.is_floating_point():
-            raise WeightsError(f"{path} does not fit a painter of the shape that it names: see {name}; {needed}")
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are not finite; {needed}")
-    painter.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
-    painter.requires_grad_(False)
-    return painter.eval()
+    fill(painter, weights, path, "a painter of the shape that it names", needed, ENCODER)
+    return painter
 
 
 def write_painter(path: Path, painter: Painter) -> None:
     """Write the weights of a painter, without those of the compact network, in fp16, atomically."""
-    tensors = {
-        name: (tensor if tensor.dim() <= 1 else tensor.half()).detach().cpu().contiguous()
-        for name, tensor in painter.state_dict().items()
-        if not name.startswith(ENCODER)
-    }
     about = {"painter": json.dumps(painter.config.plain()), "encoder": encoder_digest(painter.encoder)}
     with atomic(path) as temporary:
-        write_tensors(temporary, tensors, about)
+        write_tensors(temporary, to_store(painter, ENCODER), about)
 
 
 def encoder_digest(encoder: nn.Module) -> str:

@@ -30,6 +30,7 @@ from artune.machine import choose_device
 from artune.networks.johnson import Johnson, JohnsonConfig
 from artune.networks.loaded import ENCODER, PainterNetwork, encoder_digest
 from artune.networks.painter import Painter, PainterConfig
+from artune.networks.stored import fill, to_store
 from artune.spec.style import StyleSpec
 from artune.spec.train_style import StyleTrainSpec
 from artune.tensors import write_tensors
@@ -125,10 +126,7 @@ def write_style(
     Raises:
         OutputError: no permission, no space; or, without ``replace``, there is a file.
     """
-    tensors = {
-        NETWORK + name: (tensor if tensor.dim() <= 1 else tensor.half()).detach().cpu().contiguous()
-        for name, tensor in _own_weights(network).items()
-    }
+    tensors = {NETWORK + name: tensor for name, tensor in to_store(network, _without(network)).items()}
     tensors |= {f"{PAINTING}{place}": _as_jpeg(each, LONGEST_PAINTING) for place, each in enumerate(paintings)}
     tensors[THUMBNAIL] = _as_jpeg(thumbnail, THUMBNAIL_SIZE)
     text = info.model_dump_json()
@@ -173,7 +171,8 @@ def read_style(path: Path | str) -> StyleFile:
             f"the painter of {path} was trained with another compact network than the one installed; train it again"
         )
     pictures = {name: tensors[name] for name in tensors if name.startswith(PAINTING) or name == THUMBNAIL}
-    _fill(network, {name: tensors[name] for name in tensors.keys() - pictures.keys()}, path)
+    weights = {name.removeprefix(NETWORK): tensors[name] for name in tensors.keys() - pictures.keys()}
+    fill(network, weights, path, "a network of the shape that it names", NEEDED, _without(network))
     places = [f"{PAINTING}{place}" for place in range(len(pictures) - 1)]
     count_fits = len(places) == (len(info.paintings) if info.base == "painter" else 0) <= MOST_PAINTINGS
     if {*places, THUMBNAIL} != pictures.keys() or not count_fits:
@@ -201,26 +200,9 @@ def _empty(info: StyleInfo) -> Johnson | Painter:
         return Painter(encoder, config)
 
 
-def _own_weights(network: Johnson | Painter) -> dict[str, Tensor]:
-    """The weights of a network by name; of a painter without those of the compact network that it sees with."""
-    weights: dict[str, Tensor] = network.state_dict()
-    if isinstance(network, Painter):
-        return {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)}
-    return weights
-
-
-def _fill(network: Johnson | Painter, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Set the weights of a network, and freeze them."""
-    own = {NETWORK + name: tensor for name, tensor in _own_weights(network).items()}
-    for name in sorted(own.keys() | tensors.keys()):
-        tensor = tensors.get(name)
-        if name not in own or tensor is None or tensor.shape != own[name].shape or not tensor.is_floating_point():
-            raise WeightsError(f"{path} does not fit a network of the shape that it names: see {name}; {NEEDED}")
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are not finite; {NEEDED}")
-    weights = {name.removeprefix(NETWORK): tensor.float() for name, tensor in tensors.items()}
-    network.load_state_dict(weights, strict=False)
-    network.eval().requires_grad_(False)
+def _without(network: Johnson | Painter) -> str:
+    """Beginning of the names of weights that are not in the file: of the compact network that a painter sees with."""
+    return ENCODER if isinstance(network, Painter) else ""
 
 
 def _as_jpeg(picture: Picture, longest: int) -> Tensor:

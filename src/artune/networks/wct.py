@@ -24,6 +24,7 @@ from artune.errors import SpecError, WeightsError
 from artune.files import expanded, file_digest
 from artune.machine import choose_device
 from artune.networks.loaded import Readings
+from artune.networks.stored import fill
 from artune.spec.style import LEVELS, StyleSpec
 
 CONVOLUTIONS = (2, 2, 4, 4)
@@ -145,17 +146,8 @@ def read_autoencoders(path: Path) -> Autoencoders:
         channels[f"decoder{stage}"] = [channels[f"encoder{stage}"][-1], *decoder[:-1], 3]
     with Blank():
         network = Autoencoders(channels)
-    own: dict[str, Tensor] = network.state_dict()
-    for name in sorted(own.keys() | weights.keys()):
-        if name not in own:
-            raise WeightsError(f"{path} holds {name}, which is no part of universal style transfer; {NEEDED}")
-        tensor = weights.get(name)
-        if tensor is None or tensor.shape != own[name].shape or not tensor.is_floating_point():
-            raise WeightsError(f"{path} does not fit universal style transfer: {name} is missing or wrong; {NEEDED}")
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are not finite; {NEEDED}")
-    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    return network.requires_grad_(False).eval()
+    fill(network, weights, path, "universal style transfer", NEEDED)
+    return network
 
 
 def _widths(weights: Mapping[str, Tensor], coder: str, names: Sequence[str], path: Path) -> list[int]:
