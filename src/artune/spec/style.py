@@ -143,6 +143,29 @@ class MethodSpec(Model):
         return {}
 
 
+def some_weight(weights: Mapping[str, float] | None) -> Mapping[str, float] | None:
+    """Layers or losses with their weights, as they are.
+
+    Raises:
+        ValueError: all weights are 0.
+    """
+    if weights is not None and not any(weights.values()):
+        raise ValueError("all weights are 0; give at least one a weight above 0")
+    return weights
+
+
+def check_scale(scale: str, loss: Mapping[str, float]) -> None:
+    """Raise unless the units of the losses are made for the style losses.
+
+    Raises:
+        ValueError: they are those of code that has another loss.
+    """
+    if scale in ("tutorial", "gatys") and set(loss) != {"gram"}:
+        raise ValueError(f"`scale` {scale} is for Gram matrices; use `loss` gram, or `scale` calibrated or raw")
+    if scale == "mean" and set(loss) != {"w2"}:
+        raise ValueError("`scale` mean is for w2; use `loss` w2, or `scale` calibrated or raw")
+
+
 class Optimise(MethodSpec):
     """Optimisation in the image (Gatys 2016)."""
 
@@ -279,18 +302,11 @@ class Optimise(MethodSpec):
     @field_validator("content_layers", "style_layers", "loss")
     @classmethod
     def _some_weight(cls, value: Layers | None) -> Layers | None:
-        if value is not None and not any(value.values()):
-            raise ValueError("all weights are 0; give at least one a weight above 0")
-        return value
+        return some_weight(value)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.scale in ("tutorial", "gatys") and set(self.loss) != {"gram"}:
-            raise ValueError(
-                f"`scale` {self.scale} is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"
-            )
-        if self.scale == "mean" and set(self.loss) != {"w2"}:
-            raise ValueError("`scale` mean is for w2; use `loss` w2, or `scale` calibrated or raw")
+        check_scale(self.scale, self.loss)
         if self.line_search != "none" and self.optimiser not in ("auto", "lbfgs"):
             raise ValueError(f"`line_search` {self.line_search} is for lbfgs; use `optimiser` lbfgs, or leave it out")
         if self.line_search != "none" and self.decay != 1:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from immutabledict import immutabledict
 from pydantic import Field, field_validator, model_validator
 
-from artune.spec.style import Layers, Model, NotNegative, Positive, Scale, Share
+from artune.spec.style import Layers, Model, NotNegative, Positive, Scale, Share, check_scale, some_weight
 
 Base = Literal["johnson", "painter"]
 Width = Literal["slim", "full"]
@@ -70,18 +70,11 @@ class StyleTrainSpec(Model):
     @field_validator("content_layers", "style_layers", "loss")
     @classmethod
     def _some_weight(cls, value: Layers | None) -> Layers | None:
-        if value is not None and not any(value.values()):
-            raise ValueError("all weights are 0; give at least one a weight above 0")
-        return value
+        return some_weight(value)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.scale in ("tutorial", "gatys") and set(self.loss) != {"gram"}:
-            raise ValueError(
-                f"`scale` {self.scale} is for Gram matrices; use `loss` gram, or `scale` calibrated or raw"
-            )
-        if self.scale == "mean" and set(self.loss) != {"w2"}:
-            raise ValueError("`scale` mean is for w2; use `loss` w2, or `scale` calibrated or raw")
+        check_scale(self.scale, self.loss)
         if self.scale != "calibrated" and None in (self.content_weight, self.style_weight):
             raise ValueError(f"`scale` {self.scale} has no strength; give `content_weight` and `style_weight`")
         if self.base == "painter":
