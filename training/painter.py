@@ -37,7 +37,7 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.judges.embedding import bundled_encoder
 from artune.learning.motion import draw_motion, next_frames
-from artune.learning.scenes import CLIP, WARM_UP, PairBatch, Scene, draw_course, enlarged, losses
+from artune.learning.pairs import CLIP, WARM_UP, PairBatch, Pairs, draw_course, enlarged, losses
 from artune.networks.loaded import read_painter, write_painter
 from artune.networks.painter import CONTENT, LOG_ODDS, Painter, PainterConfig
 from artune.tensors import load_checkpoint
@@ -108,7 +108,7 @@ class Batches:
         return PairBatch(photographs, paintings, odds, *course, motion)
 
 
-class NeighbourScene(Scene):
+class NeighbourPairs(Pairs):
     """At the content tap, the decoder sees the mean of two displacements: by the transport, and to the features of the
     painting that are most like each feature.
     """
@@ -131,7 +131,7 @@ class NeighbourScene(Scene):
         return mixed
 
 
-class NoiseScene(Scene):
+class NoisePairs(Pairs):
     """The decoder sees noise beside the displacements, from which it could make the grain that a painting has."""
 
     @torch.no_grad()
@@ -144,7 +144,7 @@ class NoiseScene(Scene):
         ]
 
 
-SCENES: dict[str, type[Scene]] = {"transports": Scene, "neighbours": NeighbourScene, "noise": NoiseScene}
+SEEN: dict[str, type[Pairs]] = {"transports": Pairs, "neighbours": NeighbourPairs, "noise": NoisePairs}
 """What decoders see, by name."""
 ABLATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "as it is": ({}, "transports"),
@@ -197,7 +197,7 @@ def train(args: argparse.Namespace) -> None:
         torch.optim.AdamW(own, args.rate, betas=(0.9, 0.99), weight_decay=1e-3),
         FitSettings(args.steps, args.seed, clip=CLIP),
         batch=batches,
-        loss=lambda batch: losses(painter, batch, SCENES[args.sees], args.steady),
+        loss=lambda batch: losses(painter, batch, SEEN[args.sees], args.steady),
         rate=lambda share: min(1.0, (share * args.steps + 1) / WARM_UP) * cosine(share),
     )
     run = {
@@ -275,14 +275,14 @@ def painted(
         images = photographs if before is None else enlarged(images - before, photographs)
         if steps == 0 and args.no_revision:
             return images
-        scene = SCENES[sees](painter, photographs, paintings, log_odds)
+        pairs = SEEN[sees](painter, photographs, paintings, log_odds)
         if before is not None:
-            scene.measure(images)
+            pairs.measure(images)
         for done in range(steps):
-            images = scene.step(images, done, before is None and done == 0).clamp(0, 1)
-            scene.measure(images)
+            images = pairs.step(images, done, before is None and done == 0).clamp(0, 1)
+            pairs.measure(images)
         before = photographs
-    return images if steps else scene.revised(images).clamp(0, 1)
+    return images if steps else pairs.revised(images).clamp(0, 1)
 
 
 def trained(work: Path) -> tuple[Painter, int, str]:
@@ -392,7 +392,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--every", type=int, default=100)
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--config", type=json.loads, default={}, help="fields of PainterConfig, JSON")
-        command.add_argument("--sees", choices=[*SCENES], default="transports", help="what the decoder sees")
+        command.add_argument("--sees", choices=[*SEEN], default="transports", help="what the decoder sees")
         command.add_argument("--steady", type=float, default=0.0, help="weight of what changes from frame to frame")
         command.add_argument("--start", type=Path, help="begin with the weights and the shape of this painter")
     return out

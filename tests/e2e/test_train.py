@@ -172,6 +172,14 @@ def test_a_training_that_diverges_says_so(data):
     assert not (data / "style.safetensors").exists()
 
 
+def test_a_style_that_is_no_better_than_the_photographs_says_so(data):
+    result = call(*train(data, "--rate", "1e6", "--schedule", "constant", out="wild.safetensors"))
+    assert result.exit_code == 0, result.output
+    assert "this is no better than without training: there the validation is 2.524" in result.output
+    result = call(*train(data, "--strength", "0.98", "--rate", "0.02", out="better.safetensors", steps=40))
+    assert "no better" not in result.output
+
+
 def test_a_full_disk_says_so(data, monkeypatch):
     from artune.networks import trained
 

@@ -12,7 +12,7 @@ from artune import api
 from artune.assets import read_metadata, read_weights
 from artune.engine.descend import run_to_end
 from artune.learning.motion import flicker
-from artune.learning.scenes import losses
+from artune.learning.pairs import losses
 from artune.spec.style import Optimise, Rung, StyleSpec
 from artune.tensors import load_checkpoint
 from artune.transfer.methods import plan_run
@@ -42,7 +42,7 @@ def test_the_objective_is_that_of_a_run(script, photo, painting):
     painter = script.new_painter(SMALL, 0)
     content, style = (each.resized(96, 96) for each in (photo, painting))
     odds = torch.tensor([0.4])
-    scene = script.Scene(painter, content.tensor(), style.tensor(), odds)
+    pairs = script.Pairs(painter, content.tensor(), style.tensor(), odds)
 
     strength = odds.sigmoid().item()
     method = Optimise(rungs=[Rung(size=96, steps=1)])
@@ -53,7 +53,7 @@ def test_the_objective_is_that_of_a_run(script, photo, painting):
     theirs = run_to_end(builder.objective(content_at, run_to_end(builder.paintings())))
 
     x = (0.5 * content_at + 0.5 * content_at.flip(3)).clamp(0, 1).requires_grad_()
-    mine = scene.measure(x)
+    mine = pairs.measure(x)
     (gradient,) = torch.autograd.grad(mine.sum(), x)
     expected = theirs(x.detach(), 0)
     whole = 1 - strength + 4 * strength  # weights of a run: of content, and of style
@@ -66,24 +66,24 @@ def test_the_objective_is_that_of_a_run(script, photo, painting):
 def test_a_picture_that_was_moved_is_measured_as_before(script, photo, painting):
     painter = script.new_painter(SMALL, 0)
     content, style = (each.resized(96, 96).tensor() for each in (photo, painting))
-    scene = script.Scene(painter, content, style, torch.zeros(1))
-    still, moved = scene.measure(content), scene.measure(content, (3, 5))
+    pairs = script.Pairs(painter, content, style, torch.zeros(1))
+    still, moved = pairs.measure(content), pairs.measure(content, (3, 5))
     assert moved.item() == pytest.approx(still.item(), rel=0.15)
-    assert scene.features[0].shape[2:] == (104, 104)
-    assert scene.step(content, 0, True).shape == content.shape
+    assert pairs.features[0].shape[2:] == (104, 104)
+    assert pairs.step(content, 0, True).shape == content.shape
 
 
 def test_decoders_may_see_neighbours_or_noise(script, photo, painting):
     painter = script.new_painter(SMALL, 0)
     content, style = (each.resized(96, 96).tensor() for each in (photo, painting))
-    plain, near, noisy = (scene(painter, content, style, torch.zeros(1)) for scene in script.SCENES.values())
-    assert list(script.SCENES) == ["transports", "neighbours", "noise"]
+    plain, near, noisy = (kind(painter, content, style, torch.zeros(1)) for kind in script.SEEN.values())
+    assert list(script.SEEN) == ["transports", "neighbours", "noise"]
     assert plain.shown() is plain.displacements
     changed = [not torch.equal(*both) for both in zip(near.shown(), plain.shown(), strict=True)]
     assert changed == [False, False, False, True, False]
     assert all(not torch.equal(*both) for both in zip(noisy.shown(), plain.shown(), strict=True))
     assert torch.equal(noisy.shown()[0], noisy.shown()[0])
-    same = script.NeighbourScene(painter, style, style, torch.zeros(1))
+    same = script.NeighbourPairs(painter, style, style, torch.zeros(1))
     assert same.shown()[3].square().mean() < 0.05 * near.shown()[3].square().mean()  # each is its own neighbour
 
 

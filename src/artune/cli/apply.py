@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from artune.cli.arguments import check_lossy, given_options, read_spec
+from artune.cli.call import Call, check_tiled, result_format, results_format
 from artune.cli.display import loading
 from artune.cli.options import (
     OUTPUT,
@@ -29,15 +30,16 @@ from artune.cli.options import (
     Recursive,
     SegmentModel,
     SegmentWeights,
+    ShowTiled,
     Sixteen,
     Size,
     Strength,
     StyleScale,
     StyleWeights,
+    Tile,
 )
 from artune.cli.parts import Parts
 from artune.cli.photographs import check_there, find_photographs, is_many
-from artune.cli.style import Call, result_format, results_format
 from artune.cli.video import style_all
 from artune.errors import InputError, SpecError
 from artune.extras import require
@@ -62,6 +64,8 @@ def apply(
     keep: KeptParts = None,
     segment_model: SegmentModel = None,
     segment_weights: SegmentWeights = None,
+    tile: Tile = None,
+    show_tiled: ShowTiled = None,
     color: Color = None,
     color_space: ColorSpace = None,
     color_match: ColorMatch = None,
@@ -103,6 +107,8 @@ def apply(
             ("--allow-huge", allow_huge),
             ("--json", as_json),
             ("--keep", keep),
+            ("--tile", tile),
+            ("--show-tiled", show_tiled),
         ):
             if used:
                 raise SpecError(f"{flag} is for photographs; the options of films are those of artune video --model")
@@ -122,12 +128,15 @@ def apply(
 
     style = api.load_style(model, device=options.get("device", "auto"))
     wanted = with_options(_base(spec, style.spec), options)
+    if show_tiled:
+        check_tiled(many=found is not None, spec=wanted)
     call = Call(
         wanted,
         parts,
         model,
         overwrite=overwrite,
         resume=resume,
+        show_tiled=show_tiled,
         bits=16 if sixteen else 8,
         jpeg_quality=jpeg_quality,
         allow_huge=allow_huge,

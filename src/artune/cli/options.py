@@ -20,6 +20,11 @@ StyleScale = Annotated[float | None, spec_option("style_scale", panel=LOOK)]
 Color = Annotated[str | None, spec_option("color", panel=LOOK)]
 ColorSpace = Annotated[str | None, spec_option("color_space", panel=LOOK)]
 ColorMatch = Annotated[str | None, spec_option("color_match", panel=LOOK)]
+Tile = Annotated[str | None, spec_option("tile", panel=LOOK)]
+ShowTiled = Annotated[
+    Path | None,
+    typer.Option(help="File for the result of --tile, repeated 2 x 2 to look at its seams.", rich_help_panel=OUTPUT),
+]
 KeptParts = Annotated[
     list[str] | None,
     typer.Option(

@@ -259,5 +259,10 @@ def _report(training: "StyleTraining", written: Path, page: Path | None) -> None
         say(f"{what} skipped, which cannot be read; the first: {first}")
     best = min(training.spec.every * (1 + found.index(min(found))), training.steps)
     say(f"{written}: best after step {best} of {training.steps}, validation {min(found):.4g}")
+    if min(found) >= training.untrained:
+        say(
+            f"this is no better than without training: there the validation is {training.untrained:.4g}. Train for "
+            "more --steps, or choose a smaller --rate"
+        )
     if page is not None:
         say(f"The page is at {(page / 'index.html').resolve()}")

@@ -65,7 +65,16 @@ class JohnsonLearner:
         images = images.to(self.device)
         with self._precision():
             made = self.module(images)
-        return float(torch.stack([*self.objective.losses(made.float(), images, 0).values()]).sum())
+        return self._sum(made.float(), images)
+
+    @torch.no_grad()
+    def untrained(self, images: Image) -> float:
+        """The sum of the losses of photographs as they are."""
+        images = images.to(self.device)
+        return self._sum(images, images)
+
+    def _sum(self, made: Image, photographs: Image) -> float:
+        return float(torch.stack([*self.objective.losses(made, photographs, 0).values()]).sum())
 
     @torch.no_grad()
     def painted(self, image: Image) -> Image:

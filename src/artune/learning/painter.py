@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from artune.backbones.base import Image
 from artune.errors import SpecError
 from artune.images.picture import from_tensor
+from artune.learning.pairs import CLIP, SMALLEST, WARM_UP, PairBatch, draw_course, losses
 from artune.learning.photographs import PhotographBatch
-from artune.learning.scenes import CLIP, SMALLEST, WARM_UP, PairBatch, draw_course, losses
 from artune.networks.loaded import PainterNetwork
 from artune.networks.painter import LOG_ODDS, STRIDE
 from artune.spec.style import Instant, StyleSpec
@@ -96,6 +96,10 @@ class PainterLearner:
                 pairs = PairBatch(photographs[here], at, odds[here], VALIDATED_STEPS, offsets)
                 found.append(torch.stack([*losses(self.module, pairs).values()]).sum())
         return float(torch.stack(found).mean())
+
+    def untrained(self, images: Image) -> float:
+        """The sum of the losses of photographs, painted by the painter as it is installed."""
+        return self.validated(images)
 
     def painted(self, image: Image) -> Image:
         """A photograph ``[1, 3, h, w]`` in the style as it has been learned so far, at the strength of the spec."""

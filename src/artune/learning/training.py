@@ -57,6 +57,9 @@ class Learner(Protocol):
     def validated(self, images: Squares) -> float:
         """The sum of the losses of photographs."""
 
+    def untrained(self, images: Squares) -> float:
+        """The same without any training."""
+
     def painted(self, image: Image) -> Image:
         """A photograph ``[1, 3, h, w]`` in the style as it has been learned so far."""
 
@@ -93,6 +96,9 @@ class StyleTraining:
         sources: what it learns from.
         processes: those that train together.
 
+    Attributes:
+        untrained: what the validation would be without any training.
+
     Raises:
         SpecError: a batch cannot be divided among the processes.
         InputError: no photograph can be read.
@@ -105,6 +111,7 @@ class StyleTraining:
         self.photographs = sources.photographs
         steps = spec.steps or max(1, round(spec.passes * self.photographs.count / learner.drawn))
         self.held = self.photographs.validation()
+        self.untrained = learner.untrained(self.held)
         trained = [parameter for parameter in learner.module.parameters() if parameter.requires_grad]
         self.fitting = Fitting(
             learner.module,

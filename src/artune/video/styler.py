@@ -110,7 +110,7 @@ class Styler:
 
     look: Look
     estimator: FlowEstimator = field(default_factory=FlowEstimator)
-    _optimisers: dict[tuple[int, ...], FrameOptimiser] = field(default_factory=dict)
+    _optimisers: dict[tuple[Picture, ...], FrameOptimiser] = field(default_factory=dict)
 
     def style(self, frame: Frame, earlier: Sequence[Earlier]) -> StyledFrame:
         """Style a frame.
@@ -140,11 +140,11 @@ class Styler:
             image = last.state.image
             return tensor(steadied(from_tensor(image).pixels, carried[0]), image) if carried else image
         with run.cores.in_use():
-            key = tuple(id(painting.picture) for painting in run.inputs.paintings)  # regions come and go
-            if key not in self._optimisers:
-                self._optimisers[key] = FrameOptimiser(run)
+            shown = tuple(painting.picture for painting in run.inputs.paintings)  # regions come and go
+            if shown not in self._optimisers:
+                self._optimisers[shown] = FrameOptimiser(run)
             start = self._start(run, carried[0])
-            return self._optimisers[key].optimise(run, start, [*map(earlier_frame, carried)])
+            return self._optimisers[shown].optimise(run, start, [*map(earlier_frame, carried)])
 
     def _start(self, run: Run[Any, Any], before: Carried) -> Image:
         """Where the optimisation of a frame starts: at the one before, and where that is not valid at its own start."""

@@ -74,7 +74,7 @@ def draw_course(rng: np.random.Generator, side: int) -> Course:
     return steps, tuple((int(down), int(right)) for down, right in offsets)
 
 
-class Scene:
+class Pairs:
     """Pairs at one size: makes steps, and measures artune's objective of the pictures.
 
     The style distance at a tap is the mean squared length of the displacements. If these are taken for constants, its
@@ -178,7 +178,7 @@ def _squares(features: Tensor) -> Tensor:
     return features.square().sum(1).mean((1, 2))
 
 
-def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene, steady: float = 0.0) -> dict[str, Tensor]:
+def losses(painter: Painter, batch: PairBatch, kind: type[Pairs] = Pairs, steady: float = 0.0) -> dict[str, Tensor]:
     """The objective after every step on a batch, weighted by the number of the step, and after a revision; how far
     pictures left [0, 1]; and of frames, what changes from one to the next beside the motion.
 
@@ -199,26 +199,26 @@ def losses(painter: Painter, batch: PairBatch, kind: type[Scene] = Scene, steady
     for place, count in enumerate(batch.steps):
         share = 0.5 ** (len(batch.steps) - 1 - place)
         photographs, paintings = (at_share(x, share) for x in (batch.photographs, batch.paintings))
-        scene = kind(painter, photographs, paintings, batch.log_odds)
+        pairs = kind(painter, photographs, paintings, batch.log_odds)
         if before is None:
             images = photographs
         else:
             images = enlarged(images.detach() - before, photographs)
             with torch.no_grad():
-                scene.measure(images)
+                pairs.measure(images)
         if share == 1:
-            revised = scene.revised(images)
-            seen = scene.features, scene.displacements, scene.own, scene.offset
-            revision = scene.measure(revised.clamp(0, 1), next(offsets)).mean()
+            revised = pairs.revised(images)
+            seen = pairs.features, pairs.displacements, pairs.own, pairs.offset
+            revision = pairs.measure(revised.clamp(0, 1), next(offsets)).mean()
             outside.append((revised - revised.clamp(0, 1)).square().mean())
             note_change(revised)
-            scene.features, scene.displacements, scene.own, scene.offset = seen
+            pairs.features, pairs.displacements, pairs.own, pairs.offset = seen
         for done in range(count):
-            made = scene.step(images, done, before is None and done == 0)
+            made = pairs.step(images, done, before is None and done == 0)
             images = made.clamp(0, 1)
             outside.append((made - images).square().mean())
             note_change(images)
-            steps.append(scene.measure(images, next(offsets)).mean())
+            steps.append(pairs.measure(images, next(offsets)).mean())
         before = photographs
     weights = torch.arange(1.0, len(steps) + 1)
     weighted = (torch.stack(steps) * weights / weights.sum()).sum()
