@@ -69,6 +69,7 @@ def test_train_look_and_apply(data):
     about = json.loads(call("info", data / "style.safetensors", "--thumbnail", data / "t.jpg").output)
     assert (about["base"], about["steps"], about["paintings"]) == ("johnson", 6, ["painting.png"])
     assert about["licences"]["paintings"] == "CC0"
+    assert about["photographs"] == 11  # neither the one to validate with nor the broken one
     assert read_picture(data / "t.jpg").size == (48, 32)
     result = call("apply", data / "style.safetensors", data / "photo.png", data / "out.png", "--size", "48")
     assert result.exit_code == 0, result.output

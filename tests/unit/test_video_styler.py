@@ -1,5 +1,6 @@
 """The frames of a scene, one by one."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -144,6 +145,24 @@ def test_a_frame_keeps_its_transparency(frames, painting, networks):
     clear = [Frame(f.number, f.time, f.duration, Picture(f.picture.pixels, alpha)) for f in frames[:2]]
     found = styled(Look(SPECS["instant"], (read_painting(painting, False),), networks["instant"]), clear)
     assert all(np.array_equal(each.picture.alpha, alpha) for each in found)
+
+
+def test_what_was_hidden_for_a_frame_comes_back_as_it_was(frames, painting, networks, monkeypatch):
+    """By the frame before the last one, as nothing of the last one is valid there."""
+    hidden = frames[1].picture.pixels.copy()
+    hidden[:, :32] = np.kron(np.indices((12, 8)).sum(0) % 2, np.ones((4, 4)))[..., None]  # something passes by
+    still = [replace(frames[0], number=number) for number in range(3)]
+    still[1] = replace(still[1], picture=Picture(hidden))
+    look = Look(SPECS["from the photograph"], (read_painting(painting, False),), networks["from the photograph"])
+
+    def apart():
+        first, _, third = (each.picture.pixels[:, 2:28] for each in styled(look, still))
+        return np.abs(third - first).mean()
+
+    monkeypatch.setattr("artune.transfer.frames.TEMPORAL_WEIGHT", 100 * TEMPORAL_WEIGHT)
+    kept = apart()
+    monkeypatch.setattr("artune.video.styler.FAR", (1,))
+    assert kept < 0.7 * apart()
 
 
 def test_optimised_frames_keep_to_those_farther_back(frames, painting, networks):

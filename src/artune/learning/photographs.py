@@ -80,6 +80,11 @@ class TrainingPhotographs:
         """Number of photographs that are trained on, the broken ones included."""
         return len(self.files)
 
+    @property
+    def read(self) -> int:
+        """Number of them without those that were found broken."""
+        return len(set(self.files) - self.skipped.keys())
+
     def batch(self, step: int, size: int, rank: int = 0, processes: int = 1) -> PhotographBatch:
         """Squares of a step, or those of one of several processes. A pass takes all photographs once, in an order drawn
         anew.

@@ -184,7 +184,7 @@ class StyleTraining:
             steps=self.fitting.step,
             validation=min(found) if found else None,
             paintings=self.sources.names,
-            photographs=self.photographs.count,
+            photographs=self.photographs.read,
             licences=self.sources.licences,
             digests={
                 **self.sources.inputs.digests,

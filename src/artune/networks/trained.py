@@ -59,7 +59,7 @@ class StyleInfo(BaseModel):
         steps: number of steps of the training.
         validation: loss of the validation at which the weights were kept; ``None`` without one.
         paintings: names of the paintings' files.
-        photographs: number of photographs that were trained on.
+        photographs: number of photographs that were trained on, without broken ones.
         licences: terms of what made the style, by what it is.
         digests: sha256 of paintings, preview, photographs, and weights of the loss network.
         encoder: digest of the compact network that a painter sees with; empty for Johnson's.

@@ -1,7 +1,7 @@
 """The method ``color``: the photograph in the colours of the paintings, with every detail as it is.
 
 How far a colour is moved is looked up at the colours of a smoothed photograph, which keeps edges and has no grain. So
-grain, blocks of a JPEG and the texture of skin are not lost, and much less enlarged than by the map of the colours.
+grain, blocks of a JPEG and the texture of skin stay as they are, where the map of the colours would enlarge them.
 """
 
 import math
