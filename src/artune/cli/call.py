@@ -101,6 +101,8 @@ class Call:
     ) -> "Result":
         """Style one picture; what can be refused is refused before the work begins."""
         self._check_out(content, out)
+        self._check_steps(content)
+        self._check_film(content, out)
         begun, there = partial_of(out), os.path.lexists(out)  # an older result, or a part of this one
         resumed = self.resume and begun.exists()
         checkpoints = Checkpoints(begun, resumed=resumed)
@@ -125,8 +127,6 @@ class Call:
             say(f"{tuning.balance} (found in {tuning.seconds:.1f} s)")
         run = api.plan(task, tuning, checkpoint=checkpoint)
         check_suffix(out, self.bits, run.plan.size)
-        self._check_steps(content)
-        self._check_film(content, out)
         if method_of(run.plan).in_tiles(run):
             # freed tensors as large as the picture would leave gaps that nothing else fits into
             keep_freed_memory(2**24)
