@@ -43,7 +43,7 @@ def test_what_something_passes_in_front_of_is_hidden(texture, rng):
     valid = FlowEstimator().origin(frame, earlier).valid
     assert valid[24:56, 31:34].mean() < 0.35  # was behind it
     assert valid[28:52, 44:66].mean() > 0.8  # the thing itself
-    assert valid[5:12, 10:110].mean() > 0.95  # what stands still
+    assert valid[5:12, 10:110].mean() > 0.9  # what stands still
 
 
 def test_a_flow_that_does_not_lead_back_is_hidden():
@@ -67,6 +67,22 @@ def test_a_pixel_that_looks_different_is_another_one(texture):
     assert same[24:36, 24:36].mean() < 0.8
     flash = np.clip(texture + 0.5, 0, 1)
     assert unchanged(texture, flash).mean() < 0.2
+
+
+def test_in_the_dark_a_small_difference_is_another_thing():
+    dark, light = (np.full((20, 20, 3), level, np.float32) for level in (0.05, 0.8))
+    assert unchanged(dark, dark + 0.06).max() == 0
+    assert unchanged(light, light + 0.06).min() == 1
+
+
+def test_fragments_of_what_has_moved_away_are_not_valid(texture, monkeypatch):
+    found = np.ones((80, 120), np.float32)
+    found[20:60, 20:60] = 0
+    found[30:32, 30:50] = 1  # two pixels wide
+    monkeypatch.setattr("artune.video.flow.unchanged", lambda frame, origin: found)
+    valid = FlowEstimator().origin(texture, texture).valid
+    assert valid[20:60, 20:60].max() == 0
+    assert valid[:14].min() > 0.99
 
 
 def test_grey_levels():

@@ -21,13 +21,14 @@ pixels; what misses it by more is hidden in the other frame (Sundaram, Brox and 
 BOUNDARY = 0.01, 0.002
 """The squared gradient of the flow may be ``BOUNDARY[0]`` of its squared length plus ``BOUNDARY[1]``; where it is
 larger, motions meet, and the flow is not exact (likewise)."""
-CHANGED = 0.12
-"""Difference between a pixel and where it came from at which it is taken for something else, if the pixels around it
-differ as well; mean over the channels, which are in [0, 1]."""
+CHANGED = 0.15, 0.02
+"""Difference between a pixel and where it came from at which it is taken for something else: ``CHANGED[0]`` of its
+light plus ``CHANGED[1]``, all of them means over the channels, which are in [0, 1], and 3x3 pixels."""
+NEAR = 3
+"""Side of the square around a pixel that must be valid as a whole, pixels: at its border, and in fragments, what is
+valid shows something of what has moved away."""
 SOFT = 1.5
 """Standard deviation of the blur of what is valid, pixels: borders of validity must not be seen."""
-
-
 SMALLEST = 12
 """Least side of frames in which motion is found, pixels."""
 
@@ -62,7 +63,8 @@ class FlowEstimator:
         """Where the pixels of a frame come from in an earlier one; both in [0, 1]."""
         now, then = grey(frame), grey(earlier)
         back, forth = self.flow(now, then), self.flow(then, now)
-        valid = unhidden(back, forth) * unchanged(frame, warped(earlier, back))
+        found = unhidden(back, forth) * unchanged(frame, warped(earlier, back))
+        valid = cv2.erode(found, np.ones((NEAR, NEAR)))
         return Origin(back, cv2.GaussianBlur(valid, (0, 0), SOFT) * valid)
 
 
@@ -101,5 +103,5 @@ def unhidden(back: Flow, forth: Flow) -> Weight:
 
 def unchanged(frame: Frame, origin: Frame) -> Weight:
     """1 where a pixel looks like the one that it comes from, else 0; both frames in [0, 1]."""
-    apart = cv2.blur(np.abs(frame - origin).mean(2), (3, 3))
-    return cast(NDArray[np.float32], (apart <= CHANGED).astype(np.float32))
+    apart, light = (cv2.blur(each.mean(2), (3, 3)) for each in (np.abs(frame - origin), frame))
+    return cast(NDArray[np.float32], (apart <= CHANGED[0] * light + CHANGED[1]).astype(np.float32))
