@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from artune import __version__
 from artune.spec.style import StyleSpec
 
-ALGORITHM = 14
+ALGORITHM = 15
 """Version of the results: it is raised by hand when the same spec gives another picture."""
 LIBRARIES = (
     "numpy",

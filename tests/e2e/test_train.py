@@ -1,6 +1,7 @@
 """``artune train``, ``artune apply`` and ``artune info`` of a style, as a user meets them."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -155,7 +156,7 @@ def test_bad_files_are_one_sentence(data, tmp_path):
     (data / "empty").mkdir()
     assert "there is no picture in" in refused(*painting, data / "empty")
     (data / "empty" / "a.jpg").write_bytes(b"broken")
-    assert "none of the 1 pictures in" in refused(*painting, data / "empty")
+    assert "no picture in" in refused(*painting, data / "empty")
     assert "a style is written as .safetensors" in refused(*train(data, out="style.pt"))
     assert "there is no folder" in refused(*train(data, out="no/style.safetensors"))
     (data / "style.safetensors").write_bytes(b"an older one")
@@ -171,12 +172,18 @@ def test_a_training_that_diverges_says_so(data):
     assert "the training diverged after" in said
     assert "choose a smaller --rate" in said
     assert not (data / "style.safetensors").exists()
+    assert call(*train(data)).exit_code == 0  # nothing is left that could only diverge again
 
 
 def test_a_style_that_is_no_better_than_the_photographs_says_so(data):
     result = call(*train(data, "--rate", "1e6", "--schedule", "constant", out="wild.safetensors"))
     assert result.exit_code == 0, result.output
-    assert "this is no better than without training: there the validation is 2.524" in result.output
+    known = re.search(
+        r"validation ([\d.]+)\nthis is no better than photographs as they are, whose validation is ([\d.]+):",
+        result.output,
+    )
+    assert known, result.output
+    assert float(known[1]) >= float(known[2]) > 1
     result = call(*train(data, "--strength", "0.98", "--rate", "0.02", out="better.safetensors", steps=40))
     assert "no better" not in result.output
 

@@ -157,7 +157,7 @@ def test_weights_are_those_of_a_loss_network(start, tmp_path):
 def test_photographs_that_cannot_be_read(start, files, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"broken")
-    with pytest.raises(InputError, match="none of the 1 pictures"):
+    with pytest.raises(InputError, match="no picture in"):
         start_training(SPEC, [files / "painting.png"], tmp_path / "broken", files / "photo.png", device="cpu")
 
 
@@ -214,6 +214,14 @@ def test_two_processes_take_the_step_of_the_whole_batch(start):
 def test_a_batch_must_be_divided_evenly(start):
     with pytest.raises(SpecError, match="`batch` 2 cannot be divided among 3 processes; give a multiple of 3"):
         start(processes=Processes(0, 3))
+
+
+def test_several_processes_that_torchrun_has_not_begun_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SpecError, match="WORLD_SIZE=2, but not what torchrun says"), joined():
+        pass
 
 
 def test_one_process_needs_nobody(monkeypatch):

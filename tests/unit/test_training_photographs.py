@@ -83,9 +83,9 @@ def test_broken_photographs_are_left_out_and_counted(folder):
 def test_a_folder_of_broken_photographs_is_refused(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(b"broken")
-    with pytest.raises(InputError, match=r"none of the 3 pictures in .* can be read"):
+    with pytest.raises(InputError, match=r"no picture in .* can be read"):
         photographs(tmp_path).batch(0, 2)
-    with pytest.raises(InputError, match="none of the 3 pictures"):
+    with pytest.raises(InputError, match="no picture in"):
         photographs(tmp_path).validation()
 
 

@@ -147,7 +147,7 @@ def test_another_film_is_not_resumed(film, tmp_path, painting, network):
     frames = style_frames(run)
     assert any(progress.event == "frame" for progress in frames)
     frames.close()
-    with pytest.raises(CheckpointError, match="begun with another spec; give the same"):
+    with pytest.raises(CheckpointError, match=r"begun with another `strength` \(.*, here 0\.7\); give the same"):
         style_film(film, out, painting, network=network, resume=True, size=48, strength=0.7)
     with pytest.raises(OutputError, match="begun and not finished"):
         style_film(film, out, painting, network=network, **SMALL)
@@ -227,8 +227,13 @@ def test_a_mask_for_each_frame(film, tmp_path, painting, network):
         apart = np.abs(frames[number] - before[number] / 255).mean(2)
         assert apart[:, 2 * number + 1 :].max() < 1e-6
         assert number == 0 or apart[:, : 2 * number - 2].mean() > 0.03
+    for part in (FilmPart(start=0.2), FilmPart(every=2)):
+        with pytest.raises(
+            PictureError, match=r"has 20 masks for 1\d frames that are styled; give one for each of them"
+        ):
+            style_film(film, tmp_path / "c.mkv", regions=[region], network=network, part=part, **SMALL)
     (masks / "19.png").unlink()
-    with pytest.raises(PictureError, match="has 19 masks for 20 frames"):
+    with pytest.raises(PictureError, match="has 19 masks for 20 frames that are styled"):
         style_film(film, tmp_path / "b.mkv", regions=[region], network=network, **SMALL)
     assert not (tmp_path / "b.mkv.partial").exists()
 

@@ -165,6 +165,21 @@ def test_what_was_hidden_for_a_frame_comes_back_as_it_was(frames, painting, netw
     assert kept < 0.7 * apart()
 
 
+@pytest.mark.parametrize("color", ["style", "content-luminance", "content-match"])
+def test_a_frame_depends_on_those_before_it_alone(frames, painting, networks, color):
+    """Not on what the one who styles it has seen, as a film may be resumed; and its colours are of its own light."""
+    pictures = [Picture(np.clip(frame.picture.pixels + 0.2 * frame.number, 0, 1)) for frame in frames[:3]]
+    lighter = [replace(frame, picture=picture) for frame, picture in zip(frames, pictures, strict=False)]
+    spec = SPECS["from the photograph"].model_copy(update={"color": color})
+    look = Look(spec, (read_painting(painting, False),), networks["from the photograph"])
+    whole = styled(look, lighter)
+    again = Styler(look).style(lighter[2], [whole[1].kept, whole[0].kept])
+    assert np.array_equal(again.picture.pixels, whole[2].picture.pixels)
+    if color != "style":
+        rise = whole[2].picture.pixels.mean() - whole[0].picture.pixels.mean()
+        assert rise > 0.5 * (lighter[2].picture.pixels.mean() - lighter[0].picture.pixels.mean())
+
+
 def test_optimised_frames_keep_to_those_farther_back(frames, painting, networks):
     look = Look(SPECS["optimise"], (read_painting(painting, False),), networks["optimise"])
     assert look.reach == (1, 2, 4)

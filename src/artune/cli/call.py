@@ -115,6 +115,8 @@ class Call:
         from artune.transfer.task import NO_OPEN_STRENGTH
 
         checkpoint = Checkpoint.load(begun) if resumed else None
+        if checkpoint is not None and self.film is not None and not self.quiet:
+            say(f"{self.film} will show the steps from here on")
         if self.resume and checkpoint is None and not self.quiet:
             say(f"there is no {begun} to resume; starting anew")
         segmenter = segmenter or self.parts.segmenter(self.spec.device, self.quiet)
@@ -177,7 +179,7 @@ class Call:
         if self.show_tiled:
             check_suffix(self.show_tiled, self.bits, 1)
             check_writable(self.show_tiled)
-            if os.path.lexists(self.show_tiled) and not self.overwrite:
+            if os.path.lexists(self.show_tiled) and not (self.overwrite or self.resume):
                 raise OutputError(f"{self.show_tiled} exists; --overwrite replaces it")
             if os.path.abspath(self.show_tiled) == os.path.abspath(out):
                 raise OutputError(f"{out} is given for the result and for --show-tiled; choose two files")

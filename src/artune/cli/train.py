@@ -245,9 +245,10 @@ def _run(training: "StyleTraining", checkpoints: Checkpoints, page: "TrainingPag
                 say(f"cancelled after {progress.step} of {training.steps} steps. {checkpoints.advice()}")
                 raise typer.Exit(CANCELLED)
     if training.fitting.end == "diverged":
+        checkpoints.remove()  # it could only diverge again
         raise InputError(
-            f"the training diverged after {training.fitting.step} steps: the loss is no finite number; choose a "
-            "smaller --rate, and start anew with --overwrite"
+            f"the training diverged after step {training.fitting.step}: the loss is no finite number; choose a smaller "
+            "--rate"
         )
 
 
@@ -259,10 +260,11 @@ def _report(training: "StyleTraining", written: Path, page: Path | None) -> None
         say(f"{what} skipped, which cannot be read; the first: {first}")
     best = min(training.spec.every * (1 + found.index(min(found))), training.steps)
     say(f"{written}: best after step {best} of {training.steps}, validation {min(found):.4g}")
-    if min(found) >= training.untrained:
+    if min(found) >= training.baseline:
+        other = "photographs as they are" if training.spec.base == "johnson" else "the painter as it is installed"
         say(
-            f"this is no better than without training: there the validation is {training.untrained:.4g}. Train for "
-            "more --steps, or choose a smaller --rate"
+            f"this is no better than {other}, whose validation is {training.baseline:.4g}: train for more --steps, or "
+            "choose a smaller --rate"
         )
     if page is not None:
         say(f"The page is at {(page / 'index.html').resolve()}")

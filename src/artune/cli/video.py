@@ -289,7 +289,7 @@ def film_display(quiet: bool) -> "Iterator[Callable[[FilmProgress], None]]":
                 strength = "" if progress.strength is None else f": strength {progress.strength:.3g}"
                 say(f"scene {progress.done} of {progress.total}{strength}")
             if progress.event == "begins" and not quiet:
-                say(f"{progress.file} is the beginning of the film")
+                say(f"{progress.file} is the beginning of the film, to look at while the rest is made")
             if progress.event not in PHASES:
                 return
             if progress.event != phase:

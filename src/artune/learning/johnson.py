@@ -68,7 +68,7 @@ class JohnsonLearner:
         return self._sum(made.float(), images)
 
     @torch.no_grad()
-    def untrained(self, images: Image) -> float:
+    def baseline(self, images: Image) -> float:
         """The sum of the losses of photographs as they are."""
         images = images.to(self.device)
         return self._sum(images, images)

@@ -97,8 +97,8 @@ class PainterLearner:
                 found.append(torch.stack([*losses(self.module, pairs).values()]).sum())
         return float(torch.stack(found).mean())
 
-    def untrained(self, images: Image) -> float:
-        """The sum of the losses of photographs, painted by the painter as it is installed."""
+    def baseline(self, images: Image) -> float:
+        """The sum of the losses of photographs, painted by the painter as it is; asked before the first step."""
         return self.validated(images)
 
     def painted(self, image: Image) -> Image:

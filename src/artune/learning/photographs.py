@@ -81,7 +81,7 @@ class TrainingPhotographs:
         return len(self.files)
 
     @property
-    def read(self) -> int:
+    def readable(self) -> int:
         """Number of them without those that were found broken."""
         return len(set(self.files) - self.skipped.keys())
 
@@ -134,7 +134,7 @@ class TrainingPhotographs:
             if found is not None:
                 return to_image(found[None])
         why = "; ".join(list(self.skipped.values())[:1])
-        raise InputError(f"none of the {self.count} pictures in {self.root} can be read: {why}; give photographs")
+        raise InputError(f"no picture in {self.root} can be read: {why}; give photographs")
 
     def _read(self, path: Path) -> UInt8[Tensor, "3 k k"] | None:
         """The middle square of a photograph; ``None`` if it cannot be read."""

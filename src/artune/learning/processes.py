@@ -63,6 +63,9 @@ def joined() -> Iterator[Processes]:
     """The processes that ``torchrun`` has begun; this one alone without it.
 
     Within the block they are connected. It begins in all of them at the same time.
+
+    Raises:
+        SpecError: the environment tells of several processes that ``torchrun`` has not begun.
     """
     count = os.environ.get("WORLD_SIZE", "1")
     if not count.isdigit():
@@ -72,7 +75,13 @@ def joined() -> Iterator[Processes]:
     if int(count) == 1:
         yield ALONE
         return
-    distributed.init_process_group("gloo")
+    try:
+        distributed.init_process_group("gloo")
+    except ValueError as error:
+        raise SpecError(
+            f"the environment says WORLD_SIZE={count}, but not what torchrun says beside it ({error}); begin several "
+            "processes by torchrun, or unset WORLD_SIZE"
+        ) from error
     try:
         distributed.barrier()
         yield Processes(distributed.get_rank(), distributed.get_world_size())

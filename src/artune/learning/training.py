@@ -57,8 +57,10 @@ class Learner(Protocol):
     def validated(self, images: Squares) -> float:
         """The sum of the losses of photographs."""
 
-    def untrained(self, images: Squares) -> float:
-        """The same without any training."""
+    def baseline(self, images: Squares) -> float:
+        """What a style must be better than: the sum of the losses of photographs as they are, for a network that is
+        trained from nothing; painted by the painter as it is installed, if it is asked before the first step.
+        """
 
     def painted(self, image: Image) -> Image:
         """A photograph ``[1, 3, h, w]`` in the style as it has been learned so far."""
@@ -97,7 +99,7 @@ class StyleTraining:
         processes: those that train together.
 
     Attributes:
-        untrained: what the validation would be without any training.
+        baseline: validation that a style must be better than.
 
     Raises:
         SpecError: a batch cannot be divided among the processes.
@@ -111,7 +113,7 @@ class StyleTraining:
         self.photographs = sources.photographs
         steps = spec.steps or max(1, round(spec.passes * self.photographs.count / learner.drawn))
         self.held = self.photographs.validation()
-        self.untrained = learner.untrained(self.held)
+        self.baseline = learner.baseline(self.held)
         trained = [parameter for parameter in learner.module.parameters() if parameter.requires_grad]
         self.fitting = Fitting(
             learner.module,
@@ -184,7 +186,7 @@ class StyleTraining:
             steps=self.fitting.step,
             validation=min(found) if found else None,
             paintings=self.sources.names,
-            photographs=self.photographs.read,
+            photographs=self.photographs.readable,
             licences=self.sources.licences,
             digests={
                 **self.sources.inputs.digests,

@@ -6,14 +6,17 @@ et al. 2016). Every convolution sees the picture mirrored at its border; zeros t
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from artune.backbones.base import Image
+from artune.images.resize import NO_WRAPS, Wraps
 from artune.spec.train_style import Width
 
 Channels = Annotated[int, Field(ge=1, le=512)]
@@ -22,6 +25,8 @@ Blocks = Annotated[int, Field(ge=0, le=32)]
 """Number of residual blocks; likewise."""
 SMALLEST = 16
 """Shortest side that the network takes, pixels: a mirrored border must be shorter than the map."""
+STRIDE = 4
+"""Pixels of a picture to a position of the network's smallest map."""
 SWING = 150 / 255
 """Largest distance of an output from grey: 150 of 255, as in the authors' code. More than half of the range, so that
 black and white lie where the tanh is not flat."""
@@ -55,12 +60,37 @@ WIDTHS: Mapping[Width, tuple[int, int, int]] = {"slim": (16, 32, 64), "full": (3
 """Channels by the name of the width; ``full`` is the authors'."""
 
 
-def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, bias: bool = False) -> nn.Conv2d:
-    """A convolution that keeps the size, but for its stride, and mirrors the map at its border.
+class Convolution(nn.Conv2d):
+    """A convolution that keeps the size, but for its stride, and sees the map mirrored at its border; beyond the edges
+    of a picture that repeats, it sees the opposite edge.
 
     Without a bias where instance norm follows, which would take it away again.
+
+    Attributes:
+        wraps: the axes along which pictures repeat.
     """
-    return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, padding_mode="reflect", bias=bias)
+
+    wraps: Wraps = NO_WRAPS
+
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, *, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, side, stride, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (PyTorch's name for it)
+        margin = self.kernel_size[0] // 2
+        down, across = ("circular" if repeats else "reflect" for repeats in self.wraps)
+        wide = F.pad(input, (margin, margin, 0, 0), mode=across)
+        return super().forward(F.pad(wide, (0, 0, margin, margin), mode=down))
+
+
+def repeating(network: "Johnson", wraps: Wraps) -> "Johnson":
+    """The network for pictures that repeat, whose sides are multiples of ``STRIDE`` along these axes."""
+    if not any(wraps):
+        return network
+    copied = deepcopy(network)
+    for module in copied.modules():
+        if isinstance(module, Convolution):
+            module.wraps = wraps
+    return copied
 
 
 def norm(channels: int) -> nn.InstanceNorm2d:
@@ -70,7 +100,7 @@ def norm(channels: int) -> nn.InstanceNorm2d:
 
 def layer(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Sequential:
     """Convolution, instance norm, ReLU."""
-    return nn.Sequential(convolution(inputs, outputs, side, stride), norm(outputs), nn.ReLU())
+    return nn.Sequential(Convolution(inputs, outputs, side, stride), norm(outputs), nn.ReLU())
 
 
 def enlarging(inputs: int, outputs: int) -> nn.Sequential:
@@ -88,7 +118,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.change = nn.Sequential(*layer(channels, channels, 3), convolution(channels, channels, 3), norm(channels))
+        self.change = nn.Sequential(*layer(channels, channels, 3), Convolution(channels, channels, 3), norm(channels))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         changed: Tensor = x + self.change(x)
@@ -109,7 +139,7 @@ class Johnson(nn.Module):
         self.down = nn.Sequential(layer(3, first, 9), layer(first, second, 3, 2), layer(second, third, 3, 2))
         self.blocks = nn.Sequential(*(ResidualBlock(third) for _ in range(config.blocks)))
         self.up = nn.Sequential(enlarging(third, second), enlarging(second, first))
-        self.last = convolution(first, 3, 9, bias=True)
+        self.last = Convolution(first, 3, 9, bias=True)
 
     def forward(self, image: Image) -> Image:
         """The picture in the style, sRGB in [0, 1].

@@ -10,14 +10,14 @@ import torch
 
 from artune.assets import OnBytes
 from artune.backbones.base import Image
-from artune.backbones.circular import wrapped
 from artune.engine.descend import End, State, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
 from artune.errors import ResourceError, SpecError
+from artune.images.picture import from_tensor
 from artune.images.resize import Wraps
 from artune.machine import OVERHEAD, device_memory_free
-from artune.networks.johnson import SMALLEST, Johnson, JohnsonConfig
+from artune.networks.johnson import SMALLEST, STRIDE, Johnson, JohnsonConfig, repeating
 from artune.networks.trained import StyleNetwork
 from artune.spec.style import Rung, StyleSpec, Trained, bytes_of
 from artune.transfer.budget import PROCESS_BYTES
@@ -32,9 +32,6 @@ PICTURE_BYTES = 60
 """Bytes per pixel of a picture: photograph, result, and copies of them."""
 MAPS = 8
 """Number of maps of the first width, at the size of the picture, that the network takes at its peak (measured: 7.8)."""
-
-JOINED = 16
-"""Pixels over which the edges of a picture that repeats are joined."""
 
 
 class TrainedPlan(Plan):
@@ -84,8 +81,7 @@ def plan(task: TrainedTask, strength: float | None = None, memory: str | None = 
             f"a {size[0]}x{size[1]} picture at size {fields['size']} is too small for a trained style, which needs at "
             f"least {SMALLEST} pixels on the shorter side: give `size` {least_size(size, SMALLEST)} or more"
         )
-    config = network.network.config
-    needed = network_bytes(config, math.prod(seen_size(config, fitted(*size, fields["size"]), task.inputs.wraps)))
+    needed = network_bytes(network.network.config, math.prod(fitted(*size, fields["size"])))
     free = device_memory_free(network.device) - OVERHEAD
     wanted = math.inf if spec.memory == "all" else bytes_of(spec.memory) - PROCESS_BYTES
     if needed > min(free, wanted):
@@ -110,51 +106,25 @@ def network_bytes(config: JohnsonConfig, pixels: int) -> int:
     return pixels * (PICTURE_BYTES + MAPS * 4 * config.widths[0])
 
 
-def margin(config: JohnsonConfig) -> int:
-    """Pixels that the network is shown beyond an edge of a picture that repeats: as far as it sees, and ``JOINED``."""
-    seen = 4 + 1 + 2 + 8 * config.blocks + 2 + 1 + 4  # half the kernels' sides less one, times their strides
-    return -(-seen // 4) * 4 + JOINED
-
-
-def seen_size(config: JohnsonConfig, size: tuple[int, int], wraps: Wraps) -> tuple[int, int]:
-    """Width and height of what the network is shown of a picture.
-
-    Args:
-        config: shape of the network.
-        size: width and height of the picture.
-        wraps: axes along which it repeats.
-    """
-    (width, height), more = size, 2 * margin(config)
-    return width + more * wraps.across, height + more * wraps.down
-
-
 def painted(network: Johnson, image: Image, wraps: Wraps) -> Image:
-    """A picture in the style. One that repeats is shown with what follows beyond its edges, which are then joined.
-
-    The network's grid has a step of 4 pixels. Where a side is no multiple of it, both edges lie on the grid otherwise:
-    the last ``JOINED`` pixels fade into what the network has made of them in front of the first edge.
+    """A picture in the style. One that repeats is seen at sides that the network's grid divides, and brought back.
 
     Args:
         network: of the style.
         image: ``[1, 3, h, w]`` in [0, 1].
         wraps: axes along which it repeats.
     """
-    reach = margin(network.config)
-    down, across = ((reach, reach) if repeats else (0, 0) for repeats in wraps)
-    made: Image = network(wrapped(image, down, across))
-    for dim, repeats in zip((-2, -1), wraps, strict=True):
-        if repeats:
-            made = _joined(made, dim, image.shape[dim], reach)
-    return made
-
-
-def _joined(made: Image, dim: int, side: int, reach: int) -> Image:
-    """The picture itself, without what lies beyond its edges along an axis."""
-    count = min(JOINED, side)
-    shares = torch.arange(1, count + 1, device=made.device) / count
-    shares = shares[:, None] if dim == -2 else shares
-    first, last = made.narrow(dim, reach, side - count), made.narrow(dim, reach + side - count, count)
-    return torch.cat([first, last.lerp(made.narrow(dim, reach - count, count), shares)], dim)
+    height, width = image.shape[-2:]
+    down, across = (
+        max(SMALLEST, round(side / STRIDE) * STRIDE) if repeats else side
+        for side, repeats in zip((height, width), wraps, strict=True)
+    )
+    if (down, across) == (height, width):
+        made: Image = repeating(network, wraps)(image)
+        return made
+    shown = from_tensor(image.cpu()).resized(across, down, wraps=wraps).tensor().to(image.device)
+    found = from_tensor(repeating(network, wraps)(shown).cpu())
+    return found.resized(width, height, wraps=wraps).tensor().to(image.device)
 
 
 def steps(run: TrainedRun, checkpoint: Checkpoint | None = None) -> Generator[Progress, None, None]:

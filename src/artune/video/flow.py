@@ -39,8 +39,8 @@ class Origin:
 
     Attributes:
         flow: from the frame to the earlier one.
-        valid: how far each pixel can be found there, in [0, 1]: 0 where it was hidden, has come in over the border,
-            lies where motions meet, or looks different.
+        valid: how far each pixel can be found there, in [0, 1]: 0 where it, or one beside it, was hidden, has come in
+            over the border, lies where motions meet, or looks different.
     """
 
     flow: Flow

@@ -31,8 +31,8 @@ class FilmPlan:
     """What is known of a film before its first frame is styled.
 
     Attributes:
-        parts: digests of the film, the pictures and all options, by what it is; a film that is resumed must have the
-            same.
+        parts: all options, and digests of the film and the pictures, by what it is; a film that is resumed must have
+            the same.
         times: of the frames, in seconds.
         last: when the last frame ends.
         scenes: the scenes, in order.

@@ -140,11 +140,19 @@ class Styler:
             image = last.state.image
             return tensor(steadied(from_tensor(image).pixels, carried[0]), image) if carried else image
         with run.cores.in_use():
-            shown = tuple(painting.picture for painting in run.inputs.paintings)  # regions come and go
-            if shown not in self._optimisers:
-                self._optimisers[shown] = FrameOptimiser(run)
             start = self._start(run, carried[0])
-            return self._optimisers[shown].optimise(run, start, [*map(earlier_frame, carried)])
+            return self._optimiser(run).optimise(run, start, [*map(earlier_frame, carried)])
+
+    def _optimiser(self, run: Run[Any, Any]) -> FrameOptimiser:
+        """What has measured the paintings of a run. Regions come and go, and each set of paintings is measured once;
+        but where their colours follow the photograph, they are others in each frame.
+        """
+        if run.plan.color != "style":
+            return FrameOptimiser(run)
+        paintings = tuple(painting.picture for painting in run.inputs.paintings)
+        if paintings not in self._optimisers:
+            self._optimisers[paintings] = FrameOptimiser(run)
+        return self._optimisers[paintings]
 
     def _start(self, run: Run[Any, Any], before: Carried) -> Image:
         """Where the optimisation of a frame starts: at the one before, and where that is not valid at its own start."""

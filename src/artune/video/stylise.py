@@ -60,20 +60,21 @@ class FilmRun:
     masks: Mapping[Path, int] = field(default_factory=dict)
 
     def parts(self) -> dict[str, str]:
-        """Digests of all that the frames depend on, by what it is; the film is read for it."""
-        look = self.look
+        """All that the frames depend on: options as text, the rest as digests; the film is read for it."""
+        spec = self.look.spec.model_dump(mode="json", exclude={"automatic"})
+        method = spec.pop("method")
+        film = {"`start` of the film": self.start, "`end`": self.end, "`every`": self.every}
         parts = {
             "film": self.film.digest(),
             "format": repr(self.format),
-            "spec": look.spec.model_dump(mode="json", exclude={"automatic"}),
-            "weights": look.network.digest,
-            "timeline": repr(look.timeline),
-            "part": [str(self.start), str(self.end), self.every],
+            "weights": self.look.network.digest,
+            "timeline": repr(self.look.timeline),
             "version": ALGORITHM,
             **self.digests,
         }
-        texts = {name: json.dumps(part, sort_keys=True) for name, part in sorted(parts.items())}
-        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+        digests = {name: hashlib.sha256(str(part).encode()).hexdigest() for name, part in parts.items()}
+        options = {f"`{name}`": value for name, value in (spec | method).items()} | film
+        return {name: str(value) for name, value in options.items()} | digests
 
     def frames(self, after: Fraction | None = None, number: int = 0) -> Iterator[Frame]:
         """The frames that are styled, or those after a time, of which the first has a number."""
@@ -136,8 +137,12 @@ def style_frames(run: FilmRun, *, resume: bool = False) -> Generator[FilmProgres
     found, parts = partial_film.plan() if resume else None, run.parts()
     if found is not None and found.parts != parts:
         other = sorted(name for name in {*parts, *found.parts} if parts.get(name) != found.parts.get(name))
+        names = [
+            f"{name} ({found.parts.get(name)}, here {parts.get(name)})" if name.startswith("`") else name
+            for name in other
+        ]
         raise CheckpointError(
-            f"{partial_film.folder} was begun with another {' and '.join(other)}; give the same, or start anew"
+            f"{partial_film.folder} was begun with another {' and '.join(names)}; give the same, or start anew"
         )
     if found is None:
         found = yield from _planned(run, parts, began)
@@ -163,8 +168,11 @@ def _planned(run: FilmRun, parts: Mapping[str, str], began: float) -> Generator[
     if not times:
         raise PictureError("there is no frame between `start` and `end`; choose other times")
     for folder, count in run.masks.items():
-        if count < len(times):
-            raise PictureError(f"{folder} has {count} masks for {len(times)} frames; give one for each")
+        cut = run.end is not None and run.start == 0 and run.every == 1  # the masks may be those of the whole film
+        if count < len(times) or (count > len(times) and not cut):
+            raise PictureError(
+                f"{folder} has {count} masks for {len(times)} frames that are styled; give one for each of them"
+            )
     strengths: list[float] = []
     for number, scene in enumerate(scenes, start=1):
         strengths.append(_strength(run, [(each, times[each]) for each in scene.samples]))
