@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# a process for each core, up to four, of one thread each
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+# a process for each core, up to four, of one thread each; in a fresh environment, compiling PyMatting would take minutes
+PYTEST := OMP_NUM_THREADS=1 NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 # a part of the unit suite that imports all of the package and takes a minute
 QUICK := tests/golden $(addprefix tests/unit/test_,public.py style_spec.py options.py read.py write.py api.py tune_page.py)
 # a folder with pictures and weights to train, test and measure with; tests that need it are skipped without
@@ -57,7 +57,7 @@ $(PACKAGES): web/browser/package-lock.json
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[dev]"
 	touch $(READY)
 
 clean:
