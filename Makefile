@@ -15,13 +15,16 @@ PACKAGES := web/browser/node_modules/.package-lock.json
 BROTLI ?= 11
 TRY_PAGE := cd web/browser && npm run --silent check && npm run --silent test
 
-.PHONY: demo test test-all quick check docs bench browser clean
+.PHONY: demo test test-all cover quick check docs bench browser clean
 
 demo: $(READY)
 	$(BIN)/artune demo -o artune-demo.png
 
-# the unit suite, with the share of the package that it runs; below the floor in pyproject.toml it fails
 test: $(READY)
+	$(PYTEST) -m "not slow and not assets"
+
+# the share of the package that the unit suite runs; below the floor in pyproject.toml it fails
+cover: $(READY)
 	$(PYTEST) -m "not slow and not assets" --cov --cov-report=term:skip-covered
 
 test-all: $(READY) $(if $(shell command -v npm),$(PACKAGES))
