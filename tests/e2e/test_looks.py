@@ -37,6 +37,10 @@ def test_a_result_that_repeats_and_is_shown_repeated(files):
     assert one.note["spec"]["tile"] == "both"
     again = refused(*style(files, *PAINTED, "--tile", "both", "--show-tiled", files / "four.png", out="b.png"))
     assert "four.png exists; --overwrite replaces it" in again
+    (files / "four.png").write_bytes(b"of a run that was cancelled")
+    done = call(*style(files, *PAINTED, "--tile", "both", "--show-tiled", files / "four.png", "--resume", out="b.png"))
+    assert done.exit_code == 0, done.output
+    assert read_picture(files / "four.png").size == read_picture(files / "out.png").repeated().size
 
 
 def test_colours_alone_of_a_folder_in_16_bits(files):
