@@ -27,11 +27,12 @@ from artune.files import atomic, file_digest
 from artune.spec.options import with_options
 from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
+from artune.studies.classes import verdicts
 from artune.studies.executors import workers
 from artune.studies.grid import examples
 from artune.studies.keys import keyed
-from artune.studies.run import run
-from artune.studies.store import Store
+from artune.studies.run import Task, Transfer, run
+from artune.studies.store import Store, open_for_reading
 
 STRENGTHS = "0.03,0.08,0.18,0.35,0.5,0.65,0.82,0.92,0.97"
 FEWER = "0.08,0.35,0.65,0.92"
@@ -193,7 +194,7 @@ class Study:
         )
         out = self.folder / "styled"
         with Store.open(self.folder / "styled-results") as store, workers(2) as executor:
-            for _ in run(runs, store, executor):
+            for _ in run({key: Task(each) for key, each in runs.items()}, store, executor, Transfer()):
                 pass
             for key, each in runs.items():
                 linked(store.picture(key), out / each.content.label)
@@ -210,11 +211,12 @@ class Study:
         given = ["--per-class", 2, "--styles-per-class", 6, *MADE, "--strengths", "0.5"]
         self.study("natural", judges, *given, styles=folder / "test")
         hits: dict[tuple[str, str], list[bool]] = {}
-        with Store.open(self.folder / "natural") as store:
-            for key, entry in store.entries.items():
+        with open_for_reading(self.folder / "natural") as store:
+            answers = verdicts(store)
+            for entry in store.entries():
                 for side, judge in zip(("content", "style"), judges, strict=True):
                     example: Example = getattr(entry.run, side)
-                    answer = store.verdicts[key, side, file_digest(judge)].answer
+                    answer = answers[entry.key, side, file_digest(judge)].answer
                     hits.setdefault((entry.run.style.label, side), []).append(answer == example.label)
         rows = []
         for name in (*NATURAL, *UNNATURAL):

@@ -6,8 +6,8 @@ content where the own photograph is nearer than every other photograph. Every pi
 
 Style distance: with mean mu and covariance C of a tap's features over positions,
 ``d(a, b) = |mu_a - mu_b|^2 / m + |C_a - C_b|_F^2 / n``, averaged over taps; m is the mean of ``|mu_a|^2`` and
-``|mu_b|^2``, n that of ``|C_a|_F^2`` and ``|C_b|_F^2``. It is in [0, 4]. Departure from ``referee.py``: there both are
-the norms of b alone, by which paintings of high contrast would be near to everything.
+``|mu_b|^2``, n that of ``|C_a|_F^2`` and ``|C_b|_F^2``. It is in [0, 4]. Departure from ``artune.metrics.perceptual``:
+there both are the norms of b alone, by which paintings of high contrast would be near to everything.
 
 Content distance: 1 - cosine of the features, which are centred per channel, averaged over taps; in [0, 2].
 
@@ -29,7 +29,6 @@ import torch
 from jaxtyping import Bool, Float
 from quality import files
 from quality import pairs as styleid_pairs
-from referee import CONTENT, SIDE, STROKES
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,6 +40,7 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.losses.moments import mean_and_covariance, moments
+from artune.metrics.perceptual import CONTENT, SIDE, STROKES
 from artune.report.tables import Table
 from artune.studies.bootstrap import band_of
 from artune.tensors import load_checkpoint, save_checkpoint
@@ -207,7 +207,7 @@ def triangle(matrix: Float[Tensor, "c c"]) -> Float[Tensor, "d"]:
 
 
 def squeezenet(assets: Path) -> Referee:
-    """SqueezeNet 1.1, with the taps of ``referee.py``."""
+    """SqueezeNet 1.1, with the taps of ``artune.metrics.perceptual``."""
     trunk, digest = load_network("squeezenet1_1", weights=assets / "weights/squeezenet1_1-features.safetensors")
     strokes, content = (tuple(f"features.{tap}" for tap in taps) for taps in (STROKES, CONTENT))
     return Referee("squeezenet", trunk, strokes, content, digest)

@@ -9,7 +9,7 @@
     python benchmarks/field.py --assets FOLDER colours -o colours.png
 
 FOLDER holds ``weights`` and ``data``. A sheet has a picture per row and column; figures are the referee's
-(``referee.py``), whose network is the loss of no run that it measures.
+(``artune.metrics.perceptual``), whose network is the loss of no run that it measures.
 """
 
 import argparse

@@ -31,7 +31,6 @@ import numpy as np
 import torch
 from objectives import objective_at
 from PIL import Image
-from referee import Referee
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
@@ -42,6 +41,7 @@ from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.machine import keep_freed_memory
+from artune.metrics.perceptual import Referee
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run

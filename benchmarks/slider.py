@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 from quality import SIZE, files, measured, pairs, referee
-from referee import Distances, Referee
 
 import artune
 from artune.backbones.base import Features
@@ -26,6 +25,7 @@ from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.machine import keep_freed_memory
+from artune.metrics.perceptual import Distances, Referee
 from artune.report.charts import Series, line_chart
 from artune.report.tables import Table
 from artune.spec.style import StyleSpec

@@ -7,8 +7,8 @@
 ``stages`` encodes and decodes the 20 photographs of the StyleID set, and prints the PSNR of each stage. ``transforms``
 makes pictures with the same encoders and decoders, by whitening and colouring, by the mean and deviation of each
 channel, and by the optimal transport, beside the painter's. It prints medians of the referee's distances
-(``referee.py``) for each strength, and at equal content distance over the pairs that all methods reach. The sheet has a
-row for each pair: photograph, painting, and the results at the middle strength of each method.
+(``artune.metrics.perceptual``) for each strength, and at equal content distance over the pairs that all methods reach.
+The sheet has a row for each pair: photograph, painting, and the results at the middle strength of each method.
 """
 
 import argparse

@@ -9,8 +9,8 @@ Clips: two of DAVIS 2016, a pan over two photographs with a cut, and the frames 
 The warping error is that of Lai et al. 2018, "Learning Blind Video Temporal Consistency": the mean squared difference
 between a frame and another one that is warped to it, where it can be seen there. The flow is that of the frames as they
 were given: by DIS, or Sintel's own. It is measured from each frame to the one before, and to that ten frames before.
-Style distance: strokes and fine texture, by ``referee.py``, mean of five frames. Sharpness: standard deviation of the
-Laplacian, mean of all frames.
+Style distance: strokes and fine texture, by ``artune.metrics.perceptual``, mean of five frames. Sharpness: standard
+deviation of the Laplacian, mean of all frames.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import numpy as np
 
 from artune.errors import PictureError
 from artune.images.picture import Picture
-from artune.images.write import write_picture
+from artune.images.write import encoded, write_picture
 from artune.recipes import find_recipe
 from artune.record import Record
 from artune.spec.study import Example, RunSpec
@@ -17,8 +17,8 @@ from artune.studies.executors import InProcess
 from artune.studies.findings import Judged
 from artune.studies.grid import examples, grid
 from artune.studies.keys import keyed
-from artune.studies.run import Outcome, run
-from artune.studies.store import Store
+from artune.studies.run import Outcome, Task, run
+from artune.studies.store import Store, open_for_reading
 
 SPEC = StyleSpec(strength=0.5)
 CLASSES = {"content": ("cat", "dog"), "style": ("ink", "oil")}
@@ -39,23 +39,39 @@ def three_runs(folder):
     return keyed(grid([first], others, with_strengths(SPEC, [0.3])) + grid([first], others[:1], [SPEC]))
 
 
+def png(level=0.5, side=2):
+    """A grey picture, as a file."""
+    return encoded(Picture(np.full((side, side, 3), level, np.float32)), ".png")
+
+
 class GreyPictures:
     """Makes a grey picture of each run, and counts; fails for what it is told."""
 
     def __init__(self, failing=()):
         self.calls, self.failing = [], failing
 
-    def __call__(self, each):
-        self.calls.append(each)
-        if each.style.label in self.failing:
+    def __call__(self, task):
+        self.calls.append(task.run)
+        if task.run.style.label in self.failing:
             raise PictureError("it is torn")
-        return Outcome(Picture(np.full((2, 2, 3), 0.5, np.float32)), Record(key="k", spec=each.spec, digests={}))
+        return Outcome(png(), Record(key="k", spec=task.run.spec, digests={}))
+
+
+def tasks(runs):
+    """Tasks to make the pictures of some runs."""
+    return {key: Task(each) for key, each in runs.items()}
 
 
 def kept(runs, folder):
     """Make grey pictures of some runs, and keep them."""
     with Store.open(folder) as store:
-        return list(run(runs, store, InProcess(), GreyPictures()))
+        return list(run(tasks(runs), store, InProcess(), GreyPictures()))
+
+
+def entries_in(folder):
+    """The entries of a folder of results, by key."""
+    with open_for_reading(folder) as store:
+        return {entry.key: entry for entry in store.entries()}
 
 
 def verdict(side, answer, probability=0.8):

@@ -2,6 +2,7 @@
 
 python docs/images/make.py                  the README's
 python docs/images/make.py --looks          those of docs/looks.md
+python docs/images/make.py --layers         the one of docs/reconstruct.md
 python docs/images/make.py --vgg16 FILE     the one of docs/networks.md, with weights of VGG-16
 """
 
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from artune.analysis.reconstruct import Item, Reconstruction
 from artune.api import style
 from artune.assets import sample_photo, sample_style
+from artune.backbones.registry import load_network
+from artune.engine.descend import run_to_end
 from artune.images.picture import Floats, Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
@@ -67,6 +71,20 @@ def looks() -> None:
     write_picture(page(upper, columns=3), HERE / "keep.jpg", quality=86)
 
 
+def layers() -> None:
+    """What five layers of the bundled network hold of a photograph: the picture above, its texture below."""
+    network, digest = load_network("compact")
+    taps = [f"relu{block}_1" for block in range(1, 6)]
+    asked = Reconstruction.prepare(
+        read_picture(sample_photo("cat")), network, digest, taps, of="both", size=112, steps=60
+    )
+    tiles = []
+    for kind in asked.kinds:
+        tiles.append(asked.picture.pixels)
+        tiles += [run_to_end(asked.make(Item(tap, kind, "regularised", 0))).pixels for tap in taps]
+    write_picture(page(tiles, columns=6), HERE / "reconstruct.jpg", quality=85)
+
+
 def cropped(picture: Picture) -> Picture:
     """The middle of a picture, at the size of a tile."""
     width, height = picture.size
@@ -97,11 +115,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vgg16", type=Path, help="weights of VGG-16")
     parser.add_argument("--looks", action="store_true", help="make the pictures of docs/looks.md")
+    parser.add_argument("--layers", action="store_true", help="make the picture of docs/reconstruct.md")
     args = parser.parse_args()
     if args.vgg16:
         networks(args.vgg16)
     elif args.looks:
         looks()
+    elif args.layers:
+        layers()
     else:
         readme()
 

@@ -130,7 +130,8 @@ def locate(asset: Asset) -> Path | None:
 def fetch(
     asset: Asset,
     *,
-    network: str,
+    network: str = "",
+    what: str = "",
     on_bytes: OnBytes | None = None,
     otherwise: str = "give a file as `weights`, or use `network` compact, which needs no download",
 ) -> tuple[Path, str]:
@@ -141,6 +142,7 @@ def fetch(
     Args:
         asset: the asset.
         network: whose weights they are, for messages.
+        what: what else it is, for messages.
         on_bytes: called during a download.
         otherwise: what to do without internet, for the message.
 
@@ -169,8 +171,8 @@ def fetch(
             reason = str(error)
             error.close()
         raise WeightsError(
-            f"cannot download the weights of {network} from {asset.url} ({reason}). Without internet: put the file "
-            f"at {path}, or {otherwise}"
+            f"cannot download {what or f'the weights of {network}'} from {asset.url} ({reason}). Without internet: put "
+            f"the file at {path}, or {otherwise}"
         ) from error
     return path, digest
 

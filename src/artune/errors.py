@@ -11,6 +11,7 @@
     ├── WeightsError                   weights are missing, damaged, or do not fit
     ├── OutputError (OSError)          a file or folder cannot be written
     └── ResourceError (MemoryError)    there is not enough memory for the size asked for
+        └── WorkersLostError           the workers of a cluster that carried out a run died
 
 and the category of its warnings:
 
@@ -101,6 +102,10 @@ class OutputError(ArtuneError, OSError):
 
 class ResourceError(ArtuneError, MemoryError):
     """There is not enough memory for the size asked for."""
+
+
+class WorkersLostError(ResourceError):
+    """The workers of a cluster that carried out a run died, perhaps for lack of memory."""
 
 
 class ArtuneWarning(UserWarning):

@@ -5,12 +5,14 @@ from importlib.util import find_spec
 from artune.errors import MissingExtraError
 
 EXTRAS = {
+    "cluster": ("distributed", "dask_jobqueue"),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "heif": ("pillow_heif",),
     "jxl": ("pillow_jxl",),
     "photoreal": ("pymatting",),
     "report": ("matplotlib", "jinja2"),
     "segformer": ("transformers",),
+    "studies": ("lpips", "pyarrow"),
     "video": ("av", "cv2"),
 }
 """The modules that each extra installs, by the name of the extra in ``pyproject.toml``."""

@@ -1,6 +1,7 @@
 """What the machine can do: device, precision, memory."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -162,3 +163,18 @@ def device_memory_free(device: "torch.device") -> int:
     import torch
 
     return torch.cuda.mem_get_info(device)[0]
+
+
+def largest_memory() -> int | None:
+    """Largest memory of this process since ``restart_largest_memory``, bytes; ``None`` where it is not known."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return None
+
+
+def restart_largest_memory() -> None:
+    """Forget the largest memory of this process so far, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

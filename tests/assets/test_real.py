@@ -12,8 +12,8 @@ from artune.backbones.network import Network
 from artune.backbones.registry import load_network
 from artune.errors import UnknownNameError
 from artune.images.read import read_picture
+from artune.metrics.perceptual import APART, Referee
 from artune.spec.style import Optimise, StyleSpec
-from benchmarks.referee import Referee
 
 pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 PAIRS = [(8, 21), (4, 24), (12, 7)]
@@ -80,6 +80,10 @@ def test_every_colour_of_every_photograph_is_in_the_first_tap(assets, dtype):
         image = read_picture(path).tensor()
         first = compact(image, ["relu1_1"])["relu1_1"].float()
         assert ((first[:, :3] / GAIN - image).abs() <= 1 / 255).all()
+
+
+def test_the_distance_of_unrelated_photographs_is_what_is_written(referee):
+    assert referee.apart == pytest.approx(APART, rel=1e-5)
 
 
 def test_the_referees_controls(assets, referee):

@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from artune.api import style
 from artune.images.read import read_picture
 from artune.losses.moments import gaussian, mean_and_covariance, moments, wasserstein
+from artune.metrics.perceptual import Referee
 from artune.networks.transforms import TRANSFORMS, transport
 from artune.networks.wct import WCTNetwork
 from artune.spec.style import LEVELS, StyleSpec
-from benchmarks.referee import Referee
 
 pytestmark = [pytest.mark.assets, pytest.mark.filterwarnings("ignore:.* has a border:artune.errors.ArtuneWarning")]
 KNOWN = dict(zip(LEVELS, (20, 24, 27, 32, 49), strict=True))

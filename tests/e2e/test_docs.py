@@ -163,6 +163,13 @@ def a_network_and_a_loss(photo: Picture, printed: str) -> None:
     assert 0 < float(loss) < 10
 
 
+def four_measures(photo: Picture, printed: str) -> None:
+    similar, outlines, palette, texture = map(float, printed.split())
+    assert 0 < similar < 1
+    assert 0 < outlines < 1
+    assert max(palette, texture) < 1
+
+
 CLAIMS = {
     "README.md": one_picture,
     "docs/balance.md": a_balance,
@@ -170,6 +177,7 @@ CLAIMS = {
     "docs/experiments.md": pictures_of_a_study,
     "docs/regions.md": parts_of_a_picture,
     "docs/looks.md": one_picture,
+    "docs/measures.md": four_measures,
     "docs/reference/python.md": a_network_and_a_loss,
 }
 """What the example of each page is to have made, given the photograph and what was printed."""

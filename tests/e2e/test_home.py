@@ -18,16 +18,16 @@ from artune.files import file_digest
 from artune.images.find import find_pictures
 from artune.judges.classes import ClassJudge
 from artune.regions.segment import Segmenter, write_masks
-from artune.spec.study import Example, StudySpec
+from artune.spec.study import ClassStudySpec, Example
 from artune.studies.answers import read_answers, read_key
 from artune.studies.blind_set import key_file, make_blind_set
-from artune.studies.entries import picture_file, read_entries, read_result
+from artune.studies.entries import picture_file, read_result
 from artune.studies.grid import examples
-from artune.studies.measures import StudyJudge
+from artune.studies.measured import Tools
 from artune.studies.store import Store, check_folder
 from tests.class_judges import colour_classes, trained
 from tests.films import film_file, panned
-from tests.studies import grey_classes, kept, three_runs
+from tests.studies import entries_in, grey_classes, kept, three_runs
 from tests.trained import write_johnson
 
 PAIR = ("~/photo.png", "~/painting.png")
@@ -196,7 +196,7 @@ def test_the_home_folder_in_public_names(parameter, home):
 def test_the_home_folder_in_a_spec(home):
     from_painting = styled(spec=FAST.model_copy(update={"method": artune.Optimise(steps=2, start=PAIR[1])}))
     assert from_painting.record.digests["start"] == artune.read_picture(home / "painting.png").digest()
-    spec = StudySpec(contents="~/a", styles="~/b", weights="~/c", strengths=(0.5,))
+    spec = ClassStudySpec(contents="~/a", styles="~/b", weights="~/c", strengths=(0.5,))
     assert (spec.contents, spec.styles, spec.weights) == (home / "a", home / "b", home / "c")
     assert Example(file="~/d", label="e").file == home / "d"
 
@@ -209,7 +209,7 @@ def test_the_home_folder_in_class_judges(training, home):
     training.resume(Path("~/judge.partial"))
     digest = file_digest(home / "judge.safetensors")
     assert ClassJudge.load(Path("~/judge.safetensors")).digest == digest
-    assert StudyJudge.load("content", Path("~/judge.safetensors")).digest == digest
+    assert Tools(judges={"content": Path("~/judge.safetensors")}).by("content_class") == digest
     assert artune.Network.load(FAST, "~/trunk.safetensors").digest == file_digest(home / "trunk.safetensors")
 
 
@@ -225,9 +225,9 @@ def test_the_home_folder_in_studies(home):
     kept(three_runs(grey_classes(home / "classes")), Path("~/results"))
     check_folder(Path("~/results"))
     with Store.open(Path("~/results")) as store:
-        (key, *_) = store.entries
+        (key, *_) = (entry.key for entry in store.entries())
         assert store.finished(key)
-    assert len(read_entries(Path("~/results"))) == 3
+    assert len(entries_in(Path("~/results"))) == 3
     assert read_result(picture_file(Path("~/results"), key)).size == (2, 2)
     assert key_file(Path("~/set")) == home / "set.key.json"
     made = make_blind_set(Path("~/set"), Path("~/results"))

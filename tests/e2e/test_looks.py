@@ -101,7 +101,7 @@ def test_a_balance_with_a_kept_part_that_repeats(masks):
     [
         (["--tile", "z"], "--tile must be 'none', 'x', 'y' or 'both', not 'z'"),
         (["--tile", "x", "--photoreal", "1"], "--tile makes a result without edges, but --photoreal needs them"),
-        (["--tile", "x", "--size", "512", "--memory", "1200MiB"], "--tile needs the picture as a whole"),
+        (["--tile", "x", "--size", "2048", "--memory", "1200MiB"], "--tile needs the picture as a whole"),
         (["--show-tiled", "four.png"], "--show-tiled is for one result that repeats"),
         (["--keep", "person:2"], "--keep person:2: the share is '2'; give a number from 0 to 1"),
         (["--keep", ":0.5"], "there is no part before the share"),

@@ -21,8 +21,11 @@ from artune.files import file_digest
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
-from artune.studies.entries import read_entries
+from artune.studies.entries import picture_file
+from artune.studies.run import _loaded as loaded
+from artune.studies.store import open_for_reading
 from tests.judges import made_folders
+from tests.studies import entries_in
 
 ROOT = Path(__file__).parents[2]
 FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "compact"]
@@ -49,11 +52,12 @@ def test_a_study_and_what_people_say_of_it(tmp_path):
     line = ["classes", *named, "-o", out, "--strengths", "0.2,0.9", *FAST]
     said = call(*line)
     assert said.exit_code == 0, said.output
-    assert "8 pictures, 8 of them new; " in said.output
+    assert "8 pictures, 8 of them new. " in said.output
     first = finished(out)
     assert len(first) == 8
     assert {path.name for path in out.iterdir()} == {
-        *("index.html", "chart.png", "chart.svg", "summary.json", "records.jsonl", "judged.jsonl", "pictures"),
+        *("index.html", "chart.png", "chart.svg", "summary.json", "study.sqlite", "study.lock", "pictures"),
+        *("means.csv", "values.csv", "values.parquet"),
         *(f"{table}.{kind}" for table in ("accuracy", "contents", "styles") for kind in ("csv", "md")),
     }
     rows = list(csv.DictReader((out / "accuracy.csv").read_text().splitlines()))
@@ -64,21 +68,21 @@ def test_a_study_and_what_people_say_of_it(tmp_path):
         assert summary["untouched"][side] == {"accuracy": 1.0, "count": 2, "known": 2, **judge}
         assert f"{side}.safetensors {judge['digest'][:8]}" in (out / "index.html").read_text()
     html = (out / "index.html").read_text()
-    assert html.count("data:image/jpeg") == 8
+    assert html.count('alt="weight ') == 8
     assert "http://" not in re.sub(
         r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>|<!DOCTYPE svg[^>]*>', "", html, flags=re.S
     )
     assert read_picture(out / "chart.png").size[0] > 400
-    for entry in read_entries(out).values():
-        assert read_picture(out / "pictures" / f"{entry.key}.png").size == (32, 32)
+    for entry in entries_in(out).values():
+        assert read_picture(picture_file(out, entry.key)).size == (32, 32)
 
-    before = (out / "judged.jsonl").read_bytes()
+    before = values_in(out)
     assert "8 pictures, 0 of them new" in call(*line).output
     assert "12 pictures, 4 of them new" in call(*line, "--strengths", "0.2,0.5,0.9").output
     both = finished(out)
     assert len(both) == 12
     assert first.items() <= both.items()  # none was made again
-    assert (out / "judged.jsonl").read_bytes().startswith(before)
+    assert before.items() <= values_in(out).items()
 
     assert "12 pictures, 0 of them new" in call(*line, "--strengths", "0.2,0.5,0.9", "--device", "cpu").output
     page = (out / "index.html").read_bytes()
@@ -110,7 +114,7 @@ def test_ratios_in_the_units_of_the_literature(tmp_path):
     assert said.exit_code == 0, said.output
     rows = list(csv.DictReader((tmp_path / "out" / "accuracy.csv").read_text().splitlines()))
     assert [row["weight"] for row in rows] == ["1e3:1", "1e7:10"]
-    spec = next(iter(read_entries(tmp_path / "out").values())).record.spec
+    spec = next(iter(entries_in(tmp_path / "out").values())).record.spec
     assert (spec.size, spec.method.steps) == (24, 2)
     assert (spec.method.scale, spec.method.optimiser, spec.method.style_weight) == ("tutorial", "lbfgs", 1e3)
 
@@ -123,7 +127,7 @@ def test_a_failing_picture_stops_no_other(tmp_path):
     line = ["classes", *named, "-o", tmp_path / "out", "--strengths", "0.5", *FAST]
     assert "dark/0.png is damaged" in refused(*line)
     # of four, two fail; they are named, the others are there, and the next call makes what is missing
-    assert sum(entry.record is not None for entry in read_entries(tmp_path / "out").values()) == 2
+    assert sum(entry.record is not None for entry in entries_in(tmp_path / "out").values()) == 2
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())  # and told of, with what is there
     assert (summary["pictures"], summary["failed"], summary["untouched"]["content"]["count"]) == (2, 2, 1)
     page = (tmp_path / "out" / "index.html").read_text()
@@ -146,6 +150,7 @@ def test_no_network_is_needed_where_nothing_is_missing(tmp_path, monkeypatch):
     def refuse(*_):
         raise WeightsError("cannot download the weights")
 
+    loaded.cache_clear()
     monkeypatch.setattr("artune.backbones.network.Network.load", refuse)
     assert "4 pictures, 0 of them new" in call(*line).output
     assert "cannot download" in refused(*line, "--strengths", "0.5,0.7")
@@ -195,7 +200,7 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
         (["--strengths", "0.5", "--size", "original"], "are of one size"),
         (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
         (["--strengths", "0.5", "--contents", "nowhere"], "there is no folder nowhere"),
-        (["--strengths", "0.5", "--weights", "nowhere"], "cannot read nowhere"),
+        (["--strengths", "0.5", "--weights", "nowhere"], "there is no file nowhere with weights"),
         (["--strengths", "0.5", "--recipe", "tutorial", "--spec", "x.yaml"], "leave out either"),
         (["--strengths", "0.5", "--workers", "0"], "--workers"),
         (["--strengths", "0.5", "--choice", "-1"], "--choice"),
@@ -253,8 +258,8 @@ def _process(folder, named, *more) -> subprocess.Popen:
 def begun(process, folder, named, *more) -> subprocess.Popen:
     """The same, with some pictures finished."""
     running = process(folder, named, *more)
-    lines, deadline = folder / "records.jsonl", time.monotonic() + 300
-    while not lines.exists() or lines.read_bytes().count(b"\n") < 3:
+    deadline = time.monotonic() + 300
+    while len(finished(folder)) < 4:  # then three of them have their rows
         assert running.poll() is None, running.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -273,9 +278,15 @@ def gone(group) -> bool:
     return False
 
 
+def values_in(folder):
+    """What was measured, by picture."""
+    with open_for_reading(folder) as store:
+        return store.values()
+
+
 def finished(folder) -> dict[str, int]:
     """When each picture was written."""
-    return {path.stem: path.stat().st_mtime_ns for path in (folder / "pictures").glob("*.png")}
+    return {path.stem: path.stat().st_mtime_ns for path in (folder / "pictures").glob("*/*.png")}
 
 
 @pytest.mark.slow
@@ -289,7 +300,7 @@ def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, process, work
     before = finished(out)
     assert 3 <= len(before) < 12
     for key in before:
-        read_picture(out / "pictures" / f"{key}.png")
+        read_picture(picture_file(out, key))
 
     again = process(out, named, "--workers", workers)
     _, said = again.communicate(timeout=300)
@@ -298,8 +309,7 @@ def test_killed_then_gone_on_with_computes_nothing_twice(tmp_path, process, work
     after = finished(out)
     assert {key: after[key] for key in before} == before
     assert len(after) == 12
-    keys = [json.loads(line)["key"] for line in (out / "records.jsonl").read_text().splitlines()]
-    assert sorted(keys) == sorted(after)
+    assert sorted(entries_in(out)) == sorted(after)
     assert not list(out.rglob(".*"))
 
 
@@ -314,7 +324,7 @@ def test_ctrl_c_ends_cleanly(tmp_path, process, workers):
     assert "stopped; what is finished is kept" in said
     assert "Traceback" not in said, said[-1500:]
     assert gone(running.pid)
-    assert sorted(finished(out)) == sorted(read_entries(out))
+    assert sorted(finished(out)) == sorted(entries_in(out))
     assert len(finished(out)) >= 3
 
 

@@ -276,7 +276,7 @@ def test_from_photograph_to_painting(files, tmp_path):
     first = read_picture(files / "a.png").resized(32, 32).pixels
     assert np.abs(frames[0] - first).mean() < 0.03
     apart = [np.abs(frame - frames[0]).mean() for frame in frames]
-    assert apart[:5] == sorted(apart[:5])
+    assert min(np.diff(apart[:5])) > -1e-3  # but for the palette of the GIF
     assert np.abs(frames[-1] - frames[1]).mean() < 0.02
     assert "exists" in refused(*given)
     assert "names no format" in refused(*given[:4], tmp_path / "way", *given[5:])

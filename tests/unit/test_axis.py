@@ -6,7 +6,7 @@ import pytest
 
 from artune.errors import InputError, SpecError
 from artune.recipes import find_recipe
-from artune.spec.study import StudySpec
+from artune.spec.study import ClassStudySpec
 from artune.spec.style import StyleSpec
 from artune.studies.axis import place_label, weight_of, weighted_specs, with_ratios, with_strengths
 from tests.studies import SPEC
@@ -37,9 +37,9 @@ def test_weights_that_have_no_place():
 
 def test_the_weights_of_a_study(tmp_path):
     folders = {"contents": tmp_path, "styles": tmp_path}
-    specs = weighted_specs(StudySpec(**folders, strengths=(0.2, 0.8)))
+    specs = weighted_specs(ClassStudySpec(**folders, strengths=(0.2, 0.8)))
     assert [spec.strength for spec in specs] == [0.2, 0.8]
-    specs = weighted_specs(StudySpec(**folders, ratios=((10, 1), (1, 10))))
+    specs = weighted_specs(ClassStudySpec(**folders, ratios=((10, 1), (1, 10))))
     assert [spec.method.style_weight for spec in specs] == [10, 1]
     with pytest.raises(SpecError, match=r"the weight 0\.2 is given twice"):
-        weighted_specs(StudySpec(**folders, strengths=(0.2, 0.2)))
+        weighted_specs(ClassStudySpec(**folders, strengths=(0.2, 0.2)))

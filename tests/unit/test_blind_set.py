@@ -14,7 +14,7 @@ from artune.files import file_digest
 from artune.images.border import without_border
 from artune.images.picture import Picture
 from artune.images.read import read_picture
-from artune.images.write import write_picture
+from artune.images.write import encoded, write_picture
 from artune.record import Record
 from artune.spec.options import with_options
 from artune.spec.study import Example, RunSpec
@@ -22,9 +22,10 @@ from artune.spec.style import StyleSpec
 from artune.studies.answers import read_key
 from artune.studies.axis import with_ratios
 from artune.studies.blind_set import key_file, make_blind_set
-from artune.studies.entries import Entry, Verdict
+from artune.studies.entries import Entry, Measured, picture_file
 from artune.studies.store import Store
 from artune.transfer.inputs import Inputs
+from tests.studies import png
 
 SPECS = with_ratios(StyleSpec(), [(1, 10), (10, 1)])
 
@@ -53,12 +54,12 @@ def study(tmp_path):
                     key = f"{content}{style}{spec.method.style_weight:g}"
                     noise = rng.random((16, 16, 3)) if spec is SPECS[1] else np.full((16, 16, 3), 0.5)
                     picture = Picture(noise.astype(np.float32))
-                    store.add(made(key, run), picture)
-                    store.add_verdicts(
-                        Verdict(picture=key, side=side, judge="j", classes=(own, "other"), probabilities=(0.9, 0.1))
+                    said = {
+                        f"{side}_class": Measured(1.0, "j", {"classes": (own, "other"), "probabilities": (0.9, 0.1)})
                         for side, own in (("content", content), ("style", style))
-                    )
-        store.add(Entry(key="failed", run=run, failed="it did"), None)
+                    }
+                    store.add(made(key, run), encoded(picture, ".png"), said)
+        store.add(Entry(key="failed", run=run, failed="it did"))
     return tmp_path / "results"
 
 
@@ -73,7 +74,7 @@ def test_a_set_gives_nothing_away(study, tmp_path):
     assert len({path.stat().st_mtime for path in (*pictures, *folder.glob("*.*"))}) == 1
     for path in pictures:
         question = key.questions[path.name]
-        copy, original = read_picture(path), read_picture(study / "pictures" / f"{question.picture}.png")
+        copy, original = read_picture(path), read_picture(picture_file(study, question.picture))
         assert np.array_equal(copy.pixels, original.pixels)
         assert (copy.note, copy.exif) == ({}, b"")
     words = ("1:10", "10:1", "strength", *(question.picture for question in key.questions.values()))
@@ -128,12 +129,9 @@ def test_of_several_judges_one_is_named(study, tmp_path):
     judge = tmp_path / "other.judge"
     judge.write_text("other")
     with Store.open(study) as store:
-        store.add_verdicts(
-            Verdict(
-                picture=key, side="style", judge=file_digest(judge), classes=("woodcut", "b"), probabilities=(0.4, 0.6)
-            )
-            for key, entry in store.entries.items()
-            if entry.record is not None
+        said = Measured(0.0, file_digest(judge), {"classes": ["woodcut", "b"], "probabilities": [0.4, 0.6]})
+        store.add_all_values(
+            {entry.key: {"style_class": said} for entry in store.entries() if entry.record is not None}
         )
     with pytest.raises(InputError, match=r"2 judges have judged the style of these pictures; .* `style_judge`"):
         make_blind_set(tmp_path / "set", study)
@@ -159,19 +157,19 @@ def test_of_several_judges_one_is_named(study, tmp_path):
 )
 def test_pictures_of_several_studies_are_no_set(study, tmp_path, change, named):
     with Store.open(study) as store:
-        entry = next(entry for entry in store.entries.values() if entry.record is not None)
+        entry = next(entry for entry in store.entries() if entry.record is not None)
         run = entry.run.model_copy(update={"spec": with_options(entry.run.spec, change)})
         other = entry.model_copy(update={"key": "other", "run": run})
-        store.add(other, Picture(np.zeros((16, 16, 3), np.float32)))
+        store.add(other, png(0, 16))
     with pytest.raises(InputError, match=f"holds pictures of several studies, which differ {named}"):
         make_blind_set(tmp_path / "set", study)
 
 
 def test_pictures_of_several_algorithms_are_no_set(study, tmp_path):
     with Store.open(study) as store:
-        entry = next(entry for entry in store.entries.values() if entry.record is not None)
+        entry = next(entry for entry in store.entries() if entry.record is not None)
         record = entry.record.model_copy(update={"versions": {"algorithm": "1"}})
-        store.add(entry.model_copy(update={"key": "o", "record": record}), Picture(np.zeros((9, 9, 3), np.float32)))
+        store.add(entry.model_copy(update={"key": "o", "record": record}), png(0, 9))
     with pytest.raises(InputError, match="artune's algorithm"):
         make_blind_set(tmp_path / "set", study)
 
@@ -206,10 +204,10 @@ def test_a_painting_with_a_mat_that_was_used_is_known(study, tmp_path, rng):
         write_picture(Picture(mat), tmp_path / label / "0.png")
         assert without_border(Picture(mat)).size == (72, 72)
     with Store.open(study) as store:
-        run = next(iter(store.entries.values())).run
+        run = next(store.entries()).run
         painting = Example(file=tmp_path / "mat" / "0.png", label="woodcut")
         run = run.model_copy(update={"style": painting})
-        store.add(made("framed", run), Picture(np.zeros((16, 16, 3), np.float32)))
+        store.add(made("framed", run), png(0, 16))
     unused = Example(file=tmp_path / "unused" / "0.png", label="xylograph")
     make_blind_set(tmp_path / "set", study, references=[painting, unused])
     html = (tmp_path / "set" / "index.html").read_text()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from artune.errors import SpecError
 from artune.spec.checked import checked
 from artune.spec.options import parse_spec, with_options
-from artune.spec.study import StudySpec
+from artune.spec.study import ClassStudySpec
 from artune.spec.style import METHOD_FIELDS, Optimise, StyleSpec
 from artune.spec.train import TrainSpec
 
@@ -55,7 +55,7 @@ def test_no_message_of_a_spec_speaks_pydantics_words(name, value):
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [(model, name) for model in (TrainSpec, StudySpec) for name in model.model_fields]
+    ("model", "name"), [(model, name) for model in (TrainSpec, ClassStudySpec) for name in model.model_fields]
 )
 @settings(max_examples=25)
 @given(value=VALUES)
@@ -89,5 +89,5 @@ def test_no_message_of_other_specs_does(model, name, value):
 )
 def test_messages_of_a_study(fields, message):
     with pytest.raises(SpecError) as refused:
-        checked(StudySpec, **fields)
+        checked(ClassStudySpec, **fields)
     assert str(refused.value) == message

@@ -1,26 +1,27 @@
-"""A class study from its spec to its result: nothing is made, judged or loaded twice."""
+"""A class study is a study: the same store, the same page, with a part that tells where both judges agree."""
 
 import json
-import weakref
 
+import numpy as np
 import pytest
 import torch
 
-import artune
 import artune.studies.keys
 from artune.errors import InputError, SpecError, UnknownNameError
+from artune.images.picture import Picture
+from artune.images.write import write_picture
 from artune.report.charts import Chart
-from artune.spec.study import StudySpec
+from artune.spec.study import ClassStudySpec
 from artune.spec.style import StyleSpec
-from artune.studies.classes import ClassStudy, StudyResult, listed, run_classes
-from artune.studies.entries import Failure, read_entries
+from artune.studies.classes import ClassPart, class_study, untouched, verdicts
+from artune.studies.conduct import Note, conduct, reported
+from artune.studies.entries import Failure
 from artune.studies.executors import InProcess
 from artune.studies.findings import findings
-from artune.studies.measures import StudyJudge, Untouched
-from artune.studies.report import findings_chart, write_report
 from artune.studies.store import Store
+from artune.studies.study import Study, listed
 from tests.judges import made_folders
-from tests.studies import judged, ratios
+from tests.studies import entries_in, judged, ratios
 
 FAST = StyleSpec(size=32, method={"steps": 2})
 
@@ -32,8 +33,13 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def judges(folders, tmp_path):
-    return {side: StudyJudge.load(side, tmp_path / f"{side}.safetensors") for side in ("content", "style")}
+def prepared(folders, tmp_path):
+    judges = {side: tmp_path / f"{side}.safetensors" for side in ("content", "style")}
+
+    def prepare(**asked):
+        return Study.prepare(class_study(ClassStudySpec(**folders, **{"spec": FAST, **asked}), judges))
+
+    return prepare
 
 
 @pytest.fixture
@@ -43,90 +49,81 @@ def fp32(monkeypatch):
     monkeypatch.setattr(artune.studies.keys, "choose_precision", lambda name, device: torch.float32)
 
 
-class Loader:
-    """Loads networks, and counts."""
-
-    def __init__(self):
-        self.specs = []
-
-    def __call__(self, spec, weights):
-        self.specs.append(spec)
-        return artune.Network.load(spec, weights)
+def carried_out(study, out, on_progress=None):
+    with Store.open(out, study.spec.title) as store:
+        store.keep_study(Note(study.spec).text())
+        return conduct(study, store, InProcess(), on_progress)
 
 
-def carried_out(study, out, **more):
-    with Store.open(out) as store:
-        return run_classes(study, store, InProcess(), **more)
-
-
-def test_a_study_is_carried_out_once(folders, judges, tmp_path, fp32):
-    study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.2, 0.9), spec=FAST), judges)
+def test_a_study_is_carried_out_once(prepared, tmp_path, fp32):
+    study = prepared(strengths=(0.2, 0.9))
     assert len(study.runs) == 8
-    told, load = [], Loader()
-    first = carried_out(study, tmp_path / "out", on_progress=lambda *what: told.append(what), load_network=load)
-    assert told == [
-        *(("pictures", done, 8) for done in range(9)),
-        *((f"the judge of {side}", 10, 10) for side in ("content", "style")),  # with two unchanged ones
-    ]
-    assert (first.made, first.failed, len(first.judged)) == (8, 0, 8)
-    assert first.findings == findings(first.judged)
-    assert first.untouched["content"] == Untouched(1.0, 2, 2, "content.safetensors", judges["content"].digest)
-    assert [(spec.device, spec.precision) for spec in load.specs] == [("cpu", "fp32")]
-
-    told.clear()
-    again = carried_out(study, tmp_path / "out", on_progress=lambda *what: told.append(what), load_network=load)
-    assert (again.made, again.findings, told, len(load.specs)) == (0, first.findings, [], 1)
+    told = []
+    first = carried_out(study, tmp_path / "out", lambda *count: told.append(count))
+    assert told == [(done, 8) for done in range(9)]
+    assert (first.result.made, first.result.failed, sum(first.part.found.counts)) == (8, 0, 8)
+    seen = first.part.seen["content"]
+    assert (seen.accuracy, seen.count, seen.known, seen.judge) == (1.0, 2, 2, "content.safetensors")
+    with Store.open(tmp_path / "out", study.spec.title) as store:
+        answers = verdicts(store)
+        assert len(answers) == 2 * (8 + 2)  # of each judge, with two unchanged pictures
+    again = carried_out(study, tmp_path / "out", lambda *count: told.append(count))
+    assert (again.result.made, again.part.found, told[-1]) == (0, first.part.found, (0, 0))
+    assert str(again).startswith("8 pictures, 0 of them new. ")
 
 
-def test_the_network_that_was_loaded_for_its_digest_is_not_kept(folders, judges, tmp_path, fp32):
-    loaded, seen = [], []
-
-    def load(spec, weights):
-        network = artune.Network.load(spec, weights)
-        loaded.append(weakref.ref(network))
-        return network
-
-    study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,), spec=FAST), judges)
-    carried_out(study, tmp_path / "out", load_network=load, on_progress=lambda *_: seen.append(loaded[0]()))
-    assert seen
-    assert set(seen) == {None}
+def test_the_judges_answers_are_values_and_findings(prepared, tmp_path, fp32):
+    """Both are made of the same answers, so the accuracy is the mean of the values."""
+    found = carried_out(prepared(strengths=(0.2, 0.9)), tmp_path / "out")
+    for side in ("content", "style"):
+        means = found.result.values[f"{side}_class"].mean((1, 2))
+        assert found.part.found.accuracy[side].value == pytest.approx(tuple(means))
 
 
-def test_a_device_by_name_continues_what_auto_began(folders, judges, tmp_path, fp32):
+def test_unchanged_pictures_that_cannot_be_read_are_left_out(prepared, folders, tmp_path, fp32):
+    study = prepared(strengths=(0.5,))
+    broken = folders["contents"] / "dark" / "0.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    study = prepared(strengths=(0.5,))
+    found = carried_out(study, tmp_path / "out")
+    assert found.part.seen["content"].count == 1
+    assert (found.result.failed, len(found.result.entries)) == (2, 2)
+    with Store.open(tmp_path / "out", study.spec.title) as store:
+        assert untouched(study, store)["style"].count == 2
+
+
+def test_a_device_by_name_continues_what_auto_began(prepared, tmp_path, fp32):
     for device, precision, made in (("auto", "auto", 4), ("cpu", "auto", 0), ("cpu", "fp32", 0)):
         spec = FAST.model_copy(update={"device": device, "precision": precision})
-        study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,), spec=spec), judges)
-        assert carried_out(study, tmp_path / "out").made == made
+        assert carried_out(prepared(strengths=(0.5,), spec=spec), tmp_path / "out").result.made == made
 
 
-def test_another_machine_does_not_mix_its_pictures_in(folders, judges, tmp_path, fp32, monkeypatch):
-    asked = StudySpec(**folders, strengths=(0.5,), spec=FAST)
-    carried_out(ClassStudy.prepare(asked, judges), tmp_path / "out")
-    before = read_entries(tmp_path / "out")
+def test_another_machine_does_not_mix_its_pictures_in(prepared, tmp_path, fp32, monkeypatch):
+    carried_out(prepared(strengths=(0.5,)), tmp_path / "out")
+    before = entries_in(tmp_path / "out")
     monkeypatch.setattr(artune.studies.keys, "choose_precision", lambda name, device: torch.bfloat16)
     with pytest.raises(
         InputError, match=r"another study, which differ in precision \(fp32, bf16\); choose a new folder"
     ):
-        carried_out(ClassStudy.prepare(asked, judges), tmp_path / "out")
-    assert read_entries(tmp_path / "out") == before
+        carried_out(prepared(strengths=(0.5,)), tmp_path / "out")
+    assert entries_in(tmp_path / "out") == before
 
 
-def test_what_cannot_be_used_is_refused_before_anything_is_made(folders, judges, tmp_path):
+def test_what_cannot_be_used_is_refused_before_anything_is_made(prepared, tmp_path):
     with pytest.raises(SpecError, match="must be a number from 0 to 1"):
-        ClassStudy.prepare(StudySpec(**folders, strengths=(1.5,)), judges)
+        prepared(strengths=(1.5,))
     with pytest.raises(InputError, match="holds 1 pictures, not 2"):
-        ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,), per_class=2), judges)
+        prepared(strengths=(0.5,), per_class=2)
     (tmp_path / "contents" / "dark").rename(tmp_path / "contents" / "drak")
     with pytest.raises(UnknownNameError, match="no class 'drak' in the content judge; did you mean dark"):
-        ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,)), judges)
+        prepared(strengths=(0.5,))
 
 
-def test_where_all_fail_the_reasons_are_told(folders, judges, tmp_path):
+def test_where_all_fail_the_reasons_are_told(prepared, tmp_path):
     for side, label in (("contents", "dark"), ("contents", "light")):
         (tmp_path / side / label / "0.png").write_bytes(label.encode())
-    study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.5,), spec=FAST), judges)
     with pytest.raises(InputError, match=r"all 4 pictures failed:\n  .*dark/0.png in the style of .* and 1 more: "):
-        carried_out(study, tmp_path / "out")
+        carried_out(prepared(strengths=(0.5,)), tmp_path / "out")
 
 
 def test_of_many_reasons_the_first_are_told():
@@ -137,23 +134,36 @@ def test_of_many_reasons_the_first_are_told():
     assert lines[-1] == "  further reasons: 2"
 
 
-def test_the_report_says_what_was_found(folders, judges, tmp_path, fp32):
-    study = ClassStudy.prepare(StudySpec(**folders, strengths=(0.2, 0.9), spec=FAST), judges)
-    result = carried_out(study, tmp_path / "out")
-    write_report(tmp_path / "out", result)
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert (summary["pictures"], summary["failed"]) == (8, 0)
-    assert summary["made"] == {"network": "compact", "size": 32, "quality": "normal"}
-    html = (tmp_path / "out" / "index.html").read_text()
-    assert html.count("data:image/jpeg") == 8
+def test_the_report_says_what_was_found_and_is_written_again_from_the_folder(prepared, tmp_path, fp32):
+    out = tmp_path / "out"
+    carried_out(prepared(strengths=(0.2, 0.9)), out).write(out, "artune classes ...")
+    files = {path: path.read_bytes() for path in out.iterdir() if path.suffix in (".html", ".json", ".csv", ".md")}
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["pictures"], summary["failed"], summary["untouched"]["style"]["count"]) == (8, 0, 2)
+    html = (out / "index.html").read_text()
+    assert html.count('alt="weight ') == 8
     assert "<svg" in html
+    for path in files:
+        path.unlink()
+    found, _ = reported(out)
+    found.write(out, "artune classes ...")
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_picture_that_is_no_longer_whole_is_made_again(prepared, tmp_path, fp32):
+    study = prepared(strengths=(0.5,))
+    first = carried_out(study, tmp_path / "out")
+    with Store.open(tmp_path / "out", study.spec.title) as store:
+        picture = store.picture(next(iter(study.runs)))
+    write_picture(Picture(np.zeros((3, 3, 3), np.float32)), picture)
+    assert carried_out(study, tmp_path / "out").result.made == 1
+    assert first.result.made == 4
 
 
 def test_the_chart_names_both_weights_of_one_place_once():
     found = findings(judged(ratios((1e5, 1), (1e6, 10), (1e7, 1)), (4, 2, 1), (0, 2, 3)), draws=20)
-    chart = findings_chart(found)
+    chart = ClassPart(found, {}).chart()
     assert isinstance(chart, Chart)
     assert "<!-- 1e5:1 -->" in chart.svg
     assert "<!-- 1e6:10 -->" not in chart.svg
     assert "<!-- equilibrium -->" in chart.svg
-    assert isinstance(StudyResult(found, (), {}, (), 0).failed, int)

@@ -103,7 +103,7 @@ def test_tiles_make_the_picture_that_the_whole_makes(photo, painting, monkeypatc
         task.network.readings.clear()
         canvas = run_to_end(Canvas.of(task.inputs, plan, task.network, 150, whole=1))
         made.append(run_to_end(canvas.step(canvas.photograph, odds, 0, first=False)))
-    torch.testing.assert_close(made[0], made[1], rtol=0, atol=1 / 255)  # sums of tiles are of another precision
+    torch.testing.assert_close(made[0], made[1], rtol=0, atol=2 / 255)  # sums of tiles are of another precision
 
 
 @pytest.mark.parametrize("method", [Instant(), Optimise(steps=4)])

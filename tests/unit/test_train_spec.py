@@ -4,7 +4,7 @@ import pytest
 
 from artune.errors import SpecError, UnknownNameError
 from artune.spec.checked import checked
-from artune.spec.study import StudySpec
+from artune.spec.study import ClassStudySpec
 from artune.spec.style import StyleSpec
 from artune.spec.train import TrainSpec, find_kind
 
@@ -48,11 +48,11 @@ def test_trunks():
 
 def test_a_study_has_strengths_or_ratios_and_one_size(tmp_path):
     folders = {"contents": tmp_path, "styles": tmp_path}
-    assert checked(StudySpec, **folders, strengths=(0.5,)).spec.size == 128
+    assert checked(ClassStudySpec, **folders, strengths=(0.5,)).spec.size == 128
     for weights in ({}, {"strengths": (0.5,), "ratios": ((1, 1),)}):
         with pytest.raises(SpecError, match=r"give either `strengths` .* or `ratios`"):
-            checked(StudySpec, **folders, **weights)
+            checked(ClassStudySpec, **folders, **weights)
     with pytest.raises(SpecError, match="give `size` in pixels"):
-        checked(StudySpec, **folders, strengths=(0.5,), spec=StyleSpec(size="original"))
+        checked(ClassStudySpec, **folders, strengths=(0.5,), spec=StyleSpec(size="original"))
     with pytest.raises(SpecError, match="`strengths`"):
-        checked(StudySpec, **folders, strengths=())
+        checked(ClassStudySpec, **folders, strengths=())

@@ -335,8 +335,23 @@ def load_network(
     if not all(parameter.isfinite().all() for parameter in backbone.parameters()):
         raise WeightsError(f"{path} holds weights that are not finite; give another file")
     adapt_input(backbone, record.convention, str(path))
+    return made_ready(backbone, smooth=smooth, device=device, dtype=dtype), digest
+
+
+def made_ready(
+    backbone: Backbone, *, smooth: bool | None, device: "torch.device | str", dtype: "torch.dtype | None"
+) -> Backbone:
+    """A network that has its weights, smoothed where that is asked for, without gradients, at its place.
+
+    Args:
+        backbone: the network.
+        smooth: as for ``load_network``.
+        device: where it runs.
+        dtype: of its parameters and activations; default fp32.
+    """
+    import torch
+
     if backbone.residual if smooth is None else smooth:
         backbone = Smoothed(backbone)
     backbone.eval().requires_grad_(False)
-    backbone.to(device=device, dtype=dtype or torch.float32).to(memory_format=torch.channels_last)
-    return backbone, digest
+    return backbone.to(device=device, dtype=dtype or torch.float32).to(memory_format=torch.channels_last)

@@ -8,6 +8,7 @@ from artune import __version__
 from artune.cli import (
     apply,
     classes,
+    dissect,
     export,
     human,
     info,
@@ -15,7 +16,9 @@ from artune.cli import (
     morph,
     networks,
     recipes,
+    reconstruct,
     segment,
+    study,
     style,
     train,
     tune,
@@ -57,4 +60,7 @@ app.command()(guarded(segment.segment))
 app.command()(guarded(export.export))
 app.add_typer(judge.app, name="judge")
 app.command()(guarded(classes.classes))
+app.command()(guarded(reconstruct.reconstruct))
+app.command(epilog=dissect.EXAMPLES)(guarded(dissect.dissect))
 app.add_typer(human.app, name="human")
+app.add_typer(study.app, name="study")

@@ -1,26 +1,18 @@
 """``artune classes``: how often two class judges recognise content and style at several weights."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from artune.cli.arguments import base_spec, given_options, numbers_from, spec_option
-from artune.cli.display import CANCELLED, counting, download_bar, loading, say
-from artune.errors import InputError, SpecError
+from artune.cli.display import loading
+from artune.cli.study import carry_out, command_line
+from artune.errors import SpecError
 from artune.spec.checked import checked
 from artune.spec.options import with_options
-from artune.spec.study import SIZE, StudySpec
+from artune.spec.study import SIZE, ClassStudySpec
 from artune.spec.style import StyleSpec
-
-if TYPE_CHECKING:
-    from artune.backbones.network import Network
-    from artune.studies.classes import ClassStudy, OnProgress, StudyResult
-    from artune.studies.entries import Side
-    from artune.studies.store import Store
 
 DATA, RUN = "The pictures", "The run"
 
@@ -90,7 +82,7 @@ def classes(
     Every finished picture is kept. The same command continues where it was stopped, and makes no picture twice.
     """
     asked = checked(
-        StudySpec,
+        ClassStudySpec,
         contents=contents,
         styles=styles,
         per_class=per_class,
@@ -102,30 +94,13 @@ def classes(
         weights=weights,
     )
     with loading():
-        from artune.studies import executors
-        from artune.studies.classes import ClassStudy, listed, run_classes
-        from artune.studies.measures import StudyJudge
-        from artune.studies.report import write_report
-        from artune.studies.store import Store
+        from artune.studies.classes import class_study
+        from artune.studies.conduct import Note
+        from artune.studies.study import Study
 
-        judges: dict[Side, StudyJudge] = {
-            "content": StudyJudge.load("content", content_judge),
-            "style": StudyJudge.load("style", style_judge),
-        }
-    try:
-        study = ClassStudy.prepare(asked, judges)
-        with Store.open(out) as store, executors.workers(_useful(workers, study, store)) as executor:
-            with _progress(quiet) as on_progress:
-                result = run_classes(study, store, executor, on_progress, partial(_network, quiet))
-            write_report(out, result)
-    except KeyboardInterrupt:
-        say(f"stopped; what is finished is kept in {out}, and the same command continues")
-        raise typer.Exit(CANCELLED) from None
-    if not quiet:
-        say(_summary(result, out))
-    if result.failures:
-        failed = f"{result.failed} of {len(study.runs)} pictures failed, and are tried again next time"
-        raise InputError(f"{failed}:{listed(result.failures)}")
+        study = class_study(asked, {"content": content_judge, "style": style_judge})
+        prepared = Study.prepare(study)
+    carry_out(prepared, out, Note(study, command=command_line()), workers=workers, quiet=quiet)
 
 
 def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> StyleSpec:
@@ -142,40 +117,3 @@ def _ratio(text: str) -> tuple[float, float]:
         return float(style), float(content or 1)
     except ValueError:
         raise SpecError(f"--ratios: {text!r} is not a ratio; write 5e4, or 1e6:10") from None
-
-
-def _useful(workers: int, study: "ClassStudy", store: "Store") -> int:
-    """No more processes than there are pictures to be made."""
-    return max(1, min(workers, len(store.missing(study.runs))))
-
-
-def _network(quiet: bool, spec: StyleSpec, weights: Path | None) -> "Network":
-    """Load the network, with a bar for its download."""
-    from artune.backbones.network import Network
-    from artune.machine import keep_freed_memory
-
-    keep_freed_memory()
-    with loading(), download_bar(quiet) as on_bytes:
-        return Network.load(spec, weights, on_bytes)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator["OnProgress"]:
-    """A line that counts what is being done; one thing after the other."""
-    with ExitStack() as shown:
-        counts = {}
-
-        def on_progress(what: str, done: int, total: int) -> None:
-            if what not in counts:
-                shown.close()
-                counts[what] = shown.enter_context(counting(what, quiet))
-            counts[what](done, total)
-
-        yield on_progress
-
-
-def _summary(result: "StudyResult", out: Path) -> str:
-    parts = [f"{len(result.judged)} pictures, {result.made} of them new"]
-    if result.findings.equilibrium:
-        parts.append(str(result.findings.equilibrium))
-    return "; ".join(parts) + f". The page is at {(out / 'index.html').resolve()}"

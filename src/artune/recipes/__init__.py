@@ -5,6 +5,7 @@ A file is a recipe; its ``variants`` are more of them, each with what it changes
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
@@ -52,7 +53,12 @@ def find_recipe(name: str) -> Published[StyleSpec]:
     return recipes[name]
 
 
-def _read() -> Iterator[Published[StyleSpec]]:
+@cache
+def _read() -> tuple[Published[StyleSpec], ...]:
+    return tuple(_parsed())
+
+
+def _parsed() -> Iterator[Published[StyleSpec]]:
     import yaml
 
     files = (file for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml"))

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 COLOURS = {"style": "#b5482a", "content": "#2a6f97"}
 """Colours of lines with these names."""
-OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a", "#c0567f")
+OTHERS = ("#5a8f3c", "#8a5a9e", "#b08a1e", "#4a4a4a", "#c0567f", "#3aa6a0", "#8c6239", "#9aa0a6")
 """Colours of lines with other names, in turn."""
 
 DOT: Mapping[str, Any] = {"marker": "o", "linestyle": "", "markersize": 3.5, "clip_on": False, "zorder": 3}
@@ -99,9 +100,37 @@ def line_chart(
     return _drawn(figure)
 
 
+def interval_chart(intervals: Mapping[str, tuple[float, float, float]], *, x_label: str, y_label: str) -> Chart:
+    """Values with their intervals, side by side.
+
+    Args:
+        intervals: by label: value, and the ends of its interval; NaN where there is none.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+    """
+    figure = Figure(figsize=(8.4, 3.0), dpi=120, layout="constrained")
+    axes: Axes = figure.add_subplot()
+    for place, (value, low, high) in enumerate(intervals.values()):
+        if math.isfinite(low) and math.isfinite(high):
+            axes.plot([place, place], [low, high], color=OTHERS[3], linewidth=1.2, alpha=0.6)
+        axes.plot([place], [value], color=COLOURS["style"], **DOT)
+    axes.set_xticks(range(len(intervals)), list(intervals))
+    if sum(map(len, intervals)) > WIDEST:
+        axes.tick_params("x", rotation=35)
+    axes.set_xlim(-0.5, len(intervals) - 0.5)
+    ends = [end for interval in intervals.values() for end in interval if math.isfinite(end)]
+    axes.set_ylim(min(0.0, *ends), None)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return _drawn(figure)
+
+
 def _drawn(figure: Figure) -> Chart:
     FigureCanvasAgg(figure)
     png, svg = io.BytesIO(), io.StringIO()
     figure.savefig(png, format="png", metadata={"Software": None})
-    figure.savefig(svg, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "artune"}):  # names of its parts that are the same in each run
+        figure.savefig(svg, format="svg", metadata={"Date": None})
     return Chart(svg.getvalue(), png.getvalue())

@@ -40,10 +40,19 @@ def explained(error: ValidationError, model: type[Model], named: Callable[[Seque
         named: makes the name of a field from the names on the way to it, such as ``("method", "tv")``. The names of
             other fields in the text are in backticks.
     """
+    return "; ".join(dict.fromkeys(text for _, text in faults(error, model, named)))  # unions are reported twice
+
+
+Loc = tuple[int | str, ...]
+"""Place of a value in plain data: names, and places in lists, from the outside in."""
+
+
+def faults(error: ValidationError, model: type[Model], named: Callable[[Sequence[str]], str]) -> list[tuple[Loc, str]]:
+    """Each fault of a spec: its place in the data, and what is wrong; see ``explained``."""
     items = error.errors()
     places = {item["loc"][:end] for item in items for end in range(len(item["loc"]))}
     inmost = [item for item in items if item["loc"] not in places]  # a list whose parts are wrong is called short, too
-    return "; ".join(dict.fromkeys(_fault(item, model, named) for item in inmost))  # unions are reported twice
+    return [(item["loc"], _fault(item, model, named)) for item in inmost]
 
 
 def choices(field: FieldInfo) -> list[str]:

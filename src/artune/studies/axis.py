@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from artune.balance.curve import log_odds, strength_at
 from artune.errors import InputError, SpecError
 from artune.spec.options import with_options
-from artune.spec.study import StudySpec
+from artune.spec.study import ClassStudySpec
 from artune.spec.style import StyleSpec, optimise_of
 
 MOST = 1e15
@@ -31,7 +31,7 @@ class Weight:
     ratio: bool
 
 
-def weighted_specs(study: StudySpec) -> list[StyleSpec]:
+def weighted_specs(study: ClassStudySpec) -> list[StyleSpec]:
     """The spec of a study at each of its weights.
 
     Raises:

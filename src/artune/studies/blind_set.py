@@ -24,17 +24,17 @@ from artune.report.page import page, picture_uri
 from artune.report.tables import Table
 from artune.spec.study import Example
 from artune.studies.axis import weight_of
+from artune.studies.classes import verdicts
 from artune.studies.entries import (
     SIDES,
     Entry,
     Side,
     Verdict,
     picture_file,
-    read_entries,
     read_result,
-    read_verdicts,
 )
 from artune.studies.keys import differences
+from artune.studies.store import open_for_reading
 
 SHEET, CHOICES, PAGE, PICTURES = "answers.csv", "choices.csv", "index.html", "pictures"
 UNKNOWN = "cannot tell"
@@ -135,7 +135,9 @@ def make_blind_set(
     if key.resolve().is_relative_to(folder.resolve()):
         raise OutputError(f"the key {key} would be handed out with the set; choose a place outside {folder}")
     check_writable(key)
-    entries = [entry for entry in read_entries(study).values() if entry.record is not None]
+    with open_for_reading(study) as store:
+        entries = [entry for entry in store.entries() if entry.record is not None]
+        answers = [*verdicts(store).values()]
     if not entries:
         raise InputError(f"there is no finished picture in {study}; run the study first")
     if names := differences(entry.settings for entry in entries):  # these would tell the pictures apart
@@ -144,16 +146,17 @@ def make_blind_set(
             "folder that holds one study"
         )
     chosen = _chosen(entries, per_weight, seed)
-    verdicts = _answers(chosen, study, {"content": content_judge, "style": style_judge})
-    questions = _questions(chosen, verdicts, seed)
+    machine = _answers(chosen, answers, {"content": content_judge, "style": style_judge})
+    questions = _questions(chosen, machine, seed)
     runs = [entry.run for entry in entries]
     choices: dict[Side, tuple[str, ...]] = {
         "content": tuple(sorted({run.content.label for run in runs})),
         "style": tuple(sorted({run.style.label for run in runs})),
     }
-    found = Key(choices=choices, questions=questions, judges={verdict.side: verdict.judge for verdict in verdicts})
+    found = Key(choices=choices, questions=questions, judges={verdict.side: verdict.judge for verdict in machine})
     pictures = {
-        name: Picture(read_result(picture_file(study, question.picture)).pixels) for name, question in questions.items()
+        name: Picture(read_result(picture_file(expanded(study), question.picture)).pixels)
+        for name, question in questions.items()
     }
     used = {entry.record.digests.get("style 0", "") for entry in entries if entry.record}
     shown = _references(references, used, seed)
@@ -197,10 +200,10 @@ def _pair(entry: Entry) -> tuple[Path, Path]:
     return entry.run.content.file, entry.run.style.file
 
 
-def _answers(entries: Sequence[Entry], study: Path, judges: Mapping[Side, Path | None]) -> list[Verdict]:
+def _answers(entries: Sequence[Entry], answers: Iterable[Verdict], judges: Mapping[Side, Path | None]) -> list[Verdict]:
     """The answers of one judge of each side to some pictures."""
     keys = {entry.key for entry in entries}
-    verdicts = [verdict for verdict in read_verdicts(study).values() if verdict.picture in keys]
+    verdicts = [verdict for verdict in answers if verdict.picture in keys]
     chosen: list[Verdict] = []
     for side, file in judges.items():
         known = {verdict.judge for verdict in verdicts if verdict.side == side}

@@ -1,19 +1,18 @@
-"""What a folder of results holds: its files, and what a line of each says.
+"""What a folder of results holds.
 
-FOLDER/records.jsonl       a line for every picture, finished or failed
-FOLDER/judged.jsonl        a line for every answer of a judge to a picture
-FOLDER/pictures/KEY.png    the pictures; each also carries its line
+FOLDER/study.sqlite            the database: what was asked for, what happened, what was measured
+FOLDER/study.lock              locked while a process writes
+FOLDER/pictures/AB/KEY.png     the pictures, by the first two characters of their keys
 """
 
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from artune.errors import ArtuneWarning, InputError, PictureError
+from artune.errors import PictureError
 from artune.files import expanded
 from artune.images.picture import Picture
 from artune.images.read import read_picture
@@ -23,27 +22,20 @@ from artune.studies.keys import settings
 
 Side = Literal["content", "style"]
 SIDES: tuple[Side, Side] = ("content", "style")
-RECORDS, JUDGED, PICTURES = "records.jsonl", "judged.jsonl", "pictures"
+DATABASE, LOCK, PICTURES = "study.sqlite", "study.lock", "pictures"
 
 
-class JsonLine(BaseModel):
-    """A line of a file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-L = TypeVar("L", bound=JsonLine)
-
-
-class Entry(JsonLine):
+class Entry(BaseModel):
     """A picture that was made, or the reason why it was not.
 
     Attributes:
         key: see ``artune.studies.keys.keyed``.
         run: what was asked for.
-        record: what happened, with the last value of each loss; ``None`` for a picture that failed.
+        record: what happened, with the last value of each loss, or with all; ``None`` for a picture that failed.
         failed: why there is no picture; empty where there is one.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     run: RunSpec
@@ -56,6 +48,25 @@ class Entry(JsonLine):
         if self.record is None:
             return settings(self.run.spec, {}, "")
         return settings(self.run.spec, self.record.digests, self.record.versions.get("algorithm", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A value of a measure of a picture.
+
+    Attributes:
+        value: the value; NaN where it is not defined.
+        by: what measured it: the digest of weights, or a setting. A value by another is another value.
+        detail: more about it that JSON can hold, such as the classes and probabilities of a judge.
+    """
+
+    value: float
+    by: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+Values = Mapping[str, Measured]
+"""Values of a picture, by the name of the measure."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ class Failure:
         return f"{first.content.file} in the style of {first.style.file}{others}: {self.reason}"
 
 
-class Verdict(JsonLine):
+class Verdict(BaseModel):
     """A judge's answer to a picture.
 
     Attributes:
@@ -86,6 +97,8 @@ class Verdict(JsonLine):
         classes: the classes that the judge knows.
         probabilities: of these classes, in the same order.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     picture: str
     side: Side
@@ -115,7 +128,7 @@ Verdicts = dict[tuple[str, str, str], Verdict]
 
 def picture_file(folder: Path, key: str) -> Path:
     """The file of a picture in a folder of results."""
-    return folder / PICTURES / f"{key}.png"
+    return folder / PICTURES / key[:2] / f"{key}.png"
 
 
 def read_result(path: Path) -> Picture:
@@ -129,35 +142,3 @@ def read_result(path: Path) -> Picture:
     except PictureError as error:
         advice = "remove the file and run" if expanded(path).exists() else "run"
         raise PictureError(f"{error}; {advice} the study again, which makes it anew") from error
-
-
-def read_entries(folder: Path) -> dict[str, Entry]:
-    """The last line of each picture, by key.
-
-    Raises:
-        InputError: there are no results in the folder.
-    """
-    return {entry.key: entry for entry in _lines(folder / RECORDS, Entry)}
-
-
-def read_verdicts(folder: Path) -> Verdicts:
-    """The last verdict of each judge on each picture.
-
-    Raises:
-        InputError: there are no results in the folder.
-    """
-    return {(each.picture, each.side, each.judge): each for each in _lines(folder / JUDGED, Verdict)}
-
-
-def _lines(path: Path, kind: type[L]) -> Iterator[L]:
-    """The lines of a file, without damaged ones and without an unfinished last one, which may be being written."""
-    path = expanded(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"there are no results in {path.parent}: cannot read {path.name}: {error.strerror}") from error
-    for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        try:
-            yield kind.model_validate_json(line)
-        except ValidationError:
-            warnings.warn(f"line {number} of {path} is damaged, and left out", ArtuneWarning, stacklevel=2)

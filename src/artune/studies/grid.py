@@ -34,8 +34,11 @@ def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Exa
     return tuple(chosen)
 
 
-def grid(contents: Sequence[Example], styles: Sequence[Example], specs: Sequence[StyleSpec]) -> list[RunSpec]:
-    """Every content in every style by every spec."""
+def grid(
+    contents: Sequence[Example], styles: Sequence[Example], specs: Sequence[StyleSpec], weights: str = ""
+) -> list[RunSpec]:
+    """Every content in every style by every spec, with the same weights."""
     return [
-        RunSpec(content=content, style=style, spec=spec) for content, style, spec in product(contents, styles, specs)
+        RunSpec(content=content, style=style, spec=spec, weights=weights)
+        for content, style, spec in product(contents, styles, specs)
     ]

@@ -1,18 +1,24 @@
 """Keys of runs, which say when two runs make the same picture, and the settings that all runs of a study share."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from artune.errors import InputError, PictureError
 from artune.files import file_digest
 from artune.machine import choose_device, choose_precision, precision_of
-from artune.record import ALGORITHM, run_key
+from artune.record import ALGORITHM
 from artune.spec.study import Example, RunSpec
-from artune.spec.style import StyleSpec
+from artune.spec.style import Optimise, StyleSpec
 from artune.studies.axis import weight_of
+
+RANDOM = "random"
+"""What stands for untrained weights, in place of a file."""
 
 
 def pinned(spec: StyleSpec) -> StyleSpec:
@@ -25,20 +31,28 @@ def pinned(spec: StyleSpec) -> StyleSpec:
     if "auto" not in (spec.device, spec.precision):
         return spec
     device = choose_device(spec.device)
-    precision = precision_of(choose_precision(spec.precision, device))
+    chosen = precision_of(choose_precision(spec.precision, device))
+    precision = chosen if isinstance(spec.method, Optimise) else "fp32"  # other methods have no other
     return spec.model_copy(update={"device": str(device), "precision": precision})
 
 
-def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, RunSpec]:
-    """Runs by key, with device and precision ``pinned``.
+def keyed(runs: Iterable[RunSpec]) -> dict[str, RunSpec]:
+    """Runs by key, each once; see ``keys_of``."""
+    found: dict[str, RunSpec] = {}
+    for key, run in keys_of(runs):
+        found.setdefault(key, run)
+    return found
+
+
+def keys_of(runs: Iterable[RunSpec]) -> list[tuple[str, RunSpec]]:
+    """The key of each run, and the run with device and precision ``pinned``.
 
     A key is a digest of the spec as it was given, with the type of the device (``cuda`` for ``cuda:1``) and the
-    precision; of the bytes of all files; and of artune's ``ALGORITHM``. No network is loaded, and every file is read
-    once.
+    precision; of the bytes of all files; and of artune's ``ALGORITHM``. No network is loaded, every file is read once,
+    and so is every spec that runs share. Published weights have no part in it, as the network's name stands for them.
 
     Args:
         runs: what is asked for.
-        weights: file of the network's weights; default: the published ones, which the network's name stands for.
 
     Raises:
         PictureError: a file cannot be read.
@@ -53,23 +67,59 @@ def keyed(runs: Iterable[RunSpec], weights: Path | None = None) -> dict[str, Run
         except OSError as error:
             raise PictureError(f"cannot read {path}: {error.strerror}") from error
 
-    found: dict[str, RunSpec] = {}
+    @cache
+    def of_weights(weights: str) -> str:
+        return weights if weights == RANDOM else digest(Path(weights))
+
+    found: list[tuple[str, RunSpec]] = []
     owners: dict[tuple[str, str], Example] = {}
+    specs: dict[int, _Spec] = {}
     for asked in runs:
-        run = asked.model_copy(update={"spec": pinned(asked.spec)})
-        digests = {side: digest(example.file) for side, example in (("content", run.content), ("style", run.style))}
+        if (spec := specs.get(id(asked.spec))) is None:
+            spec = specs[id(asked.spec)] = _Spec.of(asked.spec)
+        run = asked if spec.pinned is asked.spec else asked.model_copy(update={"spec": spec.pinned})
+        digests = {}
         for side, example in (("content", run.content), ("style", run.style)):
+            digests[side] = digest(example.file)
             other = owners.setdefault((side, digests[side]), example)
             if other.label != example.label:
                 raise InputError(
                     f"{other.file} and {example.file} are the same picture in two classes; remove it from one of them"
                 )
-        if weights is not None:
-            digests["weights"] = digest(weights)
-        if os.path.isfile(run.spec.method.start):
+        if run.weights:
+            digests["weights"] = of_weights(run.weights)
+        if spec.starts_from_file:
             digests["start"] = digest(Path(run.spec.method.start))
-        found.setdefault(run_key(_on_any(run.spec), digests), run)
+        found.append((spec.key(digests), run))
     return found
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """A spec that many runs share.
+
+    Attributes:
+        given: the spec; it is kept, so that no other one can take its place in memory.
+        pinned: see ``pinned``.
+        text: of what the keys hold of it, as JSON.
+        starts_from_file: whether it starts from a picture of its own.
+    """
+
+    given: StyleSpec
+    pinned: StyleSpec
+    text: str
+    starts_from_file: bool
+
+    @classmethod
+    def of(cls, given: StyleSpec) -> Self:
+        spec = pinned(given)
+        fields = _on_any(spec).model_dump(mode="json", exclude={"automatic"})
+        return cls(given, spec, json.dumps(fields, sort_keys=True), os.path.isfile(spec.method.start))
+
+    def key(self, digests: Mapping[str, str]) -> str:
+        """``artune.record.run_key``, with the text of the spec made once."""
+        parts = f'{{"algorithm": {ALGORITHM}, "digests": {json.dumps(digests, sort_keys=True)}, "spec": {self.text}}}'
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _on_any(spec: StyleSpec) -> StyleSpec:

@@ -2,112 +2,187 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
 
 import artune
-from artune.errors import ArtuneError, InputError, ResourceError
-from artune.images.picture import Picture
+from artune.backbones.network import Network
+from artune.backbones.smoothed import Smoothed
+from artune.backbones.untrained import untrained
+from artune.errors import ArtuneError, InputError, ResourceError, SpecError
+from artune.files import expanded
+from artune.images.write import encoded
+from artune.machine import choose_device, choose_precision
 from artune.record import Record
 from artune.spec.study import RunSpec
-from artune.spec.style import StyleSpec
-from artune.studies.entries import Entry
+from artune.spec.style import Optimise, StyleSpec
+from artune.studies.entries import Entry, Values
+from artune.studies.keys import RANDOM
 from artune.studies.store import Store
+from artune.transfer.methods import method_of
+
+WINDOW = 256
+"""Largest number of tasks that the executor holds at a time; so a million of them need no memory."""
+NETWORKS = 2
+"""Number of networks that a process keeps loaded."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to be made, to be measured, or both.
+
+    Attributes:
+        run: what is asked for.
+        measures: names of what is to be measured.
+        picture: a file's bytes, if the picture is there and is only to be measured.
+        record: of that picture's run.
+    """
+
+    run: RunSpec
+    measures: tuple[str, ...] = ()
+    picture: bytes | None = None
+    record: Record | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: a picture and its record, or the reason why there are none.
+    """What came of a task: a picture and its record, values, or the reason why there are none.
 
     Attributes:
-        picture: the result; ``None`` where the run failed.
-        record: what happened, with the last value of each loss.
+        picture: the result as a PNG file; ``None`` where the run failed, or the picture was there.
+        record: what happened; ``None`` likewise.
+        values: what was measured, by the name of the measure.
         failed: why there is no picture; empty where there is one.
     """
 
-    picture: Picture | None = None
+    picture: bytes | None = None
     record: Record | None = None
+    values: Values = field(default_factory=dict)
     failed: str = ""
 
 
-CarryOut = Callable[[RunSpec], Outcome]
-"""A function that makes the picture of a run; it must be picklable where it is to work in other processes."""
+CarryOut = Callable[[Task], Outcome]
+"""A function that carries out a task; it must be picklable where it is to work in other processes."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Makes pictures by ``artune.style``; the network is loaded once in each process.
+    """Makes pictures by ``artune.style``; networks are loaded once in each process.
 
     Attributes:
-        weights: file of the network's weights; default: the published ones.
+        curves: whether the record keeps the losses of every step; else the last ones.
     """
 
-    weights: Path | None = None
+    curves: bool = False
 
-    def __call__(self, run: RunSpec, /) -> Outcome:
+    def __call__(self, task: Task, /) -> Outcome:
         """The picture of a run.
 
         Raises:
             ArtuneError: as ``artune.style``, and where the descent diverged.
         """
-        network = _network(_without_weights(run.spec).model_dump_json(), self.weights)
-        result = artune.style(run.content.file, run.style.file, spec=run.spec, network=network)
+        run = task.run
+        paintings = (run.style.file,) if run.spec.method.takes_paintings else ()
+        network = loaded(run.spec, run.weights)
+        result = artune.style(run.content.file, *paintings, spec=run.spec, network=network)
         record = result.record
         if record.end == "diverged":
             raise InputError(
                 f"the descent diverged after {record.steps} steps; choose smaller weights or a smaller rate"
             )
-        last = {name: values[-1:] for name, values in record.losses.items()}
-        return Outcome(result.picture, record.model_copy(update={"losses": last}))
+        if not self.curves:
+            record = record.model_copy(update={"losses": {name: each[-1:] for name, each in record.losses.items()}})
+        return Outcome(encoded(result.noted(), ".png"), record)
+
+
+def loaded(spec: StyleSpec, weights: str = "") -> Any:
+    """What a method loads for many pictures, such as its network; this process keeps the last ones.
+
+    Args:
+        spec: how pictures are made.
+        weights: as in a ``RunSpec``.
+
+    Raises:
+        SpecError: untrained weights for a method without a loss network.
+        WeightsError: missing or unfit weights.
+    """
+    return _loaded(_without_weights(spec).model_dump_json(), weights)
 
 
 def _without_weights(spec: StyleSpec) -> StyleSpec:
-    """What the runs of a study have in common: they share one network."""
-    method = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
-    return spec.model_copy(update={"strength": "auto", "method": method})
+    """What runs have in common that share a network; weights and strength are those of content and style."""
+    update: dict[str, Any] = {"strength": "auto"}
+    if isinstance(spec.method, Optimise):
+        update["method"] = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
+    return spec.model_copy(update=update)
 
 
-@functools.lru_cache(maxsize=1)
-def _network(spec: str, weights: Path | None) -> "artune.Network":
-    return artune.Network.load(StyleSpec.model_validate_json(spec), weights)
+@functools.lru_cache(maxsize=NETWORKS)
+def _loaded(text: str, weights: str) -> Any:
+    spec = StyleSpec.model_validate_json(text)
+    if weights == RANDOM:
+        return _untrained(spec)
+    return method_of(spec).load(spec, expanded(weights) if weights else None, None)
 
 
-def run(
-    runs: Mapping[str, RunSpec], store: Store, executor: Executor, carry_out: CarryOut | None = None
-) -> Iterator[Entry]:
-    """Make the pictures that the store does not hold, and keep each as soon as it is finished.
+def _untrained(spec: StyleSpec) -> Network:
+    method = spec.method
+    if not isinstance(method, Optimise):
+        raise SpecError(f"the method {method.kind} has no untrained weights; give a file, or leave `weights` out")
+    device = choose_device(spec.device)
+    dtype = choose_precision(spec.precision, device)
+    backbone, digest = untrained(
+        method.network,
+        seed=0,
+        pooling=method.pooling,
+        padding=method.padding,
+        smooth=method.smooth,
+        device=device,
+        dtype=dtype,
+    )
+    smooth = isinstance(backbone, Smoothed)
+    return Network(backbone, method.network, method.pooling, digest, device, dtype, smooth, method.padding)
 
-    A run that fails does not stop the others; its reason is kept, and it is tried again next time. If the caller stops,
-    runs that have not begun are dropped.
+
+def run(tasks: Mapping[str, Task], store: Store, executor: Executor, carry_out: CarryOut) -> Iterator[Entry]:
+    """Carry out tasks, and keep the outcome of each as soon as it ends.
+
+    Tasks whose pictures are finished are left out, unless they bring the picture along to be measured. A task that
+    fails does not stop the others; its reason is kept, and it is tried again next time. If the caller stops, tasks that
+    have not begun are dropped.
 
     Args:
-        runs: by key (``artune.studies.keys.keyed``).
+        tasks: by key (``artune.studies.keys.keyed``); one after the other is taken, as there is room for it.
         store: where pictures are kept.
-        executor: where runs are carried out: one of the standard library, or one with the same interface.
-        carry_out: makes the picture of a run; default: ``Transfer``.
+        executor: where tasks are carried out: one of the standard library, or one with the same interface.
+        carry_out: carries out a task.
 
     Yields:
-        The entry of each run, in the order in which they end.
+        The entry of each task, in the order in which they end.
 
     Raises:
         OutputError: the store cannot be written.
         ResourceError: a process of the executor died.
     """
-    carry_out = carry_out or Transfer()
-    waiting: dict[Future[Outcome], str] = {}
+    waiting: dict[Future[Outcome], tuple[str, Task]] = {}
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     try:
-        for key, each in store.missing(runs).items():
-            future = executor.submit(_attempt, carry_out, each)
-            if future.done():  # carried out in this process: kept before the next one begins
-                yield _kept(store, key, each, future)
-            else:
-                waiting[future] = key
-        for future in as_completed(waiting):
-            key = waiting.pop(future)
-            yield _kept(store, key, runs[key], future)
+        for key, task in tasks.items():
+            if task.picture is None and store.finished(key):
+                continue
+            future = executor.submit(_attempt, carry_out, task)
+            waiting[future] = key, task
+            future.add_done_callback(ended.put)
+            while len(waiting) >= WINDOW or not ended.empty():  # in this process: kept before the next one begins
+                yield _kept(store, waiting, ended.get())
+        while waiting:
+            yield _kept(store, waiting, ended.get())
     except BrokenExecutor as error:
         waiting.clear()  # the executor itself ends them
+        if isinstance(error, ArtuneError):
+            raise
         raise ResourceError(
             "a process died, perhaps for lack of memory; finished pictures are kept. Continue with fewer processes, or "
             "at a smaller size"
@@ -117,18 +192,30 @@ def run(
             future.cancel()
 
 
-def _attempt(carry_out: CarryOut, each: RunSpec) -> Outcome:
+def _attempt(carry_out: CarryOut, task: Task) -> Outcome:
     """An outcome in any case: not every exception can be passed from one process to another."""
     try:
-        return carry_out(each)
-    except ArtuneError as error:
-        return Outcome(failed=str(error))
+        return carry_out(task)
     except Exception as error:
-        return Outcome(failed=f"{type(error).__name__}: {error}")
+        return _failed(error)
 
 
-def _kept(store: Store, key: str, each: RunSpec, future: Future[Outcome]) -> Entry:
-    outcome = future.result()
-    entry = Entry(key=key, run=each, record=outcome.record, failed=outcome.failed)
-    store.add(entry, outcome.picture)
+def _failed(error: Exception) -> Outcome:
+    return Outcome(failed=str(error) if isinstance(error, ArtuneError) else f"{type(error).__name__}: {error}")
+
+
+def _kept(store: Store, waiting: dict[Future[Outcome], tuple[str, Task]], future: Future[Outcome]) -> Entry:
+    """Keep the outcome of a task that ended."""
+    key, task = waiting.pop(future)
+    try:
+        outcome = future.result()
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # the task did not come back, such as from a worker of a cluster that was lost
+        outcome = _failed(error)
+    entry = Entry(key=key, run=task.run, record=outcome.record, failed=outcome.failed)
+    if task.picture is None:
+        store.add(entry, outcome.picture, outcome.values)
+    elif not outcome.failed:  # the picture's own entry stays as it is
+        store.add_values(key, outcome.values)
     return entry

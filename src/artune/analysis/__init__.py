@@ -1,0 +1,1 @@
+"""What networks see: reconstruction from layers, and dissection of units."""

@@ -1,0 +1,77 @@
+"""The photographs and paintings of a study, drawn so that a larger number holds every smaller one."""
+
+import random
+from pathlib import Path
+
+from artune.assets import SAMPLE_PHOTOS, SAMPLE_STYLES, sample_photo, sample_style
+from artune.errors import InputError
+from artune.files import expanded
+from artune.images.find import find_pictures
+from artune.spec.study import Choice, Example, StudySpec
+from artune.studies.grid import examples
+from artune.studies.nprgeneral import PICTURES, nprgeneral
+
+
+def chosen(choice: Choice, count: int | None = None) -> tuple[Example, ...]:
+    """The pictures of a choice.
+
+    Args:
+        choice: where they come from.
+        count: pictures, of each class where there are classes, in place of the choice's own number; with fewer, all.
+
+    Raises:
+        InputError: a folder is missing or empty, a class has too few pictures, or there is no such sample.
+    """
+    wanted = choice.count if count is None else count
+    if choice.classes is not None:
+        return examples(choice.classes, wanted, choice.seed)
+    files = _files(choice)
+    if count is None and wanted is not None and wanted > len(files):
+        raise InputError(f"{wanted} pictures are asked for, and there are {len(files)}; ask for fewer")
+    if wanted is not None:
+        drawn = random.Random(choice.seed).sample(files, len(files))
+        files = sorted(drawn[:wanted], key=files.index)
+    return tuple(Example(file=file, label="") for file in files)
+
+
+def paired(study: StudySpec, count: int | None = None) -> list[tuple[Example, Example]]:
+    """The pairs of photograph and painting of a study.
+
+    Args:
+        study: the study.
+        count: pictures of each side, or of each of its classes; default: the study's numbers.
+
+    Raises:
+        InputError: see ``chosen``.
+    """
+    contents, styles = chosen(study.contents, count), chosen(study.styles, count)
+    if study.pairs == "in turn":
+        return [(content, styles[place % len(styles)]) for place, content in enumerate(contents)]
+    return [(content, style) for content in contents for style in styles]
+
+
+def _files(choice: Choice) -> list[Path]:
+    if choice.folder is not None:
+        return find_pictures(choice.folder).pictures
+    if choice.samples is not None:
+        return [sample(name) for name in choice.samples]
+    if choice.nprgeneral is not None:
+        names = [*PICTURES] if choice.nprgeneral == ("all",) else choice.nprgeneral
+        return [nprgeneral(name) for name in names]
+    files = [expanded(file) for file in choice.files or ()]
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError(f"there is no picture {missing[0]}")
+    if twice := [file for file in files if files.count(file) > 1]:
+        raise InputError(f"{twice[0]} is given twice; give each picture once")
+    return files
+
+
+def sample(name: str) -> Path:
+    """The file of a picture that is installed with the package.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name in SAMPLE_PHOTOS or name not in SAMPLE_STYLES:
+        return sample_photo(name)
+    return sample_style(name)

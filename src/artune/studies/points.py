@@ -1,0 +1,203 @@
+"""The points of a study: every combination of its axes, as a spec."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from itertools import product
+from typing import Any
+
+from artune.errors import InputError, SpecError
+from artune.files import expanded
+from artune.recipes import find_recipe
+from artune.spec.checked import Loc
+from artune.spec.options import with_options
+from artune.spec.study import RESERVED, SETTABLE, Selection, StudySpec
+from artune.spec.style import Optimise, StyleSpec
+from artune.studies.keys import RANDOM
+
+SIZE = 256
+"""Default longer side of the results, pixels."""
+STRENGTH = 0.5
+"""Default strength: searching it for every picture would hide what is compared."""
+
+
+class PointError(SpecError):
+    """A point of a study cannot be made.
+
+    Args:
+        text: what is wrong.
+        place: in the study's data.
+    """
+
+    def __init__(self, text: str, place: Loc) -> None:
+        super().__init__(text)
+        self.place = place
+
+
+@dataclass(frozen=True)
+class Point:
+    """A combination of the points of all axes.
+
+    Attributes:
+        labels: label of the point on each axis, by its name.
+        spec: how pictures are made there.
+        weights: a file, ``random``, or empty for the published weights.
+        wanted: name of the weights, where the study has none of that name: they must be given to run it.
+        tap: for a study of judges: the layer.
+        standardised: for a study of judges: see ``artune.spec.study.Options``.
+    """
+
+    labels: Mapping[str, str]
+    spec: StyleSpec
+    weights: str = ""
+    wanted: str = ""
+    tap: str = ""
+    standardised: bool = True
+
+
+def points_of(study: StudySpec) -> list[Point]:
+    """All points of a study, without those that are left out.
+
+    Raises:
+        PointError: options cannot be used, or a name is unknown.
+    """
+    for place, selection in _selections(study):
+        check_selection(study, selection, place)
+    axis = study.answer
+    for place, names in ((("answer",), [axis] if axis else []), (("rows",), study.rows or ())):
+        for name in names:
+            if name not in study.axes:
+                raise PointError(f"there is no axis {name}{_meant(name, study.axes)}", place)
+    _check_options(study.base, ("base",))
+    for name, points in study.axes.items():
+        if not points:
+            raise PointError(f"the axis {name} has no points; give at least one", ("axes", name))
+        for label, options in points.items():
+            if {*options} == {name} and name not in SETTABLE:  # a list of values
+                raise PointError(
+                    f"there is no field {name}{_meant(name, SETTABLE)}; for points of your own, give each a name and "
+                    "its fields",
+                    ("axes", name),
+                )
+            _check_options(options, ("axes", name, label))
+    found = []
+    for labels in product(*study.axes.values()):
+        chosen = dict(zip(study.axes, labels, strict=True))
+        if not any(selects(selection, chosen) for selection in study.leave_out):
+            found.append(_point(study, chosen))
+    if not found:
+        raise PointError("every combination is left out; leave out fewer", ("leave_out",))
+    return found
+
+
+def selects(selection: Selection, labels: Mapping[str, str]) -> bool:
+    """Whether a selection holds a point."""
+    return all(labels[axis] in wanted for axis, wanted in selection.items())
+
+
+def check_selection(study: StudySpec, selection: Selection, place: Loc) -> None:
+    """Raise unless the axes and the labels of a selection are those of a study.
+
+    Raises:
+        PointError: naming the first that is not.
+    """
+    for axis, labels in selection.items():
+        if axis not in study.axes:
+            raise PointError(f"there is no axis {axis}{_meant(axis, study.axes)}", (*place, axis))
+        for label in labels:
+            if label not in study.axes[axis]:
+                raise PointError(f"the axis {axis} has no {label}{_meant(label, study.axes[axis])}", (*place, axis))
+
+
+def _selections(study: StudySpec) -> Iterable[tuple[Loc, Selection]]:
+    """All selections of a study, with their places."""
+    for number, selection in enumerate(study.leave_out):
+        yield ("leave_out", number), selection
+    for number, finding in enumerate(study.findings):
+        for name in ("lower", "higher", "than"):
+            if (selection := getattr(finding, name)) is not None:
+                yield ("findings", number, name), selection
+        for part, selection in enumerate(finding.alike or ()):
+            yield ("findings", number, "alike", part), selection
+    for number, figures in enumerate(study.figures):
+        yield ("figures", number, "at"), figures.at
+
+
+def _check_options(options: Mapping[str, Any], place: Loc) -> None:
+    for name in options:
+        if name not in SETTABLE:
+            raise PointError(f"there is no field {name}{_meant(name, SETTABLE)}", (*place, name))
+
+
+def _point(study: StudySpec, labels: Mapping[str, str]) -> Point:
+    parts: list[tuple[Loc, Mapping[str, Any]]] = [(("base",), study.base)]
+    parts += [(("axes", axis, label), study.axes[axis][label]) for axis, label in labels.items()]
+    options: dict[str, Any] = {}
+    for _, part in parts:
+        options |= part
+    try:
+        return _of_options(study, labels, options)
+    except InputError as error:
+        named = ", ".join(f"{axis} {label}" for axis, label in labels.items())
+        raise PointError(f"{named}: {str(error).replace('`', '')}", _guilty(error, parts)) from None
+
+
+def _guilty(error: InputError, parts: list[tuple[Loc, Mapping[str, Any]]]) -> Loc:
+    """The place of the last option that an error names."""
+    for place, options in reversed(parts):
+        for name in options:
+            if name in str(error):
+                return (*place, name)
+    return parts[-1][0]
+
+
+def _made(options: Mapping[str, Any]) -> StyleSpec:
+    """The spec that options ask for.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    fields = {name: value for name, value in options.items() if name not in RESERVED}
+    if isinstance(recipe := options.get("recipe"), str):
+        base = find_recipe(recipe).spec
+    elif recipe is None:
+        base = StyleSpec(size=SIZE)
+    else:
+        raise SpecError(f"recipe must be the name of a recipe, not {recipe!r}")
+    spec = with_options(base, fields)
+    if spec.size == "original":
+        raise SpecError("the results of a study are of one size; give `size` in pixels")
+    open_strength = spec.method.usual_strength is None and spec.method.leaves_strength and "strength" not in fields
+    return spec.model_copy(update={"strength": STRENGTH}) if open_strength and spec.strength == "auto" else spec
+
+
+def _of_options(study: StudySpec, labels: Mapping[str, str], options: Mapping[str, Any]) -> Point:
+    """The point with some options.
+
+    Raises:
+        InputError: they cannot be used, or there is no such file of weights.
+    """
+    spec, given = _made(options), options.get("weights")
+    tap = options.get("tap", "")
+    if not isinstance(tap, str) or (study.judge is not None) != bool(tap):
+        raise SpecError("a study of judges needs a `tap` at each point, and only such a study has one")
+    point = Point(labels, spec, tap=tap, standardised=bool(options.get("standardised", True)))
+    if given is None:
+        return replace(point, weights=study.weights.get(network_of(spec), ""))
+    if given in study.weights:
+        return replace(point, weights=study.weights[given])
+    if given == RANDOM or (isinstance(given, str) and expanded(given).is_file()):
+        return replace(point, weights=given)
+    if isinstance(given, str) and "." not in given:
+        return replace(point, wanted=given)
+    raise SpecError(f"there are no weights {given!r}; give a file, or a name of the study's `weights`")
+
+
+def network_of(spec: StyleSpec) -> str:
+    """The name of the network that makes the pictures of a spec; of a method without a choice its kind."""
+    return spec.method.network if isinstance(spec.method, Optimise) else spec.method.kind
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    close = get_close_matches(given, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -1,0 +1,91 @@
+"""What is said of values: means, intervals, and findings that are found again or not."""
+
+import numpy as np
+import pytest
+
+from artune.spec.study import Finding, StudySpec
+from artune.studies.comparing import answer, found_again, mean_of
+from artune.studies.measured import Tools
+from artune.studies.points import points_of
+from artune.studies.study import Study, StudyResult
+
+
+def result_of(by_label, findings=(), contents=4, styles=3, spread=0.02, seed=0):
+    """A study along one axis, whose values differ from pair to pair by the same amounts at every point, and more."""
+    labels = {label: {"size": 64 + 16 * place} for place, label in enumerate(by_label)}
+    spec = StudySpec(title="t", question="q", axes={"kind": labels}, measures=("strokes",), findings=tuple(findings))
+    rng = np.random.default_rng(seed)
+    pairs = rng.normal(size=(contents, styles)) * 0.2
+    values = np.stack([value + pairs + spread * rng.normal(size=(contents, styles)) for value in by_label.values()])
+    return StudyResult(Study(spec, tuple(points_of(spec)), (), Tools()), {"strokes": values}, {}, {}, ())
+
+
+def test_the_mean_of_equal_values_is_sure():
+    mean = mean_of(np.full((3, 2), 0.5))
+    assert (mean.value, mean.low, mean.high, mean.pairs) == (0.5, 0.5, 0.5, 6)
+
+
+def test_one_pair_has_no_interval_and_no_value_no_mean():
+    assert not mean_of(np.array([[0.5]])).bounded
+    assert mean_of(np.array([[0.5]])).text(2) == "0.50"
+    assert mean_of(np.full((2, 2), np.nan)).text(2) == "-"
+
+
+def test_the_best_point_is_named_where_it_is_told_from_all():
+    said = answer(result_of({"a": 0.8, "b": 0.3, "c": 0.6}))
+    assert said.startswith("b has the lowest style distance (strokes): ")
+    assert "next is c, which differs by 0.3" in said
+
+
+def test_points_that_cannot_be_told_apart_are_named():
+    said = answer(result_of({"a": 0.8, "b": 0.301, "c": 0.3}))
+    assert "12 pairs cannot tell it from" in said
+    assert "a (" not in said
+
+
+def test_no_difference_is_an_answer():
+    said = answer(result_of({"a": 0.3, "b": 0.3, "c": 0.3}, spread=0.1, seed=1))
+    assert said.startswith("No difference that 12 pairs can tell")
+
+
+def test_differences_are_paired():
+    """The pairs differ by 0.2, the points by 0.05: without pairing nothing could be told."""
+    found = found_again(result_of({"a": 0.30, "b": 0.35}, [kind("lower", "a", "b")]))[0]
+    assert found.verdict == "found again"
+    assert mean_of(result_of({"a": 0.30}).values["strokes"][0]).high > 0.35
+
+
+def kind(name, one, other):
+    return Finding(claim="c", measure="strokes", **{name: {"kind": one}}, than={"kind": other})
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        (kind("lower", "a", "b"), "found again"),
+        (kind("higher", "a", "b"), "not found again"),
+        (kind("higher", "b", "a"), "found again"),
+        (kind("lower", "b", "a"), "not found again"),
+        (kind("lower", "b", "c"), "open"),
+        (Finding(claim="c", measure="strokes", lower={"kind": "a"}, value=0.9), "found again"),
+        (Finding(claim="c", measure="strokes", higher={"kind": "a"}, value=0.9), "not found again"),
+        (Finding(claim="c", measure="strokes", alike=({"kind": "b"}, {"kind": "c"}), within=0.1), "found again"),
+        (Finding(claim="c", measure="strokes", alike=({"kind": "a"}, {"kind": "b"}), within=0.1), "not found again"),
+        (Finding(claim="c", measure="strokes", alike=({"kind": "b"}, {"kind": "c"}), within=1e-4), "open"),
+    ],
+)
+def test_findings_are_found_again_or_not(finding, verdict):
+    found = found_again(result_of({"a": 0.2, "b": 0.6, "c": 0.6}, [finding]))[0]
+    assert found.verdict == verdict
+    assert "pairs)" in found.words
+
+
+def test_one_pair_leaves_a_finding_open():
+    found = found_again(result_of({"a": 0.2, "b": 0.6}, [kind("lower", "a", "b")], contents=1, styles=1))[0]
+    assert found.verdict == "open"
+
+
+def test_missing_values_are_left_out_of_both_sides():
+    result = result_of({"a": 0.2, "b": 0.6}, [kind("lower", "a", "b")])
+    result.values["strokes"][0, 0, 0] = np.nan
+    assert "(11 pairs)" in found_again(result)[0].words

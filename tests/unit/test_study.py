@@ -1,0 +1,203 @@
+"""A study from its spec to its values: what is drawn, what is made, and what is not made twice."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from artune.errors import InputError, SpecError, UnknownNameError
+from artune.images.picture import Picture
+from artune.images.write import write_picture
+from artune.record import Record
+from artune.spec.study import Choice, Example, RunSpec, StudySpec
+from artune.spec.style import StyleSpec
+from artune.studies.conduct import conduct
+from artune.studies.entries import Measured
+from artune.studies.executors import InProcess
+from artune.studies.measured import MEASURES, Scene, Tools, measured
+from artune.studies.nprgeneral import PICTURES
+from artune.studies.pictures import chosen
+from artune.studies.store import Store
+from artune.studies.study import Study
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for side in ("photos", "paintings"):
+        for number in range(3):
+            write_picture(Picture(rng.random((40, 48, 3), np.float32)), tmp_path / side / f"{number}.png")
+    return tmp_path
+
+
+def asked(folder, **more):
+    fields = {
+        "title": "t",
+        "question": "q",
+        "contents": {"folder": folder / "photos"},
+        "styles": {"folder": folder / "paintings"},
+        "base": {"method": "instant", "size": 40, "precision": "fp32"},
+        "axes": {"strength": [0.2, 0.8]},
+        "measures": ["palette", "ssim_content"],
+    }
+    return StudySpec(**(fields | more))
+
+
+def conducted(study, out):
+    with Store.open(out, study.spec.title) as store:
+        return conduct(study, store, InProcess())
+
+
+def test_a_larger_sample_holds_every_smaller_one(folder):
+    drawn = [{example.file for example in chosen(Choice(folder=folder / "photos"), count)} for count in (1, 2, 3, 9)]
+    assert [len(files) for files in drawn] == [1, 2, 3, 3]
+    assert drawn[0] < drawn[1] < drawn[2]
+    assert {e.file.name for e in chosen(Choice(folder=folder / "photos", count=1, seed=1))} != {
+        file.name for file in drawn[0]
+    } or len(chosen(Choice(folder=folder / "photos", count=1, seed=2))) == 1
+
+
+def test_samples_are_found_and_too_few_pictures_are_refused(folder):
+    assert [e.file.stem for e in chosen(Choice(samples=("cat", "mosaic")))] == ["chelsea", "mosaic"]
+    with pytest.raises(UnknownNameError, match="no sample photograph 'mosaik'"):
+        chosen(Choice(samples=("mosaik",)))
+    with pytest.raises(InputError, match="4 pictures are asked for, and there are 3"):
+        chosen(Choice(folder=folder / "photos", count=4))
+    with pytest.raises(InputError, match="there is no picture"):
+        chosen(Choice(files=(folder / "none.png",)))
+
+
+def test_a_study_is_made_measured_and_not_made_twice(folder, tmp_path):
+    study = Study.prepare(asked(folder), sample=2)
+    assert len(study.cells) == 2 * 2 * 2
+    first = conducted(study, tmp_path / "out").result
+    assert (first.made, first.failed, first.values["palette"].shape) == (8, 0, (2, 2, 2))
+    assert np.isfinite(first.values["palette"]).all()
+    assert np.ptp(first.values["palette"], 0).min() > 0  # the strengths differ for each pair
+    again = conducted(study, tmp_path / "out").result
+    assert again.made == 0
+    np.testing.assert_array_equal(again.values["palette"], first.values["palette"])
+
+
+def test_a_measure_that_is_added_is_taken_from_the_pictures_that_are_there(folder, tmp_path):
+    study = Study.prepare(asked(folder), sample=1)
+    conducted(study, tmp_path / "out")
+    more = Study.prepare(asked(folder, measures=("palette", "ssim_content", "sharpness", "seconds")), sample=1)
+    with Store.open(tmp_path / "out", "t") as store:
+        tasks = more.tasks(store)
+        assert {task.measures for task in tasks.values()} == {("sharpness", "seconds")}
+        assert all(task.picture for task in tasks.values())
+        result = conduct(more, store, InProcess()).result
+        assert not more.tasks(store)
+    assert result.made == 0
+    assert (result.values["sharpness"] > 0).all()
+    assert (result.values["seconds"] > 0).all()
+
+
+def test_pairs_in_turn_are_drawn_as_pairs(folder, tmp_path):
+    study = Study.prepare(asked(folder, pairs="in turn"))
+    assert [(c.run.content.file.stem, c.run.style.file.stem) for c in study.cells[:3]] == [
+        ("0", "0"),
+        ("1", "1"),
+        ("2", "2"),
+    ]
+    assert conducted(study, tmp_path / "out").result.values["palette"].shape == (2, 3, 1)
+
+
+def test_a_limit_takes_pairs_from_all_points(folder):
+    assert len(Study.prepare(asked(folder), limit=5).cells) == 4
+    assert len(Study.prepare(asked(folder), limit=1).cells) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "said"),
+    [
+        ({"measures": ("strokse",)}, UnknownNameError, "no measure 'strokse'; did you mean strokes"),
+        ({"axes": {"a": {"x": {"weights": "tuned"}}}}, SpecError, "needs the weights 'tuned'"),
+        (
+            {"base": {"network": "compact"}, "axes": {"style_layers": ["relu9_9"]}},
+            UnknownNameError,
+            "no layer 'relu9_9'",
+        ),
+        ({"measures": ("style_class",)}, InputError, "needs the judge of style"),
+        ({"contents": {"classes": "photos"}}, InputError, "no folder photos"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_made(folder, more, error, said):
+    with pytest.raises(error, match=said):
+        Study.prepare(asked(folder, **more))
+
+
+def test_another_study_is_refused_in_a_folder(folder, tmp_path):
+    conducted(Study.prepare(asked(folder), sample=1), tmp_path / "out")
+    with pytest.raises(Exception, match="results of the study 't'"):
+        conducted(Study.prepare(asked(folder, title="other"), sample=1), tmp_path / "out")
+
+
+@pytest.fixture
+def scene(folder):
+    """A result that is the photograph."""
+    photograph = Picture(np.random.default_rng(0).random((40, 48, 3), np.float32))
+    write_picture(photograph, folder / "photo.png")
+    run = RunSpec(
+        content=Example(file=folder / "photo.png", label="cat"),
+        style=Example(file=folder / "paintings" / "0.png", label=""),
+        spec=StyleSpec(strength=0.5),
+    )
+    losses = {"total": [2.0, 1.0], "style relu1_1": [0.5, 0.25], "style relu2_1": [0.5, 0.125]}
+    record = Record(key="k", spec=run.spec, digests={}, losses=losses, timings={"total": 3.0}, steps=2)
+    return Scene(photograph, run, record, Tools())
+
+
+def test_losses_are_read_by_their_name_or_its_beginning(scene):
+    names = ("loss:total", "loss:style", "loss:style relu2_1", "seconds", "steps")
+    assert {name: value.value for name, value in measured(names, scene).items()} == {
+        "loss:total": 1.0,
+        "loss:style": 0.375,
+        "loss:style relu2_1": 0.125,
+        "seconds": 3.0,
+        "steps": 2.0,
+    }
+
+
+def test_the_photograph_itself_is_the_end_of_every_scale(scene):
+    found = measured(("ssim_content", "outlines", "palette", "texture"), scene)
+    values = [found[name].value for name in ("ssim_content", "outlines", "palette", "texture")]
+    assert values == pytest.approx([1, 1, 1, 1], abs=2e-2)
+
+
+def test_what_cannot_be_measured_says_why(scene):
+    found = measured(("loss:content", "memory"), scene)
+    assert all(math.isnan(value.value) for value in found.values())
+    assert "no loss content; it has total" in found["loss:content"].detail["why"]
+    assert "memory of a process" in found["memory"].detail["why"]
+
+
+def test_multiply_adds_are_those_of_the_loss_network(scene):
+    spec = StyleSpec.model_validate({"method": {"content_layers": "relu1_1", "style_layers": "relu1_1"}})
+    record = scene.record.model_copy(update={"spec": spec})
+    found = measured(("multiply_adds",), dataclasses.replace(scene, record=record))["multiply_adds"]
+    assert isinstance(found, Measured)
+    assert 0 < found.value < 1
+
+
+def test_every_measure_says_what_it_is():
+    for name, measure in MEASURES.items():
+        assert measure.title, name
+        assert measure.about, name
+
+
+def test_nprgeneral_is_downloaded_and_checked(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTUNE_CACHE", str(tmp_path))
+    monkeypatch.setattr("artune.studies.nprgeneral.HOME", "http://127.0.0.1:9/")  # nobody listens there
+    with pytest.raises(InputError, match=r"cannot download NPRgeneral's arch from .* give your own copies as `folder`"):
+        chosen(Choice(nprgeneral="arch"))
+    with pytest.raises(UnknownNameError, match="no photograph of NPRgeneral 'arhc'; did you mean arch"):
+        chosen(Choice(nprgeneral=("arhc",)))
+    file = tmp_path / "nprgeneral-arch1024.jpg"
+    file.write_bytes(b"other")
+    with pytest.raises(InputError, match="its md5 differs; remove the file"):
+        chosen(Choice(nprgeneral="arch"))
+    monkeypatch.setitem(PICTURES, "arch", "795f3202b17cb6bc3d4b771d8c6c9eaf")  # of "other"
+    assert [example.file for example in chosen(Choice(nprgeneral="arch"))] == [file]
