@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artune.studies.declared import Declared, published
-from artune.studies.measured import digits_of, title_of
+from artune.studies.measured import shown, title_of
 
 CONTENTS, STYLES = ("00", "03", "05", "08", "11", "15"), ("01", "06", "13", "21", "27", "33")
 WEIGHTS = {
@@ -135,7 +135,7 @@ def means(folder: Path, measures: Sequence[str], axes: Sequence[str]) -> list[st
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         measure = row["measure"]
-        value = f"{float(row['mean']):.{digits_of(measure)}f}" if row["mean"] else "-"
+        value = shown(measure, float(row["mean"])) if row["mean"] else "-"
         cell = f"{value} ({row['source']})" if row["source"] else value
         found.setdefault(tuple(row[axis] for axis in axes), {})[measure] = cell
     head = [*axes, *map(title_of, measures)]

@@ -27,8 +27,13 @@ def test_the_mean_of_equal_values_is_sure():
 
 def test_one_pair_has_no_interval_and_no_value_no_mean():
     assert not mean_of(np.array([[0.5]])).bounded
-    assert mean_of(np.array([[0.5]])).text(2) == "0.50"
-    assert mean_of(np.full((2, 2), np.nan)).text(2) == "-"
+    assert mean_of(np.array([[0.5]])).text("strokes") == "0.500"
+    assert mean_of(np.full((2, 2), np.nan)).text("strokes") == "-"
+
+
+def test_losses_are_shown_to_four_digits_and_what_never_changes_without_an_interval():
+    assert mean_of(np.full((2, 2), 123456.0)).text("loss:total") == "1.235e+05"
+    assert mean_of(np.array([[1e-7, 3e-7]])).text("loss:total") == "2e-07 [1e-07, 3e-07]"
 
 
 def test_the_best_point_is_named_where_it_is_told_from_all():

@@ -59,8 +59,9 @@ def line_chart(
     span: tuple[float, float] | None = None,
     top: float | None = 1.0,
     dots: str = "",
+    log: bool = False,
 ) -> Chart:
-    """Lines over a common axis; the y axis begins at 0.
+    """Lines over a common axis; the y axis begins at 0, or is logarithmic.
 
     Args:
         lines: by name.
@@ -71,6 +72,7 @@ def line_chart(
         span: first and last place of a shaded part, named "safe".
         top: upper end of the y axis; ``None`` for what the lines need.
         dots: name of the dots in the legend; empty to leave them out of it.
+        log: whether the y axis is logarithmic.
     """
     figure = Figure(figsize=(8.4, 3.6), dpi=120, layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -91,7 +93,10 @@ def line_chart(
         axes.set_xticks(list(ticks), list(ticks.values()))
         if sum(map(len, ticks.values())) > WIDEST:
             axes.tick_params("x", rotation=35)
-    axes.set_ylim(0, top)
+    if log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, top)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     figure.legend(frameon=False, loc="outside right upper")

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from artune.spec.study import Finding, Selection
 from artune.studies.bootstrap import DRAWS, INNER, Array, resampled
-from artune.studies.measured import better_of, digits_of, title_of
+from artune.studies.measured import better_of, shown, title_of
 from artune.studies.study import StudyResult
 
 FEWEST = 2
@@ -43,12 +43,12 @@ class Mean:
         """Whether there is an interval."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
-    def text(self, digits: int) -> str:
-        """The mean with its interval."""
+    def text(self, measure: str) -> str:
+        """The mean with its interval, where it has one and is not the same in all draws."""
         if np.isnan(self.value):
             return "-"
-        value = f"{self.value:.{digits}f}"
-        return f"{value} [{self.low:.{digits}f}, {self.high:.{digits}f}]" if self.bounded else value
+        value, low, high = (shown(measure, number) for number in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]" if self.bounded and low != high else value
 
 
 def mean_of(cells: Float[Array, "c s"]) -> Mean:
@@ -97,7 +97,7 @@ def _there(result: StudyResult, axis: str, label: str) -> bool:
 def answer(result: StudyResult) -> str:
     """What the first measure says of an axis, in a sentence that follows from the figures."""
     axis, measure = answer_axis(result), result.study.spec.measures[0]
-    name, digits, better = title_of(measure), digits_of(measure), better_of(measure) or "lower"
+    name, better = title_of(measure), better_of(measure) or "lower"
     means = {label: mean for label, mean in along(result, axis, measure).items() if mean.pairs}
     if not means:
         return f"No picture has a value of {name}."
@@ -106,10 +106,10 @@ def answer(result: StudyResult) -> str:
     others = [label for label in means if label != best]
     pairs = means[best].pairs
     if not others:
-        return f"{name} is {means[best].text(digits)}; there is nothing to compare it with."
+        return f"{name} is {means[best].text(measure)}; there is nothing to compare it with."
     if pairs < FEWEST:
         return (
-            f"{best} has the {extreme(better)} {name}, {means[best].text(digits)}; one pair of pictures tells nothing "
+            f"{best} has the {extreme(better)} {name}, {means[best].text(measure)}; one pair of pictures tells nothing "
             "about others."
         )
     gaps = {label: difference(result, measure, {axis: (label,)}, {axis: (best,)}) for label in others}
@@ -117,15 +117,15 @@ def answer(result: StudyResult) -> str:
     if len(even) == len(others):
         values = [means[label].value for label in means]
         return (
-            f"No difference that {pairs} pairs can tell: {name} is from {min(values):.{digits}f} to "
-            f"{max(values):.{digits}f} along {axis}."
+            f"No difference that {pairs} pairs can tell: {name} is from {shown(measure, min(values))} to "
+            f"{shown(measure, max(values))} along {axis}."
         )
-    text = f"{best} has the {extreme(better)} {name}: {means[best].text(digits)}"
+    text = f"{best} has the {extreme(better)} {name}: {means[best].text(measure)}"
     if even:
-        shown = ", ".join(f"{label} ({means[label].value:.{digits}f})" for label in even)
-        return f"{text}; {pairs} pairs cannot tell it from {shown}."
+        listed = ", ".join(f"{label} ({shown(measure, means[label].value)})" for label in even)
+        return f"{text}; {pairs} pairs cannot tell it from {listed}."
     nearest = min(others, key=lambda label: abs(gaps[label].value))
-    return f"{text}; next is {nearest}, which differs by {gaps[nearest].text(digits)}."
+    return f"{text}; next is {nearest}, which differs by {gaps[nearest].text(measure)}."
 
 
 def edge(gap: Mean, sign: int) -> float:
@@ -147,15 +147,16 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
     if finding.alike is not None:
         return _alike(result, finding, finding.alike)
     side: Selection = finding.lower if finding.lower is not None else finding.higher or {}
-    sign, digits, name = 1 if finding.lower is not None else -1, digits_of(finding.measure), title_of(finding.measure)
+    measure, name = finding.measure, title_of(finding.measure)
+    sign = 1 if finding.lower is not None else -1
     ours = result.select(finding.measure, side)
     if finding.than is not None:
         gap = mean_of(ours - result.select(finding.measure, finding.than))
-        words = f"{name} of {_words(side)} less that of {_words(finding.than)}: {gap.text(digits)}"
+        words = f"{name} of {_words(side)} less that of {_words(finding.than)}: {gap.text(measure)}"
     else:
         value = float(finding.value or 0)
         gap = mean_of(ours - value)
-        words = f"{name} of {_words(side)}: {mean_of(ours).text(digits)}, beside {value:g}"
+        words = f"{name} of {_words(side)}: {mean_of(ours).text(measure)}, beside {value:g}"
     if not gap.bounded:
         verdict: Verdict = "open"
     elif sign * (gap.high if sign > 0 else gap.low) < 0:
@@ -168,13 +169,13 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
 
 
 def _alike(result: StudyResult, finding: Finding, sides: Sequence[Selection]) -> FoundAgain:
-    digits, name = digits_of(finding.measure), title_of(finding.measure)
+    measure, name = finding.measure, title_of(finding.measure)
     gaps = {
         (_words(one), _words(other)): difference(result, finding.measure, one, other)
         for one, other in combinations(sides, 2)
     }
     (one, other), widest = max(gaps.items(), key=lambda item: np.nan_to_num(abs(item[1].value)))
-    words = f"{name} differs most between {one} and {other}: {widest.text(digits)}, beside {finding.within:g}"
+    words = f"{name} differs most between {one} and {other}: {widest.text(measure)}, beside {finding.within:g}"
     if not all(gap.bounded for gap in gaps.values()):
         verdict: Verdict = "open"
     elif all(max(abs(gap.low), abs(gap.high)) <= finding.within for gap in gaps.values()):

@@ -331,9 +331,9 @@ def better_of(name: str) -> Better | None:
     return "lower" if name.startswith(LOSS) else MEASURES[name].better
 
 
-def digits_of(name: str) -> int:
-    """Digits that are shown of a measure."""
-    return MEASURES[name].digits if name in MEASURES else 4
+def shown(name: str, value: float) -> str:
+    """A value of a measure in text; a loss to four digits, as its unit may be any."""
+    return f"{value:.{MEASURES[name].digits}f}" if name in MEASURES else f"{value:.4g}"
 
 
 def title_of(name: str) -> str:

@@ -22,7 +22,7 @@ from artune.spec.study import Figures
 from artune.studies.classes import ClassPart
 from artune.studies.comparing import Mean, along, answer_axis, found_again, mean_of
 from artune.studies.entries import picture_file, read_result
-from artune.studies.measured import MEASURES, digits_of, title_of
+from artune.studies.measured import MEASURES, shown, title_of
 from artune.studies.points import Point, selects
 from artune.studies.study import Cell, StudyResult
 
@@ -169,7 +169,7 @@ def _shown_table(result: StudyResult) -> dict[str, Sequence[object]]:
             "labels": [point.labels[axis] for axis in axes],
             "cells": [
                 {
-                    "text": cells[id(point), measure][0].text(digits_of(measure)),
+                    "text": cells[id(point), measure][0].text(measure),
                     "source": "" if (figure := cells[id(point), measure][1]) is None else f"{figure:g}",
                 }
                 for measure in measures
@@ -192,7 +192,7 @@ def _charts(result: StudyResult) -> dict[str, Chart]:
                 name = measure.replace(":", "-").replace(" ", "-")
                 found[name] = interval_chart(intervals, x_label=axis, y_label=title_of(measure))
     if result.study.spec.curves and (lines := loss_curves(result)):
-        found["losses"] = line_chart(lines, x_label="step", y_label="loss, share of the first", top=None)
+        found["losses"] = line_chart(lines, x_label="step", y_label="loss, share of the first", top=None, log=True)
     return found
 
 
@@ -284,7 +284,7 @@ def _shown(folder: Path, result: StudyResult, cell: Cell | None) -> Mapping[str,
         return None
     own = result.details.get(cell.key, {})
     values = [
-        f"{title_of(name)} {own[name].value:.{digits_of(name)}f}"
+        f"{title_of(name)} {shown(name, own[name].value)}"
         for name in result.study.spec.measures
         if name in own and not math.isnan(own[name].value)
     ]
@@ -294,7 +294,7 @@ def _shown(folder: Path, result: StudyResult, cell: Cell | None) -> Mapping[str,
     return {
         "picture": picture_uri(picture, LARGE),
         "name": labels,
-        "value": f"{own[first].value:.{digits_of(first)}f}" if first in own else "",
+        "value": shown(first, own[first].value) if first in own else "",
         "measured": "; ".join(values),
     }
 
