@@ -22,6 +22,7 @@ from pathlib import Path
 
 from artune.studies.declared import Declared, published
 from artune.studies.measured import shown, title_of
+from artune.studies.points import network_of, points_of
 
 CONTENTS, STYLES = ("00", "03", "05", "08", "11", "15"), ("01", "06", "13", "21", "27", "33")
 WEIGHTS = {
@@ -95,6 +96,9 @@ def command_of(name: str, assets: Path, out: Path) -> list[str]:
         files["vgg19"] = assets / "weights" / "vgg19-blocks1-3.safetensors"
     files |= {own: out / f"{own}.safetensors" for own in OWN if (out / f"{own}.safetensors").exists()}
     given = {**dict.fromkeys(RANDOM, "random"), **{network: str(file) for network, file in files.items()}}
+    points = points_of(published()[name].spec)
+    used = {network_of(point.spec) for point in points} | {point.wanted for point in points}
+    given = {network: file for network, file in given.items() if network in {*used, "squeezenet1_1"}}
     words += [word for network, file in given.items() for word in ("--weights", f"{network}={file}")]
     words += [word for setting in SMALLER.get(name, ()) for word in ("--set", setting)]
     return [*words, "-o", str(out / name)]

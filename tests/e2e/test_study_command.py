@@ -15,10 +15,12 @@ from artune.images.write import write_picture
 TWELVE = """\
 title: Strength and strokes
 question: Do larger strokes need more strength?
+contents: {samples: [astronaut, cat, coffee]}
+styles: {samples: [strokes, mosaic, woodcut]}
 pairs: in turn
 base: {method: instant, size: 48}
 axes:
-  strength: [0.3, 0.6, 0.9]
+  strength: [0.3, 0.9]
   style_scale: [0.5, 1.0]
 measures: [palette, ssim_content]
 answer: strength
@@ -71,6 +73,7 @@ def test_from_a_file_to_a_page(file, tmp_path):
 
     assert "12 pictures, 0 of them new" in call("run", file, "-o", out).output
     (out / "index.html").unlink()
+    file.rename(tmp_path / "gone.yaml")
     assert "12 pictures" in call("report", out).output
     assert (out / "index.html").read_text().count("data-measured=") == 12
 
@@ -78,9 +81,9 @@ def test_from_a_file_to_a_page(file, tmp_path):
 def test_parquet_holds_numbers(file, tmp_path):
     from pyarrow import parquet
 
-    call("run", file, "-o", tmp_path / "out", "--limit", "6")
+    call("run", file, "-o", tmp_path / "out", "--limit", "4")
     table = parquet.read_table(tmp_path / "out" / "values.parquet")
-    assert table.num_rows == 6
+    assert table.num_rows == 4
     assert str(table.schema.field("palette").type) == "double"
 
 
@@ -90,15 +93,15 @@ def test_options_replace_parts_of_the_file(file, tmp_path):
         for side in ("photos", "paintings"):
             write_picture(Picture(picture), tmp_path / side / f"{number}.png")
     line = ["run", file, "--contents", tmp_path / "photos", "--styles", tmp_path / "paintings", "--set", "size=32"]
-    assert "24 pictures" in call(*line, "--pairs", "all", "-o", tmp_path / "a").output
-    assert "6 pictures" in call(*line, "--sample", "1", "-o", tmp_path / "b").output
+    assert "16 pictures" in call(*line, "--pairs", "all", "-o", tmp_path / "a").output
+    assert "4 pictures" in call(*line, "--sample", "1", "-o", tmp_path / "b").output
     with (tmp_path / "b" / "values.csv").open() as rows:
         assert {row["photograph"] for row in csv.DictReader(rows)} <= {"0.png", "1.png"}
 
 
 def test_a_dry_run_says_how_long(file, tmp_path):
-    said = call("run", file, "--dry-run", "--limit", "6").output
-    assert "6 pictures: 6 points, 1 photographs, 1 paintings" in said
+    said = call("run", file, "--dry-run", "--limit", "4").output
+    assert "4 pictures: 4 points, 1 photographs, 1 paintings" in said
     assert re.search(r"about \d+ (s|min) on this machine", said)
     assert not (tmp_path / "out").exists()
 
@@ -114,7 +117,7 @@ def test_published_studies_are_listed_and_shown(tmp_path):
     assert "did you mean starts" in refused("show", "strats")
 
 
-def test_judges_in_place_of_pictures(tmp_path):
+def test_judges_in_place_of_pictures(file, tmp_path):
     """A Gram classifier tells stripes from checks, at the layers of a tiny study."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 6), ("val", 3), ("test", 3)):
@@ -140,6 +143,13 @@ def test_judges_in_place_of_pictures(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "points").iterdir()}
     assert call("run", study, "-o", tmp_path / "out").exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "points").iterdir()} == before
+    html = (tmp_path / "out" / "index.html").read_bytes()
+    (tmp_path / "out" / "index.html").unlink()
+    assert "4 judges. " in call("report", tmp_path / "out").output
+    assert (tmp_path / "out" / "index.html").read_bytes() == html
+    assert "4 judges, of 24 pictures" in call("run", study, "--dry-run").output
+    assert "has no use for --limit" in refused("run", study, "-o", tmp_path / "out", "--limit", "1")
+    assert "holds results of the study 'Grams'" in refused("run", file, "-o", tmp_path / "out")
     study.write_text(study.read_text().replace("[style_class]", "[strokes]"))
     assert "a study of judges measures style_class alone" in refused("run", study, "-o", tmp_path / "out")
 
@@ -168,9 +178,9 @@ def test_bad_input(file, tmp_path, monkeypatch, more, said):
 
 def test_bad_files_and_folders(file, tmp_path):
     file.write_text(TWELVE.replace("style_scale:", "style_scle:"))
-    assert "twelve.yaml, line 7: there is no field style_scle; did you mean style_scale?" in refused("run", file)
+    assert "twelve.yaml, line 9: there is no field style_scle; did you mean style_scale?" in refused("run", file)
     file.write_text(TWELVE.replace("[0.5, 1.0]", "[0.5, 9.0]"))
-    assert "line 7: strength 0.3, style_scale 9: style_scale must be a number above 0 and at most 4" in refused(
+    assert "line 9: strength 0.3, style_scale 9: style_scale must be a number above 0 and at most 4" in refused(
         "run", file
     )
     file.write_text(TWELVE)
@@ -192,7 +202,7 @@ def test_a_class_with_one_picture_is_told(tmp_path):
                 tmp_path / "classes" / label / f"{number}.png",
             )
     (tmp_path / "s.yaml").write_text(
-        TWELVE.replace("pairs: in turn", f"contents: {{classes: {tmp_path / 'classes'}, count: 2}}")
+        TWELVE.replace("{samples: [astronaut, cat, coffee]}", f"{{classes: {tmp_path / 'classes'}, count: 2}}")
     )
     assert "holds 1 pictures, not 2; ask for fewer of each class" in refused(
         "run", tmp_path / "s.yaml", "-o", tmp_path / "o"

@@ -51,7 +51,7 @@ def fp32(monkeypatch):
 
 def carried_out(study, out, on_progress=None):
     with Store.open(out, study.spec.title) as store:
-        store.keep_study(Note(study.spec).text())
+        store.keep_study(Note.of(study, "").text())
         return conduct(study, store, InProcess(), on_progress)
 
 
@@ -80,6 +80,18 @@ def test_the_judges_answers_are_values_and_findings(prepared, tmp_path, fp32):
         assert found.part.found.accuracy[side].value == pytest.approx(tuple(means))
 
 
+def test_answers_count_by_the_classes_of_now(prepared, folders, tmp_path, fp32):
+    """The folders of two classes swap their names: no picture is made again, and every answer is wrong."""
+    first = carried_out(prepared(strengths=(0.5,)), tmp_path / "out")
+    names = [folders["contents"] / name for name in ("dark", "light", "other")]
+    for old, new in ((0, 2), (1, 0), (2, 1)):
+        names[old].rename(names[new])
+    again = carried_out(prepared(strengths=(0.5,)), tmp_path / "out")
+    assert again.result.made == 0
+    assert again.result.values["content_class"].sum() == 4 - first.result.values["content_class"].sum()
+    assert (first.part.seen["content"].accuracy, again.part.seen["content"].accuracy) == (1.0, 0.0)
+
+
 def test_unchanged_pictures_that_cannot_be_read_are_left_out(prepared, folders, tmp_path, fp32):
     study = prepared(strengths=(0.5,))
     broken = folders["contents"] / "dark" / "0.png"
@@ -87,7 +99,7 @@ def test_unchanged_pictures_that_cannot_be_read_are_left_out(prepared, folders, 
     study = prepared(strengths=(0.5,))
     found = carried_out(study, tmp_path / "out")
     assert found.part.seen["content"].count == 1
-    assert (found.result.failed, len(found.result.entries)) == (2, 2)
+    assert (found.result.failed, len(found.result.finished)) == (2, 2)
     with Store.open(tmp_path / "out", study.spec.title) as store:
         assert untouched(study, store)["style"].count == 2
 

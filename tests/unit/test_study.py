@@ -17,7 +17,7 @@ from artune.studies.entries import Measured
 from artune.studies.executors import InProcess
 from artune.studies.measured import MEASURES, Scene, Tools, measured
 from artune.studies.nprgeneral import PICTURES
-from artune.studies.pictures import chosen
+from artune.studies.pictures import chosen, paired
 from artune.studies.store import Store
 from artune.studies.study import Study
 
@@ -53,9 +53,18 @@ def test_a_larger_sample_holds_every_smaller_one(folder):
     drawn = [{example.file for example in chosen(Choice(folder=folder / "photos"), count)} for count in (1, 2, 3, 9)]
     assert [len(files) for files in drawn] == [1, 2, 3, 3]
     assert drawn[0] < drawn[1] < drawn[2]
-    assert {e.file.name for e in chosen(Choice(folder=folder / "photos", count=1, seed=1))} != {
-        file.name for file in drawn[0]
-    } or len(chosen(Choice(folder=folder / "photos", count=1, seed=2))) == 1
+    seeds = {chosen(Choice(folder=folder / "photos", count=1, seed=seed))[0].file for seed in range(8)}
+    assert len(seeds) > 1
+
+
+def test_a_larger_number_of_pairs_in_turn_holds_every_smaller_one(folder):
+    for number in range(3, 7):
+        picture = Picture(np.random.default_rng(number).random((40, 48, 3), np.float32))
+        write_picture(picture, folder / "photos" / f"{number}.png")
+    study = asked(folder, pairs="in turn")
+    drawn = [{(c.file.name, s.file.name) for c, s in paired(study, count)} for count in (2, 3, 5, 7)]
+    assert [len(pairs) for pairs in drawn] == [2, 3, 5, 7]
+    assert drawn[0] < drawn[1] < drawn[2] < drawn[3]
 
 
 def test_samples_are_found_and_too_few_pictures_are_refused(folder):
@@ -105,6 +114,12 @@ def test_pairs_in_turn_are_drawn_as_pairs(folder, tmp_path):
     assert conducted(study, tmp_path / "out").result.values["palette"].shape == (2, 3, 1)
 
 
+def test_paintings_that_come_again_are_columns(folder):
+    """Three photographs share two paintings: the values of a painting are not independent."""
+    (folder / "paintings" / "2.png").unlink()
+    assert set(Study.prepare(asked(folder, pairs="in turn")).places.values()) == {(0, 0), (1, 1), (2, 0)}
+
+
 def test_a_limit_takes_pairs_from_all_points(folder):
     assert len(Study.prepare(asked(folder), limit=5).cells) == 4
     assert len(Study.prepare(asked(folder), limit=1).cells) == 1
@@ -113,7 +128,15 @@ def test_a_limit_takes_pairs_from_all_points(folder):
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
-        ({"measures": ("strokse",)}, UnknownNameError, "no measure 'strokse'; did you mean strokes"),
+        ({"measures": ("strokse",)}, SpecError, "no measure strokse; did you mean strokes"),
+        (
+            {"findings": ({"claim": "c", "measure": "fine", "lower": {}, "value": 1},)},
+            SpecError,
+            "not among the study's",
+        ),
+        ({"figures": ({"at": {}, "values": {"fine": 1}},)}, SpecError, "fine is not among the study's measures"),
+        ({"weights": {"vgg61": "random"}}, UnknownNameError, "did you mean vgg19 or vgg16"),
+        ({"base": {"weights": {"a": 1}}}, SpecError, "is a name or a file"),
         ({"axes": {"a": {"x": {"weights": "tuned"}}}}, SpecError, "needs the weights 'tuned'"),
         (
             {"base": {"network": "compact"}, "axes": {"style_layers": ["relu9_9"]}},
@@ -127,6 +150,25 @@ def test_a_limit_takes_pairs_from_all_points(folder):
 def test_what_cannot_be_used_is_refused_before_anything_is_made(folder, more, error, said):
     with pytest.raises(error, match=said):
         Study.prepare(asked(folder, **more))
+
+
+def test_what_fails_to_be_measured_keeps_its_picture_and_is_told(folder, tmp_path, monkeypatch):
+    def broken(scene):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setitem(MEASURES, "palette", dataclasses.replace(MEASURES["palette"], function=broken))
+    found = conducted(Study.prepare(asked(folder), sample=1), tmp_path / "out").result
+    assert (found.made, found.failed) == (2, 0)
+    assert found.unmeasured == {"palette distance: out of memory": 2}
+    monkeypatch.setitem(MEASURES, "palette", dataclasses.replace(MEASURES["palette"], function=broken, version=2))
+    assert len(Study.prepare(asked(folder), sample=1).tools.by("palette")) > 0
+
+
+def test_failed_pictures_are_not_counted_as_made(folder, tmp_path):
+    broken = folder / "photos" / "0.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    found = conducted(Study.prepare(asked(folder)), tmp_path / "out").result
+    assert (found.made, found.failed, len(found.finished)) == (12, 6, 12)
 
 
 def test_another_study_is_refused_in_a_folder(folder, tmp_path):
@@ -180,12 +222,6 @@ def test_multiply_adds_are_those_of_the_loss_network(scene):
     found = measured(("multiply_adds",), dataclasses.replace(scene, record=record))["multiply_adds"]
     assert isinstance(found, Measured)
     assert 0 < found.value < 1
-
-
-def test_every_measure_says_what_it_is():
-    for name, measure in MEASURES.items():
-        assert measure.title, name
-        assert measure.about, name
 
 
 def test_nprgeneral_is_downloaded_and_checked(tmp_path, monkeypatch):

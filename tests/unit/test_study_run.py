@@ -183,7 +183,7 @@ def test_a_picture_that_is_there_is_measured(runs, out):
 
     def measure(task):
         assert task.measures == ("sharpness",)
-        return Outcome(values={"sharpness": Measured(len(task.picture))})
+        return Outcome(values={"sharpness": Measured(len(task.picture.read_bytes()))})
 
     def fail(task):
         raise ValueError("no")
@@ -191,8 +191,10 @@ def test_a_picture_that_is_there_is_measured(runs, out):
     with Store.open(out) as store:
         list(run(tasks(runs), store, InProcess(), GreyPictures()))
         before = [*store.entries()]
+        picture = out.parent / "picture.png"
+        picture.write_bytes(b"123")
         there = {
-            key: Task(each, ("sharpness",), b"123") for key, each in [*runs.items(), ("unchanged@8", before[0].run)]
+            key: Task(each, ("sharpness",), picture) for key, each in [*runs.items(), ("unchanged@8", before[0].run)]
         }
         assert [entry.failed for entry in run(there, store, InProcess(), measure)] == 4 * [""]
         assert [entry.failed for entry in run(there, store, InProcess(), fail)] == 4 * ["ValueError: no"]
@@ -248,9 +250,9 @@ def test_a_transfer_makes_the_picture_of_its_run(tmp_path, shown):
 def test_a_network_is_loaded_once_for_all_weights_of_content_and_style(tmp_path):
     network = loaded(FAST)
     assert loaded(FAST.model_copy(update={"strength": 0.1})) is network
-    assert (
-        loaded(FAST.model_copy(update={"method": artune.Optimise(steps=2, network="compact", tv=1e-3)})) is not network
-    )
+    other = FAST.method.model_copy(update={"tv": 1e-3, "rate": 0.1, "steps": 9})
+    assert loaded(FAST.model_copy(update={"method": other, "size": 64})) is network
+    assert loaded(FAST.model_copy(update={"precision": "bf16"})) is not network
     assert loaded(FAST) is network  # of two the other one is still there
 
 

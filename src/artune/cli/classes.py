@@ -100,7 +100,7 @@ def classes(
 
         study = class_study(asked, {"content": content_judge, "style": style_judge})
         prepared = Study.prepare(study)
-    carry_out(prepared, out, Note(study, command=command_line()), workers=workers, quiet=quiet)
+    carry_out(prepared, out, Note.of(prepared, command_line()), workers=workers, quiet=quiet)
 
 
 def _base(spec: Path | None, recipe: str | None, options: dict[str, object]) -> StyleSpec:

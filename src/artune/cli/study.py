@@ -75,17 +75,20 @@ def run(
 
         asked = _changed(find_study(study).spec, contents, styles, weights, content_judge, style_judge, pairs, setting)
         prepared = None if asked.judge else Study.prepare(asked, sample, limit)
-    if prepared is None:
-        _train_judges(asked, out, sample, quiet)
-        return
-    if dry_run:
-        _say_duration(prepared, out, cluster, quiet)
-        return
-    if out is None:
-        raise InputError("give a folder for the results with `out`")
     if cluster is not None and workers > 1:
         raise SpecError("`workers` are processes of this machine, and `cluster` is another place; leave out either")
-    carry_out(prepared, out, Note(asked, sample, limit, command_line()), workers=workers, cluster=cluster, quiet=quiet)
+    if prepared is None:
+        given = {"limit": limit, "cluster": cluster, "workers": workers if workers > 1 else None}
+        if unused := [name for name, value in given.items() if value is not None]:
+            raise SpecError(f"a study of judges has no use for `{unused[0]}`; leave it out")
+        _train_judges(asked, out, sample, dry_run, quiet)
+    elif dry_run:
+        _say_duration(prepared, out, cluster)
+    elif out is None:
+        raise InputError("give a folder for the results with `out`")
+    else:
+        note = Note.of(prepared, command_line())
+        carry_out(prepared, out, note, workers=workers, cluster=cluster, quiet=quiet)
 
 
 def carry_out(
@@ -117,7 +120,7 @@ def carry_out(
         with Store.open(out, note.spec.title) as store, ExitStack() as stack:
             store.keep_study(note.text())
             if cluster is None:
-                executor = stack.enter_context(processes(max(1, min(workers, len(study.tasks(store))))))
+                executor = stack.enter_context(processes(max(1, min(workers, len(store.missing(study.runs))))))
             else:
                 from artune.studies.cluster import cluster as on_cluster
 
@@ -136,23 +139,28 @@ def carry_out(
         raise InputError(f"{failed}:{listed(result.failures)}")
 
 
-def _train_judges(asked: "StudySpec", out: Path | None, per_class: int | None, quiet: bool) -> None:
+def _train_judges(asked: "StudySpec", out: Path | None, per_class: int | None, dry_run: bool, quiet: bool) -> None:
     """Run a study of judges, whose points are class judges in place of pictures."""
-    from artune.studies.comparing import answer
-    from artune.studies.judge_study import run_judges
-    from artune.studies.study_report import write_study
+    from artune.studies.conduct import Conducted, Note
+    from artune.studies.judge_study import prepared_judges, run_judges
+    from artune.studies.store import Store
 
+    if dry_run:
+        points, data = prepared_judges(asked, per_class)
+        typer.echo(f"{len(points)} judges, of {sum(map(len, data.splits.values()))} pictures")
+        return
     if out is None:
         raise InputError("give a folder for the results with `out`")
     try:
-        with counting("judges", quiet) as on_progress:
-            result = run_judges(asked, out, per_class, on_progress)
-        write_study(out, result, answer(result), command_line())
+        with Store.open(out, asked.title) as store, counting("judges", quiet) as on_progress:
+            store.keep_study(Note(asked, command_line()).text())
+            found = Conducted(run_judges(asked, store, per_class, on_progress))
+        found.write(out, command_line())
     except KeyboardInterrupt:
         say(f"stopped; what is finished is kept in {out}, and the same command continues")
         raise typer.Exit(CANCELLED) from None
     if not quiet:
-        say(_closing(f"{len(result.study.points)} judges. {answer(result)}", out))
+        say(_closing(str(found), out))
 
 
 def report(
@@ -262,7 +270,7 @@ def _setting(text: str) -> tuple[str, Any]:
     return name.replace("-", "_"), value_of(value)
 
 
-def _say_duration(study: "Study", out: Path | None, cluster: str | None, quiet: bool) -> None:
+def _say_duration(study: "Study", out: Path | None, cluster: str | None) -> None:
     from artune.extras import require
     from artune.studies.duration import estimated
     from artune.studies.store import open_for_reading

@@ -1,5 +1,6 @@
 """What a study asks for: which pictures are made, how they vary, what is measured, and what is compared."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -141,7 +142,7 @@ def _points(axis: str, values: Any) -> Any:
     if isinstance(values, Mapping):
         if wrong := [label for label, options in values.items() if not isinstance(options, Mapping)]:
             raise ValueError(f"{axis}: {wrong[0]} must hold fields and values, such as {{size: 256}}")
-        return {str(label): {**options} for label, options in values.items()}
+        return {label_of(label): {**options} for label, options in values.items()}
     if not isinstance(values, list | tuple):
         raise ValueError(f"{axis} must be a list of values, or points by name, each with its fields")
     found = {label_of(value): {axis: value} for value in values}
@@ -163,9 +164,11 @@ def label_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        mantissa, _, exponent = f"{value:e}".partition("e")
+        if not math.isfinite(value):
+            return str(value)
+        mantissa, _, exponent = f"{value:.12e}".partition("e")
         short = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-        return short if value and not -3 < int(exponent) < 4 else f"{value:g}"
+        return short if value and not -3 < int(exponent) < 4 else f"{value:.12g}"
     if isinstance(value, Mapping):
         return "+".join(str(name) for name in value)
     if isinstance(value, list | tuple):

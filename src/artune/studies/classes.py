@@ -144,13 +144,14 @@ def untouched(study: Study, store: Store) -> dict[Side, Untouched]:
     for side, pictures in _unchanged(study).items():
         digest = study.tools.by(MEASURE[side])
         own = [
-            value
-            for values in store.values(pictures).values()
+            Verdict(picture=key, side=side, judge=value.by, **value.detail)
+            for key, values in store.values(pictures).items()
             for name, value in values
             if (name, value.by) == (MEASURE[side], digest)
         ]
         if own:
-            accuracy, known = sum(value.value for value in own) / len(own), len(own[0].detail["classes"])
+            accuracy = sum(verdict.answer == pictures[verdict.picture][1] for verdict in own) / len(own)
+            known = len(own[0].classes)
             found[side] = Untouched(accuracy, len(own), known, study.tools.judges[side].name, digest)
     return found
 
@@ -159,7 +160,11 @@ def _unchanged(study: Study) -> dict[Side, dict[str, tuple[Path, str]]]:
     """File and class of each unchanged picture, by its key in the store."""
     examples = {"content": study.contents, "style": study.styles}
     return {
-        side: {f"{file_digest(each.file)}@{_size(study)}": (each.file, each.label) for each in examples[side]}
+        side: {
+            f"{file_digest(each.file)}@{_size(study)}": (each.file, each.label)
+            for each in examples[side]
+            if each.file.is_file()
+        }
         for side in SIDES
     }
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from artune.errors import InputError
-from artune.spec.study import StudySpec
+from artune.spec.study import Example, StudySpec
 from artune.studies.classes import ClassPart, check_settings, class_part, is_class_study, judge_untouched
 from artune.studies.comparing import answer
+from artune.studies.judge_study import judged
+from artune.studies.pictures import Pair
 from artune.studies.run import loaded
 from artune.studies.store import Store, open_for_reading
 from artune.studies.study import OnProgress, Study, StudyResult, outcome_of, run_study
@@ -44,7 +46,9 @@ class Conducted:
 
     def __str__(self) -> str:
         result = self.result
-        return f"{len(result.entries)} pictures, {result.made} of them new. {self.answer}"
+        if not result.study.cells:
+            return f"{len(result.study.points)} judges. {self.answer}"
+        return f"{len(result.finished)} pictures, {result.made} of them new. {self.answer}"
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,29 @@ class Note:
 
     Attributes:
         spec: the study.
-        sample: photographs and paintings.
-        limit: largest number of pictures.
         command: that conducted it.
+        pairs: of photograph and painting.
+        keys: of its pictures: those of a point together.
+        points: number of its points.
     """
 
     spec: StudySpec
-    sample: int | None = None
-    limit: int | None = None
-    command: str = ""
+    command: str
+    pairs: tuple[Pair, ...] = ()
+    keys: tuple[str, ...] = ()
+    points: int = 0
+
+    @classmethod
+    def of(cls, study: Study, command: str) -> Self:
+        """The note of a study."""
+        keys = tuple(cell.key for cell in study.cells)
+        return cls(study.spec, command, tuple(study.pairs), keys, len(study.points))
 
     def text(self) -> str:
         """The note as JSON."""
-        fields = {"sample": self.sample, "limit": self.limit, "command": self.command}
-        return json.dumps({"study": self.spec.model_dump(mode="json"), **fields})
+        pairs = [[each.model_dump(mode="json") for each in pair] for pair in self.pairs]
+        more = {"command": self.command, "pairs": pairs, "keys": self.keys, "points": self.points}
+        return json.dumps({"study": self.spec.model_dump(mode="json"), **more})
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> Self:
@@ -77,7 +90,11 @@ class Note:
         """
         try:
             data: Mapping[str, Any] = json.loads(text)
-            return cls(StudySpec.model_validate(data["study"]), data["sample"], data["limit"], data["command"])
+            pairs = tuple(
+                (Example.model_validate(content), Example.model_validate(style)) for content, style in data["pairs"]
+            )
+            spec = StudySpec.model_validate(data["study"])
+            return cls(spec, data["command"], pairs, tuple(data["keys"]), data["points"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder} holds no study; give a folder that artune study run wrote") from error
 
@@ -113,12 +130,14 @@ def reported(folder: Path) -> tuple[Conducted, Note]:
     """What a folder holds of the study that was last conducted in it; nothing is made or measured.
 
     Raises:
-        InputError: there is no study in it, or no finished picture.
+        InputError: there is no study in it, or nothing in it is finished.
     """
     with open_for_reading(folder) as store:
         note = Note.parse(store.study, folder)
-        study = Study.prepare(note.spec, note.sample, note.limit)
+        if note.spec.judge:
+            return Conducted(judged(note.spec, folder)), note
+        study = Study.kept(note.spec, note.pairs, note.keys, note.points)
         result = outcome_of(study, store)
-        if not result.entries:
+        if not result.finished:
             raise InputError(f"no picture in {folder} is finished; run the study again")
         return Conducted(result, class_part(result, store)), note

@@ -3,11 +3,13 @@
 The trunk sees every picture once; the heads of all layers are trained on what is kept of it.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,16 +19,20 @@ from torch.nn import functional as F
 
 from artune.backbones.base import Backbone
 from artune.backbones.network import Network
+from artune.backbones.registry import structure
 from artune.data.folders import Folder, read_squares, to_image
 from artune.errors import InputError, SpecError
 from artune.files import file_digest, write
 from artune.fitting import FitSettings, Fitting, cosine
 from artune.judges.classes import HIDDEN
 from artune.losses.moments import gram, moments
+from artune.record import ALGORITHM
 from artune.spec.study import Example, StudySpec
+from artune.studies.entries import Measured
 from artune.studies.measured import Tools
-from artune.studies.points import Point, points_of
+from artune.studies.points import Point, network_of, points_of
 from artune.studies.run import loaded
+from artune.studies.store import Store
 from artune.studies.study import Study, StudyResult
 
 MEASURE = "style_class"
@@ -34,8 +40,8 @@ EPOCHS, BATCH, RATE, PATIENCE = 20, 16, 1e-3, 6
 """Largest number of epochs, pictures in a step, rate of AdamW, and epochs without a better validation that end it."""
 AT_ONCE = 8
 """Number of pictures that the trunk sees at once."""
-POINTS = "points"
-"""Folder with a file for each point that is finished."""
+POINTS, FINISHED = "points", "judges.json"
+"""Folder with a file for each point that is finished; and the names of those of the study, once all are."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -56,19 +62,70 @@ class Grams:
 
 
 def run_judges(
-    spec: StudySpec, folder: Path, limit: int | None = None, on_progress: OnProgress | None = None
+    spec: StudySpec, store: Store, per_class: int | None = None, on_progress: OnProgress | None = None
 ) -> StudyResult:
-    """Train and test a judge at each point that is not finished in a folder, and return everything.
+    """Train and test a judge at each point that is not finished in a store's folder, and return everything.
 
     Args:
         spec: a study of judges; its paintings are a folder with ``train``, ``val`` and ``test``.
-        folder: of the study.
-        limit: largest number of training pictures of each class.
+        store: keeps the share of the pictures that each judge recognises; its folder the answers.
+        per_class: largest number of training pictures of each class.
         on_progress: called with the number of points that are done, and of all.
 
     Raises:
         InputError: pictures or classes are missing, or a name is unknown.
         WeightsError: the weights of a network are missing.
+    """
+    points, data = prepared_judges(spec, per_class)
+    folder = store.folder
+    digests = {path: file_digest(path) for split in data.splits.values() for path, _ in split}
+    files = {point: folder / POINTS / f"{_key(point, data, digests)}.json" for point in points}
+    pending = [point for point, file in files.items() if _answers(file) is None]
+    done = len(files) - len(pending)
+    if on_progress:
+        on_progress(done, len(files))
+    labels = {split: torch.tensor([label for _, label in pictures]) for split, pictures in data.splits.items()}
+    tested = [[path.name, data.classes[label]] for path, label in data.splits["test"]]
+    groups: dict[tuple[str, str, str], list[Point]] = {}
+    for point in pending:
+        groups.setdefault((point.spec.model_dump_json(), point.weights, point.tap), []).append(point)
+    for same in groups.values():
+        grams = grams_of(same[0], data)
+        for point in same:
+            hits = trained_hits(grams, labels, len(data.classes), point.standardised)
+            store.add_values(files[point].stem, {MEASURE: Measured(sum(hits) / len(hits))})
+            write(files[point], json.dumps({"labels": dict(point.labels), "hits": hits, "tested": tested}).encode())
+            done += 1
+            if on_progress:
+                on_progress(done, len(files))
+    write(folder / FINISHED, json.dumps([file.name for file in files.values()]).encode())
+    return judged(spec, folder)
+
+
+def judged(spec: StudySpec, folder: Path) -> StudyResult:
+    """What a folder holds of a study of judges.
+
+    Raises:
+        InputError: it holds none that is finished.
+    """
+    points = points_of(spec, files=False)
+    try:
+        found = [_answers(folder / POINTS / name) for name in json.loads((folder / FINISHED).read_bytes())]
+    except (OSError, ValueError):
+        found = []
+    answers = [each for each in found if each is not None]
+    if len(answers) != len(points):
+        raise InputError(f"the judges in {folder} are not finished; run the study again")
+    tested = tuple(Example(file=Path(name), label=label) for name, label in answers[0]["tested"])
+    values = np.array([each["hits"] for each in answers], np.float64)[:, :, None]
+    return StudyResult(Study(spec, tuple(points), (), Tools(), tested), {MEASURE: values})
+
+
+def prepared_judges(spec: StudySpec, per_class: int | None = None) -> tuple[list[Point], Folder]:
+    """The points of a study of judges, and its pictures.
+
+    Raises:
+        InputError: they cannot be used.
     """
     if spec.styles.classes is None:
         raise SpecError("a study of judges needs `styles`, a folder with train, val and test, and classes in each")
@@ -77,51 +134,30 @@ def run_judges(
     points = points_of(spec)
     if wanted := [point.wanted for point in points if point.wanted]:
         raise SpecError(f"the study needs the weights {wanted[0]!r}: give `weights` {wanted[0]}=FILE")
+    for point in points:
+        structure(network_of(point.spec)).tap(point.tap)
     data = Folder.read(spec.styles.classes)
-    if limit is not None:
-        data = data.subset("train", limit, spec.styles.seed)
     if len(data.classes) < 2:
         raise InputError(f"{data.root} has one class; a judge needs two to tell apart")
-    files = {point_file(folder, point, data): point for point in points}
-    pending = {file: point for file, point in files.items() if _hits(file) is None}
-    done = len(files) - len(pending)
-    if on_progress:
-        on_progress(done, len(files))
-    groups: dict[str, dict[Path, Point]] = {}
-    for file, point in pending.items():
-        groups.setdefault(f"{point.spec.model_dump_json()} {point.weights} {point.tap}", {})[file] = point
-    labels = {split: torch.tensor([label for _, label in pictures]) for split, pictures in data.splits.items()}
-    for same in groups.values():
-        grams = grams_of(next(iter(same.values())), data)
-        for file, point in same.items():
-            hits = trained_hits(grams, labels, len(data.classes), point.standardised)
-            write(file, json.dumps({"hits": hits, "labels": dict(point.labels)}).encode())
-            done += 1
-            if on_progress:
-                on_progress(done, len(files))
-    tested = tuple(Example(file=path, label=data.classes[label]) for path, label in data.splits["test"])
-    values = np.array([_hits(file) for file in files], np.float64)[:, :, None]
-    study = Study(spec, tuple(points), (), Tools(), tested)
-    return StudyResult(study, {MEASURE: values}, {}, {}, ())
+    return points, data if per_class is None else data.subset("train", per_class, spec.styles.seed)
 
 
-def point_file(folder: Path, point: Point, data: Folder) -> Path:
-    """Where the answers of a point's judge are kept: named by everything that they follow from."""
-    import hashlib
-
+def _key(point: Point, data: Folder, digests: Mapping[Path, str]) -> str:
+    """A name for the answers of a point's judge, by everything that they follow from."""
     weights = file_digest(Path(point.weights)) if Path(point.weights).is_file() else point.weights
-    pictures = [str(path) for split in data.splits.values() for path, _ in split]
-    parts = [point.spec.model_dump(mode="json"), point.tap, point.standardised, weights, pictures, EPOCHS, BATCH, RATE]
-    return folder / POINTS / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}.json"
+    pictures = [[split, digests[path], label] for split, those in data.splits.items() for path, label in those]
+    head = [EPOCHS, BATCH, RATE, PATIENCE, HIDDEN, ALGORITHM]
+    parts = [point.spec.model_dump(mode="json"), point.tap, point.standardised, weights, pictures, head]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _hits(file: Path) -> list[float] | None:
+def _answers(file: Path) -> dict[str, Any] | None:
     """The answers that are kept in a file."""
     try:
-        found = json.loads(file.read_bytes())["hits"]
-    except (OSError, ValueError, KeyError):
+        found: dict[str, Any] = json.loads(file.read_bytes())
+    except (OSError, ValueError):
         return None
-    return [float(hit) for hit in found]
+    return found
 
 
 def grams_of(point: Point, data: Folder) -> Grams:

@@ -4,13 +4,14 @@ A measure is a function of a ``Scene``: a result, the two pictures that it was m
 is measured by a network needs its weights: those of a file, or the published ones.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from artune.errors import ArtuneError, InputError, UnknownNameError
+from artune.errors import InputError, UnknownNameError
 from artune.files import expanded, file_digest
 from artune.images.picture import Picture
 from artune.images.read import decode_picture, read_picture
@@ -50,12 +51,13 @@ class Tools:
         """What makes the value of a measure another one: the digest of the weights that measure."""
         if measure not in MEASURES:
             return ""
-        network = MEASURES[measure].network
+        network, version = MEASURES[measure].network, MEASURES[measure].version
         if network in SIDES:
             if network not in self.judges:
                 raise InputError(f"the measure {measure} needs the judge of {network}; give it as `{network}_judge`")
             return _digest(str(expanded(self.judges[network])))
-        return _digest(str(self.weights[network])) if network in self.weights else network
+        by = _digest(str(self.weights[network])) if network in self.weights else network
+        return by if version == 1 else f"{by} version {version}"
 
     def check(self, measures: Iterable[str]) -> None:
         """Raise unless the networks of some measures are there; they are loaded.
@@ -182,6 +184,7 @@ class Measure:
         better: the direction in which it is better; ``None`` where there is none.
         network: the network that measures, or the side of a judge; empty for none.
         digits: that are shown after the point.
+        version: raised by hand when its values change, so that they are measured again.
     """
 
     title: str
@@ -190,6 +193,7 @@ class Measure:
     better: Better | None = None
     network: str = ""
     digits: int = 3
+    version: int = 1
 
 
 def _metric(module: str, function: str, *pictures: Literal["result", "content", "style"]) -> Callable[[Scene], float]:
@@ -303,7 +307,13 @@ MEASURES: Mapping[str, Measure] = {
         "style",
     ),
     "seconds": Measure("seconds", "time of the run, s", lambda scene: scene.record.timings["total"], "lower", digits=1),
-    "memory": Measure("memory, MiB", "largest memory of the process, MiB", _peak, "lower", digits=0),
+    "memory": Measure(
+        "memory, MiB",
+        "largest memory of the process, MiB; it keeps networks of earlier runs",
+        _peak,
+        "lower",
+        digits=0,
+    ),
     "steps": Measure("steps", "steps of descent", lambda scene: float(scene.record.steps), digits=0),
     "multiply_adds": Measure(
         "multiply-adds, 1e9",
@@ -315,15 +325,9 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def check_measures(names: Iterable[str]) -> None:
-    """Raise unless all measures are known.
-
-    Raises:
-        UnknownNameError: naming the first that is not.
-    """
-    for name in names:
-        if name not in MEASURES and not name.startswith(LOSS):
-            raise UnknownNameError("measure", name, [*MEASURES, f"{LOSS}NAME"])
+def is_measure(name: str) -> bool:
+    """Whether there is such a measure."""
+    return name in MEASURES or (name.startswith(LOSS) and name != LOSS)
 
 
 def better_of(name: str) -> Better | None:
@@ -348,9 +352,19 @@ def measured(names: Sequence[str], scene: Scene) -> dict[str, Measured]:
         try:
             value = _loss(scene.record, name) if name.startswith(LOSS) else MEASURES[name].function(scene)
             found[name] = value if isinstance(value, Measured) else Measured(value, scene.tools.by(name))
-        except (ArtuneError, ValueError) as error:
-            found[name] = Measured(float("nan"), scene.tools.by(name), {"why": str(error)})
+        except Exception as error:  # the picture is kept, whatever happens to a measure
+            found[name] = Measured(math.nan, scene.tools.by(name), {"why": f"{title_of(name)}: {error}"})
     return found
+
+
+def labelled(name: str, value: Measured, run: RunSpec) -> Measured:
+    """A judge's answer by the class that the picture has now: a folder may have got another name."""
+    if "probabilities" not in value.detail:
+        return value
+    label = run.content.label if name == "content_class" else run.style.label
+    probabilities = value.detail["probabilities"]
+    answer = value.detail["classes"][probabilities.index(max(probabilities))]
+    return Measured(float(answer == label), value.by, value.detail)
 
 
 def _loss(record: Record, name: str) -> float:

@@ -1,6 +1,7 @@
 """The photographs and paintings of a study, drawn so that a larger number holds every smaller one."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from artune.assets import SAMPLE_PHOTOS, SAMPLE_STYLES, sample_photo, sample_style
@@ -34,20 +35,39 @@ def chosen(choice: Choice, count: int | None = None) -> tuple[Example, ...]:
     return tuple(Example(file=file, label="") for file in files)
 
 
-def paired(study: StudySpec, count: int | None = None) -> list[tuple[Example, Example]]:
+Pair = tuple[Example, Example]
+"""A photograph and a painting."""
+
+
+def paired(study: StudySpec, count: int | None = None) -> list[Pair]:
     """The pairs of photograph and painting of a study.
 
     Args:
         study: the study.
-        count: pictures of each side, or of each of its classes; default: the study's numbers.
+        count: pictures of each side, or of each of its classes; of pairs in turn the pairs. A larger number holds every
+            smaller one. Default: the study's numbers.
 
     Raises:
         InputError: see ``chosen``.
     """
-    contents, styles = chosen(study.contents, count), chosen(study.styles, count)
     if study.pairs == "in turn":
-        return [(content, styles[place % len(styles)]) for place, content in enumerate(contents)]
+        contents, styles = chosen(study.contents), chosen(study.styles)
+        pairs = [(content, styles[place % len(styles)]) for place, content in enumerate(contents)]
+        drawn = random.Random(study.contents.seed).sample(range(len(pairs)), len(pairs))
+        return [pairs[place] for place in sorted(drawn[:count])]
+    contents, styles = chosen(study.contents, count), chosen(study.styles, count)
     return [(content, style) for content in contents for style in styles]
+
+
+def spread(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs in an order in which the first ones have as many photographs and paintings as there can be."""
+    contents, styles = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+
+    def turn(pair: Pair) -> tuple[int, int]:
+        content, style = contents.index(pair[0]), styles.index(pair[1])
+        return (style - content) % len(styles), content
+
+    return sorted(pairs, key=turn)
 
 
 def _files(choice: Choice) -> list[Path]:

@@ -14,6 +14,7 @@ from artune.spec.options import with_options
 from artune.spec.study import RESERVED, SETTABLE, Selection, StudySpec
 from artune.spec.style import Optimise, StyleSpec
 from artune.studies.keys import RANDOM
+from artune.studies.measured import LOSS, MEASURES, is_measure
 
 SIZE = 256
 """Default longer side of the results, pixels."""
@@ -34,7 +35,7 @@ class PointError(SpecError):
         self.place = place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Point:
     """A combination of the points of all axes.
 
@@ -55,8 +56,12 @@ class Point:
     standardised: bool = True
 
 
-def points_of(study: StudySpec) -> list[Point]:
+def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
     """All points of a study, without those that are left out.
+
+    Args:
+        study: the study.
+        files: whether files of weights that points name must be there.
 
     Raises:
         PointError: options cannot be used, or a name is unknown.
@@ -68,6 +73,7 @@ def points_of(study: StudySpec) -> list[Point]:
         for name in names:
             if name not in study.axes:
                 raise PointError(f"there is no axis {name}{_meant(name, study.axes)}", place)
+    _check_measures(study)
     _check_options(study.base, ("base",))
     for name, points in study.axes.items():
         if not points:
@@ -84,7 +90,7 @@ def points_of(study: StudySpec) -> list[Point]:
     for labels in product(*study.axes.values()):
         chosen = dict(zip(study.axes, labels, strict=True))
         if not any(selects(selection, chosen) for selection in study.leave_out):
-            found.append(_point(study, chosen))
+            found.append(_point(study, chosen, files))
     if not found:
         raise PointError("every combination is left out; leave out fewer", ("leave_out",))
     return found
@@ -123,20 +129,45 @@ def _selections(study: StudySpec) -> Iterable[tuple[Loc, Selection]]:
         yield ("figures", number, "at"), figures.at
 
 
+def _check_measures(study: StudySpec) -> None:
+    """Raise unless all measures are known, and those of findings and figures are among the study's.
+
+    Raises:
+        PointError: naming the first that is not.
+    """
+    for number, name in enumerate(study.measures):
+        if not is_measure(name):
+            raise PointError(f"there is no measure {name}{_meant(name, [*MEASURES, LOSS])}", ("measures", number))
+    for number, finding in enumerate(study.findings):
+        if finding.measure not in study.measures:
+            raise PointError(
+                f"the finding's measure {finding.measure} is not among the study's measures"
+                + _meant(finding.measure, study.measures),
+                ("findings", number, "measure"),
+            )
+    for number, figures in enumerate(study.figures):
+        for name in figures.values:
+            if name not in study.measures:
+                raise PointError(
+                    f"{name} is not among the study's measures{_meant(name, study.measures)}",
+                    ("figures", number, "values", name),
+                )
+
+
 def _check_options(options: Mapping[str, Any], place: Loc) -> None:
     for name in options:
         if name not in SETTABLE:
             raise PointError(f"there is no field {name}{_meant(name, SETTABLE)}", (*place, name))
 
 
-def _point(study: StudySpec, labels: Mapping[str, str]) -> Point:
+def _point(study: StudySpec, labels: Mapping[str, str], files: bool) -> Point:
     parts: list[tuple[Loc, Mapping[str, Any]]] = [(("base",), study.base)]
     parts += [(("axes", axis, label), study.axes[axis][label]) for axis, label in labels.items()]
     options: dict[str, Any] = {}
     for _, part in parts:
         options |= part
     try:
-        return _of_options(study, labels, options)
+        return _of_options(study, labels, options, files)
     except InputError as error:
         named = ", ".join(f"{axis} {label}" for axis, label in labels.items())
         raise PointError(f"{named}: {str(error).replace('`', '')}", _guilty(error, parts)) from None
@@ -171,7 +202,7 @@ def _made(options: Mapping[str, Any]) -> StyleSpec:
     return spec.model_copy(update={"strength": STRENGTH}) if open_strength and spec.strength == "auto" else spec
 
 
-def _of_options(study: StudySpec, labels: Mapping[str, str], options: Mapping[str, Any]) -> Point:
+def _of_options(study: StudySpec, labels: Mapping[str, str], options: Mapping[str, Any], files: bool) -> Point:
     """The point with some options.
 
     Raises:
@@ -182,13 +213,15 @@ def _of_options(study: StudySpec, labels: Mapping[str, str], options: Mapping[st
     if not isinstance(tap, str) or (study.judge is not None) != bool(tap):
         raise SpecError("a study of judges needs a `tap` at each point, and only such a study has one")
     point = Point(labels, spec, tap=tap, standardised=bool(options.get("standardised", True)))
+    if not isinstance(given, str | None):
+        raise SpecError(f"`weights` is a name or a file, not {given!r}")
     if given is None:
         return replace(point, weights=study.weights.get(network_of(spec), ""))
     if given in study.weights:
         return replace(point, weights=study.weights[given])
-    if given == RANDOM or (isinstance(given, str) and expanded(given).is_file()):
+    if given == RANDOM or not files or expanded(given).is_file():
         return replace(point, weights=given)
-    if isinstance(given, str) and "." not in given:
+    if "." not in given:
         return replace(point, wanted=given)
     raise SpecError(f"there are no weights {given!r}; give a file, or a name of the study's `weights`")
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -36,13 +37,13 @@ class Task:
     Attributes:
         run: what is asked for.
         measures: names of what is to be measured.
-        picture: a file's bytes, if the picture is there and is only to be measured.
+        picture: the file of the picture, if it is there and is only to be measured.
         record: of that picture's run.
     """
 
     run: RunSpec
     measures: tuple[str, ...] = ()
-    picture: bytes | None = None
+    picture: Path | None = None
     record: Record | None = None
 
 
@@ -108,15 +109,16 @@ def loaded(spec: StyleSpec, weights: str = "") -> Any:
         SpecError: untrained weights for a method without a loss network.
         WeightsError: missing or unfit weights.
     """
-    return _loaded(_without_weights(spec).model_dump_json(), weights)
+    return _loaded(_of_network(spec).model_dump_json(), weights)
 
 
-def _without_weights(spec: StyleSpec) -> StyleSpec:
-    """What runs have in common that share a network; weights and strength are those of content and style."""
-    update: dict[str, Any] = {"strength": "auto"}
-    if isinstance(spec.method, Optimise):
-        update["method"] = spec.method.model_copy(update={"content_weight": None, "style_weight": None})
-    return spec.model_copy(update=update)
+def _of_network(spec: StyleSpec) -> StyleSpec:
+    """What a spec says of its network, and nothing else: runs that share it load it once."""
+    method = spec.method
+    if isinstance(method, Optimise):
+        fields = ("network", "pooling", "padding", "smooth", "content_layers", "style_layers")
+        method = Optimise().model_copy(update={name: getattr(method, name) for name in fields})
+    return StyleSpec(device=spec.device, precision=spec.precision).model_copy(update={"method": method})
 
 
 @functools.lru_cache(maxsize=NETWORKS)

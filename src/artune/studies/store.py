@@ -143,6 +143,11 @@ class Store:
             found.setdefault(key, []).append((intern(measure), measured))
         return found
 
+    def seconds(self, keys: Iterable[str]) -> float:
+        """Time of some runs together, s."""
+        query = "SELECT json_extract(record, '$.timings.total') FROM runs WHERE record IS NOT NULL AND key IN"
+        return float(sum(row[0] or 0.0 for row in self._rows(query, keys)))
+
     def failures(self, keys: Iterable[str]) -> list[Failure]:
         """Why pictures failed, by reason."""
         runs: dict[str, list[RunSpec]] = {}

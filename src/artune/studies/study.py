@@ -1,8 +1,9 @@
 """A study, from what is asked for to its pictures and values."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,16 +11,16 @@ import numpy as np
 from jaxtyping import Float
 
 from artune.backbones.base import Backbone
-from artune.backbones.registry import structure
-from artune.errors import InputError, SpecError
+from artune.backbones.registry import NETWORKS, OTHERS, structure
+from artune.errors import InputError, SpecError, UnknownNameError
 from artune.machine import largest_memory, restart_largest_memory
 from artune.spec.study import Example, RunSpec, Selection, StudySpec
-from artune.spec.style import Optimise
+from artune.spec.style import METHOD_SPECS, Optimise
 from artune.studies.bootstrap import Array
-from artune.studies.entries import SIDES, Entry, Failure, Measured
+from artune.studies.entries import SIDES, Failure, Measured
 from artune.studies.keys import RANDOM, keys_of
-from artune.studies.measured import Scene, Tools, check_measures, measured, picture_of
-from artune.studies.pictures import paired
+from artune.studies.measured import Scene, Tools, labelled, measured, picture_of
+from artune.studies.pictures import Pair, paired, spread
 from artune.studies.points import Point, network_of, points_of, selects
 from artune.studies.run import Outcome, Task, Transfer, run
 from artune.studies.store import Store
@@ -76,23 +77,44 @@ class Study:
         Raises:
             InputError: options, pictures, layers, weights or measures cannot be used.
         """
-        check_measures([*spec.measures, *(finding.measure for finding in spec.findings)])
         points = tuple(points_of(spec))
         files = {name: Path(file) for name, file in spec.weights.items() if file != RANDOM}
         tools = Tools(files, spec.judges)
         tools.check(spec.measures)
         _check_points(points)
+        _check_weights(spec, points)
         pairs = paired(spec, sample)
         for place, side in enumerate(SIDES):
             if f"{side}_class" in spec.measures:
                 tools.check_classes(side, sorted({pair[place].label for pair in pairs}))
         if limit is not None:
-            pairs = pairs[: max(1, limit // len(points))]
+            pairs = spread(pairs)[: max(1, limit // len(points))]
             points = points[:limit]
         asked = [(point, _run_of(point, pair)) for point in points for pair in pairs]
         keys = keys_of(run for _, run in asked)
         cells = tuple(Cell(key, point, run) for (point, _), (key, run) in zip(asked, keys, strict=True))
         return cls(spec, points, cells, tools)
+
+    @classmethod
+    def kept(cls, spec: StudySpec, pairs: Sequence[Pair], keys: Sequence[str], points: int) -> Self:
+        """A study as it was prepared before, from what was kept of it; no picture is looked for.
+
+        Args:
+            spec: the study.
+            pairs: of photograph and painting.
+            keys: of its cells.
+            points: number of its points that were made.
+        """
+        made = tuple(points_of(spec, files=False)[:points])
+        asked = [(point, _run_of(point, pair)) for point in made for pair in pairs]
+        cells = tuple(Cell(key, point, run) for key, (point, run) in zip(keys, asked, strict=True))
+        files = {name: Path(file) for name, file in spec.weights.items() if file != RANDOM}
+        return cls(spec, made, cells, Tools(files, spec.judges))
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs of photograph and painting, each once."""
+        return list(dict.fromkeys((cell.run.content, cell.run.style) for cell in self.cells))
 
     @property
     def runs(self) -> dict[str, RunSpec]:
@@ -119,11 +141,11 @@ class Study:
     def places(self) -> dict[tuple[Path, Path], tuple[int, int]]:
         """Row and column of each pair of photograph and painting among the values of a point.
 
-        Photographs are the rows and paintings the columns; of pairs in turn each is a row, because drawing photographs
-        and paintings anew, independently of each other, would leave most of the draws empty.
+        Photographs are the rows and paintings the columns. Pairs that have nothing in common are rows alone, because
+        drawing photographs and paintings anew, independently of each other, would leave most of the draws empty.
         """
         pairs = list(dict.fromkeys((cell.run.content.file, cell.run.style.file) for cell in self.cells))
-        if self.spec.pairs == "in turn":
+        if len(pairs) == len(self.contents) == len(self.styles):
             return {pair: (place, 0) for place, pair in enumerate(pairs)}
         contents = {example.file: place for place, example in enumerate(self.contents)}
         styles = {example.file: place for place, example in enumerate(self.styles)}
@@ -137,12 +159,12 @@ class Study:
         found = {key: Task(run, names) for key, run in there.items()}
         finished = [key for key in runs if key not in there]
         values = store.values(finished)
-        records = {entry.key: entry.record for entry in store.entries(finished)}
-        for key in finished:
-            has = {(name, value.by) for name, value in values.get(key, ())}
-            lacking = tuple(name for name in names if (name, wanted[name]) not in has)
-            if lacking:
-                found[key] = Task(runs[key], lacking, store.picture(key).read_bytes(), records[key])
+        lacking = {
+            key: tuple(name for name in names if (name, wanted[name]) not in _had(values.get(key, ())))
+            for key in finished
+        }
+        for entry in store.entries([key for key in finished if lacking[key]]):
+            found[entry.key] = Task(runs[entry.key], lacking[entry.key], store.picture(entry.key), entry.record)
         return found
 
 
@@ -170,7 +192,7 @@ class MakeAndMeasure:
             made = Transfer(self.curves)(task)
             peak = largest_memory()
         else:
-            made = Outcome(task.picture, task.record)
+            made = Outcome(task.picture.read_bytes(), task.record)
         if made.picture is None or made.record is None:
             return made
         scene = Scene(picture_of(made.picture), task.run, made.record, self.tools, peak)
@@ -184,30 +206,88 @@ class StudyResult:
     Attributes:
         study: what was asked for.
         values: of each measure: at each point for each photograph and each painting; NaN where there is none.
-        entries: what is known of each picture, by key.
-        failures: why pictures are missing.
+        details: what was measured on each picture, by key and measure.
+        finished: keys of the pictures that are there.
+        failures: why pictures are missing, or could not be measured.
         made: number of pictures that were made now.
+        seconds: of all runs.
+        losses: of all steps, by key, where they were kept.
     """
 
     study: Study
     values: Mapping[str, Float[Array, "points contents styles"]]
-    details: Mapping[str, Mapping[str, Measured]]
-    entries: Mapping[str, Entry]
-    failures: tuple[Failure, ...]
+    details: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+    finished: frozenset[str] = frozenset()
+    failures: tuple[Failure, ...] = ()
     made: int = 0
+    seconds: float = 0.0
+    losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
         """Number of pictures that failed."""
         return sum(len(failure.runs) for failure in self.failures)
 
+    @property
+    def unmeasured(self) -> dict[str, int]:
+        """Why values are missing, and of how many pictures."""
+        reasons = (
+            str(value.detail["why"]) for own in self.details.values() for value in own.values() if "why" in value.detail
+        )
+        return dict(Counter(reasons))
+
     def select(self, measure: str, selection: Selection) -> Float[Array, "contents styles"]:
         """The mean value over the points of a selection, for each photograph and painting."""
-        chosen = [selects(selection, point.labels) for point in self.study.points]
-        cells = self.values[measure][np.array(chosen)]
-        count = (~np.isnan(cells)).sum(0)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.nansum(cells, 0) / np.where(count, count, np.nan), np.float64)
+        chosen = np.array([selects(selection, point.labels) for point in self.study.points])
+        return _mean(self.values[measure][chosen])
+
+    def difference(self, measure: str, one: Selection, other: Selection) -> Float[Array, "contents styles"]:
+        """The mean difference between two selections, for each photograph and painting.
+
+        What both have in common is compared: the same points of the axes that neither names.
+        """
+        apart = []
+        for same in self._common([one, other]):
+            parts = []
+            for selection in (one, other):
+                chosen = [
+                    selects(selection, p.labels) and self._rest(p, [one, other]) == same for p in self.study.points
+                ]
+                parts.append(_mean(self.values[measure][np.array(chosen)]))
+            apart.append(parts[0] - parts[1])
+        return _mean(np.stack(apart)) if apart else np.full(self.values[measure].shape[1:], np.nan)
+
+    def along(self, measure: str, axis: str) -> tuple[dict[str, Float[Array, "contents styles"]], bool]:
+        """The values at each point of an axis, over the points of the others that all have; and whether some were
+        left out for that."""
+        labels = [each for each in self.study.spec.axes[axis] if any(p.labels[axis] == each for p in self.study.points)]
+        selections: list[Selection] = [{axis: (label,)} for label in labels]
+        common = self._common(selections)
+        found = {}
+        for label in labels:
+            chosen = [p.labels[axis] == label and self._rest(p, selections) in common for p in self.study.points]
+            found[label] = _mean(self.values[measure][np.array(chosen)])
+        every = {self._rest(point, selections) for point in self.study.points}
+        return found, every != set(common)
+
+    def _rest(self, point: Point, selections: Sequence[Selection]) -> tuple[str, ...]:
+        """Labels of a point on the axes that no selection names."""
+        named = {axis for selection in selections for axis in selection}
+        return tuple(label for axis, label in point.labels.items() if axis not in named)
+
+    def _common(self, selections: Sequence[Selection]) -> list[tuple[str, ...]]:
+        """The labels on the other axes that points of all selections have."""
+        sets = [
+            {self._rest(point, selections) for point in self.study.points if selects(selection, point.labels)}
+            for selection in selections
+        ]
+        return sorted(set.intersection(*sets))
+
+
+def _mean(cells: Float[Array, "k c s"]) -> Float[Array, "c s"]:
+    """The mean over the first axis without NaN; NaN where there is nothing."""
+    count = (~np.isnan(cells)).sum(0)
+    return np.asarray(np.nansum(cells, 0) / np.where(count, count, np.nan), np.float64)
 
 
 def run_study(study: Study, store: Store, executor: Executor, on_progress: OnProgress | None = None) -> StudyResult:
@@ -225,52 +305,61 @@ def run_study(study: Study, store: Store, executor: Executor, on_progress: OnPro
         ResourceError: a process of the executor died.
     """
     tasks = study.tasks(store)
-    new = [key for key, task in tasks.items() if task.picture is None]
     if on_progress:
         on_progress(0, len(tasks))
-    for done, _ in enumerate(run(tasks, store, executor, MakeAndMeasure(study.tools, study.spec.curves)), 1):
+    made, unmeasured = 0, []
+    for done, entry in enumerate(run(tasks, store, executor, MakeAndMeasure(study.tools, study.spec.curves)), 1):
+        if tasks[entry.key].picture is None:
+            made += entry.record is not None
+        elif entry.failed:
+            unmeasured.append(Failure(entry.failed, (entry.run,)))
         if on_progress:
             on_progress(done, len(tasks))
-    result = outcome_of(study, store, len(new))
-    if not result.entries:
+    result = outcome_of(study, store)
+    if not result.finished:
         raise InputError(f"all {result.failed} pictures failed:{listed(result.failures)}")
-    return result
+    return replace(result, made=made, failures=(*result.failures, *unmeasured))
 
 
-def outcome_of(study: Study, store: Store, made: int = 0) -> StudyResult:
+def outcome_of(study: Study, store: Store) -> StudyResult:
     """What a store holds of a study.
 
     Args:
         study: the study.
         store: the store.
-        made: number of pictures that were made now.
     """
     runs = study.runs
     failed = store.missing(runs)
-    entries = {entry.key: entry for entry in store.entries([key for key in runs if key not in failed])}
+    finished = frozenset(key for key in runs if key not in failed)
     places = {id(point): place for place, point in enumerate(study.points)}
-    wanted = {name: study.tools.by(name) for name in study.spec.measures}
+    wanted = {name: _by(study, name) for name in study.spec.measures}
     where = study.places
-    shape = (
-        len(study.points),
-        1 + max(row for row, _ in where.values()),
-        1 + max(column for _, column in where.values()),
-    )
-    values = {name: np.full(shape, np.nan) for name in study.spec.measures}
-    found = store.values([*entries])
+    rows, columns = (1 + max(ends) for ends in zip(*where.values(), strict=True))
+    values = {name: np.full((len(study.points), rows, columns), np.nan) for name in study.spec.measures}
+    found = store.values(finished)
     details: dict[str, dict[str, Measured]] = {}
     for cell in study.cells:
         at = places[id(cell.point)], *where[cell.run.content.file, cell.run.style.file]
         for name, value in found.get(cell.key, ()):
-            if name in values and value.by == wanted[name]:
-                values[name][at] = value.value
-                details.setdefault(cell.key, {})[name] = value
-    failures = tuple(store.failures([key for key in failed if _tried(store, key)]))
-    return StudyResult(study, values, details, entries, failures, made - len(failures))
+            if name in values and wanted[name] in (value.by, None):
+                own = labelled(name, value, cell.run)
+                values[name][at] = own.value
+                details.setdefault(cell.key, {})[name] = own
+    losses: dict[str, Sequence[float]] = {}
+    if study.spec.curves:
+        for entry in store.entries(finished):
+            if entry.record and len(entry.record.losses.get("total", ())) > 1:
+                losses[entry.key] = entry.record.losses["total"]
+    failures = tuple(store.failures(failed))
+    return StudyResult(study, values, details, finished, failures, 0, store.seconds(finished), losses)
 
 
-def _tried(store: Store, key: str) -> bool:
-    return any(entry.failed for entry in store.entries([key]))
+def _by(study: Study, measure: str) -> str | None:
+    """What makes the values of a measure its own; ``None`` where the file of its network is no longer there."""
+    try:
+        return study.tools.by(measure)
+    except InputError:
+        return None
 
 
 def listed(failures: Sequence[Failure]) -> str:
@@ -295,7 +384,7 @@ def _check_points(points: Sequence[Point]) -> None:
         if point.wanted:
             raise SpecError(f"the study needs the weights {point.wanted!r}: give `weights` {point.wanted}=FILE")
         if point.weights not in ("", RANDOM) and not Path(point.weights).is_file():
-            raise InputError(f"there is no file {point.weights} with weights")
+            raise InputError(f"there is no file {point.weights} with weights; give another as `weights` NAME=FILE")
         method = point.spec.method
         if isinstance(method, Optimise):
             if method.network not in built:
@@ -304,6 +393,20 @@ def _check_points(points: Sequence[Point]) -> None:
                 built[method.network].tap(tap)
 
 
-def finished_cells(result: StudyResult) -> Iterator[Cell]:
-    """The pictures that are there."""
-    return (cell for cell in result.study.cells if cell.key in result.entries)
+def _check_weights(spec: StudySpec, points: Sequence[Point]) -> None:
+    """Raise if the name of weights is that of no network, no method, and nothing that points choose.
+
+    Raises:
+        UnknownNameError: naming the first.
+    """
+    options = [spec.base, *(options for axis in spec.axes.values() for options in axis.values())]
+    chosen = {str(each["weights"]) for each in options if "weights" in each}
+    known = {*NETWORKS, *METHOD_SPECS, *chosen, *(network_of(point.spec) for point in points)}
+    for name in spec.weights:
+        if name not in known and not name.startswith(OTHERS):
+            raise UnknownNameError("network, method or name of the study's weights", name, sorted(known))
+
+
+def _had(values: Sequence[tuple[str, Measured]]) -> set[tuple[str, str]]:
+    """The measures that there are, each with what measured it."""
+    return {(name, value.by) for name, value in values}

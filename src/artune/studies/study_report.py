@@ -23,6 +23,7 @@ from artune.studies.classes import ClassPart
 from artune.studies.comparing import Mean, along, answer_axis, found_again, mean_of
 from artune.studies.entries import picture_file, read_result
 from artune.studies.measured import MEASURES, shown, title_of
+from artune.studies.pictures import spread
 from artune.studies.points import Point, selects
 from artune.studies.study import Cell, StudyResult
 
@@ -32,6 +33,8 @@ LARGE = 512
 """Longer side of the pictures on the page, pixels."""
 THUMB = 160
 """Longer side of the photographs and paintings beside them, pixels."""
+MOST_COLUMNS = 50
+"""Largest number of columns of the contact sheet."""
 MOST_CHARTS = 4
 """Largest number of measures that have a chart."""
 
@@ -65,7 +68,7 @@ def write_study(
                 "answer": sentence,
                 "made": _made(result),
                 "findings": [asdict(each) for each in findings],
-                "pictures": len(result.entries),
+                "pictures": len(result.finished),
                 "failed": result.failed,
                 "random weights": study.untrained,
                 **(part.summary() if part else {}),
@@ -81,6 +84,9 @@ def write_study(
             files |= {f"{name}.csv": table.csv().encode(), f"{name}.md": table.markdown().encode()}
     if find_spec("pyarrow") is not None:
         files["values.parquet"] = parquet(result)
+    for old in folder.glob("*.svg"):
+        if old.name not in files:
+            old.unlink()  # a chart of a measure that is no longer taken
     html = page(
         "artune.studies",
         "study.html",
@@ -89,6 +95,7 @@ def write_study(
         findings=findings,
         untrained=study.untrained,
         made=_made(result),
+        remarks=_notes(result),
         measures=[(title_of(name), MEASURES[name].about if name in MEASURES else "") for name in spec.measures],
         table=_shown_table(result),
         charts=[drawing(chart.svg) for chart in charts.values()],
@@ -201,8 +208,7 @@ def loss_curves(result: StudyResult) -> dict[str, Series]:
     axis = answer_axis(result)
     found: dict[str, list[np.ndarray]] = {}
     for cell in result.study.cells:
-        entry = result.entries.get(cell.key)
-        losses = entry.record.losses.get("total", []) if entry and entry.record else []
+        losses = result.losses.get(cell.key, ())
         if len(losses) > 1 and losses[0] > 0:
             found.setdefault(cell.point.labels[axis], []).append(np.array(losses) / losses[0])
     lines = {}
@@ -226,11 +232,14 @@ def contact_sheet(folder: Path, result: StudyResult) -> dict[str, object]:
         pair = cell.run.content.file, cell.run.style.file
         at = tuple(cell.point.labels[axis] for axis in down), tuple(cell.point.labels[axis] for axis in across)
         cells[pair, *at] = cell
-    pairs = list(dict.fromkeys((cell.run.content.file, cell.run.style.file) for cell in study.cells))
-    shown = max(1, MOST_SHOWN // max(1, len(columns) * len(lines)))
+    pairs = list(dict.fromkeys((cell.run.content, cell.run.style) for cell in study.cells))
+    columns = columns[:MOST_COLUMNS]
+    lines = lines[: max(1, MOST_SHOWN // len(columns))]
+    count = max(1, MOST_SHOWN // (len(columns) * len(lines)))
     uris: dict[Path, str] = {}
     rows = []
-    for pair in _spread(pairs, shown):
+    for content, style in spread(pairs)[:count]:
+        pair = content.file, style.file
         for number, line in enumerate(lines):
             rows.append(
                 {
@@ -243,24 +252,13 @@ def contact_sheet(folder: Path, result: StudyResult) -> dict[str, object]:
                 }
             )
     return {
-        "columns": [" ".join(column) for column in columns],
+        "columns": [", ".join(f"{axis} {label}" for axis, label in zip(across, each, strict=True)) for each in columns],
         "down": down,
         "rows": rows,
         "all": len(pairs),
-        "shown": min(shown, len(pairs)),
+        "shown": min(count, len(pairs)),
+        "pictures": len(columns) * len(lines) * min(count, len(pairs)),
     }
-
-
-def _spread(pairs: Sequence[tuple[Path, Path]], count: int) -> list[tuple[Path, Path]]:
-    """Some of the pairs, with as many photographs and paintings as there is room for."""
-    contents = list(dict.fromkeys(pair[0] for pair in pairs))
-    styles = list(dict.fromkeys(pair[1] for pair in pairs))
-
-    def turn(pair: tuple[Path, Path]) -> tuple[int, int]:
-        content, style = contents.index(pair[0]), styles.index(pair[1])
-        return (style - content) % len(styles), content
-
-    return sorted(pairs, key=turn)[:count]
 
 
 def _combinations(result: StudyResult, axes: Sequence[str]) -> list[tuple[str, ...]]:
@@ -280,7 +278,7 @@ def _thumb(file: Path, uris: dict[Path, str]) -> str:
 
 
 def _shown(folder: Path, result: StudyResult, cell: Cell | None) -> Mapping[str, str] | None:
-    if cell is None or cell.key not in result.entries:
+    if cell is None or cell.key not in result.finished:
         return None
     own = result.details.get(cell.key, {})
     values = [
@@ -289,7 +287,10 @@ def _shown(folder: Path, result: StudyResult, cell: Cell | None) -> Mapping[str,
         if name in own and not math.isnan(own[name].value)
     ]
     first = result.study.spec.measures[0]
-    picture: Picture = read_result(picture_file(folder, cell.key))
+    try:
+        picture: Picture = read_result(picture_file(folder, cell.key))
+    except PictureError:
+        return None
     labels = ", ".join(f"{axis} {label}" for axis, label in cell.point.labels.items())
     return {
         "picture": picture_uri(picture, LARGE),
@@ -303,9 +304,31 @@ def _made(result: StudyResult) -> str:
     """What was made, in a sentence."""
     study = result.study
     if not study.cells:
-        return f"{len(study.points)} judges, each tested on {len(study.tested)} pictures."
-    records = [entry.record for entry in result.entries.values() if entry.record]
-    seconds = sum(record.timings.get("total", 0.0) for record in records)
-    contents, styles = len(study.contents), len(study.styles)
-    of = f"{contents} photograph{'s' * (contents != 1)} and {styles} painting{'s' * (styles != 1)}"
-    return f"{len(result.entries)} pictures of {of}, in {seconds:.0f} seconds of runs."
+        return f"{_counted(len(study.points), 'judge')}, each tested on {_counted(len(study.tested), 'picture')}."
+    runs = [cell.run for cell in study.cells if cell.key in result.finished]
+    contents, styles = ({getattr(run, side).file for run in runs} for side in ("content", "style"))
+    of = f"{_counted(len(contents), 'photograph')} and {_counted(len(styles), 'painting')}"
+    return (
+        f"{_counted(len(result.finished), 'picture')} of {of}, in {_counted(round(result.seconds), 'second')} of runs."
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _notes(result: StudyResult) -> list[str]:
+    """What a reader of the page must know of its intervals, curves and missing values."""
+    study = result.study
+    if study.cells:
+        found = ["Intervals hold 95 % of the draws in which photographs and paintings are drawn anew, widened for few."]
+    else:
+        found = ["Intervals hold 95 % of the draws in which the tested pictures are drawn anew."]
+    if len(study.contents) == 1 < len(study.styles):
+        found.append("There is one photograph, so they say nothing about others.")
+    if len(study.styles) == 1 < len(study.contents):
+        found.append("There is one painting, so they say nothing about others.")
+    if study.spec.curves and (lacking := len(result.finished) - len(result.losses)):
+        found.append(f"{_counted(lacking, 'picture')} have no loss curve: they were made before curves were asked for.")
+    found += [f"{_counted(count, 'picture')} not measured: {why}." for why, count in result.unmeasured.items()]
+    return found
