@@ -26,7 +26,7 @@ from artune.images.read import read_picture
 from artune.regions.labels import LabelMap, MaskFile, read_labels
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 Array = np.ndarray
 Kind = Literal["colour", "texture", "part", "object"]
@@ -263,14 +263,6 @@ def read_fitted(file: Path, size: int) -> Picture:
     """
     picture = read_picture(file)
     return picture.resized(*fitted(*picture.size, size))
-
-
-def tensor_of(picture: Picture) -> "Tensor":
-    """``[1, 3, h, w]`` in [0, 1]."""
-    return picture.tensor()
-
-
-# ------------------------------------------------------------------------------------- folders
 
 
 def _listed(folder: Path, place: int) -> list[list[Sample]]:

@@ -15,7 +15,6 @@ count more than brightness, and pixels are kept in [0, 1].
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from math import log10
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -37,6 +36,7 @@ from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.losses.moments import Gaussian, energy, gaussian, moments, wasserstein
 from artune.losses.variation import total_variation
+from artune.metrics.similarity import psnr, ssim
 from artune.networks.wct import Autoencoders, stride_of
 from artune.spec.style import LEVELS
 from artune.threads import FreeCores, on_free_cores
@@ -279,8 +279,8 @@ class Reconstruction:
         distance = LayerDistance(theirs, (item.layer,), item.kind)
         return Errors(
             float(distance(ours)),
-            psnr(made.pixels, self.picture.pixels),
-            ssim(made.pixels, self.picture.pixels),
+            psnr(made, self.picture),
+            ssim(made, self.picture),
         )
 
 
@@ -371,26 +371,6 @@ def start(like: Image, seed: int) -> Image:
 
 
 # ------------------------------------------------------------------------------------- measures
-
-
-def psnr(made: Floats, original: Floats) -> float:
-    """Peak signal to noise ratio of two pictures in [0, 1], dB.
-
-    The mean squared error is at least that of rounding to 8 bits, (1/255)^2 / 12, so that the ratio is at most 58.9.
-    """
-    square = float(np.mean(np.square(made.astype(np.float64) - original)))
-    return -10 * log10(max(square, 1 / (12 * 255**2)))
-
-
-def ssim(made: Floats, original: Floats) -> float:
-    """Structural similarity of two pictures in [0, 1] (Wang et al. 2004): the Gaussian window of 11 pixels, the mean
-    over the channels."""
-    from skimage.metrics import structural_similarity
-
-    found = structural_similarity(  # type: ignore[no-untyped-call]
-        made, original, data_range=1.0, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )
-    return float(found)
 
 
 def spread(pictures: Sequence[Floats]) -> float:
