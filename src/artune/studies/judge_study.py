@@ -5,7 +5,7 @@ The trunk sees every picture once; the heads of all layers are trained on what i
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ from artune.studies.study import Study, StudyResult
 MEASURE = "style_class"
 EPOCHS, BATCH, RATE, PATIENCE = 20, 16, 1e-3, 6
 """Largest number of epochs, pictures in a step, rate of AdamW, and epochs without a better validation that end it."""
+MEMORY = 2**30
+"""Bytes that the Gram matrices of several layers may take together."""
 AT_ONCE = 8
 """Number of pictures that the trunk sees at once."""
 POINTS, FINISHED = "points", "judges.json"
@@ -86,13 +88,10 @@ def run_judges(
         on_progress(done, len(files))
     labels = {split: torch.tensor([label for _, label in pictures]) for split, pictures in data.splits.items()}
     tested = [[path.name, data.classes[label]] for path, label in data.splits["test"]]
-    groups: dict[tuple[str, str, str], list[Point]] = {}
-    for point in pending:
-        groups.setdefault((point.spec.model_dump_json(), point.weights, point.tap), []).append(point)
-    for same in groups.values():
-        grams = grams_of(same[0], data)
+    for same in _groups(pending, len(digests)):
+        grams = grams_of(same, data)
         for point in same:
-            hits = trained_hits(grams, labels, len(data.classes), point.standardised)
+            hits = trained_hits(grams[point.tap], labels, len(data.classes), point.standardised)
             store.add_values(files[point].stem, {MEASURE: Measured(sum(hits) / len(hits))})
             write(files[point], json.dumps({"labels": dict(point.labels), "hits": hits, "tested": tested}).encode())
             done += 1
@@ -160,27 +159,51 @@ def _answers(file: Path) -> dict[str, Any] | None:
     return found
 
 
-def grams_of(point: Point, data: Folder) -> Grams:
-    """The Gram matrices of all pictures at the layer of a point."""
-    network: Network = loaded(point.spec, point.weights)
-    tap = network.backbone.tap(point.tap)
-    size = point.spec.size
+def _groups(points: Sequence[Point], pictures: int) -> list[list[Point]]:
+    """Points of one network, whose layers are looked at together as long as their Gram matrices fit into ``MEMORY``."""
+    groups: list[list[Point]] = []
+    taken = 0
+    for point in points:
+        same = bool(groups) and _network(groups[-1][0]) == _network(point)
+        size = 0
+        if not same or point.tap not in {each.tap for each in groups[-1]}:
+            channels = structure(network_of(point.spec)).taps[point.tap].channels
+            size = pictures * channels * (channels + 1) // 2 * 4
+        if not same or taken + size > MEMORY:
+            groups.append([])
+            taken = 0
+        groups[-1].append(point)
+        taken += size
+    return groups
+
+
+def _network(point: Point) -> tuple[str, str]:
+    return point.spec.model_dump_json(), point.weights
+
+
+def grams_of(points: Sequence[Point], data: Folder) -> dict[str, Grams]:
+    """The Gram matrices of all pictures at the layers of some points, which share a network; by layer."""
+    network: Network = loaded(points[0].spec, points[0].weights)
+    taps = {point.tap: network.backbone.tap(point.tap) for point in points}
+    size = points[0].spec.size
     assert isinstance(size, int)
     found = {
-        split: _seen(network.backbone, tap, read_squares([path for path, _ in pictures], size))
+        split: _seen(network.backbone, taps, read_squares([path for path, _ in pictures], size))
         for split, pictures in data.splits.items()
     }
-    return Grams(found["train"], found["val"], found["test"])
+    return {tap: Grams(found["train"][tap], found["val"][tap], found["test"][tap]) for tap in taps}
 
 
 @torch.inference_mode()
-def _seen(backbone: Backbone, tap: str, squares: Tensor) -> Float[Tensor, "n d"]:
-    rows, columns = torch.triu_indices(backbone.taps[tap].channels, backbone.taps[tap].channels)
-    parts = []
+def _seen(backbone: Backbone, taps: Mapping[str, str], squares: Tensor) -> dict[str, Tensor]:
+    """The upper triangles of the Gram matrices at some layers, by the names that were asked for."""
+    parts: dict[str, list[Tensor]] = {tap: [] for tap in taps}
     for some in torch.split(squares, AT_ONCE):
-        features = backbone(to_image(some), (tap,))[tap].float()
-        parts.append(gram(moments(features))[:, rows, columns])
-    return torch.cat(parts)
+        features = backbone(to_image(some), tuple(taps.values()))
+        for asked, tap in taps.items():
+            rows, columns = torch.triu_indices(backbone.taps[tap].channels, backbone.taps[tap].channels)
+            parts[asked].append(gram(moments(features[tap].float()))[:, rows, columns])
+    return {tap: torch.cat(each) for tap, each in parts.items()}
 
 
 def trained_hits(grams: Grams, labels: Mapping[str, Int[Tensor, "n"]], classes: int, standardised: bool) -> list[float]:
