@@ -13,6 +13,7 @@ from artune.record import Record
 from artune.spec.study import Choice, Example, RunSpec, StudySpec
 from artune.spec.style import StyleSpec
 from artune.studies.conduct import conduct
+from artune.studies.duration import estimated, seconds_of
 from artune.studies.entries import Measured
 from artune.studies.executors import InProcess
 from artune.studies.measured import MEASURES, Scene, Tools, measured
@@ -20,6 +21,7 @@ from artune.studies.nprgeneral import PICTURES
 from artune.studies.pictures import chosen, paired
 from artune.studies.store import Store
 from artune.studies.study import Study
+from artune.transfer.methods import steps
 
 
 @pytest.fixture
@@ -237,3 +239,27 @@ def test_nprgeneral_is_downloaded_and_checked(tmp_path, monkeypatch):
         chosen(Choice(nprgeneral="arch"))
     monkeypatch.setitem(PICTURES, "arch", "795f3202b17cb6bc3d4b771d8c6c9eaf")  # of "other"
     assert [example.file for example in chosen(Choice(nprgeneral="arch"))] == [file]
+
+
+def test_each_kind_of_run_is_timed_once(folder, monkeypatch):
+    timed = []
+    monkeypatch.setattr("artune.studies.duration.seconds_of", lambda run: timed.append(run) or 10.0 * run.spec.size)
+    study = Study.prepare(asked(folder, axes={"strength": [0.2, 0.8], "size": [40, 48]}, base={"method": "instant"}))
+    found = estimated(study.cells)
+    assert (found.pictures, found.seconds) == (36, 18 * 400.0 + 18 * 480.0)
+    assert [run.spec.size for run in timed] == [40, 48]
+
+
+def test_a_long_run_is_timed_by_a_few_steps(folder, monkeypatch):
+    seen = []
+
+    def counted(run):
+        for progress in steps(run):
+            seen.append(progress.event)
+            yield progress
+
+    monkeypatch.setattr("artune.studies.duration.steps", counted)
+    base = {"size": 40, "start": "content", "precision": "fp32", "steps": 400}
+    cells = Study.prepare(asked(folder, axes={"strength": [0.5]}, base=base), limit=1).cells
+    assert seconds_of(cells[0].run) > 0
+    assert seen.count("step") == 3

@@ -124,7 +124,7 @@ def interval_chart(intervals: Mapping[str, tuple[float, float, float]], *, x_lab
         axes.tick_params("x", rotation=35)
     axes.set_xlim(-0.5, len(intervals) - 0.5)
     ends = [end for interval in intervals.values() for end in interval if math.isfinite(end)]
-    axes.set_ylim(min(0.0, *ends), None)
+    axes.set_ylim(min(0.0, *ends), 1.05 * max(ends) if max(ends) > 0 else None)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     for side in ("top", "right"):

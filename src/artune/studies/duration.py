@@ -59,7 +59,7 @@ def seconds_of(run: RunSpec) -> float:
     planned = plan(task)
     if not isinstance(run.spec.method, Optimise):
         return _all_steps(planned)
-    rungs = planned.plan.rungs
+    rungs = planned.plan.method.rungs
     last = rungs[-1].size
     work = sum(rung.steps * (rung.size / last) ** 2 for rung in rungs)
     if work <= TIMED:
