@@ -143,6 +143,16 @@ class Store:
             found.setdefault(key, []).append((intern(measure), measured))
         return found
 
+    def measured(self, wanted: Mapping[str, str]) -> set[str]:
+        """The keys of all pictures on which several measures were taken.
+
+        Args:
+            wanted: what measured them, by the name of the measure.
+        """
+        either = " OR ".join(['(measure = ? AND "by" = ?)'] * len(wanted))
+        query = f"SELECT key FROM measured WHERE {either} GROUP BY key HAVING count(*) = {len(wanted)}"
+        return {row[0] for row in self._select(query, [text for pair in wanted.items() for text in pair])}
+
     def seconds(self, keys: Iterable[str]) -> float:
         """Time of some runs together, s."""
         query = "SELECT json_extract(record, '$.timings.total') FROM runs WHERE record IS NOT NULL AND key IN"

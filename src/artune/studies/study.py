@@ -157,13 +157,14 @@ class Study:
         wanted = {name: self.tools.by(name) for name in names}
         there = store.missing(runs)
         found = {key: Task(run, names) for key, run in there.items()}
-        finished = [key for key in runs if key not in there]
-        values = store.values(finished)
+        whole = store.measured(wanted)
+        unmeasured = [key for key in runs if key not in there and key not in whole]
+        values = store.values(unmeasured)
         lacking = {
             key: tuple(name for name in names if (name, wanted[name]) not in _had(values.get(key, ())))
-            for key in finished
+            for key in unmeasured
         }
-        for entry in store.entries([key for key in finished if lacking[key]]):
+        for entry in store.entries(unmeasured):
             found[entry.key] = Task(runs[entry.key], lacking[entry.key], store.picture(entry.key), entry.record)
         return found
 
