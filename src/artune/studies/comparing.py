@@ -115,8 +115,8 @@ def answer(result: StudyResult) -> str:
     means = along(result, axis, measure)
     if not means:
         return f"No picture has a value of {name}."
-    _, partly = result.along(measure, axis)
-    where = ", where all others are alike" if partly else ""
+    _, common = result.along(measure, axis)
+    where = f" at {common}" if common else ""
     low, high = (choose(means, key=lambda label: means[label].value) for choose in (min, max))
     best, sign = (high, -1) if better == "higher" else (low, 1)
     others = [label for label in means if label != best]

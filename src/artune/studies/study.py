@@ -258,9 +258,9 @@ class StudyResult:
             apart.append(parts[0] - parts[1])
         return _mean(np.stack(apart)) if apart else np.full(self.values[measure].shape[1:], np.nan)
 
-    def along(self, measure: str, axis: str) -> tuple[dict[str, Float[Array, "contents styles"]], bool]:
-        """The values at each point of an axis, over the points of the others that all have; and whether some were
-        left out for that."""
+    def along(self, measure: str, axis: str) -> tuple[dict[str, Float[Array, "contents styles"]], str]:
+        """The values at each point of an axis, over the points of the others that all have; and these in words, where
+        there are more, such as ``strength 0.5``."""
         labels = [each for each in self.study.spec.axes[axis] if any(p.labels[axis] == each for p in self.study.points)]
         selections: list[Selection] = [{axis: (label,)} for label in labels]
         common = self._common(selections)
@@ -269,7 +269,9 @@ class StudyResult:
             chosen = [p.labels[axis] == label and self._rest(p, selections) in common for p in self.study.points]
             found[label] = _mean(self.values[measure][np.array(chosen)])
         every = {self._rest(point, selections) for point in self.study.points}
-        return found, every != set(common)
+        others = [name for name in self.study.spec.axes if name != axis]
+        named = [", ".join(f"{name} {label}" for name, label in zip(others, labels, strict=True)) for labels in common]
+        return found, "" if every == set(common) else " and ".join(named) or "no point that all have"
 
     def _rest(self, point: Point, selections: Sequence[Selection]) -> tuple[str, ...]:
         """Labels of a point on the axes that no selection names."""
