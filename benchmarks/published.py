@@ -82,7 +82,7 @@ def command_of(name: str, assets: Path, out: Path) -> list[str]:
     """The command that conducts a study on the pictures at hand."""
     data, words = assets / "data", ["artune", "study", "run", name]
     if name == "gram-tap":
-        words += ["--styles", str(data / "painters")]
+        words += ["--styles", str(data / "painters"), "--sample", "40"]
     else:
         count = 4 if name in FEWER else len(CONTENTS)
         contents = [str(data / "styleid" / "content" / f"{number}.jpg") for number in CONTENTS[:count]]
