@@ -3,7 +3,7 @@
     python benchmarks/published.py --assets DIR -o FOLDER [NAME ...]     # conducts them; resumable
     python benchmarks/published.py -o FOLDER --page docs/studies/reports.md
 
-DIR holds ``weights`` and ``data``. Six photographs of StyleID (four where there are many points) meet as many
+DIR holds ``weights`` and ``data``. Six photographs of StyleID (three or four where there are many points) meet as many
 paintings in turn, at sizes that fit hours of two cores. Networks whose weights are not in DIR run with random ones, and
 are named. FOLDER may hold weights that were made for the studies: ``tuned.safetensors`` and
 ``tuned-residual.safetensors`` (training/finetune_mobilenet.py, the flat network and the other), and
@@ -49,8 +49,18 @@ SMALLER: dict[str, tuple[str, ...]] = {
     "methods": ("size=256",),
 }
 """What is set to fit the time at hand; the others are run as they are."""
-FEWER = ("flat", "iterations", "layers", "methods", "rates", "ratio", "starts", "variation")
-"""Studies on four pairs, which have many points or many steps."""
+FEWER = {
+    "devices": 4,
+    "flat": 4,
+    "iterations": 3,
+    "layers": 4,
+    "methods": 4,
+    "rates": 4,
+    "ratio": 3,
+    "starts": 4,
+    "variation": 4,
+}
+"""Numbers of pairs of studies that have many points or many steps."""
 COMMENTS = Path(__file__).parent / "published.json"
 """Why a finding is not found again, by the name of the study; written by hand."""
 
@@ -84,7 +94,7 @@ def command_of(name: str, assets: Path, out: Path) -> list[str]:
     if name == "gram-tap":
         words += ["--styles", str(data / "painters"), "--sample", "40"]
     else:
-        count = 4 if name in FEWER else len(CONTENTS)
+        count = FEWER.get(name, len(CONTENTS))
         contents = [str(data / "styleid" / "content" / f"{number}.jpg") for number in CONTENTS[:count]]
         numbers = ("03",) if name == "methods" else STYLES[:count]
         styles = [str(data / "styleid" / "style" / f"{number}.jpg") for number in numbers]
