@@ -37,16 +37,18 @@ WEIGHTS = {
 RANDOM = ("vgg19", "resnet50", "resnext50_32x4d", "alexnet")
 OWN = ("tuned", "tuned-residual", "style")
 SMALLER: dict[str, tuple[str, ...]] = {
-    "ratio": ("size=128", "steps=40"),
+    "ratio": ("size=128", "steps=25"),
     "networks": ("size=128", "steps=60"),
     "resnet-taps": ("size=128", "steps=40"),
     "content-layer": ("size=128", "steps=40"),
     "style-layers": ("size=128", "steps=40"),
     "starts": ("size=128", "steps=50"),
-    "rates": ("size=96", "steps=100", "decay_every=20"),
+    "rates": ("size=96", "steps=60", "decay_every=12"),
     "variation": ("size=128", "steps=50"),
     "iterations": ("size=96",),
-    "methods": ("size=256",),
+    "methods": ("size=192",),
+    "layers": ("steps=30",),
+    "devices": ("steps=30",),
 }
 """What is set to fit the time at hand; the others are run as they are."""
 FEWER = {
