@@ -3,7 +3,7 @@
     python benchmarks/published.py --assets DIR -o FOLDER [NAME ...]     # conducts them; resumable
     python benchmarks/published.py -o FOLDER --page docs/studies/reports.md
 
-DIR holds ``weights`` and ``data``. Six photographs of StyleID (three or four where there are many points) meet as many
+DIR holds ``weights`` and ``data``. Six photographs of StyleID (``PAIRS``: otherwise) meet as many
 paintings in turn, at sizes that fit hours of two cores. Networks whose weights are not in DIR run with random ones, and
 are named. FOLDER may hold weights that were made for the studies: ``tuned.safetensors`` and
 ``tuned-residual.safetensors`` (training/finetune_mobilenet.py, the flat network and the other), and
@@ -24,7 +24,8 @@ from artune.studies.declared import Declared, published
 from artune.studies.measured import shown, title_of
 from artune.studies.points import network_of, points_of
 
-CONTENTS, STYLES = ("00", "03", "05", "08", "11", "15"), ("01", "06", "13", "21", "27", "33")
+CONTENTS = ("00", "03", "05", "08", "11", "15", "17", "18")
+STYLES = ("01", "06", "13", "21", "27", "33", "36", "39")
 WEIGHTS = {
     "vgg16": "vgg16-features",
     "vgg19-emulator": "vgg19-emulator-16x",
@@ -37,7 +38,7 @@ WEIGHTS = {
 RANDOM = ("vgg19", "resnet50", "resnext50_32x4d", "alexnet")
 OWN = ("tuned", "tuned-residual", "style")
 SMALLER: dict[str, tuple[str, ...]] = {
-    "ratio": ("size=128", "steps=25"),
+    "ratio": ("size=96", "steps=120"),
     "networks": ("size=128", "steps=60"),
     "resnet-taps": ("size=128", "steps=40"),
     "content-layer": ("size=128", "steps=40"),
@@ -51,18 +52,20 @@ SMALLER: dict[str, tuple[str, ...]] = {
     "devices": ("steps=30",),
 }
 """What is set to fit the time at hand; the others are run as they are."""
-FEWER = {
+USUAL = 6
+"""Number of pairs of photograph and painting."""
+PAIRS = {
     "devices": 4,
     "flat": 4,
     "iterations": 3,
-    "layers": 4,
+    "layers": 8,
     "methods": 4,
     "rates": 4,
     "ratio": 3,
     "starts": 4,
     "variation": 4,
 }
-"""Numbers of pairs of studies that have many points or many steps."""
+"""Other numbers: fewer for studies that have many points or many steps, more for ours."""
 COMMENTS = Path(__file__).parent / "published.json"
 """Why a finding is not found again, by the name of the study; written by hand."""
 
@@ -96,7 +99,7 @@ def command_of(name: str, assets: Path, out: Path) -> list[str]:
     if name == "gram-tap":
         words += ["--styles", str(data / "painters"), "--sample", "40"]
     else:
-        count = FEWER.get(name, len(CONTENTS))
+        count = PAIRS.get(name, USUAL)
         contents = [str(data / "styleid" / "content" / f"{number}.jpg") for number in CONTENTS[:count]]
         numbers = ("03",) if name == "methods" else STYLES[:count]
         styles = [str(data / "styleid" / "style" / f"{number}.jpg") for number in numbers]
