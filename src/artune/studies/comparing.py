@@ -120,7 +120,7 @@ def answer(result: StudyResult) -> str:
     low, high = (choose(means, key=lambda label: means[label].value) for choose in (min, max))
     best, sign = (high, -1) if better == "higher" else (low, 1)
     others = [label for label in means if label != best]
-    pairs = means[best].pairs
+    pairs, counted = means[best].pairs, _counted(result, means[best].pairs)
     if not others:
         return f"{_capital(name)} is {means[best].text(measure)}; there is nothing to compare it with."
     if pairs < FEWEST:
@@ -132,7 +132,7 @@ def answer(result: StudyResult) -> str:
     even = [label for label in others if not (gaps[label].bounded and sign * edge(gaps[label], sign) > 0)]
     if len(even) == len(others):
         return (
-            f"No difference that {pairs} pairs can tell: {name} is from {shown(measure, means[low].value)} to "
+            f"No difference that {counted} can tell: {name} is from {shown(measure, means[low].value)} to "
             f"{shown(measure, means[high].value)} along {axis}{where}."
         )
     if better is None:
@@ -144,7 +144,7 @@ def answer(result: StudyResult) -> str:
     text = f"{best} has the {extreme(sign)} {name}{where}: {means[best].text(measure)}"
     if even:
         listed = ", ".join(f"{label} ({shown(measure, means[label].value)})" for label in even)
-        return f"{text}; {pairs} pairs cannot tell it from {listed}."
+        return f"{text}; {counted} cannot tell it from {listed}."
     nearest = min(others, key=lambda label: abs(gaps[label].value))
     more = "more" if sign > 0 else "less"
     gap = gaps[nearest] if sign > 0 else gaps[nearest].reversed()
@@ -198,7 +198,7 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
         verdict = "not found again"
     else:
         verdict = "open"
-    return FoundAgain(finding.claim, verdict, _with_pairs(words, gap))
+    return FoundAgain(finding.claim, verdict, f"{words} ({_counted(result, gap.pairs)})")
 
 
 def _alike(result: StudyResult, finding: Finding, sides: Sequence[Selection]) -> FoundAgain:
@@ -217,11 +217,12 @@ def _alike(result: StudyResult, finding: Finding, sides: Sequence[Selection]) ->
         verdict = "not found again"
     else:
         verdict = "open"
-    return FoundAgain(finding.claim, verdict, _with_pairs(words, widest))
+    return FoundAgain(finding.claim, verdict, f"{words} ({_counted(result, widest.pairs)})")
 
 
-def _with_pairs(words: str, gap: Mean) -> str:
-    return f"{words} ({gap.pairs} pair{'s' * (gap.pairs != 1)})"
+def _counted(result: StudyResult, count: int) -> str:
+    """A number of pairs of photograph and painting; in a study of judges, of pictures that they are tested on."""
+    return f"{count} {'picture' if result.study.tested else 'pair'}{'s' * (count != 1)}"
 
 
 def _words(selection: Selection) -> str:
