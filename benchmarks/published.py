@@ -38,7 +38,7 @@ WEIGHTS = {
 RANDOM = ("vgg19", "resnet50", "resnext50_32x4d", "alexnet")
 OWN = ("tuned", "tuned-residual", "style")
 SMALLER: dict[str, tuple[str, ...]] = {
-    "ratio": ("size=96", "steps=120"),
+    "ratio": ("size=128", "steps=25"),
     "networks": ("size=128", "steps=60"),
     "resnet-taps": ("size=128", "steps=40"),
     "content-layer": ("size=128", "steps=40"),
