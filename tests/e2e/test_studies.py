@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from artune.cli import app
 from artune.errors import WeightsError
 from artune.files import file_digest
 from artune.images.picture import Picture
@@ -24,26 +22,12 @@ from artune.images.write import write_picture
 from artune.studies.entries import picture_file
 from artune.studies.run import _loaded as loaded
 from artune.studies.store import open_for_reading
+from tests.commands import call, refused
 from tests.judges import made_folders
 from tests.studies import entries_in
 
 ROOT = Path(__file__).parents[2]
 FAST = ["--size", "32", "--steps", "2", "--precision", "fp32", "--network", "compact"]
-
-
-def call(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(*arguments):
-    """The one message of a call that is refused."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return re.sub(r"[\s│]+", " ", result.output)
 
 
 def test_a_study_and_what_people_say_of_it(tmp_path):

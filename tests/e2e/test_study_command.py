@@ -3,14 +3,14 @@
 import csv
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from artune.cli import app
 from artune.images.picture import Picture
 from artune.images.write import write_picture
+from tests import commands
 
 TWELVE = """\
 title: Strength and strokes
@@ -31,19 +31,7 @@ figures:
 """
 
 
-def call(*arguments):
-    result = CliRunner().invoke(app, ["study", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(*arguments):
-    """The one message of a call that is refused."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return re.sub(r"[\s│]+", " ", result.output)
+call, refused = (partial(each, "study") for each in (commands.call, commands.refused))
 
 
 @pytest.fixture

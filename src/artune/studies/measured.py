@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from artune.errors import InputError, UnknownNameError
 from artune.files import expanded, file_digest
 from artune.images.picture import Picture
-from artune.images.read import decode_picture, read_picture
+from artune.images.read import read_picture
 from artune.record import Record
 from artune.spec.study import RunSpec
 from artune.spec.style import Optimise
@@ -147,9 +147,13 @@ def verdict_on(picture: Picture, label: str, judge: Path) -> Measured:
     found = _judge(expanded(judge))
     with torch.inference_mode():
         probabilities = found.probabilities(picture.tensor())[0].float().tolist()
-    answer = found.classes[probabilities.index(max(probabilities))]
     detail = {"classes": [*found.classes], "probabilities": probabilities}
-    return Measured(float(answer == label), found.digest, detail)
+    return Measured(_recognised(detail, label), found.digest, detail)
+
+
+def _recognised(detail: Mapping[str, Any], label: str) -> float:
+    """1 if the most probable class of a judge's answer is a picture's own, else 0."""
+    return float(detail["classes"][detail["probabilities"].index(max(detail["probabilities"]))] == label)
 
 
 @lru_cache(maxsize=1)
@@ -362,9 +366,7 @@ def labelled(name: str, value: Measured, run: RunSpec) -> Measured:
     if "probabilities" not in value.detail:
         return value
     label = run.content.label if name == "content_class" else run.style.label
-    probabilities = value.detail["probabilities"]
-    answer = value.detail["classes"][probabilities.index(max(probabilities))]
-    return Measured(float(answer == label), value.by, value.detail)
+    return Measured(_recognised(value.detail, label), value.by, value.detail)
 
 
 def _loss(record: Record, name: str) -> float:
@@ -378,8 +380,3 @@ def _loss(record: Record, name: str) -> float:
     if not own:
         raise InputError(f"the run has no loss {wanted}; it has {', '.join(record.losses) or 'none'}")
     return sum(own)
-
-
-def picture_of(png: bytes) -> Picture:
-    """A result from its bytes."""
-    return decode_picture(png)

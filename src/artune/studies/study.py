@@ -13,13 +13,14 @@ from jaxtyping import Float
 from artune.backbones.base import Backbone
 from artune.backbones.registry import NETWORKS, OTHERS, structure
 from artune.errors import InputError, SpecError, UnknownNameError
+from artune.images.read import decode_picture
 from artune.machine import largest_memory, restart_largest_memory
 from artune.spec.study import Example, RunSpec, Selection, StudySpec
 from artune.spec.style import METHOD_SPECS, Optimise
 from artune.studies.bootstrap import Array
 from artune.studies.entries import SIDES, Failure, Measured
 from artune.studies.keys import RANDOM, keys_of
-from artune.studies.measured import Scene, Tools, labelled, measured, picture_of
+from artune.studies.measured import Scene, Tools, labelled, measured
 from artune.studies.pictures import Pair, paired, spread
 from artune.studies.points import Point, network_of, points_of, selects
 from artune.studies.run import Outcome, Task, Transfer, run
@@ -78,8 +79,7 @@ class Study:
             InputError: options, pictures, layers, weights or measures cannot be used.
         """
         points = tuple(points_of(spec))
-        files = {name: Path(file) for name, file in spec.weights.items() if file != RANDOM}
-        tools = Tools(files, spec.judges)
+        tools = _tools(spec)
         tools.check(spec.measures)
         _check_points(points)
         _check_weights(spec, points)
@@ -108,8 +108,7 @@ class Study:
         made = tuple(points_of(spec, files=False)[:points])
         asked = [(point, _run_of(point, pair)) for point in made for pair in pairs]
         cells = tuple(Cell(key, point, run) for key, (point, run) in zip(keys, asked, strict=True))
-        files = {name: Path(file) for name, file in spec.weights.items() if file != RANDOM}
-        return cls(spec, made, cells, Tools(files, spec.judges))
+        return cls(spec, made, cells, _tools(spec))
 
     @property
     def pairs(self) -> list[Pair]:
@@ -144,7 +143,7 @@ class Study:
         Photographs are the rows and paintings the columns. Pairs that have nothing in common are rows alone, because
         drawing photographs and paintings anew, independently of each other, would leave most of the draws empty.
         """
-        pairs = list(dict.fromkeys((cell.run.content.file, cell.run.style.file) for cell in self.cells))
+        pairs = [(content.file, style.file) for content, style in self.pairs]
         if len(pairs) == len(self.contents) == len(self.styles):
             return {pair: (place, 0) for place, pair in enumerate(pairs)}
         contents = {example.file: place for place, example in enumerate(self.contents)}
@@ -196,7 +195,7 @@ class MakeAndMeasure:
             made = Outcome(task.picture.read_bytes(), task.record)
         if made.picture is None or made.record is None:
             return made
-        scene = Scene(picture_of(made.picture), task.run, made.record, self.tools, peak)
+        scene = Scene(decode_picture(made.picture), task.run, made.record, self.tools, peak)
         return Outcome(made.picture, made.record, measured(task.measures, scene), made.failed)
 
 
@@ -369,6 +368,11 @@ def listed(failures: Sequence[Failure]) -> str:
     """The first reasons of failed pictures, each on a line of its own."""
     more = [f"further reasons: {len(failures) - MAX_REASONS}"] if len(failures) > MAX_REASONS else []
     return "".join(f"\n  {line}" for line in [*map(str, failures[:MAX_REASONS]), *more])
+
+
+def _tools(spec: StudySpec) -> Tools:
+    """What measures the pictures of a study."""
+    return Tools({name: Path(file) for name, file in spec.weights.items() if file != RANDOM}, spec.judges)
 
 
 def _run_of(point: Point, pair: tuple[Example, Example]) -> RunSpec:

@@ -232,7 +232,7 @@ def contact_sheet(folder: Path, result: StudyResult) -> dict[str, object]:
         pair = cell.run.content.file, cell.run.style.file
         at = tuple(cell.point.labels[axis] for axis in down), tuple(cell.point.labels[axis] for axis in across)
         cells[pair, *at] = cell
-    pairs = list(dict.fromkeys((cell.run.content, cell.run.style) for cell in study.cells))
+    pairs = study.pairs
     columns = columns[:MOST_COLUMNS]
     lines = lines[: max(1, MOST_SHOWN // len(columns))]
     count = max(1, MOST_SHOWN // (len(columns) * len(lines)))
