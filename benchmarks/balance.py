@@ -54,13 +54,13 @@ from artune.balance.ladder import Tuning
 from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.judges.embedding import Judge
 from artune.machine import keep_freed_memory
 from artune.record import ALGORITHM, run_key
 from artune.spec.options import with_options
 from artune.spec.style import TUNED_METHODS, StyleSpec
 from artune.transfer.methods import method_of
-from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded
 
 SEARCH = "2"

@@ -35,6 +35,7 @@ from artune.backbones.registry import NETWORKS
 from artune.images import color
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.images.write import write_picture
 from artune.losses.terms import STYLE_TERMS
 from artune.machine import keep_freed_memory
@@ -42,7 +43,6 @@ from artune.spec.options import with_options
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.inputs import RegionStyle
 from artune.transfer.result import Result
-from artune.transfer.sizes import fitted
 
 SIDE = 256
 REAL = {

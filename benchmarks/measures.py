@@ -18,11 +18,11 @@ from quality import files, pairs
 from artune.api import style
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.metrics import colours, outlines, sharpness, similarity, texture
 from artune.metrics.lpips import LPIPS
 from artune.metrics.perceptual import Referee
 from artune.spec.style import Instant, StyleSpec
-from artune.transfer.sizes import fitted
 
 Measure = Callable[[Picture, Picture, Picture], float]
 """Of a result, its photograph and its painting."""

@@ -38,7 +38,7 @@ WEIGHTS = {
 RANDOM = ("vgg19", "resnet50", "resnext50_32x4d", "alexnet")
 OWN = ("tuned", "tuned-residual", "style")
 SMALLER: dict[str, tuple[str, ...]] = {
-    "ratio": ("size=128", "steps=25"),
+    "ratio": ("size=96", "steps=150"),
     "networks": ("size=128", "steps=60"),
     "resnet-taps": ("size=128", "steps=40"),
     "content-layer": ("size=128", "steps=40"),
@@ -61,7 +61,6 @@ PAIRS = {
     "layers": 8,
     "methods": 4,
     "rates": 4,
-    "ratio": 3,
     "starts": 4,
     "variation": 4,
 }

@@ -39,13 +39,13 @@ from artune.api import style
 from artune.backbones.network import Network
 from artune.images.picture import Picture, from_tensor
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.images.write import write_picture
 from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Referee
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Optimise, StyleSpec, optimise_of
 from artune.transfer.methods import plan_run
-from artune.transfer.sizes import fitted
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
 LADDER = (0.182, 0.333, 0.667, 0.889, 0.974, 0.995)

@@ -24,12 +24,12 @@ from artune.backbones.network import Network
 from artune.images.color import match
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.machine import keep_freed_memory
 from artune.metrics.perceptual import Distances, Referee
 from artune.report.charts import Series, line_chart
 from artune.report.tables import Table
 from artune.spec.style import StyleSpec
-from artune.transfer.sizes import fitted
 
 STRENGTHS = (0.2, 0.35, 0.5, 0.667, 0.85)
 CONTROLS = ("the photograph", "the painting", "the painting's colours alone")

@@ -35,13 +35,13 @@ from artune.fitting import FitSettings, FitStep, Fitting, cosine
 from artune.images.find import find_pictures
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.judges.embedding import bundled_encoder
 from artune.learning.motion import draw_motion, next_frames
 from artune.learning.pairs import CLIP, WARM_UP, PairBatch, Pairs, draw_course, enlarged, losses
 from artune.networks.loaded import read_painter, write_painter
 from artune.networks.painter import CONTENT, LOG_ODDS, Painter, PainterConfig
 from artune.tensors import load_checkpoint
-from artune.transfer.sizes import fitted
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from quality import files, pairs, referee

@@ -18,12 +18,13 @@ from artune.engine.optimisers import Adam
 from artune.errors import PictureError, SpecError, WeightsError
 from artune.images.picture import Picture
 from artune.images.read import decode_picture
+from artune.images.resize import fitted
 from artune.images.write import write_picture
 from artune.losses import moments as fn
 from artune.spec.options import parse_spec
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.plan import resolve
-from artune.transfer.sizes import fitted, planned
+from artune.transfer.sizes import planned
 from tests.functions import bowl
 
 plain = st.recursive(

@@ -73,6 +73,8 @@ def test_the_script_of_a_job_asks_for_what_the_file_says(tmp_path):
     script = job_script(file)
     for line in ("#SBATCH --cpus-per-task=8", "#SBATCH -t 02:00:00", "#SBATCH -p normal", "#SBATCH --mem=15G"):
         assert line in script.splitlines()
+    bare = queue_file(tmp_path, SLURM.replace('"02:00:00"', "12:00:00"))
+    assert "#SBATCH -t 12:00:00" in job_script(bare).splitlines()
     command = script.splitlines()[-1].split()
     assert command[command.index("--nworkers") + 1] == "2"
     assert command[-2:] == ["--nthreads", "1"]  # the last counts: a run at a time
@@ -91,7 +93,8 @@ def test_the_script_of_a_job_asks_for_what_the_file_says(tmp_path):
         (SLURM.replace("processes: 2", "processes: 9"), "9 processes on 8 cores"),
         (SLURM.replace("16GB", "much"), "dask-jobqueue cannot use"),
         ("- slurm", "must hold names and values"),
-        ("kind: [", "not valid YAML"),
+        ("kind: [", r"line 2: this is not YAML"),
+        ("kind: slurm\ncores: 8\ncores: 9", r"line 3: cores is given twice"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_line(text, said, tmp_path):

@@ -11,7 +11,6 @@ from artune.analysis.concepts import (
     ORIENTATIONS,
     Collection,
     colour_names,
-    fitted,
     grid_of,
     orientations,
 )
@@ -53,9 +52,7 @@ def test_what_is_flat_has_no_edges():
     assert (orientations(np.zeros((1, 4), np.float32)) == -1).all()
 
 
-def test_sizes():
-    assert fitted(400, 200, 100) == (100, 50)
-    assert fitted(40, 20, 100) == (40, 20)
+def test_cells_of_a_grid():
     assert grid_of(33, 32) == (8, 9)
 
 

@@ -117,7 +117,7 @@ def test_published_studies_are_sound_and_found_by_name():
         assert find_study(name).spec == each.spec
     with pytest.raises(UnknownNameError, match="did you mean starts"):
         find_study("start")
-    with pytest.raises(SpecError, match="cannot read the study"):
+    with pytest.raises(SpecError, match=r"cannot read none\.yaml"):
         find_study(str(Path("none.yaml")))
 
 
@@ -129,3 +129,26 @@ def test_a_value_is_read_as_in_a_file():
         "relu1_1",
         ["a", "b"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("network: vgg16", "network: vgg61", "line 3: there is no network .vgg61.; did you mean vgg19 or vgg16"),
+        ("network: vgg16", "network: vgg16, content_layers: relu4_9", "line 3: .*relu4_9"),
+        ("small: {style_weight", "small: {style_layers: [relu1_1, relu6_1], style_weight", "line 7: .*relu6_1"),
+    ],
+)
+def test_networks_and_layers_of_a_file_are_looked_up(tmp_path, right, wrong, said):
+    file = tmp_path / "mine.yaml"
+    assert right in TEXT
+    file.write_text(TEXT.replace(right, wrong))
+    with pytest.raises(SpecError, match=said):
+        find_study(str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("010", "010"), ("12:00:00", "12:00:00"), ("-.5e-3", -5e-4), ("0", 0), (".inf", float("inf"))]
+)
+def test_times_and_leading_zeros_are_text(text, value):
+    assert value_of(text) == value

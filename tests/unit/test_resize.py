@@ -1,10 +1,10 @@
-"""Resizing of planes that repeat."""
+"""Sizes, and resizing of planes that repeat."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from artune.images.resize import CUBIC, LANCZOS, NO_WRAPS, TRIANGLE, WRAPS, Wraps, resized_plane
+from artune.images.resize import CUBIC, LANCZOS, NO_WRAPS, TRIANGLE, WRAPS, Wraps, fitted, reduced, resized_plane
 
 BOTH = Wraps(down=True, across=True)
 
@@ -31,3 +31,13 @@ def test_a_plane_that_does_not_repeat_is_pillows(rng):
     expected = np.asarray(Image.fromarray(plane).resize((11, 70), LANCZOS))
     assert np.array_equal(resized_plane(plane, 11, 70, LANCZOS, NO_WRAPS), expected)
     assert WRAPS["none"] == NO_WRAPS
+
+
+def test_sizes_keep_the_proportions():
+    assert fitted(400, 200, 512) == (512, 256)
+    assert fitted(1, 5000, 512) == (1, 512)
+
+
+def test_what_is_smaller_is_not_enlarged():
+    assert reduced(400, 200, 100) == (100, 50)
+    assert reduced(40, 20, 100) == (40, 20)

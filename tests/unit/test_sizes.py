@@ -1,7 +1,7 @@
 import pytest
 
 from artune.spec.style import Optimise
-from artune.transfer.sizes import STEPS, fitted, least_size, planned
+from artune.transfer.sizes import STEPS, least_size, planned
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,6 @@ def test_the_pyramid_doubles(size, sizes):
 @pytest.mark.parametrize("steps", [0, 1, 7, 100, 999])
 def test_steps_are_divided_without_loss(steps):
     assert sum(rung.steps for rung in planned(Optimise(steps=steps), 512)) == steps
-
-
-def test_sizes_keep_the_proportions():
-    assert fitted(400, 200, 512) == (512, 256)
-    assert fitted(1, 5000, 512) == (1, 512)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((300, 200), 24), ((200, 300), 24), ((100, 100), 16), ((301, 200), 25)])

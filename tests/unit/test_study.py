@@ -142,7 +142,7 @@ def test_a_limit_takes_pairs_from_all_points(folder):
         ({"axes": {"a": {"x": {"weights": "tuned"}}}}, SpecError, "needs the weights 'tuned'"),
         (
             {"base": {"network": "compact"}, "axes": {"style_layers": ["relu9_9"]}},
-            UnknownNameError,
+            SpecError,
             "no layer 'relu9_9'",
         ),
         ({"measures": ("style_class",)}, InputError, "needs the judge of style"),

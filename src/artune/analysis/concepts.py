@@ -23,6 +23,7 @@ from artune.images.color import to_lab
 from artune.images.find import find_pictures, search_folder
 from artune.images.picture import Picture
 from artune.images.read import read_picture
+from artune.images.resize import reduced
 from artune.regions.labels import LabelMap, MaskFile, read_labels
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Collection:
                         f"the mask {sample.mask} has {labels.index.shape[1]}x{labels.index.shape[0]} pixels, its "
                         f"picture {width}x{height}; give a mask of the same shape"
                     )
-                rows, columns = grid_of(*fitted(width, height, self.size))
+                rows, columns = grid_of(*reduced(width, height, self.size))
                 names = tuple("" if label.is_empty or str(label) == "null" else str(label) for label in labels.labels)
                 found[sample.mask] = names, _nearest(labels.index, rows, columns)
         return found
@@ -193,7 +194,7 @@ class Collection:
 
     def picture(self, sample: Sample) -> Picture:
         """A picture at the size of the collection."""
-        return read_fitted(sample.file, self.size)
+        return read_picture(sample.file).reduced(self.size)
 
     def cells(self, sample: Sample, picture: Picture) -> Bool[Array, "cells concepts"]:
         """Which concepts each cell of a picture shows, row by row.
@@ -244,25 +245,9 @@ def orientations(lightness: Float[Array, "h w"]) -> Int[Array, "h w"]:
 # ------------------------------------------------------------------------------------- sizes
 
 
-def fitted(width: int, height: int, size: int) -> tuple[int, int]:
-    """Width and height of a picture whose longer side is at most ``size``."""
-    scale = min(1.0, size / max(width, height))
-    return max(1, round(scale * width)), max(1, round(scale * height))
-
-
 def grid_of(width: int, height: int) -> tuple[int, int]:
     """Rows and columns of the grid of a picture."""
     return -(-height // CELL), -(-width // CELL)
-
-
-def read_fitted(file: Path, size: int) -> Picture:
-    """A picture, reduced to the longer side ``size`` where it is larger.
-
-    Raises:
-        PictureError: it cannot be read.
-    """
-    picture = read_picture(file)
-    return picture.resized(*fitted(*picture.size, size))
 
 
 def _listed(folder: Path, place: int) -> list[list[Sample]]:

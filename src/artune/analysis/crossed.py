@@ -196,10 +196,7 @@ def pairs_shown(files: Sequence[Sequence[Path]], crossed: Crossed, most: int) ->
 
 def small(file: Path) -> Picture:
     """A picture at the size of the painted ones."""
-    picture = read_picture(file)
-    width, height = picture.size
-    scale = min(1.0, SIDE / max(width, height))
-    return picture.resized(max(1, round(scale * width)), max(1, round(scale * height)))
+    return read_picture(file).reduced(SIDE)
 
 
 def middle_square(file: Path) -> Picture:

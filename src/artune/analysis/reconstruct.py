@@ -191,7 +191,7 @@ class Reconstruction:
         taps = sorted({backbone.tap(name) for name in layers}, key=[*backbone.taps, "image"].index)
         if not taps:
             raise SpecError("no `layers` are given; give one at least, such as relu3_1")
-        fitted = _fitted(picture, size)
+        fitted = Picture(picture.filled()).reduced(size)
         _check_size(picture, fitted, size, backbone, taps)
         if inverse is not None and "content" not in KINDS[of]:
             raise SpecError("`inverse` makes pictures again, not textures; leave it out, or give `of` content or both")
@@ -484,14 +484,6 @@ def _steps(asked: Reconstruction, item: Item) -> int:
 
 
 # ------------------------------------------------------------------------------------- checks
-
-
-def _fitted(picture: Picture, size: int) -> Picture:
-    """The picture with a longer side of at most ``size`` pixels, without transparency and metadata."""
-    width, height = picture.size
-    scale = min(1.0, size / max(width, height))
-    opaque = Picture(picture.filled())
-    return opaque.resized(max(1, round(scale * width)), max(1, round(scale * height)))
 
 
 def _check_size(picture: Picture, fitted: Picture, size: int, backbone: Backbone, taps: Sequence[str]) -> None:

@@ -29,13 +29,13 @@ from artune.balance.curve import (
 )
 from artune.errors import InputError
 from artune.images.picture import Floats, Picture
+from artune.images.resize import fitted
 from artune.judges.embedding import COPY, Calibrations, Judge, change, margin
 from artune.losses.protocol import Mask
 from artune.regions.masks import resized_mask
 from artune.transfer.inputs import Inputs
 from artune.transfer.methods import method_of
 from artune.transfer.plan import Plan
-from artune.transfer.sizes import fitted
 from artune.transfer.task import NO_OPEN_STRENGTH, Task
 
 LEAST_CHANGE = 0.2

@@ -348,7 +348,7 @@ class Call:
         """What films the steps, if they are to be filmed."""
         if self.film is None:
             return nullcontext()
-        from artune.transfer.sizes import fitted
+        from artune.images.resize import fitted
         from artune.video.reel import Reel
 
         photograph = run.inputs.photograph

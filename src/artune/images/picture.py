@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from artune.errors import PictureError
-from artune.images.resize import LANCZOS, NO_WRAPS, Wraps, resized_plane
+from artune.images.resize import LANCZOS, NO_WRAPS, Wraps, reduced, resized_plane
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,9 +141,7 @@ class Picture:
         """What a notebook shows: the picture as PNG, reduced where it is large."""
         from artune.images.write import encoded
 
-        scale = min(1, _SHOWN / max(self.size))
-        width, height = (max(1, round(scale * side)) for side in self.size)
-        return encoded(self.resized(width, height), ".png")
+        return encoded(self.reduced(_SHOWN), ".png")
 
     def resized(self, width: int, height: int, *, wraps: Wraps = NO_WRAPS) -> "Picture":
         """The picture at another size, antialiased (Lanczos).
@@ -163,6 +161,10 @@ class Picture:
         shown = _resize(filled * weight, width, height, wraps) / np.maximum(alpha, _FAINT)
         pixels = np.where(alpha > _FAINT, np.minimum(shown, 1), _resize(filled, width, height, wraps))
         return Picture(pixels, alpha[..., 0], self.exif, self.note)
+
+    def reduced(self, longer: int) -> "Picture":
+        """The picture at a longer side of at most ``longer`` pixels; a smaller one stays as it is."""
+        return self.resized(*reduced(*self.size, longer))
 
     def repeated(self, down: int = 2, across: int = 2) -> "Picture":
         """The picture several times, one beside the other: what repeats shows its seams, if it has any.

@@ -38,6 +38,17 @@ WRAPS: Mapping[Tile, Wraps] = {
 """The axes that a spec's ``tile`` names."""
 
 
+def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
+    """Scale width and height to a longer side of ``longer`` pixels; each is at least 1."""
+    scale = longer / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def reduced(width: int, height: int, longer: int) -> tuple[int, int]:
+    """Scale width and height to a longer side of at most ``longer`` pixels; what is smaller stays as it is."""
+    return fitted(width, height, min(longer, max(width, height)))
+
+
 def resized_plane(plane: Plane, width: int, height: int, resample: Image.Resampling, wraps: Wraps = NO_WRAPS) -> Plane:
     """A plane ``[h, w]`` at another size, antialiased; nothing is clipped.
 

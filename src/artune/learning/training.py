@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from artune.backbones.base import Image
 from artune.fitting import FitSettings, FitStep, Fitting, cosine
 from artune.images.picture import Picture, from_tensor
+from artune.images.resize import fitted
 from artune.learning.photographs import PhotographBatch, Squares, TrainingPhotographs
 from artune.learning.processes import ALONE, Processes
 from artune.networks.johnson import Johnson
@@ -21,7 +22,7 @@ from artune.networks.trained import LONGEST_PAINTING, StyleInfo, write_style
 from artune.record import versions
 from artune.spec.train_style import StyleTrainSpec
 from artune.transfer.inputs import Inputs
-from artune.transfer.sizes import fitted, painting_size
+from artune.transfer.sizes import painting_size
 
 PREVIEW_SIZE = 512
 """Longer side of a preview, pixels."""

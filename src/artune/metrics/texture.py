@@ -38,7 +38,7 @@ def relative_texture_distance(result: Picture, content: Picture, style: Picture)
         style: the painting.
     """
     side = max(result.size)
-    ours, photograph, painting = (responses(_reduced(each, side)) for each in (result, content, style))
+    ours, photograph, painting = (responses(each.reduced(side)) for each in (result, content, style))
     return texture_distance(ours, painting) / max(texture_distance(photograph, painting), 0.01)
 
 
@@ -65,10 +65,3 @@ def _filtered(luminance: Floats) -> Iterator[Floats]:
             angle = np.pi * index / ORIENTATIONS
             yield sigma * (np.float32(np.cos(angle)) * across + np.float32(np.sin(angle)) * down)
         yield sigma**2 * (second[0] + second[1])
-
-
-def _reduced(picture: Picture, side: int) -> Picture:
-    """The picture with a longer side of at most so many pixels."""
-    scale = min(1.0, side / max(picture.size))
-    width, height = (max(1, round(scale * length)) for length in picture.size)
-    return picture.resized(width, height)

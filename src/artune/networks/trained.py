@@ -207,10 +207,7 @@ def _without(network: Johnson | Painter) -> str:
 
 def _as_jpeg(picture: Picture, longest: int) -> Tensor:
     """The bytes of a picture as a JPEG file, reduced to a longer side."""
-    width, height = picture.size
-    scale = min(1.0, longest / max(width, height))
-    small = picture.resized(max(1, round(scale * width)), max(1, round(scale * height)))
-    data = encoded(Picture(small.filled()), ".jpg", JPEG_QUALITY)
+    data = encoded(Picture(picture.reduced(longest).filled()), ".jpg", JPEG_QUALITY)
     return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
 
 

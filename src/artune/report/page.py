@@ -39,11 +39,8 @@ def page(package: str, template: str, **values: Any) -> str:
 
 def picture_uri(picture: Picture, longer: int | None = None) -> str:
     """A picture as a data URI (JPEG), reduced to the longer side ``longer`` where it is larger."""
-    width, height = picture.size
-    if longer is not None and max(width, height) > longer:
-        scale = longer / max(width, height)
-        picture = picture.resized(max(1, round(width * scale)), max(1, round(height * scale)))
-    bare = Picture(picture.pixels, picture.alpha)
+    small = picture if longer is None else picture.reduced(longer)
+    bare = Picture(small.pixels, small.alpha)
     return "data:image/jpeg;base64," + base64.b64encode(encoded(bare, ".jpg")).decode()
 
 

@@ -13,6 +13,7 @@ from artune.balance.curve import KEPT_SHARE
 from artune.errors import InputError, PictureError
 from artune.files import file_digest
 from artune.images.read import read_picture
+from artune.images.resize import fitted
 from artune.report.charts import Chart, Series, line_chart
 from artune.report.tables import Table
 from artune.spec.study import Choice, ClassStudySpec, StudySpec
@@ -25,7 +26,6 @@ from artune.studies.measured import verdict_on
 from artune.studies.run import loaded
 from artune.studies.store import Store
 from artune.studies.study import Study, StudyResult
-from artune.transfer.sizes import fitted
 from artune.transfer.start import given_start
 
 TITLE = "Style against content, as judges of classes see it"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from artune.errors import InputError, ResourceError, SpecError, UnknownNameError
 from artune.extras import require
 from artune.files import expanded
+from artune.studies.lined import Lined
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -79,22 +80,23 @@ class JobQueue:
             InputError: there is no such file.
         """
         require("cluster", "a cluster")
-        data, lines = _mapping(file)
+        lined = Lined.read(file, str(file), "kind: slurm")
+        data = lined.data
         kind = data.get("kind")
         if kind is None:
             raise SpecError(f"{file} does not say `kind`; write one of {', '.join(KINDS)}, as in `kind: slurm`")
         if kind not in KINDS:
-            raise UnknownNameError("kind of job queue", str(kind), KINDS, where=f"{file}, line {lines['kind']}")
+            raise UnknownNameError("kind of job queue", str(kind), KINDS, where=f"{file}, line {lined.line(('kind',))}")
         known = [*OWN, *_arguments_of(kind)]
         for name in data:
             if name not in known:
-                raise UnknownNameError("argument", str(name), known, where=f"{file}, line {lines[name]}")
+                raise UnknownNameError("argument", str(name), known, where=f"{file}, line {lined.line((name,))}")
         if missing := [name for name in ("cores", "memory") if name not in data]:
             raise SpecError(f"{file} does not say `{missing[0]}` of a job; add it, as in `cores: 8`, `memory: 16GB`")
         jobs, cores, processes = data.get("jobs", 1), data["cores"], data.get("processes", 1)
         for name, value in (("jobs", jobs), ("cores", cores), ("processes", processes)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                where = f" (line {lines[name]})" if name in lines else ""
+                where = f" (line {lined.line((name,))})" if name in data else ""
                 raise SpecError(f"`{name}` in {file}{where} is {value!r}; give a number from 1 on")
         if cores < processes:
             raise SpecError(f"{file} asks for {processes} processes on {cores} cores; give at least one core to each")
@@ -325,20 +327,3 @@ def _in_words(file: Path | str) -> Iterator[None]:
         if isinstance(error, InputError | ResourceError):
             raise
         raise SpecError(f"dask-jobqueue cannot use {file}: {error}") from error
-
-
-def _mapping(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """A YAML file's mapping, and the line of each name."""
-    import yaml
-
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        node, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError(f"{file} is not valid YAML: {error}") from error
-    if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
-        raise SpecError(f"{file} must hold names and values, such as `kind: slurm`")
-    return data, {str(key.value): key.start_mark.line + 1 for key, _ in node.value}

@@ -1,9 +1,7 @@
 """Studies in files: YAML, with the line of whatever is wrong, and the studies that are published with the package."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,14 @@ from pydantic import ValidationError
 
 from artune.errors import SpecError, UnknownNameError
 from artune.files import expanded
-from artune.spec.checked import Loc, faults
+from artune.spec.checked import faults
 from artune.spec.study import RESERVED, Choice, StudySpec
 from artune.studies.keys import RANDOM
-from artune.studies.points import PointError, points_of
+from artune.studies.lined import Lined, Loader
+from artune.studies.points import PointError, check_layers, points_of
+
+EXAMPLE = "title: Which start"
+"""A line of a study, for messages."""
 
 
 @dataclass(frozen=True)
@@ -54,50 +56,39 @@ def find_study(name: str) -> Declared:
     """
     path = expanded(name)
     if path.suffix in (".yaml", ".yml", ".json") or path.exists():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-            raise SpecError(f"cannot read the study {path}: {why}; give a YAML file") from error
-        return Declared(path.stem, parse_study(text, str(name), path.parent), text)
+        lined = Lined.read(path, str(name), EXAMPLE)
+        return Declared(path.stem, _moved(_spec_of(lined, str(name), layers=True), path.parent), lined.text)
     if name not in (known := published()):
         raise UnknownNameError("published study", name, known)
     return known[name]
 
 
-def parse_study(text: str, where: str, folder: Path | None = None) -> StudySpec:
-    """A study from YAML.
+def parse_study(text: str, where: str) -> StudySpec:
+    """A study from YAML; relative paths are from the working directory.
 
     Args:
         text: the YAML; JSON is YAML, too.
         where: where it was read, for messages.
-        folder: from which relative paths are; default: the working directory.
 
     Raises:
         SpecError: naming the line, what was given and what is needed.
     """
+    return _spec_of(Lined.parse(text, where, EXAMPLE), where)
+
+
+def _spec_of(lined: Lined, where: str, *, layers: bool = False) -> StudySpec:
+    """The study; ``layers`` is whether its networks are built to see if they have the layers that it names."""
     try:
-        node = yaml.compose(text, _Loader)
-        if not isinstance(node, yaml.MappingNode):
-            raise SpecError(f"{where} must hold names and values, such as title: Which start")
-        if twice := _twice(node):
-            raise SpecError(f"{where}, line {twice[1]}: {twice[0]} is given twice; leave out either")
-        loader = _Loader("")
-        data = loader.construct_document(node)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise SpecError(f"{where}{line}: this is not YAML: {getattr(error, 'problem', None) or error}") from error
-    line_of = partial(_line, node)
-    try:
-        spec = StudySpec.model_validate(data)
-        points_of(spec)
+        spec = StudySpec.model_validate(lined.data)
+        points = points_of(spec)
+        if layers:
+            check_layers(spec, points)
     except ValidationError as error:
-        found = [f"line {line_of(place)}: {words}" for place, words in faults(error, StudySpec, ".".join)]
+        found = [f"line {lined.line(place)}: {words}" for place, words in faults(error, StudySpec, ".".join)]
         raise SpecError(f"{where}, {'; '.join(dict.fromkeys(found))}".replace("`", "")) from None
     except PointError as error:
-        raise SpecError(f"{where}, line {line_of(error.place)}: {error}") from None
-    return spec if folder is None else _moved(spec, folder)
+        raise SpecError(f"{where}, line {lined.line(error.place)}: {error}") from None
+    return spec
 
 
 def value_of(text: str) -> Any:
@@ -107,7 +98,7 @@ def value_of(text: str) -> Any:
         SpecError: the text is not YAML.
     """
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise SpecError(f"{text!r} is not a value: {getattr(error, 'problem', None) or error}") from error
 
@@ -147,53 +138,3 @@ def _with_file(options: Mapping[str, Any], names: Mapping[str, str], moved: Call
     if not isinstance(given, str) or given in names or Path(given).suffix == "":
         return options
     return {**options, RESERVED[1]: moved(given)}
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML whose numbers may be written as 1e5, which PyYAML takes for text."""
-
-
-_Loader.yaml_implicit_resolvers = {key: [*found] for key, found in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), [*"-+0123456789"]
-)
-
-
-def _twice(node: yaml.Node) -> tuple[str, int] | None:
-    """The first name that a mapping has twice, and its line."""
-    if isinstance(node, yaml.SequenceNode):
-        return next(filter(None, map(_twice, node.value)), None)
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    seen: set[str] = set()
-    for key, value in node.value:
-        if str(key.value) in seen:
-            return str(key.value), key.start_mark.line + 1
-        seen.add(str(key.value))
-        if found := _twice(value):
-            return found
-    return None
-
-
-def _line(node: yaml.Node, place: Loc) -> int:
-    """The line of a place in the data, or of what holds it."""
-    line: int = node.start_mark.line + 1
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            inner = next((pair for pair in node.value if str(pair[0].value) == str(step)), None)
-            if inner is None:
-                continue  # a step that pydantic or a label adds
-            line, node = inner[0].start_mark.line + 1, inner[1]
-        elif isinstance(node, yaml.SequenceNode):
-            number = step if isinstance(step, int) else _number(node, str(step))
-            if number is None or not 0 <= number < len(node.value):
-                continue
-            node = node.value[number]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _number(node: yaml.SequenceNode, label: str) -> int | None:
-    """The place in a list of the value with a label."""
-    values = [getattr(each, "value", None) for each in node.value]
-    return values.index(label) if label in values else None

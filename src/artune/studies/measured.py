@@ -19,7 +19,6 @@ from artune.record import Record
 from artune.spec.study import RunSpec
 from artune.spec.style import Optimise
 from artune.studies.entries import SIDES, Measured, Side
-from artune.transfer.sizes import fitted
 
 if TYPE_CHECKING:
     from artune.judges.classes import ClassJudge
@@ -123,9 +122,7 @@ class Scene:
     @cached_property
     def style(self) -> Picture:
         """The painting; its longer side is that of the result, unless it is smaller."""
-        picture = read_picture(self.run.style.file)
-        longer = max(self.result.size)
-        return picture.resized(*fitted(*picture.size, longer)) if max(picture.size) > longer else picture
+        return read_picture(self.run.style.file).reduced(max(self.result.size))
 
     @cached_property
     def distances(self) -> "Distances":

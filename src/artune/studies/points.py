@@ -1,12 +1,15 @@
 """The points of a study: every combination of its axes, as a spec."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
-from artune.errors import InputError, SpecError
+from artune.backbones.base import Backbone
+from artune.backbones.registry import structure
+from artune.errors import InputError, SpecError, UnknownNameError
 from artune.files import expanded
 from artune.recipes import find_recipe
 from artune.spec.checked import Loc
@@ -96,6 +99,41 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
     return found
 
 
+def check_layers(study: StudySpec, points: Iterable[Point]) -> None:
+    """Raise unless the networks of points are known, and have the layers that are named.
+
+    Args:
+        study: the study.
+        points: some of its points.
+
+    Raises:
+        PointError: naming the first that is not.
+    """
+    built: dict[str, Backbone] = {}
+    for point in points:
+        method = point.spec.method
+        if not isinstance(method, Optimise):
+            continue
+        if method.network not in built:
+            with _placed(study, point, "network"):
+                built[method.network] = structure(method.network)
+        layers = {"content_layers": method.content_layers, "style_layers": method.style_layers}
+        for field, taps in {**layers, "tap": [point.tap] if point.tap else None}.items():
+            with _placed(study, point, field):
+                for tap in taps or ():
+                    built[method.network].tap(tap)
+
+
+@contextmanager
+def _placed(study: StudySpec, point: Point, field: str) -> Iterator[None]:
+    """Give unknown names the place where a point's field comes from."""
+    try:
+        yield
+    except UnknownNameError as error:
+        places = [place for place, options in _parts(study, point.labels) if field in options]
+        raise PointError(str(error), (*places[-1], field) if places else ("axes",)) from None
+
+
 def selects(selection: Selection, labels: Mapping[str, str]) -> bool:
     """Whether a selection holds a point."""
     return all(labels[axis] in wanted for axis, wanted in selection.items())
@@ -161,9 +199,7 @@ def _check_options(options: Mapping[str, Any], place: Loc) -> None:
 
 
 def _point(study: StudySpec, labels: Mapping[str, str], files: bool) -> Point:
-    parts: list[tuple[Loc, Mapping[str, Any]]] = [(("base",), study.base)]
-    parts += [(("axes", axis, label), study.axes[axis][label]) for axis, label in labels.items()]
-    options: dict[str, Any] = {}
+    parts, options = _parts(study, labels), dict[str, Any]()
     for _, part in parts:
         options |= part
     try:
@@ -171,6 +207,12 @@ def _point(study: StudySpec, labels: Mapping[str, str], files: bool) -> Point:
     except InputError as error:
         named = ", ".join(f"{axis} {label}" for axis, label in labels.items())
         raise PointError(f"{named}: {str(error).replace('`', '')}", _guilty(error, parts)) from None
+
+
+def _parts(study: StudySpec, labels: Mapping[str, str]) -> list[tuple[Loc, Mapping[str, Any]]]:
+    """What a point's options come from, each with its place; later ones count."""
+    parts: list[tuple[Loc, Mapping[str, Any]]] = [(("base",), study.base)]
+    return parts + [(("axes", axis, label), study.axes[axis][label]) for axis, label in labels.items()]
 
 
 def _guilty(error: InputError, parts: list[tuple[Loc, Mapping[str, Any]]]) -> Loc:

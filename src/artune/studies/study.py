@@ -10,19 +10,18 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float
 
-from artune.backbones.base import Backbone
-from artune.backbones.registry import NETWORKS, OTHERS, structure
+from artune.backbones.registry import NETWORKS, OTHERS
 from artune.errors import InputError, SpecError, UnknownNameError
 from artune.images.read import decode_picture
 from artune.machine import largest_memory, restart_largest_memory
 from artune.spec.study import Example, RunSpec, Selection, StudySpec
-from artune.spec.style import METHOD_SPECS, Optimise
+from artune.spec.style import METHOD_SPECS
 from artune.studies.bootstrap import Array
 from artune.studies.entries import SIDES, Failure, Measured
 from artune.studies.keys import RANDOM, keys_of
 from artune.studies.measured import Scene, Tools, labelled, measured
 from artune.studies.pictures import Pair, paired, spread
-from artune.studies.points import Point, network_of, points_of, selects
+from artune.studies.points import Point, check_layers, network_of, points_of, selects
 from artune.studies.run import Outcome, Task, Transfer, run
 from artune.studies.store import Store
 
@@ -81,7 +80,8 @@ class Study:
         points = tuple(points_of(spec))
         tools = _tools(spec)
         tools.check(spec.measures)
-        _check_points(points)
+        check_layers(spec, points)
+        _check_given(points)
         _check_weights(spec, points)
         pairs = paired(spec, sample)
         for place, side in enumerate(SIDES):
@@ -379,25 +379,18 @@ def _run_of(point: Point, pair: tuple[Example, Example]) -> RunSpec:
     return RunSpec(content=pair[0], style=pair[1], spec=point.spec, weights=point.weights)
 
 
-def _check_points(points: Sequence[Point]) -> None:
-    """Raise unless the weights of all points are there, and their layers are those of their networks.
+def _check_given(points: Sequence[Point]) -> None:
+    """Raise unless the weights of all points are there.
 
     Raises:
         SpecError: weights must be given.
-        UnknownNameError: there is no such network or layer.
+        InputError: a file is missing.
     """
-    built: dict[str, Backbone] = {}
     for point in points:
         if point.wanted:
             raise SpecError(f"the study needs the weights {point.wanted!r}: give `weights` {point.wanted}=FILE")
         if point.weights not in ("", RANDOM) and not Path(point.weights).is_file():
             raise InputError(f"there is no file {point.weights} with weights; give another as `weights` NAME=FILE")
-        method = point.spec.method
-        if isinstance(method, Optimise):
-            if method.network not in built:
-                built[method.network] = structure(method.network)
-            for tap in (*(method.content_layers or ()), *(method.style_layers or ())):
-                built[method.network].tap(tap)
 
 
 def _check_weights(spec: StudySpec, points: Sequence[Point]) -> None:

@@ -11,7 +11,7 @@ from artune.backbones.circular import margin_of
 from artune.backbones.network import Network
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import Picture
-from artune.images.resize import WRAPS
+from artune.images.resize import WRAPS, fitted
 from artune.losses.tiled import check_tiles
 from artune.machine import OVERHEAD, device_memory_free
 from artune.spec.style import bytes_of
@@ -19,7 +19,7 @@ from artune.transfer.canvas import painter_bytes
 from artune.transfer.objective import formulas_of
 from artune.transfer.plan import OptimisePlan, Plan, ResolvedOptimise
 from artune.transfer.rates import optimiser_of
-from artune.transfer.sizes import fitted, painting_size
+from artune.transfer.sizes import painting_size
 
 PROCESS_BYTES = 2**30
 """Bytes of a process with PyTorch and a network but no picture, and of freed memory that the C library keeps."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, Va
 
 from artune.engine.descend import Optimiser, State, fits
 from artune.errors import CheckpointError
+from artune.images.resize import fitted
 from artune.spec.style import Rung, bytes_of
 from artune.tensors import load_checkpoint, save_checkpoint
-from artune.transfer.sizes import fitted
 
 
 @dataclass(frozen=True, eq=False)

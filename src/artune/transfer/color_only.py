@@ -24,6 +24,7 @@ from artune.engine.descend import End, InParts, PartDone, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.errors import SpecError
 from artune.images.palette import Lattice, Palette, lattice
+from artune.images.resize import fitted
 from artune.machine import choose_device
 from artune.spec.style import ColorOnly, Rung, StyleSpec
 from artune.transfer.budget import check_fits
@@ -32,7 +33,6 @@ from artune.transfer.inputs import Inputs
 from artune.transfer.objective import photograph_at
 from artune.transfer.plan import Plan, common_fields, strengths_by_part
 from artune.transfer.run import Event, Progress, Run
-from artune.transfer.sizes import fitted
 from artune.transfer.task import Task
 
 BAND = 2**20

@@ -14,6 +14,7 @@ from artune.backbones.base import Image
 from artune.engine.descend import End, InParts, PartDone, State, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
+from artune.images.resize import fitted
 from artune.networks.loaded import PainterNetwork
 from artune.spec.style import Instant, Rung, StyleSpec
 from artune.transfer.budget import check_fits
@@ -34,7 +35,7 @@ from artune.transfer.inputs import Inputs
 from artune.transfer.ladder import Ladder
 from artune.transfer.plan import Plan, common_fields, strengths_by_part
 from artune.transfer.run import Event, Progress, Run, first_picture
-from artune.transfer.sizes import fitted, in_proportion, painting_size
+from artune.transfer.sizes import in_proportion, painting_size
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 from artune.transfer.task import Task
 

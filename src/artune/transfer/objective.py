@@ -15,7 +15,7 @@ from artune.backbones.network import Network
 from artune.engine.descend import Evaluation, InParts, evaluate_in_parts, run_to_end
 from artune.engine.optimisers import OPTIMISERS
 from artune.images.picture import Floats
-from artune.images.resize import WRAPS
+from artune.images.resize import WRAPS, fitted
 from artune.losses import tiled
 from artune.losses.matting import matting
 from artune.losses.objective import (
@@ -39,7 +39,7 @@ from artune.regions.masks import resized_mask
 from artune.spec.style import Rung
 from artune.transfer.inputs import Inputs, Painting
 from artune.transfer.plan import OptimisePlan, strengths_by_region
-from artune.transfer.sizes import fitted, painting_size
+from artune.transfer.sizes import painting_size
 
 
 class MaskedObjective:

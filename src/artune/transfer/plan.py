@@ -10,10 +10,11 @@ from artune.backbones.defaults import Defaults
 from artune.backbones.registry import defaults_of
 from artune.engine.optimisers import OPTIMISERS
 from artune.errors import SpecError, UnknownNameError
+from artune.images.resize import fitted
 from artune.losses.terms import CONTENT_TERMS, STYLE_TERMS, VARIATIONS, balance_of
 from artune.spec.style import WEAK, Layers, Optimise, Rung, Scale, StyleSpec, optimise_of
 from artune.transfer.inputs import Inputs
-from artune.transfer.sizes import fitted, least_size, planned
+from artune.transfer.sizes import least_size, planned
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 
 USUAL_STRENGTH = 0.5

@@ -6,6 +6,7 @@ from itertools import count, takewhile
 from artune.backbones.network import Network
 from artune.errors import SpecError
 from artune.images.picture import Picture
+from artune.images.resize import fitted
 from artune.spec.style import LARGEST, Optimise, Quality, Rung
 
 STEPS: dict[Quality, tuple[int, int, int]] = {
@@ -82,12 +83,6 @@ def in_proportion(rungs: Sequence[Rung], size: int, steps: int | None) -> tuple[
     counts = counts if steps is None else divided(steps, counts)
     sides = [max(1, round(rung.size * size / rungs[-1].size)) for rung in rungs]
     return tuple(Rung(size=side, steps=count) for side, count in zip(sides, counts, strict=True))
-
-
-def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
-    """Scale width and height to a longer side of ``longer`` pixels; each is at least 1."""
-    scale = longer / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def least_size(shape: tuple[int, int], smallest: int) -> int:

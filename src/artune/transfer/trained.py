@@ -15,7 +15,7 @@ from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
 from artune.errors import ResourceError, SpecError
 from artune.images.picture import from_tensor
-from artune.images.resize import Wraps
+from artune.images.resize import Wraps, fitted
 from artune.machine import OVERHEAD, device_memory_free
 from artune.networks.johnson import SMALLEST, STRIDE, Johnson, JohnsonConfig, repeating
 from artune.networks.trained import StyleNetwork
@@ -25,7 +25,7 @@ from artune.transfer.checkpoint import Checkpoint
 from artune.transfer.objective import photograph_at
 from artune.transfer.plan import Plan, common_fields
 from artune.transfer.run import Event, Progress, Run
-from artune.transfer.sizes import fitted, least_size
+from artune.transfer.sizes import least_size
 from artune.transfer.task import Task
 
 PICTURE_BYTES = 60

@@ -21,6 +21,7 @@ from artune.engine.descend import End, InParts, PartDone, State, begin
 from artune.engine.modes import in_mode, own_mode
 from artune.engine.optimisers import SGD
 from artune.errors import SpecError
+from artune.images.resize import fitted
 from artune.losses import moments as fn
 from artune.losses.objective import at_tap
 from artune.losses.protocol import Mask
@@ -37,7 +38,7 @@ from artune.transfer.iterates import first_iterate
 from artune.transfer.objective import covered_at, mask_at, photograph_at
 from artune.transfer.plan import Plan, common_fields, strengths_by_part
 from artune.transfer.run import Event, Progress, Run
-from artune.transfer.sizes import fitted, painting_size
+from artune.transfer.sizes import painting_size
 from artune.transfer.start import FROM_PHOTOGRAPH, STARTS
 from artune.transfer.task import Task
 

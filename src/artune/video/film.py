@@ -13,6 +13,7 @@ from artune.assets import FILM_PAINTER, OnBytes
 from artune.errors import InputError, OutputError, SpecError
 from artune.extras import require
 from artune.files import expanded, file_digest
+from artune.images.resize import fitted
 from artune.networks.loaded import PainterNetwork
 from artune.regions.labels import split_label
 from artune.regions.masks import MaskSource
@@ -22,7 +23,6 @@ from artune.spec.style import Instant, StyleSpec
 from artune.transfer.inputs import Keep, Masked, Painting, RegionStyle, Source, read_painting
 from artune.transfer.methods import method_of
 from artune.transfer.plan import result_size
-from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded, check_types
 from artune.video.formats import format_of
 from artune.video.frames import Frame

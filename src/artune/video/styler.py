@@ -13,6 +13,7 @@ from artune.backbones.base import Image
 from artune.engine.descend import run_to_end
 from artune.errors import ArtuneWarning, EmptyMaskError
 from artune.images.picture import Floats, Picture, from_tensor
+from artune.images.resize import fitted
 from artune.regions.masks import FAINTEST, fitted_mask, read_mask, resized_mask
 from artune.spec.style import Optimise, StyleSpec
 from artune.transfer.finish import finished
@@ -22,7 +23,6 @@ from artune.transfer.methods import method_of, steps
 from artune.transfer.optimise import painted_start, painter_on
 from artune.transfer.plan import result_size
 from artune.transfer.run import Run
-from artune.transfer.sizes import fitted
 from artune.transfer.task import Loaded, Task
 from artune.video.flow import FlowEstimator
 from artune.video.frames import Frame
