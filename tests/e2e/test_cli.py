@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
-from artune.cli import app
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
@@ -22,24 +20,10 @@ from artune.spec.style import METHOD_FIELDS, StyleSpec
 from artune.transfer.budget import PROCESS_BYTES
 from artune.transfer.optimise import in_tiles
 from tests.coders import coder_weights, file_of_coders
+from tests.commands import call, refused
 from tests.runs import budget, planned
 
 FAST = ["--size", "48", "--steps", "3", "--precision", "fp32", "--strength", "0.5"]
-
-
-def call(*arguments):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(*arguments):
-    """The one message of a call that is refused."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return re.sub(r"[\s│]+", " ", result.output)
 
 
 def style(files, *more, out="out.png"):

@@ -12,34 +12,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artune.cli import app
 from artune.cli.video import seconds
 from artune.errors import InputError
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from artune.video.read import open_film
+from tests.commands import call, refused
 from tests.films import film_file, frames_of, panned, sound_packets
 from tests.trained import write_johnson, write_painter
 
 FAST = ["--size", "48", "--strength", "0.6"]
-
-
-def call(*arguments):
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(*arguments):
-    """The one message of a call that is refused."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return re.sub(r"[\s│]+", " ", result.output)
 
 
 @pytest.fixture(scope="module")

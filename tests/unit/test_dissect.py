@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from typer.testing import CliRunner
 
 from artune.analysis import dissect as module
 from artune.analysis.concepts import COLOURS, Collection
@@ -14,10 +13,10 @@ from artune.analysis.dissect_page import heated, masked, strip, write_dissection
 from artune.analysis.folder import Results
 from artune.analysis.triples import read_triples
 from artune.backbones.base import NO_METADATA, Backbone, Features, Image, TapInfo
-from artune.cli import app
 from artune.errors import InputError, OutputError, SpecError, UnknownNameError
 from artune.images.picture import Picture
 from artune.images.write import write_picture
+from tests.commands import call
 
 RED = [*COLOURS].index("red")
 
@@ -222,12 +221,9 @@ def test_pictures_of_the_page(photo):
     assert strip([photo, photo]).size[0] > 2 * photo.size[0]
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["dissect", *map(str, arguments)])
-
-
 def test_the_command(seer, pictures, tmp_path):
-    found = run("compact", "--layers", "units", "--data", pictures, "--size", 64, "--no-controls", "-o", tmp_path / "o")
+    asked = ["--layers", "units", "--data", pictures, "--size", 64, "--no-controls"]
+    found = call("dissect", "compact", *asked, "-o", tmp_path / "o")
     assert found.exit_code == 0, found.output
     assert "of the units match" in found.output
     assert {path.name for path in (tmp_path / "o").iterdir()} == {
@@ -246,13 +242,13 @@ def test_the_command(seer, pictures, tmp_path):
     ],
 )
 def test_bad_input(pictures, tmp_path, more, message):
-    found = run("compact", "--data", pictures, "-o", tmp_path / "out", *more)
+    found = call("dissect", "compact", "--data", pictures, "-o", tmp_path / "out", *more)
     assert found.exit_code == 2
     assert message in " ".join(found.output.split())
     assert not (tmp_path / "out").exists()
 
 
 def test_a_foreign_folder(pictures, tmp_path):
-    found = run("compact", "--data", pictures, "-o", pictures)
+    found = call("dissect", "compact", "--data", pictures, "-o", pictures)
     assert found.exit_code == 2
     assert "choose a new folder" in " ".join(found.output.split())
