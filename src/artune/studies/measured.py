@@ -337,8 +337,8 @@ def better_of(name: str) -> Better | None:
 
 
 def shown(name: str, value: float) -> str:
-    """A value of a measure in text; a loss to four digits, as its unit may be any."""
-    return f"{value:.{MEASURES[name].digits}f}" if name in MEASURES else f"{value:.4g}"
+    """A value of a measure in text; a loss to four digits, as its unit may be any. Zero has no sign."""
+    return f"{value:z.{MEASURES[name].digits}f}" if name in MEASURES else f"{value:.4g}"
 
 
 def title_of(name: str) -> str:
