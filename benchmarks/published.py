@@ -57,7 +57,6 @@ USUAL = 6
 PAIRS = {
     "devices": 4,
     "flat": 4,
-    "iterations": 3,
     "layers": 8,
     "methods": 4,
     "rates": 4,

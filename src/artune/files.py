@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -205,3 +205,19 @@ def file_digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with expanded(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def without_copies(paths: Iterable[Path]) -> list[Path]:
+    """Files without those that hold the same as an earlier one; one that cannot be read is kept.
+
+    Args:
+        paths: the files.
+    """
+    first: dict[str, Path] = {}
+    for path in paths:
+        try:
+            digest = file_digest(path)
+        except OSError:
+            digest = str(path)
+        first.setdefault(digest, path)
+    return [*first.values()]

@@ -18,7 +18,7 @@ from artune.judges.classes import ClassJudge
 from artune.judges.training import ClassTraining
 from artune.spec.train import TrainSpec
 from artune.tensors import load_checkpoint
-from tests.e2e.test_cli import call, refused
+from tests.commands import call, refused
 
 COLOURS = {"blue": (0.1, 0.2, 0.8), "red": (0.8, 0.1, 0.2)}
 

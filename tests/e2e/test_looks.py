@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from artune.images.read import read_picture
-from tests.e2e.test_cli import call, refused
+from tests.commands import call, refused
 from tests.trained import write_johnson, write_painter
 
 PAINTED = ["--size", "48", "--strength", "0.6", "--instant"]

@@ -7,7 +7,7 @@ from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.write import write_picture
 from tests.coders import coder_weights, file_of_coders
-from tests.e2e.test_cli import call, refused
+from tests.commands import call, refused
 
 
 def line(files, *more, out="page"):
@@ -18,7 +18,7 @@ def line(files, *more, out="page"):
 def test_a_page_and_its_pictures(files):
     result = call(*line(files))
     assert result.exit_code == 0, result.output
-    assert "From relu1_1 the picture comes back at" in result.output
+    assert "The picture comes back from relu1_1 at" in result.output
     names = [f"relu{block}_1-{seed}.png" for block in (1, 2) for seed in (0, 1)]
     before = {name: (files / "page" / "pictures" / name).stat().st_mtime_ns for name in names}
     html = (files / "page" / "index.html").read_text()
@@ -29,6 +29,11 @@ def test_a_page_and_its_pictures(files):
     there = {path.name: path.stat().st_mtime_ns for path in (files / "page" / "pictures").iterdir()}
     assert there.keys() == {*names, "relu1_1-plain-0.png", "relu2_1-plain-0.png"}
     assert before.items() <= there.items()
+
+
+def test_one_layer_is_said_once(files):
+    said = call(*line(files, "--layers", "relu1_1", out="one")).output
+    assert said.count("relu1_1") == 1
 
 
 def test_interrupted_it_says_what_is_kept(files, monkeypatch):

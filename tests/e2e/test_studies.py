@@ -182,7 +182,7 @@ def test_where_every_picture_fails_no_judge_is_asked(tmp_path):
         (["--strengths", "0.5", "--network", "compcat"], "did you mean compact"),
         (["--strengths", "0.5", "--size", "large"], "size must be a whole number"),
         (["--strengths", "0.5", "--size", "original"], "are of one size"),
-        (["--strengths", "0.5", "--per-class", "2"], "holds 1 pictures, not 2"),
+        (["--strengths", "0.5", "--per-class", "2"], "holds 1 picture, not 2"),
         (["--strengths", "0.5", "--contents", "nowhere"], "there is no folder nowhere"),
         (["--strengths", "0.5", "--weights", "nowhere"], "there is no file nowhere with weights"),
         (["--strengths", "0.5", "--recipe", "tutorial", "--spec", "x.yaml"], "leave out either"),

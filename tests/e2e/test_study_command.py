@@ -89,7 +89,7 @@ def test_options_replace_parts_of_the_file(file, tmp_path):
 
 def test_a_dry_run_says_how_long(file, tmp_path):
     said = call("run", file, "--dry-run", "--limit", "4").output
-    assert "4 pictures: 4 points, 1 photographs, 1 paintings" in said
+    assert "4 pictures: 4 points, 1 photograph, 1 painting" in said
     assert re.search(r"about \d+ (s|min) on this machine", said)
     assert not (tmp_path / "out").exists()
 
@@ -174,11 +174,13 @@ def test_bad_files_and_folders(file, tmp_path):
     file.write_text(TWELVE)
     (tmp_path / "empty").mkdir()
     assert "there is no picture in" in refused("run", file, "--contents", tmp_path / "empty", "-o", tmp_path / "out")
-    assert "cannot read the study" in refused("run", tmp_path / "none.yaml", "-o", tmp_path / "out")
+    assert "none.yaml: No such file" in refused("run", tmp_path / "none.yaml", "-o", tmp_path / "out")
     assert "there are no results in" in refused("report", tmp_path / "empty")
     call("run", file, "-o", tmp_path / "out", "--limit", "1")
     file.write_text(TWELVE.replace("Strength and strokes", "Another"))
-    assert "holds results of the study 'Strength and strokes'" in refused("run", file, "-o", tmp_path / "out")
+    for more in ([], ["--dry-run"]):
+        said = refused("run", file, "-o", tmp_path / "out", *more)
+        assert "holds results of the study 'Strength and strokes'" in said
     assert "other files" in refused("run", file, "-o", tmp_path)
 
 
@@ -192,6 +194,6 @@ def test_a_class_with_one_picture_is_told(tmp_path):
     (tmp_path / "s.yaml").write_text(
         TWELVE.replace("{samples: [astronaut, cat, coffee]}", f"{{classes: {tmp_path / 'classes'}, count: 2}}")
     )
-    assert "holds 1 pictures, not 2; ask for fewer of each class" in refused(
+    assert "holds 1 picture, not 2; ask for fewer of each class" in refused(
         "run", tmp_path / "s.yaml", "-o", tmp_path / "o"
     )

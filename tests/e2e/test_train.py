@@ -13,7 +13,7 @@ from artune.images.read import read_picture
 from artune.learning.training import StyleTraining
 from artune.networks.trained import read_style
 from artune.tensors import load_checkpoint
-from tests.e2e.test_cli import call, refused
+from tests.commands import call, refused
 from tests.trained import folder_of_photographs, write_johnson, write_painter
 
 FAST = [

@@ -124,7 +124,7 @@ def test_another_machine_does_not_mix_its_pictures_in(prepared, tmp_path, fp32, 
 def test_what_cannot_be_used_is_refused_before_anything_is_made(prepared, tmp_path):
     with pytest.raises(SpecError, match="must be a number from 0 to 1"):
         prepared(strengths=(1.5,))
-    with pytest.raises(InputError, match="holds 1 pictures, not 2"):
+    with pytest.raises(InputError, match="holds 1 picture, not 2"):
         prepared(strengths=(0.5,), per_class=2)
     (tmp_path / "contents" / "dark").rename(tmp_path / "contents" / "drak")
     with pytest.raises(UnknownNameError, match="no class 'drak' in the content judge; did you mean dark"):

@@ -125,3 +125,13 @@ def test_folders_without_pictures(tmp_path, rng):
     save(tmp_path / "a.png", rng)
     with pytest.raises(InputError, match="1 picture cannot be divided"):
         Collection.read([tmp_path], 32)
+
+
+def test_a_copy_is_in_neither_half(tmp_path, rng):
+    """Else the half that measures could be the one that has chosen."""
+    first = save(tmp_path / "0.png", rng)
+    (tmp_path / "1.png").write_bytes(first.read_bytes())
+    with pytest.raises(InputError, match="1 picture cannot be divided into two halves"):
+        Collection.read([tmp_path], 32)
+    save(tmp_path / "2.png", rng)
+    assert {sample.file.name for sample in Collection.read([tmp_path], 32).samples} == {"0.png", "2.png"}

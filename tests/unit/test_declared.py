@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from artune.errors import SpecError, UnknownNameError
+from artune.images.picture import Picture
+from artune.images.write import write_picture
 from artune.spec.study import StudySpec
 from artune.studies.declared import find_study, parse_study, published, value_of
 from artune.studies.points import points_of
@@ -152,3 +155,47 @@ def test_networks_and_layers_of_a_file_are_looked_up(tmp_path, right, wrong, sai
 )
 def test_times_and_leading_zeros_are_text(text, value):
     assert value_of(text) == value
+
+
+CYCLE = TEXT.replace("question: Which start?", "question: &a [*a]")
+BOMB = "a: &a0 [x]\n" + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CYCLE, "line 2: an alias holds itself"),
+        (BOMB, "line 6: there are more than 100000 values"),
+        (TEXT.replace("size: 64", "size: 2001-99-99"), "this is not YAML: month must be in"),
+        (TEXT.replace("    large:", "    small:"), "line 8: small is given twice"),
+        (TEXT.replace("small:", "1000:").replace("large:", "1e3:"), "line 8: 1e3 is given twice"),
+        (TEXT.replace("small:", "1000:").replace("large:", "'1000':"), "line 4: .*a point is given twice"),
+        (TEXT.replace("[content, gaussian]", "[]"), "line 5: the axis start has no points"),
+        (TEXT.replace("[strokes]", "[strokes, strokes]"), "line 9: the measure strokes is given twice"),
+        (TEXT + "rows: [start, start]\n", "line 10: the axis start is given twice"),
+        (TEXT + "leave_out: {start: content}\n", "leave_out must be a list of names and values, not"),
+        (TEXT + "weights: [a]\n", "weights must be names and values, not"),
+    ],
+)
+def test_what_is_wrong_in_an_unusual_way_is_said_with_its_line(text, said):
+    with pytest.raises(SpecError, match=said):
+        parse_study(text, "my.yaml")
+
+
+def test_a_value_that_is_none_is_refused():
+    with pytest.raises(SpecError, match="is not a value"):
+        value_of("2001-99-99")
+
+
+def test_pictures_to_start_from_and_weights_of_points_are_relative_to_the_file(tmp_path, monkeypatch):
+    write_picture(Picture(np.zeros((8, 8, 3), np.float32)), tmp_path / "first.png")
+    (tmp_path / "own.safetensors").touch()
+    file = tmp_path / "mine.yaml"
+    other = TEXT.replace("gaussian]", "first.png]").replace("small: {", "small: {weights: own.safetensors, ")
+    file.write_text(other)
+    points = points_of(find_study(str(file)).spec)
+    assert {point.spec.method.start for point in points} == {"content", str(tmp_path / "first.png")}
+    assert {point.weights for point in points} == {"", str(tmp_path / "own.safetensors")}
+    file.write_text(other.replace("first.png", "second.png"))
+    with pytest.raises(SpecError, match=r"line 5: .*there is no start .*second\.png"):
+        find_study(str(file))

@@ -18,6 +18,7 @@ from artune.files import (
     free_name,
     is_full,
     temporary_files,
+    without_copies,
     write,
     write_together,
 )
@@ -270,3 +271,10 @@ def test_without_replacing_the_first_one_stays(tmp_path, monkeypatch, links):
             temporary.write_text(text)
     assert (tmp_path / "a").read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_copies_are_left_out_and_what_cannot_be_read_stays(tmp_path):
+    for name, text in (("a", "1"), ("b", "2"), ("c", "1")):
+        (tmp_path / name).write_text(text)
+    paths = [tmp_path / name for name in "abcd"]
+    assert without_copies(paths) == [paths[0], paths[1], paths[3]]

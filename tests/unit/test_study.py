@@ -1,10 +1,13 @@
 """A study from its spec to its values: what is drawn, what is made, and what is not made twice."""
 
 import dataclasses
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from artune.errors import InputError, SpecError, UnknownNameError
 from artune.images.picture import Picture
@@ -12,9 +15,9 @@ from artune.images.write import write_picture
 from artune.record import Record
 from artune.spec.study import Choice, Example, RunSpec, StudySpec
 from artune.spec.style import StyleSpec
-from artune.studies.conduct import conduct
+from artune.studies.conduct import Note, conduct, reported
 from artune.studies.duration import estimated, seconds_of
-from artune.studies.entries import Measured
+from artune.studies.entries import Measured, picture_file
 from artune.studies.executors import InProcess
 from artune.studies.measured import MEASURES, Scene, Tools, measured
 from artune.studies.nprgeneral import PICTURES
@@ -77,6 +80,17 @@ def test_samples_are_found_and_too_few_pictures_are_refused(folder):
         chosen(Choice(folder=folder / "photos", count=4))
     with pytest.raises(InputError, match="there is no picture"):
         chosen(Choice(files=(folder / "none.png",)))
+    with pytest.raises(InputError, match=r"chelsea\.\w+ is given twice"):
+        chosen(Choice(samples=("cat", "cat")))
+
+
+def test_a_copy_of_a_picture_is_left_out(folder):
+    """Copies are no further photographs: a mean over them would look surer than it is."""
+    before = chosen(Choice(folder=folder / "photos"))
+    (folder / "photos" / "9.png").write_bytes((folder / "photos" / "0.png").read_bytes())
+    assert chosen(Choice(folder=folder / "photos")) == before
+    shutil.copytree(folder / "photos", folder / "classes" / "a")
+    assert [e.file.name for e in chosen(Choice(classes=folder / "classes"))] == [e.file.name for e in before]
 
 
 def test_a_study_is_made_measured_and_not_made_twice(folder, tmp_path):
@@ -120,6 +134,37 @@ def test_paintings_that_come_again_are_columns(folder):
     """Three photographs share two paintings: the values of a painting are not independent."""
     (folder / "paintings" / "2.png").unlink()
     assert set(Study.prepare(asked(folder, pairs="in turn")).places.values()) == {(0, 0), (1, 1), (2, 0)}
+
+
+def test_an_axis_may_be_named_like_a_column(folder, tmp_path):
+    axes = {"palette": {"few": {"strength": 0.3}, "many": {"strength": 0.9}}, "painting": {"a": {"size": 48}}}
+    conducted(Study.prepare(asked(folder, axes=axes), sample=1), tmp_path / "out").write(tmp_path / "out", "")
+    table = parquet.read_table(tmp_path / "out" / "values.parquet")
+    assert table.column_names[:5] == ["axis palette", "axis painting", "photograph", "painting", "key"]
+    assert table["axis palette"].to_pylist() == ["few", "many"]
+    assert all(isinstance(value, float) for value in table["palette"].to_pylist())
+
+
+def test_the_page_of_an_unfinished_study_says_so(folder, tmp_path):
+    study = Study.prepare(asked(folder), sample=2)
+    with Store.open(tmp_path / "out", study.spec.title) as store:
+        store.keep_study(Note.of(study, "").text())
+        conduct(study, store, InProcess())
+    for cell in study.cells[:3]:
+        picture_file(tmp_path / "out", cell.key).unlink()
+    found, _ = reported(tmp_path / "out")
+    found.write(tmp_path / "out", "")
+    said = "The study is unfinished: 3 of its 8 pictures are missing. 5 pictures of"
+    assert said in (tmp_path / "out" / "index.html").read_text()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["missing"] == 3
+    assert str(found).startswith("5 pictures of 8, 0 of them new.")
+
+
+def test_the_page_says_what_a_limit_cut_and_that_two_are_few(folder, tmp_path):
+    conducted(Study.prepare(asked(folder), limit=1), tmp_path / "out").write(tmp_path / "out", "")
+    assert "Only the first 1 of 2 points were made" in (tmp_path / "out" / "index.html").read_text()
+    conducted(Study.prepare(asked(folder), sample=2), tmp_path / "out").write(tmp_path / "out", "")
+    assert "2 of a side can hardly tell anything: take 4 or more." in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_a_limit_takes_pairs_from_all_points(folder):

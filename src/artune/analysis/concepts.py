@@ -18,13 +18,14 @@ from jaxtyping import Bool, Float, Int
 
 from artune.data.folders import class_folder
 from artune.errors import InputError, PictureError
-from artune.files import expanded, file_digest
+from artune.files import expanded, file_digest, without_copies
 from artune.images.color import to_lab
 from artune.images.find import find_pictures, search_folder
 from artune.images.picture import Picture
 from artune.images.read import read_picture
 from artune.images.resize import reduced
 from artune.regions.labels import LabelMap, MaskFile, read_labels
+from artune.words import counted
 
 if TYPE_CHECKING:
     pass
@@ -133,7 +134,7 @@ class Collection:
         drawn = [*_in_turn([[*_in_turn(classes)] for classes in groups])][:limit]
         if {sample.half for sample in drawn} != {0, 1}:
             raise InputError(
-                f"{len(drawn)} picture{'s' * (len(drawn) != 1)} cannot be divided into two halves, one to choose "
+                f"{counted(len(drawn), 'picture')} cannot be divided into two halves, one to choose "
                 "thresholds and concepts and one to measure; give at least 2, or a larger `limit`"
             )
         collection = cls(tuple(drawn), size)
@@ -251,15 +252,15 @@ def grid_of(width: int, height: int) -> tuple[int, int]:
 
 
 def _listed(folder: Path, place: int) -> list[list[Sample]]:
-    """The pictures of a folder by class, all of half 0."""
+    """The pictures of a folder by class, without copies, all of half 0."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; give a folder of pictures, of classes, or with {MASKS}/")
     beside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
     if folder / MASKS in beside:
         return [_masked(folder, [path for path in beside if path.name != MASKS], place)]
     if not beside or search_folder(folder).pictures:
-        return [[Sample(path, place, 0) for path in find_pictures(folder).pictures]]
-    classes = class_folder(folder)
+        return [[Sample(path, place, 0) for path in without_copies(find_pictures(folder).pictures)]]
+    classes = {name: without_copies(pictures) for name, pictures in class_folder(folder).items()}
     for name, pictures in classes.items():
         if len(pictures) < PART_LEAST:
             raise InputError(
@@ -273,7 +274,7 @@ def _masked(folder: Path, beside: Sequence[Path], place: int) -> list[Sample]:
     if len(beside) != 1:
         raise InputError(f"{folder} must hold {MASKS} and one folder of pictures beside it, not {len(beside)}")
     maps = {path.stem: path for path in find_pictures(folder / MASKS).pictures}
-    pictures = find_pictures(beside[0]).pictures
+    pictures = without_copies(find_pictures(beside[0]).pictures)
     if lacking := [path.name for path in pictures if path.stem not in maps]:
         raise InputError(f"{folder / MASKS} has no mask of {lacking[0]}; give one of the same name, or take it away")
     return [Sample(path, place, 0, mask=maps[path.stem]) for path in pictures]

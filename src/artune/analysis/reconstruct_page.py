@@ -133,13 +133,14 @@ def sentence(rows: Sequence[Row]) -> str:
     """What the figures say, in a sentence."""
     found = []
     for kind in dict.fromkeys(row.kind for row in rows):
-        first, *_, last = [row for row in rows if (row.kind, row.method) == (kind, "regularised")] * 2
+        own = [row for row in rows if (row.kind, row.method) == (kind, "regularised")]
+        ends = own if len(own) == 1 else [own[0], own[-1]]
         if kind == "content":
-            near, far = (f"at {row.mean.psnr:.1f} dB (SSIM {row.mean.ssim:.2f})" for row in (first, last))
-            found.append(f"From {first.layer} the picture comes back {near}, from {last.layer} {far}.")
+            parts = [f"from {row.layer} at {row.mean.psnr:.1f} dB (SSIM {row.mean.ssim:.2f})" for row in ends]
+            found.append(f"The picture comes back {', '.join(parts)}.")
         else:
-            near, far = (f"to {100 * row.mean.error:.2g} % of the energy at {row.layer}" for row in (first, last))
-            found.append(f"Textures reach the statistics {near}, and {far}.")
+            parts = [f"{100 * row.mean.error:.2g} % of the energy at {row.layer}" for row in ends]
+            found.append(f"Textures reach the statistics to {', and to '.join(parts)}.")
     return " ".join(found)
 
 

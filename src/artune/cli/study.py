@@ -10,6 +10,7 @@ import typer
 
 from artune.cli.display import CANCELLED, counting, guarded, loading, say, time_left
 from artune.errors import InputError, SpecError
+from artune.words import counted
 
 if TYPE_CHECKING:
     from artune.spec.study import Choice, StudySpec
@@ -147,7 +148,7 @@ def _train_judges(asked: "StudySpec", out: Path | None, per_class: int | None, d
 
     if dry_run:
         points, data = prepared_judges(asked, per_class)
-        typer.echo(f"{len(points)} judges, of {sum(map(len, data.splits.values()))} pictures")
+        typer.echo(f"{counted(len(points), 'judge')}, of {counted(sum(map(len, data.splits.values())), 'picture')}")
         return
     if out is None:
         raise InputError("give a folder for the results with `out`")
@@ -284,14 +285,16 @@ def _say_duration(study: "Study", out: Path | None, cluster: str | None) -> None
     there = 0
     if out is not None and out.is_dir() and any(out.iterdir()):
         with open_for_reading(out) as store:
+            store.check_title(study.spec.title)
             missing = store.missing(study.runs)
         there = len(study.runs) - len(missing)
         cells = tuple(cell for cell in cells if cell.key in missing)
     with loading():
         found = estimated(cells)
     typer.echo(
-        f"{len(study.runs)} pictures: {len(study.points)} points, {len(study.contents)} photographs, "
-        f"{len(study.styles)} paintings" + (f"; {there} of them are there" if there else "")
+        f"{counted(len(study.runs), 'picture')}: {counted(len(study.points), 'point')}, "
+        f"{counted(len(study.contents), 'photograph')}, {counted(len(study.styles), 'painting')}"
+        + (f"; {there} of them are there" if there else "")
     )
     typer.echo(f"{time_left(found.seconds)} on this machine in one process, without measures")
 

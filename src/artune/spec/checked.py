@@ -55,6 +55,11 @@ def faults(error: ValidationError, model: type[Model], named: Callable[[Sequence
     return [(item["loc"], _fault(item, model, named)) for item in inmost]
 
 
+def shortened(value: Any) -> str:
+    """A value as it is written in Python, cut short where it is long."""
+    return reprlib.repr(value)
+
+
 def choices(field: FieldInfo) -> list[str]:
     """All values of a field that takes one of a few words; empty for other fields."""
     kind = _Type.of_field(field)
@@ -124,8 +129,11 @@ class _Type(NamedTuple):
         if get_origin(plain) is tuple:
             count = "" if arguments[-1] is ... else f"{len(arguments)} "
             return f"{'' if many else 'a '}{some}list{'s' * many} of {count}{_Type.of(arguments[0]).words(many=True)}"
-        if isinstance(get_origin(plain), type) and issubclass(get_origin(plain), Mapping):  # Layers takes names, too
-            return f"a name, a list of names, or names with their weights ({_Type.of(arguments[1]).words(many=True)})"
+        if isinstance(get_origin(plain), type) and issubclass(get_origin(plain), Mapping):
+            held = _Type.of(arguments[1])
+            if held.plain is not float:  # else they are Layers, which take names alone, too
+                return "names and values"
+            return f"a name, a list of names, or names with their weights ({held.words(many=True)})"
         if isinstance(plain, type) and issubclass(plain, Model):
             needed = ", ".join(name for name, field in plain.model_fields.items() if field.is_required())
             return f"{'objects' if many else 'an object'} with {needed or 'names and values'}"
@@ -150,7 +158,7 @@ def _fault(item: Any, model: type[Model], named: Callable[[Sequence[str]], str])
     elif kind is None:
         text = _no_such_field((*path, *parts)[-1], owner)
     else:
-        text = f"must be {kind.words()}, not {reprlib.repr(item['input'])}{_meant(item['input'], kind.choices())}"
+        text = f"must be {kind.words()}, not {shortened(item['input'])}{_meant(item['input'], kind.choices())}"
     name = ": ".join([*([named(path)] if path else []), *parts])
     return f"{name}{' ' if text.startswith('must ') else ': '}{text}" if name.strip("`") else text
 

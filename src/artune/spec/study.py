@@ -15,7 +15,7 @@ UserPath = Annotated[Path, AfterValidator(expanded)]
 """A path; ``~`` is the user's home."""
 
 SIZE = 128
-"""Default longer side of a study's results, pixels."""
+"""Default longer side of a class study's results, pixels."""
 
 
 class Example(Model):
@@ -142,7 +142,10 @@ def _points(axis: str, values: Any) -> Any:
     if isinstance(values, Mapping):
         if wrong := [label for label, options in values.items() if not isinstance(options, Mapping)]:
             raise ValueError(f"{axis}: {wrong[0]} must hold fields and values, such as {{size: 256}}")
-        return {label_of(label): {**options} for label, options in values.items()}
+        points = {label_of(label): {**options} for label, options in values.items()}
+        if len(points) < len(values):
+            raise ValueError(f"{axis}: a point is given twice; give each its own name")
+        return points
     if not isinstance(values, list | tuple):
         raise ValueError(f"{axis} must be a list of values, or points by name, each with its fields")
     found = {label_of(value): {axis: value} for value in values}

@@ -85,7 +85,7 @@ class JobQueue:
         kind = data.get("kind")
         if kind is None:
             raise SpecError(f"{file} does not say `kind`; write one of {', '.join(KINDS)}, as in `kind: slurm`")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise UnknownNameError("kind of job queue", str(kind), KINDS, where=f"{file}, line {lined.line(('kind',))}")
         known = [*OWN, *_arguments_of(kind)]
         for name in data:
@@ -100,6 +100,10 @@ class JobQueue:
                 raise SpecError(f"`{name}` in {file}{where} is {value!r}; give a number from 1 on")
         if cores < processes:
             raise SpecError(f"{file} asks for {processes} processes on {cores} cores; give at least one core to each")
+        for name, wanted in (("worker_extra_args", list), ("scheduler_options", dict)):
+            if not isinstance(data.get(name, wanted()), wanted):
+                what = "a list" if wanted is list else "names and values"
+                raise SpecError(f"{file}, line {lined.line((name,))}: {name} must be {what}, not {data[name]!r}")
         arguments = {name: value for name, value in data.items() if name not in OWN}
         given = list(arguments.get("worker_extra_args", []))
         arguments |= {

@@ -1,9 +1,10 @@
-"""What follows from the values of a study: means with intervals, differences, and sentences.
+"""What follows from the values of a study: means with intervals, differences, and findings that are found again.
 
 Intervals hold 95 % of the draws of the pigeonhole bootstrap, in which photographs and paintings are drawn anew
 (``artune.studies.bootstrap``). The draws of a few pictures vary too little, so an interval is widened by what Student's
-distribution has over the normal one (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). Differences are
-paired: both sides have the same photographs and paintings, and the same points of all other axes.
+distribution has over the normal one (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"), with
+Satterthwaite's degrees of freedom where photographs and paintings both vary (1946, Biometrics Bulletin 2). Differences
+are paired: both sides have the same photographs and paintings, and the same points of all other axes.
 """
 
 import math
@@ -17,12 +18,17 @@ from jaxtyping import Float
 from scipy.stats import norm, t
 
 from artune.spec.study import Finding, Selection
+from artune.spec.style import Optimise
 from artune.studies.bootstrap import DRAWS, INNER, Array, resampled
-from artune.studies.measured import better_of, shown, title_of
+from artune.studies.measured import LOSS, limits_of, shown, title_of
+from artune.studies.points import network_of
 from artune.studies.study import StudyResult
+from artune.words import counted
 
 FEWEST = 2
 """Smallest number of pairs that have an interval."""
+ANY = (-math.inf, math.inf)
+"""Limits of a measure that has none."""
 Again = Literal["found again", "not found again", "open"]
 
 
@@ -59,10 +65,14 @@ class Mean:
         return Mean(-self.value, -self.high, -self.low, self.pairs)
 
 
-def mean_of(cells: Float[Array, "c s"]) -> Mean:
-    """The mean of values of photographs and paintings, NaN where one is missing."""
-    there = ~np.isnan(cells)
-    pairs = int(there.sum())
+def mean_of(cells: Float[Array, "c s"], limits: tuple[float, float] = ANY) -> Mean:
+    """The mean of values of photographs and paintings, NaN where one is missing.
+
+    Args:
+        cells: the values.
+        limits: the smallest and the largest value that there can be; no interval leaves them.
+    """
+    pairs = int((~np.isnan(cells)).sum())
     if not pairs:
         return Mean(math.nan, math.nan, math.nan, 0)
     value = float(np.nanmean(cells))
@@ -70,16 +80,29 @@ def mean_of(cells: Float[Array, "c s"]) -> Mean:
         return Mean(value, math.nan, math.nan, pairs)
     drawn = resampled(cells[None], DRAWS)[:, 0]
     low, high = (float(end) for end in np.nanquantile(drawn, INNER))
-    wider = widened(min(count for count in (int(there.any(1).sum()), int(there.any(0).sum())) if count > 1))
-    return Mean(value, value - wider * (value - low), value + wider * (high - value), pairs)
+    wider = widening(cells)
+    ends = (value - wider * (value - low), value + wider * (high - value))
+    return Mean(value, max(ends[0], limits[0]), min(ends[1], limits[1]), pairs)
 
 
-def widened(count: int) -> float:
-    """Factor of a bootstrap interval for a number of pictures: 9.2 for two, 2.7 for three, 1.2 for ten.
+def widening(cells: Float[Array, "c s"]) -> float:
+    """Factor of a bootstrap interval: of two pairs in turn 9.2, of three 2.7, of ten 1.2.
 
-    The variance of the draws lacks a factor (n - 1) / n, and their quantiles are the normal ones, not Student's.
+    The variance of the draws of n pictures lacks a factor (n - 1) / n, and their quantiles are the normal ones, not
+    Student's.
     """
-    return float(math.sqrt(count / (count - 1)) * t.ppf(INNER[1], count - 1) / norm.ppf(INNER[1]))
+    there = ~np.isnan(cells)
+    parts = []
+    for axis in (1, 0):
+        count = there.sum(axis)
+        means = np.nansum(cells, axis)[count > 0] / count[count > 0]
+        if len(means) > 1:
+            parts.append((float(means.var(ddof=1)) / len(means), len(means)))
+    variance, drawn = sum(part for part, _ in parts), sum(part * (n - 1) / n for part, n in parts)
+    if not drawn:
+        return 1.0
+    freedom = variance**2 / sum(part**2 / (n - 1) for part, n in parts)
+    return float(math.sqrt(variance / drawn) * t.ppf(INNER[1], freedom) / norm.ppf(INNER[1]))
 
 
 @dataclass(frozen=True)
@@ -105,60 +128,19 @@ def answer_axis(result: StudyResult) -> str:
 def along(result: StudyResult, axis: str, measure: str) -> dict[str, Mean]:
     """The mean of a measure at each point of an axis, over the points of the others that all have."""
     found, _ = result.along(measure, axis)
-    return {label: mean for label, cells in found.items() if (mean := mean_of(cells)).pairs}
+    means = {label: mean_of(cells, limits_of(measure)) for label, cells in found.items()}
+    return {label: mean for label, mean in means.items() if mean.pairs}
 
 
-def answer(result: StudyResult) -> str:
-    """What the first measure says of an axis, in a sentence that follows from the figures."""
-    axis, measure = answer_axis(result), result.study.spec.measures[0]
-    name, better = title_of(measure), better_of(measure)
-    means = along(result, axis, measure)
-    if not means:
-        return f"No picture has a value of {name}."
-    _, common = result.along(measure, axis)
-    where = f" at {common}" if common else ""
-    low, high = (choose(means, key=lambda label: means[label].value) for choose in (min, max))
-    best, sign = (high, -1) if better == "higher" else (low, 1)
-    others = [label for label in means if label != best]
-    pairs, counted = means[best].pairs, _counted(result, means[best].pairs)
-    if not others:
-        return f"{_capital(name)} is {means[best].text(measure)}; there is nothing to compare it with."
-    if pairs < FEWEST:
-        return (
-            f"{best} has the {extreme(sign)} {name}{where}, {means[best].text(measure)}; one pair of pictures tells "
-            "nothing about others."
-        )
-    gaps = {label: _between(result, axis, measure, label, best) for label in others}
-    even = [label for label in others if not (gaps[label].bounded and sign * edge(gaps[label], sign) > 0)]
-    if len(even) == len(others):
-        return (
-            f"No difference that {counted} can tell: {name} is from {shown(measure, means[low].value)} to "
-            f"{shown(measure, means[high].value)} along {axis}{where}."
-        )
-    if better is None:
-        gap = gaps[high]
-        return (
-            f"{_capital(name)} is lowest for {low}, {means[low].text(measure)}, and highest for {high}{where}, which "
-            f"has {gap.text(measure)} more."
-        )
-    text = f"{best} has the {extreme(sign)} {name}{where}: {means[best].text(measure)}"
-    if even:
-        listed = ", ".join(f"{label} ({shown(measure, means[label].value)})" for label in even)
-        return f"{text}; {counted} cannot tell it from {listed}."
-    nearest = min(others, key=lambda label: abs(gaps[label].value))
-    more = "more" if sign > 0 else "less"
-    gap = gaps[nearest] if sign > 0 else gaps[nearest].reversed()
-    return f"{text}; next is {nearest} with {gap.text(measure)} {more}."
-
-
-def _between(result: StudyResult, axis: str, measure: str, one: str, other: str) -> Mean:
-    """The difference of two points of an axis, over the points of the others that all have."""
-    found, _ = result.along(measure, axis)
-    return mean_of(found[one] - found[other])
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def units(result: StudyResult, measure: str) -> list[tuple[str, ...]]:
+    """The unit of a measure at each point: losses that are not relative have that of their network."""
+    found: list[tuple[str, ...]] = []
+    for point in result.study.points:
+        method = point.spec.method
+        scale = method.scale if isinstance(method, Optimise) else ""
+        relative = scale == "calibrated" or not measure.startswith(LOSS)
+        found.append(() if relative else (network_of(point.spec), scale))
+    return found
 
 
 def edge(gap: Mean, sign: int) -> float:
@@ -189,7 +171,7 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
     else:
         value = float(finding.value or 0)
         gap = mean_of(ours - value)
-        words = f"{name} of {_words(side)}: {mean_of(ours).text(measure)}, beside {value:g}"
+        words = f"{name} of {_words(side)}: {mean_of(ours, limits_of(measure)).text(measure)}, beside {value:g}"
     if not gap.bounded:
         verdict: Again = "open"
     elif sign * (gap.high if sign > 0 else gap.low) < 0:
@@ -198,7 +180,7 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
         verdict = "not found again"
     else:
         verdict = "open"
-    return FoundAgain(finding.claim, verdict, f"{words} ({_counted(result, gap.pairs)})")
+    return FoundAgain(finding.claim, verdict, f"{words} ({pairs_of(result, gap.pairs)})")
 
 
 def _alike(result: StudyResult, finding: Finding, sides: Sequence[Selection]) -> FoundAgain:
@@ -217,19 +199,14 @@ def _alike(result: StudyResult, finding: Finding, sides: Sequence[Selection]) ->
         verdict = "not found again"
     else:
         verdict = "open"
-    return FoundAgain(finding.claim, verdict, f"{words} ({_counted(result, widest.pairs)})")
+    return FoundAgain(finding.claim, verdict, f"{words} ({pairs_of(result, widest.pairs)})")
 
 
-def _counted(result: StudyResult, count: int) -> str:
+def pairs_of(result: StudyResult, count: int) -> str:
     """A number of pairs of photograph and painting; in a study of judges, of pictures that they are tested on."""
-    return f"{count} {'picture' if result.study.tested else 'pair'}{'s' * (count != 1)}"
+    return counted(count, "picture" if result.study.tested else "pair")
 
 
 def _words(selection: Selection) -> str:
     """A selection in words: the labels alone, where there is one axis."""
     return ", ".join(" or ".join(labels) for labels in selection.values()) or "all"
-
-
-def extreme(sign: int) -> str:
-    """The word for the best value: the lowest one for 1, the highest for -1."""
-    return "lowest" if sign > 0 else "highest"

@@ -10,13 +10,14 @@ from typing import Any, Self
 from artune.errors import InputError
 from artune.spec.study import Example, StudySpec
 from artune.studies.classes import ClassPart, check_settings, class_part, is_class_study, judge_untouched
-from artune.studies.comparing import answer
+from artune.studies.conclusion import answer
 from artune.studies.judge_study import judged
 from artune.studies.pictures import Pair
 from artune.studies.run import loaded
 from artune.studies.store import Store, open_for_reading
 from artune.studies.study import OnProgress, Study, StudyResult, outcome_of, run_study
 from artune.studies.study_report import write_study
+from artune.words import counted
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class Conducted:
     def __str__(self) -> str:
         result = self.result
         if not result.study.cells:
-            return f"{len(result.study.points)} judges. {self.answer}"
-        return f"{len(result.finished)} pictures, {result.made} of them new. {self.answer}"
+            return f"{counted(len(result.study.points), 'judge')}. {self.answer}"
+        finished, runs = len(result.finished), len(result.study.runs)
+        of = f" of {runs}" if finished < runs else ""
+        return f"{counted(finished, 'picture')}{of}, {result.made} of them new. {self.answer}"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from artune.errors import SpecError, UnknownNameError
 from artune.files import expanded
-from artune.spec.checked import faults
-from artune.spec.study import RESERVED, Choice, StudySpec
+from artune.spec.checked import faults, shortened
+from artune.spec.study import Choice, StudySpec
+from artune.studies.inputs import NAMED_BY_TEXT
 from artune.studies.keys import RANDOM
-from artune.studies.lined import Lined, Loader
-from artune.studies.points import PointError, check_layers, points_of
+from artune.studies.lined import NOT_YAML, Lined, Loader
+from artune.studies.points import PointError, check_names, points_of
 
 EXAMPLE = "title: Which start"
 """A line of a study, for messages."""
@@ -57,7 +58,7 @@ def find_study(name: str) -> Declared:
     path = expanded(name)
     if path.suffix in (".yaml", ".yml", ".json") or path.exists():
         lined = Lined.read(path, str(name), EXAMPLE)
-        return Declared(path.stem, _moved(_spec_of(lined, str(name), layers=True), path.parent), lined.text)
+        return Declared(path.stem, _spec_of(lined, str(name), path.parent), lined.text)
     if name not in (known := published()):
         raise UnknownNameError("published study", name, known)
     return known[name]
@@ -76,13 +77,15 @@ def parse_study(text: str, where: str) -> StudySpec:
     return _spec_of(Lined.parse(text, where, EXAMPLE), where)
 
 
-def _spec_of(lined: Lined, where: str, *, layers: bool = False) -> StudySpec:
-    """The study; ``layers`` is whether its networks are built to see if they have the layers that it names."""
+def _spec_of(lined: Lined, where: str, folder: Path | None = None) -> StudySpec:
+    """The study. With a folder, relative paths are from there, and networks, layers and starts are looked up."""
     try:
         spec = StudySpec.model_validate(lined.data)
+        if folder is not None:
+            spec = _moved(spec, folder)
         points = points_of(spec)
-        if layers:
-            check_layers(spec, points)
+        if folder is not None:
+            check_names(spec, points)
     except ValidationError as error:
         found = [f"line {lined.line(place)}: {words}" for place, words in faults(error, StudySpec, ".".join)]
         raise SpecError(f"{where}, {'; '.join(dict.fromkeys(found))}".replace("`", "")) from None
@@ -99,8 +102,8 @@ def value_of(text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{text!r} is not a value: {getattr(error, 'problem', None) or error}") from error
+    except NOT_YAML as error:
+        raise SpecError(f"{shortened(text)} is not a value: {getattr(error, 'problem', None) or error}") from error
 
 
 def _moved(spec: StudySpec, folder: Path) -> StudySpec:
@@ -123,18 +126,21 @@ def _moved(spec: StudySpec, folder: Path) -> StudySpec:
             "styles": choice(spec.styles),
             "weights": {name: weights(file) for name, file in spec.weights.items()},
             "judges": {side: at(file) for side, file in spec.judges.items()},
-            "base": _with_file(spec.base, spec.weights, weights),
+            "base": _with_files(spec.base, spec.weights, weights),
             "axes": {
-                axis: {label: _with_file(options, spec.weights, weights) for label, options in points.items()}
+                axis: {label: _with_files(options, spec.weights, weights) for label, options in points.items()}
                 for axis, points in spec.axes.items()
             },
         }
     )
 
 
-def _with_file(options: Mapping[str, Any], names: Mapping[str, str], moved: Callable[[str], str]) -> Mapping[str, Any]:
-    """Options whose weights, where they are a file and no name, are taken from the folder."""
-    given = options.get(RESERVED[1])
-    if not isinstance(given, str) or given in names or Path(given).suffix == "":
-        return options
-    return {**options, RESERVED[1]: moved(given)}
+def _with_files(options: Mapping[str, Any], names: Mapping[str, str], moved: Callable[[str], str]) -> Mapping[str, Any]:
+    """Options whose weights and start, where they are a file and no name, are taken from the folder."""
+    files = {name: options.get(name) for name in NAMED_BY_TEXT}
+    own = {
+        name: moved(given)
+        for name, given in files.items()
+        if isinstance(given, str) and given not in names and Path(given).suffix
+    }
+    return {**options, **own}

@@ -9,6 +9,7 @@ from artune.data.folders import class_folder
 from artune.errors import InputError
 from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
+from artune.words import counted
 
 
 def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Example, ...]:
@@ -27,7 +28,8 @@ def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Exa
     chosen: list[Example] = []
     for label, files in class_folder(folder).items():
         if count is not None and count > len(files):
-            raise InputError(f"{folder / label} holds {len(files)} pictures, not {count}; ask for fewer of each class")
+            there = counted(len(files), "picture")
+            raise InputError(f"{folder / label} holds {there}, not {count}; ask for fewer of each class")
         if count is not None:
             random.Random(f"{seed} {label}").shuffle(files)
         chosen += [Example(file=file, label=label) for file in sorted(files[:count])]

@@ -30,7 +30,7 @@ from artune.record import ALGORITHM
 from artune.spec.study import Example, StudySpec
 from artune.studies.entries import Measured
 from artune.studies.measured import Tools
-from artune.studies.points import Point, check_layers, network_of, points_of
+from artune.studies.points import Point, check_names, network_of, points_of
 from artune.studies.run import loaded
 from artune.studies.store import Store
 from artune.studies.study import Study, StudyResult
@@ -133,7 +133,7 @@ def prepared_judges(spec: StudySpec, per_class: int | None = None) -> tuple[list
     points = points_of(spec)
     if wanted := [point.wanted for point in points if point.wanted]:
         raise SpecError(f"the study needs the weights {wanted[0]!r}: give `weights` {wanted[0]}=FILE")
-    check_layers(spec, points)
+    check_names(spec, points)
     data = Folder.read(spec.styles.classes)
     if len(data.classes) < 2:
         raise InputError(f"{data.root} has one class; a judge needs two to tell apart")

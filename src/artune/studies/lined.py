@@ -12,6 +12,12 @@ import yaml
 from artune.errors import SpecError
 from artune.spec.checked import Loc
 
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What a parser raises; ``ValueError`` is for a date that there is not."""
+MOST = 100_000
+"""Largest number of values that a file may have, with what aliases stand for."""
+MERGE = "tag:yaml.org,2002:merge"
+
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML with the numbers of YAML 1.2: PyYAML takes 1e5 for text, and the time 12:00:00 for 43200."""
@@ -59,9 +65,8 @@ class Lined:
             node = yaml.compose(text, Loader)
         if not isinstance(node, yaml.MappingNode):
             raise SpecError(f"{where} must hold names and values, such as {example}")
-        if twice := _twice(node):
-            raise SpecError(f"{where}, line {twice[1]}: {twice[0]} is given twice; leave out either")
         with _in_words(where):
+            _check(node, where)
             return cls(Loader("").construct_document(node), text, node)
 
     @classmethod
@@ -101,26 +106,51 @@ class Lined:
 def _in_words(where: str) -> Iterator[None]:
     try:
         yield
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date that there is not
+    except NOT_YAML as error:
+        if isinstance(error, SpecError):
+            raise
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise SpecError(f"{where}{line}: this is not YAML: {getattr(error, 'problem', None) or error}") from error
 
 
-def _twice(node: yaml.Node) -> tuple[str, int] | None:
-    """The first name that a mapping has twice, and its line."""
-    if isinstance(node, yaml.SequenceNode):
-        return next(filter(None, map(_twice, node.value)), None)
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    seen: set[str] = set()
-    for key, value in node.value:
-        if str(key.value) in seen:
-            return str(key.value), key.start_mark.line + 1
-        seen.add(str(key.value))
-        if found := _twice(value):
-            return found
-    return None
+def _check(root: yaml.MappingNode, where: str) -> None:
+    """Raise if a name is given twice, an alias holds itself, or aliases make too many values.
+
+    Raises:
+        SpecError: with the line.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, inside: frozenset[int]) -> int:
+        line = node.start_mark.line + 1
+        if id(node) in inside:
+            raise SpecError(f"{where}, line {line}: an alias holds itself; write out what it stands for")
+        if id(node) not in sizes:
+            parts = []
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node, where)
+                parts = [each for pair in node.value for each in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                parts = node.value
+            sizes[id(node)] = 1 + sum(size(each, inside | {id(node)}) for each in parts)
+            if sizes[id(node)] > MOST:
+                raise SpecError(f"{where}, line {line}: there are more than {MOST} values; use fewer aliases")
+        return sizes[id(node)]
+
+    size(root, frozenset())
+
+
+def _check_keys(node: yaml.MappingNode, where: str) -> None:
+    """Raise if a mapping has a name twice, also if it is written in two ways, as 1000 and 1e3."""
+    seen = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue  # refused when the values are made
+        name = key.value if key.tag == MERGE else Loader("").construct_object(key)
+        if name in seen:
+            raise SpecError(f"{where}, line {key.start_mark.line + 1}: {key.value} is given twice; leave out either")
+        seen.add(name)
 
 
 def _number(node: yaml.SequenceNode, label: str) -> int | None:

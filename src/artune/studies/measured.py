@@ -185,6 +185,7 @@ class Measure:
         better: the direction in which it is better; ``None`` where there is none.
         network: the network that measures, or the side of a judge; empty for none.
         digits: that are shown after the point.
+        limits: the smallest and the largest value that there can be.
         version: raised by hand when its values change, so that they are measured again.
     """
 
@@ -194,6 +195,7 @@ class Measure:
     better: Better | None = None
     network: str = ""
     digits: int = 3
+    limits: tuple[float, float] = (0, math.inf)
     version: int = 1
 
 
@@ -255,12 +257,14 @@ MEASURES: Mapping[str, Measure] = {
         "structural similarity to the photograph: 1 the same",
         _metric("similarity", "ssim", "result", "content"),
         "higher",
+        limits=(-1, 1),
     ),
     "ssim_style": Measure(
         "SSIM to the painting",
         "structural similarity to the painting, resized: 1 the same",
         _metric("similarity", "ssim", "result", "style"),
         "higher",
+        limits=(-1, 1),
     ),
     "lpips_content": Measure(
         "LPIPS to the photograph",
@@ -274,6 +278,7 @@ MEASURES: Mapping[str, Measure] = {
         "outlines of the photograph that are kept: 1 all, 0 as by chance",
         _metric("outlines", "outlines_kept", "result", "content"),
         "higher",
+        limits=(-math.inf, 1),
     ),
     "palette": Measure(
         "palette distance",
@@ -299,6 +304,7 @@ MEASURES: Mapping[str, Measure] = {
         lambda scene: scene.verdict("content"),
         "higher",
         "content",
+        limits=(0, 1),
     ),
     "style_class": Measure(
         "style recognised",
@@ -306,6 +312,7 @@ MEASURES: Mapping[str, Measure] = {
         lambda scene: scene.verdict("style"),
         "higher",
         "style",
+        limits=(0, 1),
     ),
     "seconds": Measure("seconds", "time of the run, s", lambda scene: scene.record.timings["total"], "lower", digits=1),
     "memory": Measure(
@@ -336,9 +343,14 @@ def better_of(name: str) -> Better | None:
     return "lower" if name.startswith(LOSS) else MEASURES[name].better
 
 
+def limits_of(name: str) -> tuple[float, float]:
+    """The smallest and the largest value that a measure can have; a loss may be anything."""
+    return MEASURES[name].limits if name in MEASURES else (-math.inf, math.inf)
+
+
 def shown(name: str, value: float) -> str:
-    """A value of a measure in text; a loss to four digits, as its unit may be any. Zero has no sign."""
-    return f"{value:z.{MEASURES[name].digits}f}" if name in MEASURES else f"{value:.4g}"
+    """A value of a measure in text; a loss to four digits, as its unit may be any."""
+    return f"{value:.{MEASURES[name].digits}f}" if name in MEASURES else f"{value:.4g}"
 
 
 def title_of(name: str) -> str:

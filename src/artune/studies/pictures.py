@@ -6,15 +6,16 @@ from pathlib import Path
 
 from artune.assets import SAMPLE_PHOTOS, SAMPLE_STYLES, sample_photo, sample_style
 from artune.errors import InputError
-from artune.files import expanded
+from artune.files import expanded, without_copies
 from artune.images.find import find_pictures
 from artune.spec.study import Choice, Example, StudySpec
 from artune.studies.grid import examples
 from artune.studies.nprgeneral import PICTURES, nprgeneral
+from artune.words import counted
 
 
 def chosen(choice: Choice, count: int | None = None) -> tuple[Example, ...]:
-    """The pictures of a choice.
+    """The pictures of a choice, without copies.
 
     Args:
         choice: where they come from.
@@ -25,14 +26,16 @@ def chosen(choice: Choice, count: int | None = None) -> tuple[Example, ...]:
     """
     wanted = choice.count if count is None else count
     if choice.classes is not None:
-        return examples(choice.classes, wanted, choice.seed)
-    files = _files(choice)
-    if count is None and wanted is not None and wanted > len(files):
-        raise InputError(f"{wanted} pictures are asked for, and there are {len(files)}; ask for fewer")
-    if wanted is not None:
-        drawn = random.Random(choice.seed).sample(files, len(files))
-        files = sorted(drawn[:wanted], key=files.index)
-    return tuple(Example(file=file, label="") for file in files)
+        drawn = examples(choice.classes, wanted, choice.seed)
+        once: set[Path] = set()
+        for label in {example.label for example in drawn}:
+            once |= {*without_copies(example.file for example in drawn if example.label == label)}
+        return tuple(example for example in drawn if example.file in once)
+    found = without_copies(_files(choice))
+    if count is None and wanted is not None and wanted > len(found):
+        raise InputError(f"{counted(wanted, 'picture')} are asked for, and there are {len(found)}; ask for fewer")
+    order = random.Random(choice.seed).sample(range(len(found)), len(found))
+    return tuple(Example(file=found[place], label="") for place in sorted(order[:wanted]))
 
 
 Pair = tuple[Example, Example]
@@ -71,6 +74,13 @@ def spread(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _files(choice: Choice) -> list[Path]:
+    files = _given(choice)
+    if twice := [file for number, file in enumerate(files) if file in files[:number]]:
+        raise InputError(f"{twice[0]} is given twice; give each picture once")
+    return files
+
+
+def _given(choice: Choice) -> list[Path]:
     if choice.folder is not None:
         return find_pictures(choice.folder).pictures
     if choice.samples is not None:
@@ -81,8 +91,6 @@ def _files(choice: Choice) -> list[Path]:
     files = [expanded(file) for file in choice.files or ()]
     if missing := [file for file in files if not file.is_file()]:
         raise InputError(f"there is no picture {missing[0]}")
-    if twice := [file for file in files if files.count(file) > 1]:
-        raise InputError(f"{twice[0]} is given twice; give each picture once")
     return files
 
 

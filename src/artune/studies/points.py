@@ -18,9 +18,10 @@ from artune.spec.study import RESERVED, SETTABLE, Selection, StudySpec
 from artune.spec.style import Optimise, StyleSpec
 from artune.studies.keys import RANDOM
 from artune.studies.measured import LOSS, MEASURES, is_measure
+from artune.transfer.start import given_start
 
 SIZE = 256
-"""Default longer side of the results, pixels."""
+"""Default longer side of a study's results, pixels."""
 STRENGTH = 0.5
 """Default strength: searching it for every picture would hide what is compared."""
 
@@ -69,13 +70,6 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
     Raises:
         PointError: options cannot be used, or a name is unknown.
     """
-    for place, selection in _selections(study):
-        check_selection(study, selection, place)
-    axis = study.answer
-    for place, names in ((("answer",), [axis] if axis else []), (("rows",), study.rows or ())):
-        for name in names:
-            if name not in study.axes:
-                raise PointError(f"there is no axis {name}{_meant(name, study.axes)}", place)
     _check_measures(study)
     _check_options(study.base, ("base",))
     for name, points in study.axes.items():
@@ -89,6 +83,7 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
                     ("axes", name),
                 )
             _check_options(options, ("axes", name, label))
+    _check_axes_named(study)
     found = []
     for labels in product(*study.axes.values()):
         chosen = dict(zip(study.axes, labels, strict=True))
@@ -99,8 +94,8 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
     return found
 
 
-def check_layers(study: StudySpec, points: Iterable[Point]) -> None:
-    """Raise unless the networks of points are known, and have the layers that are named.
+def check_names(study: StudySpec, points: Iterable[Point]) -> None:
+    """Raise unless the networks and the starts of points are known, and the networks have the layers that are named.
 
     Args:
         study: the study.
@@ -108,10 +103,16 @@ def check_layers(study: StudySpec, points: Iterable[Point]) -> None:
 
     Raises:
         PointError: naming the first that is not.
+        PictureError: a picture to start from cannot be read.
     """
     built: dict[str, Backbone] = {}
+    starts: set[str] = set()
     for point in points:
         method = point.spec.method
+        if method.start not in starts:
+            with _placed(study, point, "start"):
+                given_start(method.start)
+            starts.add(method.start)
         if not isinstance(method, Optimise):
             continue
         if method.network not in built:
@@ -153,6 +154,18 @@ def check_selection(study: StudySpec, selection: Selection, place: Loc) -> None:
                 raise PointError(f"the axis {axis} has no {label}{_meant(label, study.axes[axis])}", (*place, axis))
 
 
+def _check_axes_named(study: StudySpec) -> None:
+    """Raise unless all axes and labels that a study speaks of are its own, and it names no axis of the sheet twice."""
+    for field, names in (("answer", [study.answer] if study.answer else []), ("rows", study.rows or ())):
+        for number, name in enumerate(names):
+            if name not in study.axes:
+                raise PointError(f"there is no axis {name}{_meant(name, study.axes)}", (field,))
+            if name in names[:number]:
+                raise PointError(f"the axis {name} is given twice; leave out either", (field,))
+    for place, selection in _selections(study):
+        check_selection(study, selection, place)
+
+
 def _selections(study: StudySpec) -> Iterable[tuple[Loc, Selection]]:
     """All selections of a study, with their places."""
     for number, selection in enumerate(study.leave_out):
@@ -176,6 +189,8 @@ def _check_measures(study: StudySpec) -> None:
     for number, name in enumerate(study.measures):
         if not is_measure(name):
             raise PointError(f"there is no measure {name}{_meant(name, [*MEASURES, LOSS])}", ("measures", number))
+        if name in study.measures[:number]:
+            raise PointError(f"the measure {name} is given twice; leave out either", ("measures", number))
     for number, finding in enumerate(study.findings):
         if finding.measure not in study.measures:
             raise PointError(

@@ -267,16 +267,25 @@ class Store:
             for statement in TABLES:
                 self.database.execute(statement)
 
-    def _take_title(self, title: str) -> None:
-        """Keep the title of a study; raise if there are results of another."""
+    def check_title(self, title: str) -> None:
+        """Raise if there are results of a study with another title.
+
+        Raises:
+            OutputError: there are.
+        """
         if title == self.title:
             return
         if any(self.database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in ("runs", "measured")):
             there = f"the study {self.title!r}" if self.title else "a study without a title"
             asked = f"{title!r}" if title else "one without a title"
             raise OutputError(f"{self.folder} holds results of {there}, not of {asked}; choose a new folder")
-        with self._transaction():
-            self._keep_text("title", title)
+
+    def _take_title(self, title: str) -> None:
+        """Keep the title of a study."""
+        self.check_title(title)
+        if title != self.title:
+            with self._transaction():
+                self._keep_text("title", title)
 
     def _text(self, name: str) -> str:
         rows = [*self._select("SELECT text FROM study WHERE name = ?", (name,))]

@@ -21,9 +21,10 @@ from artune.studies.entries import SIDES, Failure, Measured
 from artune.studies.keys import RANDOM, keys_of
 from artune.studies.measured import Scene, Tools, labelled, measured
 from artune.studies.pictures import Pair, paired, spread
-from artune.studies.points import Point, check_layers, network_of, points_of, selects
+from artune.studies.points import Point, check_names, network_of, points_of, selects
 from artune.studies.run import Outcome, Task, Transfer, run
 from artune.studies.store import Store
+from artune.words import counted
 
 MAX_REASONS = 5
 """Largest number of reasons in a message about failed pictures."""
@@ -72,7 +73,7 @@ class Study:
         Args:
             spec: the study.
             sample: photographs and paintings, of each class where there are classes; default: as the study says.
-            limit: largest number of pictures; they are spread over all points.
+            limit: largest number of pictures; they are spread over all points, or are one of each of the first points.
 
         Raises:
             InputError: options, pictures, layers, weights or measures cannot be used.
@@ -80,7 +81,7 @@ class Study:
         points = tuple(points_of(spec))
         tools = _tools(spec)
         tools.check(spec.measures)
-        check_layers(spec, points)
+        check_names(spec, points)
         _check_given(points)
         _check_weights(spec, points)
         pairs = paired(spec, sample)
@@ -149,6 +150,12 @@ class Study:
         contents = {example.file: place for place, example in enumerate(self.contents)}
         styles = {example.file: place for place, example in enumerate(self.styles)}
         return {pair: (contents[pair[0]], styles[pair[1]]) for pair in pairs}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the values of a point; see ``places``."""
+        rows, columns = zip(*self.places.values(), strict=True)
+        return 1 + max(rows), 1 + max(columns)
 
     def tasks(self, store: Store) -> dict[str, Task]:
         """What is missing in a store: pictures, or values of measures of finished ones."""
@@ -319,7 +326,7 @@ def run_study(study: Study, store: Store, executor: Executor, on_progress: OnPro
             on_progress(done, len(tasks))
     result = outcome_of(study, store)
     if not result.finished:
-        raise InputError(f"all {result.failed} pictures failed:{listed(result.failures)}")
+        raise InputError(f"all {counted(result.failed, 'picture')} failed:{listed(result.failures)}")
     return replace(result, made=made, failures=(*result.failures, *unmeasured))
 
 
@@ -336,8 +343,7 @@ def outcome_of(study: Study, store: Store) -> StudyResult:
     places = {id(point): place for place, point in enumerate(study.points)}
     wanted = {name: _by(study, name) for name in study.spec.measures}
     where = study.places
-    rows, columns = (1 + max(ends) for ends in zip(*where.values(), strict=True))
-    values = {name: np.full((len(study.points), rows, columns), np.nan) for name in study.spec.measures}
+    values = {name: np.full((len(study.points), *study.shape), np.nan) for name in study.spec.measures}
     found = store.values(finished)
     details: dict[str, dict[str, Measured]] = {}
     for cell in study.cells:

@@ -20,12 +20,13 @@ from artune.report.page import drawing, page, picture_uri
 from artune.report.tables import Table
 from artune.spec.study import Figures
 from artune.studies.classes import ClassPart
-from artune.studies.comparing import Mean, along, answer_axis, found_again, mean_of
+from artune.studies.comparing import Mean, along, answer_axis, found_again, mean_of, units
 from artune.studies.entries import picture_file, read_result
-from artune.studies.measured import MEASURES, shown, title_of
+from artune.studies.measured import MEASURES, limits_of, shown, title_of
 from artune.studies.pictures import spread
-from artune.studies.points import Point, selects
+from artune.studies.points import Point, points_of, selects
 from artune.studies.study import Cell, StudyResult
+from artune.words import counted
 
 MOST_SHOWN = 200
 """Largest number of pictures on the page; the others are in the folder."""
@@ -35,6 +36,8 @@ THUMB = 160
 """Longer side of the photographs and paintings beside them, pixels."""
 MOST_COLUMNS = 50
 """Largest number of columns of the contact sheet."""
+FEW = 4
+"""Number of photographs, or of paintings, below which the page says that they are few."""
 MOST_CHARTS = 4
 """Largest number of measures that have a chart."""
 
@@ -69,6 +72,7 @@ def write_study(
                 "made": _made(result),
                 "findings": [asdict(each) for each in findings],
                 "pictures": len(result.finished),
+                "missing": len(study.runs) - len(result.finished),
                 "failed": result.failed,
                 "random weights": study.untrained,
                 **(part.summary() if part else {}),
@@ -124,7 +128,13 @@ def values_table(result: StudyResult) -> Table:
                 *("" if math.isnan(value) else f"{value:.6g}" for value in shown),
             )
         )
-    return Table((*axes, "photograph", "painting", "key", *measures), tuple(rows))
+    others = ("photograph", "painting", "key", *measures)
+    return Table((*_columns(axes, others), *others), tuple(rows))
+
+
+def _columns(axes: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns of axes; one that is named like another column, such as the measure ``steps``, is ``axis steps``."""
+    return [f"axis {axis}" if axis in others else axis for axis in axes]
 
 
 def parquet(result: StudyResult) -> bytes:
@@ -132,11 +142,11 @@ def parquet(result: StudyResult) -> bytes:
     import pyarrow
     from pyarrow import parquet as files
 
-    table, measures = values_table(result), {*result.study.spec.measures}
-    columns = {}
+    table, first = values_table(result), len(values_table(result).head) - len(result.study.spec.measures)
+    columns: dict[str, list[str] | list[float | None]] = {}
     for place, name in enumerate(table.head):
         cells = [row[place] for row in table.rows]
-        columns[name] = [float(cell) if cell else None for cell in cells] if name in measures else cells
+        columns[name] = cells if place < first else [float(cell) if cell else None for cell in cells]
     out = io.BytesIO()
     files.write_table(pyarrow.table(columns), out)
     return out.getvalue()
@@ -150,14 +160,15 @@ def means_table(result: StudyResult) -> Table:
         numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in (mean.value, mean.low, mean.high))
         source = "" if figure is None else f"{figure:g}"
         rows.append((*(point.labels[axis] for axis in axes), measure, *numbers, str(mean.pairs), source))
-    return Table((*axes, "measure", "mean", "low", "high", "pairs", "source"), tuple(rows))
+    others = ("measure", "mean", "low", "high", "pairs", "source")
+    return Table((*_columns(axes, others), *others), tuple(rows))
 
 
 def _means(result: StudyResult) -> list[tuple[Point, str, Mean, float | None]]:
     found = []
     for place, point in enumerate(result.study.points):
         for measure in result.study.spec.measures:
-            mean = mean_of(result.values[measure][place])
+            mean = mean_of(result.values[measure][place], limits_of(measure))
             found.append((point, measure, mean, _figure(result.study.spec.figures, point, measure)))
     return found
 
@@ -193,8 +204,8 @@ def _charts(result: StudyResult) -> dict[str, Chart]:
     found = {}
     if len(result.study.spec.axes[axis]) > 1:
         for measure in result.study.spec.measures[:MOST_CHARTS]:
-            means = {label: mean for label, mean in along(result, axis, measure).items() if mean.pairs}
-            if means:
+            means = along(result, axis, measure)
+            if means and len({*units(result, measure)}) == 1:
                 intervals = {label: (mean.value, mean.low, mean.high) for label, mean in means.items()}
                 name = measure.replace(":", "-").replace(" ", "-")
                 found[name] = interval_chart(intervals, x_label=axis, y_label=title_of(measure))
@@ -304,17 +315,13 @@ def _made(result: StudyResult) -> str:
     """What was made, in a sentence."""
     study = result.study
     if not study.cells:
-        return f"{_counted(len(study.points), 'judge')}, each tested on {_counted(len(study.tested), 'picture')}."
+        return f"{counted(len(study.points), 'judge')}, each tested on {counted(len(study.tested), 'picture')}."
     runs = [cell.run for cell in study.cells if cell.key in result.finished]
     contents, styles = ({getattr(run, side).file for run in runs} for side in ("content", "style"))
-    of = f"{_counted(len(contents), 'photograph')} and {_counted(len(styles), 'painting')}"
-    return (
-        f"{_counted(len(result.finished), 'picture')} of {of}, in {_counted(round(result.seconds), 'second')} of runs."
-    )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+    of = f"{counted(len(contents), 'photograph')} and {counted(len(styles), 'painting')}"
+    made, lacking = counted(len(result.finished), "picture"), len(study.runs) - len(result.finished) - result.failed
+    missing = f"The study is unfinished: {lacking} of its {len(study.runs)} pictures are missing. " if lacking else ""
+    return f"{missing}{made} of {of}, in {counted(round(result.seconds), 'second')} of runs."
 
 
 def _notes(result: StudyResult) -> list[str]:
@@ -324,11 +331,16 @@ def _notes(result: StudyResult) -> list[str]:
         found = ["Intervals hold 95 % of the draws in which photographs and paintings are drawn anew, widened for few."]
     else:
         found = ["Intervals hold 95 % of the draws in which the tested pictures are drawn anew."]
+    if study.cells and len(study.points) < (whole := len(points_of(study.spec, files=False))):
+        found.append(f"Only the first {len(study.points)} of {whole} points were made, as the limit was smaller.")
     if len(study.contents) == 1 < len(study.styles):
         found.append("There is one photograph, so they say nothing about others.")
     if len(study.styles) == 1 < len(study.contents):
         found.append("There is one painting, so they say nothing about others.")
+    few = min((count for count in study.shape if count > 1), default=FEW) if study.cells else FEW
+    if few < FEW:
+        found.append(f"{few} of a side can hardly tell anything: take {FEW} or more.")
     if study.spec.curves and (lacking := len(result.finished) - len(result.losses)):
-        found.append(f"{_counted(lacking, 'picture')} have no loss curve: they were made before curves were asked for.")
-    found += [f"{_counted(count, 'picture')} not measured: {why}." for why, count in result.unmeasured.items()]
+        found.append(f"{counted(lacking, 'picture')} have no loss curve: they were made before curves were asked for.")
+    found += [f"{counted(count, 'picture')} not measured: {why}." for why, count in result.unmeasured.items()]
     return found
