@@ -77,11 +77,8 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
             raise PointError(f"the axis {name} has no points; give at least one", ("axes", name))
         for label, options in points.items():
             if {*options} == {name} and name not in SETTABLE:  # a list of values
-                raise PointError(
-                    f"there is no field {name}{_meant(name, SETTABLE)}; for points of your own, give each a name and "
-                    "its fields",
-                    ("axes", name),
-                )
+                own = "(for points of your own, give each a name and its fields)"
+                raise PointError(f"there is no field {name}{_meant(name, SETTABLE)} {own}", ("axes", name))
             _check_options(options, ("axes", name, label))
     _check_axes_named(study)
     found = []
