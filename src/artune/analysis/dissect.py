@@ -8,7 +8,7 @@ layer, and the same network with random weights.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from artune.analysis.concepts import KINDS, Collection, Concept, Kind, Sample, grid_of
-from artune.analysis.crossed import Answers, Crossed, explained, middle_square, pairs_shown, small
+from artune.analysis.crossed import Answers, Crossed, OnProgress, explained, middle_square, pairs_shown, small
 from artune.analysis.folder import Results
 from artune.analysis.units import (
     TOP,
@@ -36,6 +36,7 @@ from artune.backbones.base import Backbone
 from artune.backbones.registry import defaults_of, load_network, structure
 from artune.backbones.untrained import untrained
 from artune.errors import InputError, SpecError, UnknownNameError
+from artune.files import file_digest
 from artune.images.picture import Picture
 
 Array = np.ndarray
@@ -56,8 +57,6 @@ HEATED = 2
 RANDOM = "random"
 """Instead of a file of weights: random weights."""
 
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is to do."""
 Control = Literal["", "rotated", "untrained"]
 Triple = tuple[Path, Path, Path]
 """Files of a photograph, a painting, and the photograph in its style."""
@@ -321,14 +320,10 @@ def dissect(asked: Dissection, results: Results, on_progress: OnProgress) -> Fou
 
 def _made_of(asked: Dissection, digest: str, subject: Subject, triples: Sequence[Triple]) -> str:
     """All that the results of a network depend on."""
-    shown = [_digest_of(file) for triple in triples for file in triple]
+    shown = [file_digest(file) for triple in triples for file in triple]
     painted = asked.crossed.digest if asked.crossed else ""
     settings = [ALGORITHM, subject.name, digest, asked.collection.digest, painted, shown, ROTATIONS, BEST, HEATED, TOP]
     return json.dumps(settings)
-
-
-def _digest_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------- one network

@@ -6,6 +6,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from artune.images.color import to_yiq
 from artune.images.picture import Floats, Picture, floats
+from artune.images.resize import fitted
 
 SIDE = 256
 """Longer side to which pictures are resized, pixels."""
@@ -33,9 +34,7 @@ def outlines_kept(result: Picture, content: Picture) -> float:
         result: a picture.
         content: the photograph that it was made of.
     """
-    width, height = content.size
-    scale = SIDE / max(width, height)
-    size = max(1, round(scale * width)), max(1, round(scale * height))
+    size = fitted(*content.size, SIDE)
     wanted, near = edges(content.resized(*size)), near_edges(edges(result.resized(*size)))
     if not wanted.any():
         return 1.0

@@ -7,7 +7,8 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import wait as wait_for
 from functools import partial
 from itertools import count
 from multiprocessing import resource_tracker
@@ -139,7 +140,7 @@ class ClusterExecutor(Executor):
             for future in answers:
                 future.cancel()
         if wait:
-            _wait_for(answers)
+            wait_for(answers)
 
     async def has_workers(self, seconds: float) -> bool:
         """Whether there is a worker, or one comes within that time."""
@@ -275,10 +276,6 @@ async def _resources(client: Client) -> list[dict[str, float]]:
 
 def _read(path: str) -> bytes:
     return Path(path).read_bytes()
-
-
-def _wait_for(futures: list[Future[Any]]) -> None:
-    wait(futures)
 
 
 async def _close(client: Client) -> None:

@@ -5,7 +5,7 @@ The trunk sees every picture once; the heads of all layers are trained on what i
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from artune.studies.measured import Tools
 from artune.studies.points import Point, check_names, network_of, points_of
 from artune.studies.run import loaded
 from artune.studies.store import Store
-from artune.studies.study import Study, StudyResult
+from artune.studies.study import OnProgress, Study, StudyResult, check_given
 
 MEASURE = "style_class"
 EPOCHS, BATCH, RATE, PATIENCE = 20, 16, 1e-3, 6
@@ -44,8 +44,6 @@ AT_ONCE = 8
 """Number of pictures that the trunk sees at once."""
 POINTS, FINISHED = "points", "judges.json"
 """Folder with a file for each point that is finished; and the names of those of the study, once all are."""
-
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,8 @@ def prepared_judges(spec: StudySpec, per_class: int | None = None) -> tuple[list
     if [*spec.measures] != [MEASURE]:
         raise SpecError(f"a study of judges measures {MEASURE} alone")
     points = points_of(spec)
-    if wanted := [point.wanted for point in points if point.wanted]:
-        raise SpecError(f"the study needs the weights {wanted[0]!r}: give `weights` {wanted[0]}=FILE")
     check_names(spec, points)
+    check_given(points)
     data = Folder.read(spec.styles.classes)
     if len(data.classes) < 2:
         raise InputError(f"{data.root} has one class; a judge needs two to tell apart")

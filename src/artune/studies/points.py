@@ -81,14 +81,16 @@ def points_of(study: StudySpec, *, files: bool = True) -> list[Point]:
                 raise PointError(f"there is no field {name}{_meant(name, SETTABLE)} {own}", ("axes", name))
             _check_options(options, ("axes", name, label))
     _check_axes_named(study)
-    found = []
-    for labels in product(*study.axes.values()):
-        chosen = dict(zip(study.axes, labels, strict=True))
-        if not any(selects(selection, chosen) for selection in study.leave_out):
-            found.append(_point(study, chosen, files))
+    found = [_point(study, labels, files) for labels in combinations_of(study)]
     if not found:
         raise PointError("every combination is left out; leave out fewer", ("leave_out",))
     return found
+
+
+def combinations_of(study: StudySpec) -> list[dict[str, str]]:
+    """The labels of each point by axis, without those that are left out."""
+    every = (dict(zip(study.axes, labels, strict=True)) for labels in product(*study.axes.values()))
+    return [labels for labels in every if not any(selects(selection, labels) for selection in study.leave_out)]
 
 
 def check_names(study: StudySpec, points: Iterable[Point]) -> None:

@@ -82,7 +82,7 @@ class Study:
         tools = _tools(spec)
         tools.check(spec.measures)
         check_names(spec, points)
-        _check_given(points)
+        check_given(points)
         _check_weights(spec, points)
         pairs = paired(spec, sample)
         for place, side in enumerate(SIDES):
@@ -342,8 +342,8 @@ def outcome_of(study: Study, store: Store) -> StudyResult:
     finished = frozenset(key for key in runs if key not in failed)
     places = {id(point): place for place, point in enumerate(study.points)}
     wanted = {name: _by(study, name) for name in study.spec.measures}
-    where = study.places
-    values = {name: np.full((len(study.points), *study.shape), np.nan) for name in study.spec.measures}
+    where, shape = study.places, (len(study.points), *study.shape)
+    values = {name: np.full(shape, np.nan) for name in study.spec.measures}
     found = store.values(finished)
     details: dict[str, dict[str, Measured]] = {}
     for cell in study.cells:
@@ -385,7 +385,7 @@ def _run_of(point: Point, pair: tuple[Example, Example]) -> RunSpec:
     return RunSpec(content=pair[0], style=pair[1], spec=point.spec, weights=point.weights)
 
 
-def _check_given(points: Sequence[Point]) -> None:
+def check_given(points: Sequence[Point]) -> None:
     """Raise unless the weights of all points are there.
 
     Raises:

@@ -24,7 +24,7 @@ from artune.studies.comparing import Mean, along, answer_axis, found_again, mean
 from artune.studies.entries import picture_file, read_result
 from artune.studies.measured import MEASURES, limits_of, shown, title_of
 from artune.studies.pictures import spread
-from artune.studies.points import Point, points_of, selects
+from artune.studies.points import Point, combinations_of, selects
 from artune.studies.study import Cell, StudyResult
 from artune.words import counted
 
@@ -61,10 +61,10 @@ def write_study(
     spec, study = result.study.spec, result.study
     charts = {f"{name}.svg": chart for name, chart in _charts(result).items()} if part is None else {}
     findings = found_again(result)
-    values, means = values_table(result), means_table(result)
+    values, means = values_table(result), means_of(result)
     files = {
         "values.csv": values.csv().encode(),
-        "means.csv": means.csv().encode(),
+        "means.csv": means_table(result, means).csv().encode(),
         "summary.json": json.dumps(
             {
                 "title": spec.title,
@@ -87,7 +87,7 @@ def write_study(
         for name, table in part.tables().items():
             files |= {f"{name}.csv": table.csv().encode(), f"{name}.md": table.markdown().encode()}
     if find_spec("pyarrow") is not None:
-        files["values.parquet"] = parquet(result)
+        files["values.parquet"] = parquet(values, len(spec.measures))
     for old in folder.glob("*.svg"):
         if old.name not in files:
             old.unlink()  # a chart of a measure that is no longer taken
@@ -101,7 +101,7 @@ def write_study(
         made=_made(result),
         remarks=_notes(result),
         measures=[(title_of(name), MEASURES[name].about if name in MEASURES else "") for name in spec.measures],
-        table=_shown_table(result),
+        means=_shown_means(result, means),
         charts=[drawing(chart.svg) for chart in charts.values()],
         sheet=contact_sheet(folder, result) if study.cells else None,
         sections=[part.section()] if part else [],
@@ -137,12 +137,12 @@ def _columns(axes: Sequence[str], others: Sequence[str]) -> list[str]:
     return [f"axis {axis}" if axis in others else axis for axis in axes]
 
 
-def parquet(result: StudyResult) -> bytes:
-    """The same table as Parquet, with numbers as floats."""
+def parquet(table: Table, numbers: int) -> bytes:
+    """A table as Parquet; its last columns, so many, hold numbers or nothing."""
     import pyarrow
     from pyarrow import parquet as files
 
-    table, first = values_table(result), len(values_table(result).head) - len(result.study.spec.measures)
+    first = len(table.head) - numbers
     columns: dict[str, list[str] | list[float | None]] = {}
     for place, name in enumerate(table.head):
         cells = [row[place] for row in table.rows]
@@ -152,11 +152,15 @@ def parquet(result: StudyResult) -> bytes:
     return out.getvalue()
 
 
-def means_table(result: StudyResult) -> Table:
+PointMean = tuple[Point, str, Mean, float | None]
+"""A point, a measure, the mean of this measure there, and the source's figure where there is one."""
+
+
+def means_table(result: StudyResult, means: Sequence[PointMean]) -> Table:
     """A row for each point and measure: mean, interval, number of pairs, and the source's figure."""
     axes = [*result.study.spec.axes]
     rows = []
-    for point, measure, mean, figure in _means(result):
+    for point, measure, mean, figure in means:
         numbers = ("" if math.isnan(value) else f"{value:.6g}" for value in (mean.value, mean.low, mean.high))
         source = "" if figure is None else f"{figure:g}"
         rows.append((*(point.labels[axis] for axis in axes), measure, *numbers, str(mean.pairs), source))
@@ -164,8 +168,9 @@ def means_table(result: StudyResult) -> Table:
     return Table((*_columns(axes, others), *others), tuple(rows))
 
 
-def _means(result: StudyResult) -> list[tuple[Point, str, Mean, float | None]]:
-    found = []
+def means_of(result: StudyResult) -> list[PointMean]:
+    """The means of all measures at all points."""
+    found: list[PointMean] = []
     for place, point in enumerate(result.study.points):
         for measure in result.study.spec.measures:
             mean = mean_of(result.values[measure][place], limits_of(measure))
@@ -178,10 +183,10 @@ def _figure(figures: Sequence[Figures], point: Point, measure: str) -> float | N
     return next((f.values[measure] for f in figures if measure in f.values and selects(f.at, point.labels)), None)
 
 
-def _shown_table(result: StudyResult) -> dict[str, Sequence[object]]:
+def _shown_means(result: StudyResult, means: Sequence[PointMean]) -> dict[str, Sequence[object]]:
     """The table of the page: a row for each point, a column for each measure."""
     axes, measures = [*result.study.spec.axes], result.study.spec.measures
-    cells = {(id(point), measure): (mean, figure) for point, measure, mean, figure in _means(result)}
+    cells = {(id(point), measure): (mean, figure) for point, measure, mean, figure in means}
     rows = [
         {
             "labels": [point.labels[axis] for axis in axes],
@@ -331,7 +336,7 @@ def _notes(result: StudyResult) -> list[str]:
         found = ["Intervals hold 95 % of the draws in which photographs and paintings are drawn anew, widened for few."]
     else:
         found = ["Intervals hold 95 % of the draws in which the tested pictures are drawn anew."]
-    if study.cells and len(study.points) < (whole := len(points_of(study.spec, files=False))):
+    if study.cells and len(study.points) < (whole := len(combinations_of(study.spec))):
         found.append(f"Only the first {len(study.points)} of {whole} points were made, as the limit was smaller.")
     if len(study.contents) == 1 < len(study.styles):
         found.append("There is one photograph, so they say nothing about others.")
