@@ -106,6 +106,23 @@ def test_a_file_that_does_not_fit_is_refused_with_the_line(text, said, tmp_path)
         job_script(queue_file(tmp_path, text))
 
 
+def test_a_queue_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(InputError, match="there is no sbatch on this machine; run this where SLURM takes jobs"),
+        cluster(str(queue_file(tmp_path, SLURM))),
+    ):
+        pass
+
+
+def test_a_queue_that_refuses_a_job_is_told(tmp_path, monkeypatch):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho no such partition >&2\nexit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(InputError, match="no such partition"), cluster(str(queue_file(tmp_path, SLURM))):
+        pass
+
+
 def test_a_file_that_is_missing_is_named(tmp_path):
     with (
         pytest.raises(InputError, match=r"cannot read .*none\.yaml: No such file"),

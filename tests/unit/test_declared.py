@@ -199,3 +199,9 @@ def test_pictures_to_start_from_and_weights_of_points_are_relative_to_the_file(t
     file.write_text(other.replace("first.png", "second.png"))
     with pytest.raises(SpecError, match=r"line 5: .*there is no start .*second\.png"):
         find_study(str(file))
+
+
+def test_a_folder_of_results_may_have_the_name_of_a_published_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "starts").mkdir()
+    assert find_study("starts").name == "starts"

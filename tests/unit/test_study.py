@@ -89,6 +89,9 @@ def test_a_copy_of_a_picture_is_left_out(folder):
     before = chosen(Choice(folder=folder / "photos"))
     (folder / "photos" / "9.png").write_bytes((folder / "photos" / "0.png").read_bytes())
     assert chosen(Choice(folder=folder / "photos")) == before
+    files = [folder / "photos" / f"{number}.png" for number in (0, 9, 1)]
+    with pytest.raises(InputError, match=r"9\.png is given twice, or is a copy of another picture"):
+        chosen(Choice(files=files))
     shutil.copytree(folder / "photos", folder / "classes" / "a")
     assert [e.file.name for e in chosen(Choice(classes=folder / "classes"))] == [e.file.name for e in before]
 

@@ -1,11 +1,12 @@
 """Carrying out runs: kept one by one, failures apart, in this process or in others."""
 
+import warnings
 from concurrent.futures import Future
 
 import pytest
 
 import artune
-from artune.errors import ResourceError, SpecError
+from artune.errors import ArtuneWarning, ResourceError, SpecError
 from artune.images.read import read_picture
 from artune.spec.study import RunSpec
 from artune.spec.style import StyleSpec
@@ -284,3 +285,14 @@ def test_untrained_weights(monkeypatch):
     network = loaded(FAST.model_copy(update={"method": artune.Optimise(network="vgg19", pooling="average")}), "random")
     assert (network.digest, network.name) == ("untrained-0", "vgg19")
     assert asked == [("vgg19", 0, "average", "replicate")]
+
+
+def test_warnings_come_back_with_the_result(runs, out):
+    """From another process, too, they are shown as those of this one."""
+
+    def warned(task):
+        warnings.warn("it has a border", ArtuneWarning, stacklevel=1)
+        return GreyPictures()(task)
+
+    with Store.open(out) as store, pytest.warns(ArtuneWarning, match="it has a border"):
+        assert all(entry.record for entry in run(tasks(runs), store, InProcess(), warned))

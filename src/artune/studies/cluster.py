@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from artune.errors import InputError, ResourceError, SpecError, UnknownNameError
@@ -199,13 +200,21 @@ def _local(number: int, threads: int | None) -> Iterator[Executor]:
 
 
 def _queued(queue: JobQueue, where: str, threads: int | None) -> Iterator[Executor]:
+    command = _cluster_class(queue.kind).job_cls.submit_command
+    if which(command) is None:
+        raise InputError(f"there is no {command} on this machine; run this where {KINDS[queue.kind]} takes jobs")
+
     async def start() -> Any:
         with _in_words(where):
             started = await _cluster_class(queue.kind)(
                 **queue.arguments, silence_logs=logging.CRITICAL, asynchronous=True
             )
-        started.scale(jobs=queue.jobs)
-        return started
+            started.scale(jobs=queue.jobs)
+            try:
+                return await started  # until the jobs are submitted
+            except BaseException:
+                await _end(started)
+                raise
 
     yield from _started_here(start, threads or queue.threads)
 
@@ -327,7 +336,7 @@ def _arguments_of(kind: str) -> list[str]:
 def _in_words(file: Path | str) -> Iterator[None]:
     try:
         yield
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, RuntimeError, OSError) as error:  # RuntimeError: a job was refused
         if isinstance(error, InputError | ResourceError):
             raise
         raise SpecError(f"dask-jobqueue cannot use {file}: {error}") from error

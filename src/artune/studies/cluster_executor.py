@@ -41,6 +41,7 @@ class Background:
         if hasattr(signal, "pthread_sigmask"):
             resource_tracker.ensure_running()  # else the thread below starts it, which would unblock Ctrl-C there
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda loop, context: None)  # what matters comes to a call, or to a run
         self._thread = threading.Thread(target=self._run, name="artune-cluster", daemon=True)
         self._thread.start()
 

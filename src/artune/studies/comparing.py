@@ -9,7 +9,7 @@ are paired: both sides have the same photographs and paintings, and the same poi
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -22,11 +22,9 @@ from artune.spec.style import Optimise
 from artune.studies.bootstrap import DRAWS, INNER, Array, resampled
 from artune.studies.measured import LOSS, limits_of, shown, title_of
 from artune.studies.points import network_of
-from artune.studies.study import StudyResult
+from artune.studies.study import FEWEST, StudyResult
 from artune.words import counted
 
-FEWEST = 2
-"""Smallest number of pairs that have an interval."""
 ANY = (-math.inf, math.inf)
 """Limits of a measure that has none."""
 Again = Literal["found again", "not found again", "open"]
@@ -65,12 +63,13 @@ class Mean:
         return Mean(-self.value, -self.high, -self.low, self.pairs)
 
 
-def mean_of(cells: Float[Array, "c s"], limits: tuple[float, float] = ANY) -> Mean:
+def mean_of(cells: Float[Array, "c s"], limits: tuple[float, float] = ANY, comparisons: int = 1) -> Mean:
     """The mean of values of photographs and paintings, NaN where one is missing.
 
     Args:
         cells: the values.
         limits: the smallest and the largest value that there can be; no interval leaves them.
+        comparisons: number of means whose intervals shall hold them all together, in 95 % of cases (Bonferroni).
     """
     pairs = int((~np.isnan(cells)).sum())
     if not pairs:
@@ -80,12 +79,20 @@ def mean_of(cells: Float[Array, "c s"], limits: tuple[float, float] = ANY) -> Me
         return Mean(value, math.nan, math.nan, pairs)
     drawn = resampled(cells[None], DRAWS)[:, 0]
     low, high = (float(end) for end in np.nanquantile(drawn, INNER))
-    wider = widening(cells)
+    wider = widening(cells, comparisons)
     ends = (value - wider * (value - low), value + wider * (high - value))
     return Mean(value, max(ends[0], limits[0]), min(ends[1], limits[1]), pairs)
 
 
-def widening(cells: Float[Array, "c s"]) -> float:
+def gap_of(cells: Float[Array, "c s"], measure: str, comparisons: int = 1) -> Mean:
+    """The mean of differences of a measure. Shares that are the same on all pictures, such as 1, are not sure for that:
+    their difference has no interval."""
+    gap = mean_of(cells, comparisons=comparisons)
+    share = limits_of(measure) == (0, 1)
+    return replace(gap, low=math.nan, high=math.nan) if share and gap.low == gap.high else gap
+
+
+def widening(cells: Float[Array, "c s"], comparisons: int = 1) -> float:
     """Factor of a bootstrap interval: of two pairs in turn 9.2, of three 2.7, of ten 1.2.
 
     The variance of the draws of n pictures lacks a factor (n - 1) / n, and their quantiles are the normal ones, not
@@ -101,8 +108,8 @@ def widening(cells: Float[Array, "c s"]) -> float:
     variance, drawn = sum(part for part, _ in parts), sum(part * (n - 1) / n for part, n in parts)
     if not drawn:
         return 1.0
-    freedom = variance**2 / sum(part**2 / (n - 1) for part, n in parts)
-    return float(math.sqrt(variance / drawn) * t.ppf(INNER[1], freedom) / norm.ppf(INNER[1]))
+    freedom = 1 / sum((part / variance) ** 2 / (n - 1) for part, n in parts)
+    return float(math.sqrt(variance / drawn) * t.ppf(1 - INNER[0] / comparisons, freedom) / norm.ppf(INNER[1]))
 
 
 @dataclass(frozen=True)
@@ -127,19 +134,18 @@ def answer_axis(result: StudyResult) -> str:
 
 def along(result: StudyResult, axis: str, measure: str) -> dict[str, Mean]:
     """The mean of a measure at each point of an axis, over the points of the others that all have."""
-    found, _ = result.along(measure, axis)
-    means = {label: mean_of(cells, limits_of(measure)) for label, cells in found.items()}
+    means = {label: mean_of(cells, limits_of(measure)) for label, cells in result.along(measure, axis).cells.items()}
     return {label: mean for label, mean in means.items() if mean.pairs}
 
 
 def units(result: StudyResult, measure: str) -> list[tuple[str, ...]]:
-    """The unit of a measure at each point: losses that are not relative have that of their network."""
+    """The unit of a measure at each point: losses that are not relative have that of their network and its weights."""
     found: list[tuple[str, ...]] = []
     for point in result.study.points:
         method = point.spec.method
         scale = method.scale if isinstance(method, Optimise) else ""
         relative = scale == "calibrated" or not measure.startswith(LOSS)
-        found.append(() if relative else (network_of(point.spec), scale))
+        found.append(() if relative else (network_of(point.spec), point.weights, scale))
     return found
 
 
@@ -150,7 +156,7 @@ def edge(gap: Mean, sign: int) -> float:
 
 def difference(result: StudyResult, measure: str, one: Selection, other: Selection) -> Mean:
     """The mean difference of a measure between two selections, of the same photographs and paintings."""
-    return mean_of(result.difference(measure, one, other))
+    return gap_of(result.difference(measure, one, other), measure)
 
 
 def found_again(result: StudyResult) -> list[FoundAgain]:
@@ -170,7 +176,7 @@ def _found(result: StudyResult, finding: Finding) -> FoundAgain:
         words = f"{name} of {_words(side)} less that of {_words(finding.than)}: {gap.text(measure)}"
     else:
         value = float(finding.value or 0)
-        gap = mean_of(ours - value)
+        gap = gap_of(ours - value, measure)
         words = f"{name} of {_words(side)}: {mean_of(ours, limits_of(measure)).text(measure)}, beside {value:g}"
     if not gap.bounded:
         verdict: Again = "open"

@@ -1,18 +1,20 @@
 """What a study says first: which point is best, in a sentence that follows from the figures."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from artune.studies.bootstrap import Array
-from artune.studies.comparing import FEWEST, Mean, answer_axis, mean_of, pairs_of, units
+from artune.studies.comparing import Mean, answer_axis, gap_of, mean_of, pairs_of, units
 from artune.studies.keys import RANDOM
 from artune.studies.measured import better_of, limits_of, shown, title_of
-from artune.studies.points import network_of
-from artune.studies.study import StudyResult
+from artune.studies.points import Point, network_of
+from artune.studies.study import FEWEST, Along, StudyResult
 
 Cells = Mapping[str, Float[Array, "contents styles"]]
 """Values of each pair by the label of a point."""
@@ -32,17 +34,29 @@ def answer(result: StudyResult) -> str:
             study=replace(result.study, points=points),
             values={name: cells[own] for name, cells in result.values.items()},
         )
-        random = " (random weights)" if points[0].weights == RANDOM else ""
-        said.append(f"{network_of(points[0].spec)}{random}: {_answer(part)}")
+        said.append(f"{_named(points[0])}: {_answer(part)}")
     return " ".join(said)
+
+
+def _named(point: Point) -> str:
+    """The network of a point, with its weights where they are not the published ones."""
+    weights = "random weights" if point.weights == RANDOM else Path(point.weights).name
+    return f"{network_of(point.spec)}{f' ({weights})' * bool(point.weights)}"
 
 
 def _answer(result: StudyResult) -> str:
     axis, measure = answer_axis(result), result.study.spec.measures[0]
-    name, better = title_of(measure), better_of(measure)
-    found, common = result.along(measure, axis)
-    where = f" at {common}" if common else ""
-    cells = _shared(found)
+    along = result.along(measure, axis)
+    said = _compared(result, along, axis, measure)
+    if not (along.left_out and along.cells):
+        return said
+    listed, have = ", ".join(along.left_out), "have" if len(along.left_out) > 1 else "has"
+    return f"{said} {listed} {have} too few pictures to be compared."
+
+
+def _compared(result: StudyResult, along: Along, axis: str, measure: str) -> str:
+    name, better, cells = title_of(measure), better_of(measure), along.cells
+    where = f" at {along.common}" if along.common else ""
     if not cells:
         return f"No picture has a value of {name}."
     means = {label: mean_of(own, limits_of(measure)) for label, own in cells.items()}
@@ -56,20 +70,16 @@ def _answer(result: StudyResult) -> str:
     first = f"{best} has the {extreme} {name}{where}: {means[best].text(measure)}"
     if pairs < FEWEST:
         return f"{first}; one pair of pictures tells nothing about others."
-    if better is None:
-        gap = mean_of(cells[high] - cells[low])
-        if gap.low > 0:
-            return (
-                f"{_capital(name)} is lowest for {low}, {means[low].text(measure)}, and highest for {high}{where}, "
-                f"which has {gap.text(measure)} more."
-            )
-        even = others
-    else:
-        gaps = {label: mean_of(sign * (cells[label] - cells[best])) for label in others}
-        even = [label for label in others if not gaps[label].low > 0]
-    if len(even) == len(others):
+    gaps = _told(cells, best, sign, measure)
+    if better is None and high in gaps:
+        return (
+            f"{_capital(name)} is lowest for {low}, {means[low].text(measure)}, and highest for {high}{where}, "
+            f"which has {gaps[high].text(measure)} more."
+        )
+    even = [label for label in others if label not in gaps]
+    if better is None or len(even) == len(others):
         between = f"{shown(measure, means[low].value)} to {shown(measure, means[high].value)} along {axis}{where}"
-        if (told := _surest(cells)) is None:
+        if (told := _surest(cells, measure)) is None:
             return f"No difference that {count} can tell: {name} is from {between}."
         one, other, gap = told
         return (
@@ -83,22 +93,33 @@ def _answer(result: StudyResult) -> str:
     return f"{first}; next is {nearest} with {gaps[nearest].text(measure)} {'more' if sign > 0 else 'less'}."
 
 
-def _shared(cells: Cells) -> Cells:
-    """The values of the points that have any, at the pairs at which all of these points have one."""
-    some = {label: own for label, own in cells.items() if not np.isnan(own).all()}
-    lacking = np.any([np.isnan(own) for own in some.values()], axis=0) if some else np.array(False)
-    return {label: np.where(lacking, np.nan, own) for label, own in some.items()}
+def _told(cells: Cells, best: str, sign: int, measure: str) -> dict[str, Mean]:
+    """The points that are told from the best one, by how much each; step by step, so that the intervals of those that
+    remain hold together (Holm 1979)."""
+    remaining, told = [label for label in cells if label != best], dict[str, Mean]()
+    while remaining:
+        gaps = {label: gap_of(sign * (cells[label] - cells[best]), measure, len(remaining)) for label in remaining}
+        if not (new := {label: gap for label, gap in gaps.items() if gap.low > 0}):
+            break
+        told |= new
+        remaining = [label for label in remaining if label not in told]
+    return told
 
 
-def _surest(cells: Cells) -> tuple[str, str, Mean] | None:
-    """The two points whose difference is the surest one: lower, higher, by how much; ``None`` where none is sure."""
+def _surest(cells: Cells, measure: str) -> tuple[str, str, Mean] | None:
+    """The two points whose difference is the surest of all: lower, higher, by how much; ``None`` where none is sure."""
     found: list[tuple[float, str, str, Mean]] = []
-    for one, other in combinations(cells, 2):
-        lower, higher = (one, other) if np.nanmean(cells[other] - cells[one]) >= 0 else (other, one)
-        gap = mean_of(cells[higher] - cells[lower])
+    for one, other in combinations(sorted(cells, key=lambda label: float(np.nanmean(cells[label]))), 2):
+        gap = gap_of(cells[other] - cells[one], measure, math.comb(len(cells), 2))
         if gap.low > 0:
-            found.append((gap.low, lower, higher, gap))
+            found.append((_certainty(gap), one, other, gap))
     return max(found, key=lambda each: each[0])[1:] if found else None
+
+
+def _certainty(gap: Mean) -> float:
+    """How far an interval is from 0, in units of the part of it on that side."""
+    below = gap.value - gap.low
+    return gap.low / below if below > 0 else math.inf
 
 
 def _capital(text: str) -> str:

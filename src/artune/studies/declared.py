@@ -56,7 +56,7 @@ def find_study(name: str) -> Declared:
         SpecError: the file cannot be read, or is wrong; with the line.
     """
     path = expanded(name)
-    if path.suffix in (".yaml", ".yml", ".json") or path.exists():
+    if path.suffix in (".yaml", ".yml", ".json") or path.is_file():
         lined = Lined.read(path, str(name), EXAMPLE)
         return Declared(path.stem, _spec_of(lined, str(name), path.parent), lined.text)
     if name not in (known := published()):

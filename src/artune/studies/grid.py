@@ -7,13 +7,14 @@ from pathlib import Path
 
 from artune.data.folders import class_folder
 from artune.errors import InputError
+from artune.files import without_copies
 from artune.spec.study import Example, RunSpec
 from artune.spec.style import StyleSpec
 from artune.words import counted
 
 
 def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Example, ...]:
-    """Pictures of each class, chosen at random.
+    """Pictures of each class, without copies, chosen at random.
 
     A larger choice holds every smaller one, and the choice in one class does not depend on the other classes.
 
@@ -26,7 +27,8 @@ def examples(folder: Path, count: int | None = None, seed: int = 0) -> tuple[Exa
         InputError: a class has fewer pictures; else as ``artune.data.folders.class_folder``.
     """
     chosen: list[Example] = []
-    for label, files in class_folder(folder).items():
+    for label, those in class_folder(folder).items():
+        files = without_copies(those)
         if count is not None and count > len(files):
             there = counted(len(files), "picture")
             raise InputError(f"{folder / label} holds {there}, not {count}; ask for fewer of each class")

@@ -26,12 +26,8 @@ def chosen(choice: Choice, count: int | None = None) -> tuple[Example, ...]:
     """
     wanted = choice.count if count is None else count
     if choice.classes is not None:
-        drawn = examples(choice.classes, wanted, choice.seed)
-        once: set[Path] = set()
-        for label in {example.label for example in drawn}:
-            once |= {*without_copies(example.file for example in drawn if example.label == label)}
-        return tuple(example for example in drawn if example.file in once)
-    found = without_copies(_files(choice))
+        return examples(choice.classes, wanted, choice.seed)
+    found = _files(choice)
     if count is None and wanted is not None and wanted > len(found):
         raise InputError(f"{counted(wanted, 'picture')} are asked for, and there are {len(found)}; ask for fewer")
     order = random.Random(choice.seed).sample(range(len(found)), len(found))
@@ -74,15 +70,16 @@ def spread(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _files(choice: Choice) -> list[Path]:
+    if choice.folder is not None:
+        return without_copies(find_pictures(choice.folder).pictures)
     files = _given(choice)
-    if twice := [file for number, file in enumerate(files) if file in files[:number]]:
-        raise InputError(f"{twice[0]} is given twice; give each picture once")
+    once = without_copies(dict.fromkeys(files))
+    if twice := [file for number, file in enumerate(files) if number >= len(once) or file != once[number]]:
+        raise InputError(f"{twice[0]} is given twice, or is a copy of another picture; give each picture once")
     return files
 
 
 def _given(choice: Choice) -> list[Path]:
-    if choice.folder is not None:
-        return find_pictures(choice.folder).pictures
     if choice.samples is not None:
         return [sample(name) for name in choice.samples]
     if choice.nprgeneral is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from artune.backbones.base import Backbone
 from artune.backbones.registry import structure
-from artune.errors import InputError, SpecError, UnknownNameError
+from artune.errors import InputError, PictureError, SpecError, UnknownNameError
 from artune.files import expanded
 from artune.recipes import find_recipe
 from artune.spec.checked import Loc
@@ -101,8 +101,7 @@ def check_names(study: StudySpec, points: Iterable[Point]) -> None:
         points: some of its points.
 
     Raises:
-        PointError: naming the first that is not.
-        PictureError: a picture to start from cannot be read.
+        PointError: naming the first that is not, or a picture to start from that cannot be read.
     """
     built: dict[str, Backbone] = {}
     starts: set[str] = set()
@@ -126,10 +125,10 @@ def check_names(study: StudySpec, points: Iterable[Point]) -> None:
 
 @contextmanager
 def _placed(study: StudySpec, point: Point, field: str) -> Iterator[None]:
-    """Give unknown names the place where a point's field comes from."""
+    """Give unknown names, and pictures that cannot be read, the place where a point's field comes from."""
     try:
         yield
-    except UnknownNameError as error:
+    except (UnknownNameError, PictureError) as error:
         places = [place for place, options in _parts(study, point.labels) if field in options]
         raise PointError(str(error), (*places[-1], field) if places else ("axes",)) from None
 

@@ -1,9 +1,10 @@
 """Carrying out runs: each picture is kept as soon as it is finished, and none is made twice."""
 
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -12,7 +13,7 @@ import artune
 from artune.backbones.network import Network
 from artune.backbones.smoothed import Smoothed
 from artune.backbones.untrained import untrained
-from artune.errors import ArtuneError, InputError, ResourceError, SpecError
+from artune.errors import ArtuneError, ArtuneWarning, InputError, ResourceError, SpecError
 from artune.files import expanded
 from artune.images.write import encoded
 from artune.machine import choose_device, choose_precision
@@ -56,12 +57,14 @@ class Outcome:
         record: what happened; ``None`` likewise.
         values: what was measured, by the name of the measure.
         failed: why there is no picture; empty where there is one.
+        warnings: what was warned of, perhaps in another process.
     """
 
     picture: bytes | None = None
     record: Record | None = None
     values: Values = field(default_factory=dict)
     failed: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 CarryOut = Callable[[Task], Outcome]
@@ -196,10 +199,14 @@ def run(tasks: Mapping[str, Task], store: Store, executor: Executor, carry_out: 
 
 def _attempt(carry_out: CarryOut, task: Task) -> Outcome:
     """An outcome in any case: not every exception can be passed from one process to another."""
-    try:
-        return carry_out(task)
-    except Exception as error:
-        return _failed(error)
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always", ArtuneWarning)
+        try:
+            outcome = carry_out(task)
+        except Exception as error:
+            outcome = _failed(error)
+    ours = (str(each.message) for each in given if issubclass(each.category, ArtuneWarning))
+    return replace(outcome, warnings=tuple(dict.fromkeys(ours)))
 
 
 def _failed(error: Exception) -> Outcome:
@@ -215,6 +222,8 @@ def _kept(store: Store, waiting: dict[Future[Outcome], tuple[str, Task]], future
         raise
     except Exception as error:  # the task did not come back, such as from a worker of a cluster that was lost
         outcome = _failed(error)
+    for text in outcome.warnings:
+        warnings.warn(text, ArtuneWarning, stacklevel=2)
     entry = Entry(key=key, run=task.run, record=outcome.record, failed=outcome.failed)
     if task.picture is None:
         store.add(entry, outcome.picture, outcome.values)

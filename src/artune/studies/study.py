@@ -26,6 +26,8 @@ from artune.studies.run import Outcome, Task, Transfer, run
 from artune.studies.store import Store
 from artune.words import counted
 
+FEWEST = 2
+"""Smallest number of pairs that are compared, and have an interval."""
 MAX_REASONS = 5
 """Largest number of reasons in a message about failed pictures."""
 
@@ -207,6 +209,21 @@ class MakeAndMeasure:
 
 
 @dataclass(frozen=True)
+class Along:
+    """The values along an axis; see ``StudyResult.along``.
+
+    Attributes:
+        cells: of each photograph and painting, by the label of a point; NaN where a point has no value.
+        common: the points of the other axes that all have, in words; empty where these are all.
+        left_out: labels of points that have too few values to be compared.
+    """
+
+    cells: Mapping[str, Float[Array, "contents styles"]]
+    common: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class StudyResult:
     """The pictures and values of a study.
 
@@ -244,14 +261,14 @@ class StudyResult:
         return dict(Counter(reasons))
 
     def select(self, measure: str, selection: Selection) -> Float[Array, "contents styles"]:
-        """The mean value over the points of a selection, for each photograph and painting."""
+        """The mean value over the points of a selection, for each photograph and painting that all of them have."""
         chosen = np.array([selects(selection, point.labels) for point in self.study.points])
-        return _mean(self.values[measure][chosen])
+        return _whole_mean(self.values[measure][chosen])
 
     def difference(self, measure: str, one: Selection, other: Selection) -> Float[Array, "contents styles"]:
         """The mean difference between two selections, for each photograph and painting.
 
-        What both have in common is compared: the same points of the axes that neither names.
+        What both have in common is compared: the same points of the axes that neither names, where all pictures are.
         """
         apart = []
         for same in self._common([one, other]):
@@ -260,24 +277,37 @@ class StudyResult:
                 chosen = [
                     selects(selection, p.labels) and self._rest(p, [one, other]) == same for p in self.study.points
                 ]
-                parts.append(_mean(self.values[measure][np.array(chosen)]))
+                parts.append(_whole_mean(self.values[measure][np.array(chosen)]))
             apart.append(parts[0] - parts[1])
         return _mean(np.stack(apart)) if apart else np.full(self.values[measure].shape[1:], np.nan)
 
-    def along(self, measure: str, axis: str) -> tuple[dict[str, Float[Array, "contents styles"]], str]:
-        """The values at each point of an axis, over the points of the others that all have; and these in words, where
-        there are more, such as ``strength 0.5``."""
+    def along(self, measure: str, axis: str) -> "Along":
+        """The values at each point of an axis, where all of these points have one: of the same photograph and painting,
+        and at the same points of the other axes."""
         labels = [each for each in self.study.spec.axes[axis] if any(p.labels[axis] == each for p in self.study.points)]
         selections: list[Selection] = [{axis: (label,)} for label in labels]
         common = self._common(selections)
-        found = {}
-        for label in labels:
-            chosen = [p.labels[axis] == label and self._rest(p, selections) in common for p in self.study.points]
-            found[label] = _mean(self.values[measure][np.array(chosen)])
+        places = {(p.labels[axis], self._rest(p, selections)): place for place, p in enumerate(self.study.points)}
+        cells = {
+            label: self.values[measure][[places[label, rest] for rest in common]] for label in labels
+        }  # of each label: other points, contents, styles
+        pairs = {label: int((~np.isnan(own)).any(0).sum()) for label, own in cells.items()}
+        least = min(FEWEST, max(pairs.values(), default=0))
+        enough = [label for label in labels if pairs[label] >= max(1, least)]
+        lacking = np.any([np.isnan(cells[label]) for label in enough], axis=0) if enough else np.array(False)
         every = {self._rest(point, selections) for point in self.study.points}
         others = [name for name in self.study.spec.axes if name != axis]
         named = [", ".join(f"{name} {label}" for name, label in zip(others, labels, strict=True)) for labels in common]
-        return found, "" if every == set(common) else " and ".join(named) or "no point that all have"
+        return Along(
+            {label: _mean(np.where(lacking, np.nan, cells[label])) for label in enough},
+            "" if every == set(common) else " and ".join(named) or "no point that all have",
+            tuple(label for label in labels if label not in enough),
+        )
+
+    @property
+    def missing(self) -> int:
+        """Number of pictures that are neither there nor failed."""
+        return len(self.study.runs) - len(self.finished) - self.failed
 
     def _rest(self, point: Point, selections: Sequence[Selection]) -> tuple[str, ...]:
         """Labels of a point on the axes that no selection names."""
@@ -297,6 +327,11 @@ def _mean(cells: Float[Array, "k c s"]) -> Float[Array, "c s"]:
     """The mean over the first axis without NaN; NaN where there is nothing."""
     count = (~np.isnan(cells)).sum(0)
     return np.asarray(np.nansum(cells, 0) / np.where(count, count, np.nan), np.float64)
+
+
+def _whole_mean(cells: Float[Array, "k c s"]) -> Float[Array, "c s"]:
+    """The mean over the first axis; NaN where one is missing, or there is nothing."""
+    return np.asarray(cells.mean(0) if len(cells) else np.full(cells.shape[1:], np.nan), np.float64)
 
 
 def run_study(study: Study, store: Store, executor: Executor, on_progress: OnProgress | None = None) -> StudyResult:

@@ -72,7 +72,7 @@ def write_study(
                 "made": _made(result),
                 "findings": [asdict(each) for each in findings],
                 "pictures": len(result.finished),
-                "missing": len(study.runs) - len(result.finished),
+                "missing": result.missing,
                 "failed": result.failed,
                 "random weights": study.untrained,
                 **(part.summary() if part else {}),
@@ -324,8 +324,8 @@ def _made(result: StudyResult) -> str:
     runs = [cell.run for cell in study.cells if cell.key in result.finished]
     contents, styles = ({getattr(run, side).file for run in runs} for side in ("content", "style"))
     of = f"{counted(len(contents), 'photograph')} and {counted(len(styles), 'painting')}"
-    made, lacking = counted(len(result.finished), "picture"), len(study.runs) - len(result.finished) - result.failed
-    missing = f"The study is unfinished: {lacking} of its {len(study.runs)} pictures are missing. " if lacking else ""
+    made, lacking, all_ = counted(len(result.finished), "picture"), result.missing, len(study.runs)
+    missing = f"The study is unfinished: {lacking} of its {all_} pictures are missing. " if lacking else ""
     return f"{missing}{made} of {of}, in {counted(round(result.seconds), 'second')} of runs."
 
 
@@ -333,7 +333,8 @@ def _notes(result: StudyResult) -> list[str]:
     """What a reader of the page must know of its intervals, curves and missing values."""
     study = result.study
     if study.cells:
-        found = ["Intervals hold 95 % of the draws in which photographs and paintings are drawn anew, widened for few."]
+        drawn = "pairs" if study.shape[1] == 1 < len(study.styles) else "photographs and paintings"
+        found = [f"Intervals hold 95 % of the draws in which {drawn} are drawn anew, widened for few."]
     else:
         found = ["Intervals hold 95 % of the draws in which the tested pictures are drawn anew."]
     if study.cells and len(study.points) < (whole := len(combinations_of(study.spec))):
